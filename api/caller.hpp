@@ -1,0 +1,28 @@
+// Who is at the other end of a connection, and what he may do.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "api/message.hpp"
+
+namespace devbindd::api {
+
+struct Caller {
+  handoff::Requester requester;
+  Access access = Access::Read;
+  std::string text;  ///< for the log: "unix uid 1000 pid 4711", "tcp"
+};
+
+/// The peer of a Unix socket by SO_PEERCRED and SO_PEERGROUPS, taken when the connection was made: root and members of
+/// `group` may change things. A peer that the kernel does not name may read. Source: socket(7), unix(7).
+Caller unix_caller(int socket, std::optional<unsigned> group);
+
+Caller tcp_caller(bool may_change);
+
+/// Whether a Host header names this machine's loopback ("localhost", 127.x.y.z, [::1], with or without a port). Anything
+/// else on the loopback listener is a browser that was led here by a name of somebody else's (DNS rebinding).
+bool is_loopback_host(std::string_view host);
+
+}  // namespace devbindd::api

@@ -1,0 +1,92 @@
+#include "api/change.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "api/problem.hpp"
+#include "api/render.hpp"
+#include "handoff/json.hpp"
+
+namespace devbindd::api {
+namespace {
+
+using nlohmann::json;
+
+json preview_json(const handoff::Preview& preview) {
+  json steps = json::array();
+  for (const auto& step : preview.plan.steps) steps.push_back(handoff::to_json(step));
+  json devices = json::array();
+  for (const auto& transition : preview.plan.transitions) devices.push_back(handoff::to_json(transition));
+  const auto* would = !preview.refused_by.empty() ? "refuse" : preview.plan.steps.empty() ? "nothing" : "change";
+  return {{"dry_run", true},
+          {"would", would},
+          {"steps", std::move(steps)},
+          {"devices", std::move(devices)},
+          {"evidence", handoff::to_json(preview.plan.evidence)},
+          {"refused_by", handoff::to_json(preview.refused_by)}};
+}
+
+// One answer to one request: whichever of the operation's end and the caller's patience comes first.
+struct Wait : std::enable_shared_from_this<Wait> {
+  Context& context;
+  Request request;
+  std::string operation;
+  RenderResult render;
+  Respond respond;
+
+  Wait(Context& the_context, Request the_request, std::string the_operation, RenderResult the_render, Respond the_respond)
+      : context(the_context), request(std::move(the_request)), operation(std::move(the_operation)), render(std::move(the_render)),
+        respond(std::move(the_respond)) {}
+
+  void start(std::chrono::seconds patience) {
+    if (patience.count() == 0) return answer();
+    context.engine.when_settled(operation, [self = shared_from_this()] { self->answer(); });
+    context.after(patience, [self = shared_from_this()] { self->answer(); });
+  }
+
+  void answer() {
+    if (!respond) return;
+    const auto reply = std::exchange(respond, nullptr);
+    auto document = context.engine.document(operation);
+    if (!document) return reply(problem_of(request, document.error()));
+    const auto state = (*document)["state"].get<std::string>();
+    if (state == "succeeded") return render(true, operation, reply);
+    if (state == "failed") return reply(problem_of_operation(request, *document));
+    auto response = json_response(*document, 202);
+    response.headers.emplace_back("Location", "/v1/operations/" + operation);
+    response.headers.emplace_back("Retry-After", "1");
+    reply(std::move(response));
+  }
+};
+
+}  // namespace
+
+std::chrono::seconds wait_from(const std::string& prefer, std::chrono::seconds fallback) {
+  std::string_view rest = prefer;
+  while (!rest.empty()) {
+    auto token = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(token.size() + 1, rest.size()));
+    while (token.starts_with(' ')) token.remove_prefix(1);
+    if (token == "respond-async") return std::chrono::seconds(0);
+    if (!token.starts_with("wait=")) continue;
+    token.remove_prefix(5);
+    unsigned seconds = 0;
+    const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), seconds);
+    if (error == std::errc{}) return std::chrono::seconds(std::min(seconds, 300U));
+  }
+  return fallback;
+}
+
+void submit_change(Context& context, const Request& request, handoff::ChangeRequest change, bool dry_run, RenderResult render, Respond respond) {
+  context.engine.submit(std::move(change), request.requester, dry_run,
+                        [&context, request, render = std::move(render), respond = std::move(respond)](handoff::Decision decision) {
+                          if (const auto* refusal = std::get_if<handoff::Refusal>(&decision)) return respond(problem_of(request, *refusal));
+                          if (const auto* preview = std::get_if<handoff::Preview>(&decision)) return respond(json_response(preview_json(*preview)));
+                          if (std::holds_alternative<handoff::Unchanged>(decision)) return render(false, "", respond);
+                          const auto& accepted = std::get<handoff::Accepted>(decision);
+                          std::make_shared<Wait>(context, request, accepted.operation, render, respond)->start(wait_from(request.prefer, context.default_wait));
+                        });
+}
+
+}  // namespace devbindd::api

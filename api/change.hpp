@@ -1,0 +1,23 @@
+// The way of every write from a typed request to its answer: dry run, refusal, waiting for the operation, 200 or 202.
+#pragma once
+
+#include <functional>
+
+#include "api/context.hpp"
+#include "api/message.hpp"
+
+namespace devbindd::api {
+
+/// Makes the body of a 200 when the wanted state is there: `changed` tells whether an operation was needed, `operation`
+/// is its id or "".
+using RenderResult = std::function<void(bool changed, const std::string& operation, Respond)>;
+
+/// Submits the change, waits as long as the Prefer header says (`respond-async`, `wait=SECONDS`) or 30 s, and answers:
+/// 200 with the result, 202 with Location when it is not finished or blocked, or the problem.
+void submit_change(Context& context, const Request& request, handoff::ChangeRequest change, bool dry_run, RenderResult render,
+                   Respond respond);
+
+/// The seconds to wait, from a Prefer header (RFC 7240). 0 for respond-async; at most 300.
+std::chrono::seconds wait_from(const std::string& prefer, std::chrono::seconds fallback);
+
+}  // namespace devbindd::api

@@ -1,0 +1,37 @@
+// What the handlers work with. Passive; owned by the daemon.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "handoff/engine.hpp"
+#include "sysfs/device_names.hpp"
+
+namespace devbindd::api {
+
+/// The modules that match a modalias. Opening the module index costs 0.2 ms per device, so answers are kept for a while;
+/// a depmod meanwhile shows half a minute late.
+struct ModuleCache {
+  std::chrono::steady_clock::time_point filled_at;
+  std::map<std::string, std::vector<std::string>> modules;
+};
+
+struct Context {
+  handoff::Engine& engine;
+  const sysfs::DeviceNames& names;
+  std::string version;
+  std::string boot_id;
+  std::string openapi;  ///< the contract, as it is served
+  bool read_only = false;
+  std::chrono::seconds default_wait{30};  ///< how long a write waits for its operation before it answers 202
+  /// Runs a function after a while, on the daemon's thread.
+  std::function<void(std::chrono::milliseconds, std::function<void()>)> after;
+  /// Whether the daemon can do its work now; "" or the reason why not.
+  std::function<std::string()> not_ready;
+  ModuleCache module_cache = {};
+};
+
+}  // namespace devbindd::api

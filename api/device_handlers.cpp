@@ -1,0 +1,152 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "api/devbind_status.hpp"
+#include "api/handlers.hpp"
+#include "api/parameters.hpp"
+#include "api/render.hpp"
+#include "sysfs/kernel_module.hpp"
+
+namespace devbindd::api {
+namespace {
+
+using nlohmann::json;
+
+// The exact-match filters of the list: repeats of one are OR, different ones AND. "none" stands for null.
+struct Filter {
+  std::string name;
+  std::vector<std::string> values;
+  std::string (*value_of)(const sysfs::Device&);
+  bool (*valid)(const std::string&);
+};
+
+std::string without_prefix(std::string text) {
+  std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return text.starts_with("0x") ? text.substr(2) : text;
+}
+
+bool hex_digits(const std::string& text, std::size_t digits) {
+  return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+bool valid_id(const std::string& text) { return hex_digits(text, 4); }
+bool valid_class(const std::string& text) { return hex_digits(text, 2) || hex_digits(text, 4) || hex_digits(text, 6); }
+bool valid_number(const std::string& text) {
+  return text == "none" || (!text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos);
+}
+bool valid_driver(const std::string& text) { return sysfs::DriverName::parse(text).has_value(); }
+bool valid_category(const std::string& text) {
+  constexpr std::array categories = {"network", "storage", "display", "accelerator", "crypto", "bridge", "usb", "sound", "memory", "other"};
+  return std::ranges::find(categories, text) != categories.end();
+}
+
+template <class T>
+std::string number_or_none(const std::optional<T>& value) {
+  return value ? std::to_string(*value) : "none";
+}
+
+std::string class_text(const sysfs::Device& device) {
+  std::array<char, 8> text{};
+  std::snprintf(text.data(), text.size(), "%06x", device.class_code & 0xffffffU);
+  return text.data();
+}
+
+std::vector<Filter> filters() {
+  return {
+      {"vendor", {}, [](const sysfs::Device& d) { return hex_id(d.vendor); }, valid_id},
+      {"device", {}, [](const sysfs::Device& d) { return hex_id(d.device); }, valid_id},
+      {"class", {}, class_text, valid_class},
+      {"category", {}, [](const sysfs::Device& d) { return std::string(sysfs::category(d)); }, valid_category},
+      {"driver", {}, [](const sysfs::Device& d) { return d.driver ? d.driver->text() : std::string("none"); }, valid_driver},
+      {"iommu_group", {}, [](const sysfs::Device& d) { return number_or_none(d.iommu_group); }, valid_number},
+      {"numa_node", {}, [](const sysfs::Device& d) { return number_or_none(d.numa_node); }, valid_number},
+  };
+}
+
+bool passes(const sysfs::Device& device, const std::vector<Filter>& chosen) {
+  return std::ranges::all_of(chosen, [&device](const Filter& filter) {
+    if (filter.values.empty()) return true;
+    const auto value = filter.value_of(device);
+    // A class filter may name less than all of it: "02" is every network device.
+    const bool prefix = filter.name == "class";
+    return std::ranges::any_of(filter.values, [&](const std::string& wanted) { return prefix ? value.starts_with(wanted) : value == wanted; });
+  });
+}
+
+OrResponse<std::vector<Filter>> read_filters(const Request& request, QueryReader& query) {
+  auto chosen = filters();
+  for (auto& filter : chosen) {
+    filter.values = query.all(filter.name);
+    const bool hexadecimal = filter.valid == valid_id || filter.valid == valid_class;
+    for (auto& value : filter.values) {
+      if (hexadecimal) value = without_prefix(value);
+      if (!filter.valid(value)) {
+        return std::unexpected(bad_request(request, "invalid_value", "?" + filter.name, "'" + value.substr(0, 64) + "' is no value that '" + filter.name + "' can have"));
+      }
+    }
+  }
+  return chosen;
+}
+
+std::string status_text(Context& context, const std::vector<const sysfs::Device*>& devices, const sysfs::Routes& routes) {
+  std::vector<DevbindDevice> lines;
+  for (const auto* device : devices) {
+    const bool routed = std::ranges::any_of(device->interfaces, [&](const auto& name) { return routes.routed_interfaces.contains(name); });
+    lines.push_back({*device, context.names.device(device->vendor, device->device).value_or("Device"), matching_modules(context, *device), routed});
+  }
+  return devbind_status(lines, sysfs::userspace_drivers(context.engine.services().tree));
+}
+
+}  // namespace
+
+void list_devices(Context& context, const Request& request, const PathArguments&, Respond respond) {
+  QueryReader query(request.query);
+  auto chosen = read_filters(request, query);
+  if (!chosen) return respond(std::move(chosen.error()));
+  auto wanted_page = paging(request, query);
+  if (!wanted_page) return respond(std::move(wanted_page.error()));
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  auto inventory = context.engine.current();
+  if (!inventory) return respond(problem_of(request, inventory.error()));
+  auto routes = sysfs::read_routes(context.engine.services().tree);
+  if (!routes) return respond(problem_of(request, routes.error()));
+  std::vector<const sysfs::Device*> devices;
+  for (const auto& [address, device] : (*inventory)->devices()) {
+    if (passes(device, *chosen)) devices.push_back(&device);
+  }
+  if (wants_text(request)) {
+    return respond({.status = 200, .content_type = "text/plain; charset=utf-8", .body = status_text(context, devices, *routes), .headers = {}});
+  }
+  std::vector<std::pair<std::string, json>> items;
+  for (const auto* device : devices) {
+    auto rendered = render_device(context, *device, *routes);
+    if (!rendered) return respond(problem_of(request, rendered.error()));
+    items.emplace_back(sysfs::to_string(device->address), std::move(*rendered));
+  }
+  respond(json_response(page(items, *wanted_page)));
+}
+
+void get_device(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  auto address = address_parameter(request, arguments[0]);
+  if (!address) return respond(std::move(address.error()));
+  QueryReader query(request.query);
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  context.engine.overrides().read({*address}, [&context, request, address = *address, respond](const handoff::OverrideAnswers& answers) {
+    auto inventory = context.engine.current();
+    if (!inventory) return respond(problem_of(request, inventory.error()));
+    const auto* device = (*inventory)->find(address);
+    if (device == nullptr) {
+      return respond(problem_of(request, sysfs::Error{sysfs::ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address)}));
+    }
+    auto routes = sysfs::read_routes(context.engine.services().tree);
+    if (!routes) return respond(problem_of(request, routes.error()));
+    auto document = render_device(context, *device, *routes);
+    if (!document) return respond(problem_of(request, document.error()));
+    auto binding = render_binding(context, *device, answers.at(address));
+    if (!binding) return respond(problem_of(request, binding.error()));
+    for (const auto* key : {"driver_override", "driver_override_set_by", "driver_override_error", "original"}) (*document)[key] = (*binding)[key];
+    respond(json_response(*document));
+  });
+}
+
+}  // namespace devbindd::api

@@ -1,0 +1,84 @@
+#include <algorithm>
+
+#include "api/problem.hpp"
+#include "api/query.hpp"
+#include "api/route.hpp"
+
+namespace devbindd::api {
+namespace {
+
+// The parameters of a match, or nullopt.
+std::optional<PathArguments> match(std::string_view pattern, const std::vector<std::string>& path) {
+  PathArguments arguments;
+  std::size_t at = 0;
+  while (!pattern.empty()) {
+    pattern.remove_prefix(1);  // the slash
+    const auto segment = pattern.substr(0, pattern.find('/'));
+    pattern.remove_prefix(segment.size());
+    if (at == path.size()) return std::nullopt;
+    if (segment.starts_with('{')) {
+      if (path[at].empty()) return std::nullopt;
+      arguments.push_back(path[at]);
+    } else if (segment != path[at]) {
+      return std::nullopt;
+    }
+    ++at;
+  }
+  if (at != path.size()) return std::nullopt;
+  return arguments;
+}
+
+Response not_allowed(const Request& request, const std::vector<std::string_view>& methods) {
+  std::string allow;
+  for (const auto method : methods) {
+    allow += (allow.empty() ? "" : ", ") + std::string(method);
+    if (method == "GET") allow += ", HEAD";
+  }
+  auto response = problem(request, 405, "method_not_allowed", request.method + " is not possible here; possible: " + allow);
+  response.headers.emplace_back("Allow", allow);
+  return response;
+}
+
+bool asks_dry_run(const Request& request) {
+  QueryReader query(request.query);
+  const auto dry_run = query.flag("dry_run");
+  return dry_run && *dry_run;
+}
+
+std::string media_type(const std::string& content_type) {
+  auto type = content_type.substr(0, content_type.find(';'));
+  while (type.ends_with(' ')) type.pop_back();
+  std::ranges::transform(type, type.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return type;
+}
+
+std::optional<Response> refused_at_the_door(const Route& route, const Request& request) {
+  if (route.access == Access::Change && request.access != Access::Change && !asks_dry_run(request)) {
+    return problem(request, 403, "forbidden", "this caller may read and ask for dry runs, but not change anything");
+  }
+  if (route.body == BodyRule::Json && media_type(request.content_type) != "application/json") {
+    return problem(request, 415, "unsupported_media_type", "the body must be sent as Content-Type: application/json");
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void dispatch(Context& context, const Request& request, Respond respond) {
+  const auto wanted = request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
+  std::vector<std::string_view> methods;
+  for (const auto& route : routes()) {
+    const auto arguments = match(route.pattern, request.path);
+    if (!arguments) continue;
+    if (route.method != wanted) {
+      methods.push_back(route.method);
+      continue;
+    }
+    if (auto refusal = refused_at_the_door(route, request)) return respond(std::move(*refusal));
+    return route.handler(context, request, *arguments, std::move(respond));
+  }
+  if (!methods.empty()) return respond(not_allowed(request, methods));
+  respond(problem(request, 404, "not_found", "there is nothing at this path; GET /openapi.yaml lists what there is"));
+}
+
+}  // namespace devbindd::api

@@ -1,0 +1,37 @@
+// The handlers that the route table names, by file: device_handlers.cpp, binding_handlers.cpp, driver_handlers.cpp,
+// vfio_handlers.cpp (groups and VFIO), operation_handlers.cpp, service_handlers.cpp. Each parses its request into typed
+// values, asks the layers below, and renders the answer.
+#pragma once
+
+#include "api/context.hpp"
+#include "api/message.hpp"
+
+namespace devbindd::api {
+
+void list_devices(Context&, const Request&, const PathArguments&, Respond);
+void get_device(Context&, const Request&, const PathArguments&, Respond);
+
+void get_binding(Context&, const Request&, const PathArguments&, Respond);
+void put_binding(Context&, const Request&, const PathArguments&, Respond);
+void delete_binding(Context&, const Request&, const PathArguments&, Respond);
+void put_driver_override(Context&, const Request&, const PathArguments&, Respond);
+void delete_driver_override(Context&, const Request&, const PathArguments&, Respond);
+
+void list_drivers(Context&, const Request&, const PathArguments&, Respond);
+void get_driver(Context&, const Request&, const PathArguments&, Respond);
+void post_driver_id(Context&, const Request&, const PathArguments&, Respond);
+void delete_driver_id(Context&, const Request&, const PathArguments&, Respond);
+
+void list_iommu_groups(Context&, const Request&, const PathArguments&, Respond);
+void get_iommu_group(Context&, const Request&, const PathArguments&, Respond);
+void get_vfio(Context&, const Request&, const PathArguments&, Respond);
+
+void list_operations(Context&, const Request&, const PathArguments&, Respond);
+void get_operation(Context&, const Request&, const PathArguments&, Respond);
+
+void get_service(Context&, const Request&, const PathArguments&, Respond);
+void get_health(Context&, const Request&, const PathArguments&, Respond);
+void get_readiness(Context&, const Request&, const PathArguments&, Respond);
+void get_openapi(Context&, const Request&, const PathArguments&, Respond);
+
+}  // namespace devbindd::api

@@ -1,0 +1,144 @@
+#include "api/json_body.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace devbindd::api {
+namespace {
+
+using nlohmann::json;
+
+// Sees every event of the parser before a value is built: what the value can no longer show is refused here.
+class StrictCheck : public nlohmann::json_sax<json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t& text) override {
+    if (text.find_first_of(".eE") != std::string::npos) return true;
+    return refuse("invalid_value", "the integer " + text.substr(0, 40) + " does not fit 64 bits");
+  }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return deeper(); }
+  bool key(string_t& name) override {
+    if (keys_.back().insert(name).second) {
+      last_key_ = name;
+      return true;
+    }
+    last_key_ = name;
+    return refuse("duplicate_field", "the key \"" + name.substr(0, 64) + "\" stands twice in one object");
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    return true;
+  }
+  bool start_array(std::size_t) override { return deeper(); }
+  bool end_array() override {
+    keys_.pop_back();
+    return true;
+  }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
+    return refuse("invalid_json", "the body is not JSON: the error is at byte " + std::to_string(position));
+  }
+  BodyError error;
+
+ private:
+  bool deeper() {
+    keys_.emplace_back();
+    return keys_.size() <= max_json_depth || refuse("invalid_json", "the body is nested deeper than 32 levels");
+  }
+  bool refuse(std::string code, std::string detail) {
+    const bool one_level = keys_.size() == 1 && code != "invalid_json";
+    error = {std::move(code), one_level ? pointer_to(last_key_) : std::string{}, std::move(detail)};
+    return false;
+  }
+  std::vector<std::set<std::string>> keys_;
+  std::string last_key_;
+};
+
+std::unexpected<BodyError> wrong(const std::string& key, std::string detail) {
+  return std::unexpected(BodyError{"invalid_value", pointer_to(key), std::move(detail)});
+}
+
+}  // namespace
+
+std::string pointer_to(std::string_view key) {
+  std::string pointer = "/";
+  for (const char c : key) {
+    if (c == '~') {
+      pointer += "~0";
+    } else if (c == '/') {
+      pointer += "~1";
+    } else {
+      pointer += c;
+    }
+  }
+  return pointer;
+}
+
+namespace {
+
+std::expected<json, BodyError> parse_strictly(std::string_view text, bool comments) {
+  StrictCheck check;
+  if (!json::sax_parse(text, &check, json::input_format_t::json, true, comments)) return std::unexpected(check.error);
+  auto document = json::parse(text, nullptr, false, comments);
+  if (!document.is_object()) return std::unexpected(BodyError{"invalid_json", "", "the top level must be a JSON object"});
+  return document;
+}
+
+}  // namespace
+
+std::expected<json, BodyError> parse_body(std::string_view body) { return parse_strictly(body, false); }
+
+std::expected<json, BodyError> parse_commented(std::string_view text) { return parse_strictly(text, true); }
+
+const json* BodyReader::find(const std::string& key) {
+  asked_.push_back(key);
+  const auto found = object_.find(key);
+  return found == object_.end() ? nullptr : &*found;
+}
+
+std::expected<const std::string*, BodyError> BodyReader::string(const std::string& key) {
+  const auto* value = find(key);
+  if (value == nullptr) return nullptr;
+  const auto* text = value->get_ptr<const std::string*>();
+  if (text == nullptr) return wrong(key, "\"" + key + "\" must be a string");
+  return text;
+}
+
+std::expected<bool, BodyError> BodyReader::boolean(const std::string& key, bool fallback) {
+  const auto* value = find(key);
+  if (value == nullptr) return fallback;
+  const auto* flag = value->get_ptr<const bool*>();
+  if (flag == nullptr) return wrong(key, "\"" + key + "\" must be true or false");
+  return *flag;
+}
+
+std::expected<std::vector<std::string>, BodyError> BodyReader::strings(const std::string& key, std::size_t limit) {
+  std::vector<std::string> texts;
+  const auto* value = find(key);
+  if (value == nullptr) return texts;
+  if (!value->is_array() || value->size() > limit) {
+    return wrong(key, "\"" + key + "\" must be an array of at most " + std::to_string(limit) + " strings");
+  }
+  for (const auto& item : *value) {
+    const auto* text = item.get_ptr<const std::string*>();
+    if (text == nullptr) return wrong(key, "\"" + key + "\" must hold strings only");
+    texts.push_back(*text);
+  }
+  return texts;
+}
+
+std::expected<void, BodyError> BodyReader::finish() const {
+  for (const auto& [key, value] : object_.items()) {
+    if (std::ranges::find(asked_, key) == asked_.end()) {
+      return std::unexpected(BodyError{"unknown_field", pointer_to(key), "the body has no key \"" + key.substr(0, 64) + "\" here"});
+    }
+  }
+  return {};
+}
+
+}  // namespace devbindd::api

@@ -1,0 +1,54 @@
+// The one place where request bodies become JSON values: strict, bounded, without exceptions.
+// Not here: what the keys mean (binding_request.cpp, ...).
+#pragma once
+
+#include <expected>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace devbindd::api {
+
+constexpr std::size_t max_json_depth = 32;
+
+/// Where a body is wrong: a JSON pointer ("" for the whole body) and a sentence.
+struct BodyError {
+  std::string code;  ///< "invalid_json", "duplicate_field", "unknown_field", "missing_field", "invalid_value"
+  std::string pointer;
+  std::string detail;
+};
+
+/// Parses a body whose top level must be an object. Refused: duplicate keys (the parser alone would keep the last), more
+/// than 32 levels, integers beyond 64 bits (the parser alone would make them doubles), text after the value, bytes that are
+/// no UTF-8.
+std::expected<nlohmann::json, BodyError> parse_body(std::string_view body);
+
+/// The same for the daemon's configuration file, where // and /* */ comments are allowed.
+std::expected<nlohmann::json, BodyError> parse_commented(std::string_view text);
+
+/// Reads the members of a body. Every key must be asked for: finish() refuses the ones that were not, so that a typo is an
+/// error and never a default.
+class BodyReader {
+ public:
+  explicit BodyReader(const nlohmann::json& object) : object_(object) {}
+
+  /// nullptr when the key is absent.
+  const nlohmann::json* find(const std::string& key);
+  /// A string, or nullptr when absent. null is no string.
+  std::expected<const std::string*, BodyError> string(const std::string& key);
+  std::expected<bool, BodyError> boolean(const std::string& key, bool fallback);
+  /// An array of at most `limit` strings; empty when absent.
+  std::expected<std::vector<std::string>, BodyError> strings(const std::string& key, std::size_t limit);
+  /// Error: unknown_field, naming the first key that nobody asked for.
+  std::expected<void, BodyError> finish() const;
+
+ private:
+  const nlohmann::json& object_;
+  std::vector<std::string> asked_;
+};
+
+/// A JSON pointer to a top-level key (RFC 6901: '~' and '/' escaped).
+std::string pointer_to(std::string_view key);
+
+}  // namespace devbindd::api

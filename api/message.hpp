@@ -1,0 +1,44 @@
+// Requests and responses as the handlers see them, without any type of the HTTP library.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "handoff/request.hpp"
+
+namespace devbindd::api {
+
+/// What a caller may do. Asking for a dry run needs no more than Read.
+enum class Access { Read, Change };
+
+struct Request {
+  std::string id;      ///< UUID of this request, for logs and problems
+  std::string method;
+  std::vector<std::string> path;  ///< decoded segments
+  std::vector<std::pair<std::string, std::string>> query;
+  std::string accept;        ///< the Accept header, "" when absent
+  std::string content_type;
+  std::string prefer;        ///< the Prefer header
+  std::string body;
+  handoff::Requester requester;
+  Access access = Access::Read;  ///< what this caller may do
+};
+
+struct Response {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+/// Called exactly once by a handler, now or later, on the daemon's thread.
+using Respond = std::function<void(Response)>;
+
+/// The values of the path's parameters, in order.
+using PathArguments = std::vector<std::string>;
+
+}  // namespace devbindd::api

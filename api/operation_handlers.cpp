@@ -1,0 +1,37 @@
+#include <nlohmann/json.hpp>
+
+#include "api/handlers.hpp"
+#include "api/parameters.hpp"
+#include "api/render.hpp"
+
+namespace devbindd::api {
+
+using nlohmann::json;
+
+void list_operations(Context& context, const Request& request, const PathArguments&, Respond respond) {
+  QueryReader query(request.query);
+  auto state = query.one("state");
+  if (!state) return respond(to_response(request, state.error()));
+  if (*state && !handoff::operation_state_named(**state)) {
+    return respond(bad_request(request, "invalid_value", "?state", "'state' must be running, blocked, succeeded, failed or interrupted"));
+  }
+  auto wanted = paging(request, query);
+  if (!wanted) return respond(std::move(wanted.error()));
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  std::vector<std::pair<std::string, json>> items;
+  for (auto& document : context.engine.documents(state->value_or(""))) {
+    auto id = document["id"].get<std::string>();
+    items.emplace_back(std::move(id), std::move(document));
+  }
+  respond(json_response(page(items, *wanted)));
+}
+
+void get_operation(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  QueryReader query(request.query);
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  auto document = context.engine.document(arguments[0]);
+  if (!document) return respond(problem_of(request, document.error()));
+  respond(json_response(*document));
+}
+
+}  // namespace devbindd::api

@@ -1,0 +1,68 @@
+#include "api/parameters.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace devbindd::api {
+
+OrResponse<sysfs::PciAddress> address_parameter(const Request& request, const std::string& text) {
+  auto address = sysfs::parse_pci_address(text);
+  if (!address) return std::unexpected(problem_of(request, address.error()));
+  return *address;
+}
+
+OrResponse<sysfs::DriverName> driver_parameter(const Request& request, const std::string& text) {
+  auto name = sysfs::DriverName::parse(text);
+  if (!name) return std::unexpected(problem_of(request, name.error()));
+  return *name;
+}
+
+Response to_response(const Request& request, const BodyError& error) { return bad_request(request, error.code, error.pointer, error.detail); }
+
+Response to_response(const Request& request, const QueryError& error) { return bad_request(request, error.code, error.pointer, error.detail); }
+
+OrResponse<std::vector<std::string>> risks(const Request& request, std::vector<std::string> codes, const std::string& pointer) {
+  for (const auto& code : codes) {
+    if (std::ranges::find(handoff::evidence_codes(), code) == handoff::evidence_codes().end()) {
+      return std::unexpected(bad_request(request, "invalid_value", pointer, "'" + code.substr(0, 64) + "' is not the code of a risk"));
+    }
+  }
+  return codes;
+}
+
+OrResponse<handoff::Scope> scope_named(const Request& request, const std::string& text, const std::string& pointer) {
+  if (text == "device") return handoff::Scope::Device;
+  if (text == "group") return handoff::Scope::Group;
+  return std::unexpected(bad_request(request, "invalid_value", pointer, "the scope must be \"device\" or \"group\""));
+}
+
+OrResponse<Paging> paging(const Request& request, QueryReader& query) {
+  Paging result;
+  auto size = query.number("page_size", 1, 1000);
+  if (!size) return std::unexpected(to_response(request, size.error()));
+  auto token = query.one("page_token");
+  if (!token) return std::unexpected(to_response(request, token.error()));
+  result.size = size->value_or(1000);
+  result.after = token->value_or("");
+  return result;
+}
+
+nlohmann::json page(const std::vector<std::pair<std::string, nlohmann::json>>& items, const Paging& paging) {
+  nlohmann::json document = {{"items", nlohmann::json::array()}, {"next_page_token", nullptr}};
+  auto at = items.begin();
+  if (!paging.after.empty()) {
+    at = std::ranges::find_if(items, [&](const auto& item) { return item.first == paging.after; });
+    if (at != items.end()) ++at;
+  }
+  for (; at != items.end() && document["items"].size() < paging.size; ++at) document["items"].push_back(at->second);
+  if (at != items.end() && at != items.begin()) document["next_page_token"] = std::prev(at)->first;
+  return document;
+}
+
+bool wants_text(const Request& request) {
+  const auto text = request.accept.find("text/plain");
+  const auto json = request.accept.find("application/json");
+  return text != std::string::npos && (json == std::string::npos || text < json);
+}
+
+}  // namespace devbindd::api

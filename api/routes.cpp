@@ -1,0 +1,32 @@
+#include "api/handlers.hpp"
+#include "api/route.hpp"
+
+namespace devbindd::api {
+
+const std::vector<Route>& routes() {
+  static const std::vector<Route> table = {
+      {"GET", "/v1", Access::Read, BodyRule::None, get_service},
+      {"GET", "/v1/devices", Access::Read, BodyRule::None, list_devices},
+      {"GET", "/v1/devices/{bdf}", Access::Read, BodyRule::None, get_device},
+      {"GET", "/v1/devices/{bdf}/binding", Access::Read, BodyRule::None, get_binding},
+      {"PUT", "/v1/devices/{bdf}/binding", Access::Change, BodyRule::Json, put_binding},
+      {"DELETE", "/v1/devices/{bdf}/binding", Access::Change, BodyRule::None, delete_binding},
+      {"PUT", "/v1/devices/{bdf}/driver-override", Access::Change, BodyRule::Json, put_driver_override},
+      {"DELETE", "/v1/devices/{bdf}/driver-override", Access::Change, BodyRule::None, delete_driver_override},
+      {"GET", "/v1/iommu-groups", Access::Read, BodyRule::None, list_iommu_groups},
+      {"GET", "/v1/iommu-groups/{number}", Access::Read, BodyRule::None, get_iommu_group},
+      {"GET", "/v1/drivers", Access::Read, BodyRule::None, list_drivers},
+      {"GET", "/v1/drivers/{name}", Access::Read, BodyRule::None, get_driver},
+      {"POST", "/v1/drivers/{name}/ids", Access::Change, BodyRule::Json, post_driver_id},
+      {"DELETE", "/v1/drivers/{name}/ids", Access::Change, BodyRule::None, delete_driver_id},
+      {"GET", "/v1/vfio", Access::Read, BodyRule::None, get_vfio},
+      {"GET", "/v1/operations", Access::Read, BodyRule::None, list_operations},
+      {"GET", "/v1/operations/{id}", Access::Read, BodyRule::None, get_operation},
+      {"GET", "/healthz", Access::Read, BodyRule::None, get_health},
+      {"GET", "/readyz", Access::Read, BodyRule::None, get_readiness},
+      {"GET", "/openapi.yaml", Access::Read, BodyRule::None, get_openapi},
+  };
+  return table;
+}
+
+}  // namespace devbindd::api

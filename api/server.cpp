@@ -1,0 +1,387 @@
+#include "api/server.hpp"
+
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/uuid/random_generator.hpp>
+#include <boost/uuid/uuid_io.hpp>
+#include <ctime>
+
+#include "api/caller.hpp"
+#include "api/http_guard.hpp"
+#include "api/problem.hpp"
+#include "api/query.hpp"
+#include "sysfs/file_descriptor.hpp"
+
+namespace devbindd::api {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::system::error_code;
+using Generic = asio::generic::stream_protocol;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t chunk = 8192;
+
+std::string http_date() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  std::array<char, 64> text{};
+  const auto length = std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  return {text.data(), length};
+}
+
+sysfs::Error system_error(std::string what, int errno_value, std::string path) {
+  return {sysfs::ErrorCode::Kernel, std::move(what) + ": " + sysfs::errno_text(errno_value), errno_value, std::move(path)};
+}
+
+}  // namespace
+
+class Session;
+
+struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
+  Impl(asio::io_context& context, Settings chosen) : io(context), settings(std::move(chosen)), retry(context) {}
+
+  asio::io_context& io;
+  Settings settings;
+  std::optional<asio::local::stream_protocol::acceptor> unix_acceptor;
+  std::optional<asio::ip::tcp::acceptor> tcp_acceptor;
+  asio::steady_timer retry;
+  std::set<Session*> sessions;
+  bool stopping = false;
+
+  void accept_unix();
+  void accept_tcp();
+  template <class Acceptor>
+  void accept(Acceptor& acceptor, void (Impl::*again)());
+};
+
+// One connection: head, body, handler, answer, and again. Every member runs on the daemon's thread.
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(std::shared_ptr<Server::Impl> server, Generic::socket socket, Caller caller, bool tcp)
+      : server_(std::move(server)), stream_(std::move(socket)), caller_(std::move(caller)), tcp_(tcp) {
+    server_->sessions.insert(this);
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() { server_->sessions.erase(this); }
+
+  void start() {
+    if (server_->sessions.size() > server_->settings.limits.connections) {
+      begin_request();
+      return refuse({503, "too_many_connections", "too many connections are open"});
+    }
+    read_head();
+  }
+
+  void close_if_idle() {
+    if (idle_) stream_.cancel();
+  }
+
+ private:
+  void begin_request() {
+    started_ = Clock::now();
+    request_ = {};
+    request_.id = boost::uuids::to_string(boost::uuids::random_generator()());
+    request_.requester = caller_.requester;
+    request_.access = caller_.access;
+    head_ = {};
+  }
+
+  std::string_view buffered() const {
+    return {static_cast<const char*>(buffer_.cdata().data()), buffer_.size()};
+  }
+
+  void read_head() {
+    const auto size = header_block_size(buffered());
+    if (size) return on_head(*size);
+    if (buffer_.size() > max_header_bytes) {
+      begin_request();
+      return refuse({431, "header_too_large", "The request's head is longer than 16384 bytes."});
+    }
+    // The clock for a head starts with its first byte, and does not start anew with each further one.
+    if (buffer_.size() == 0) {
+      idle_ = true;
+      stream_.expires_after(first_ ? server_->settings.limits.header_time : server_->settings.limits.idle_time);
+    } else if (idle_) {
+      idle_ = false;
+      stream_.expires_after(server_->settings.limits.header_time);
+    }
+    stream_.async_read_some(buffer_.prepare(chunk), beast::bind_front_handler(&Session::on_head_bytes, shared_from_this()));
+  }
+
+  void on_head_bytes(error_code error, std::size_t count) {
+    if (error == beast::error::timeout && buffer_.size() > 0) {
+      begin_request();
+      return refuse({408, "request_timeout", "The request's head did not arrive in time."});
+    }
+    if (error) return close();
+    buffer_.commit(count);
+    read_head();
+  }
+
+  void on_head(std::size_t size) {
+    idle_ = false;
+    first_ = false;
+    begin_request();
+    auto head = guard(buffered().substr(0, size));
+    if (!head) return refuse(head.error());
+    head_ = std::move(*head);
+    if (tcp_ && !is_loopback_host(*head_.field("host"))) {
+      return refuse({421, "misdirected_request", "The Host header does not name this machine's loopback address."});
+    }
+    parser_.emplace();
+    parser_->body_limit(max_body_bytes);
+    parser_->header_limit(static_cast<std::uint32_t>(max_header_bytes));
+    stream_.expires_after(server_->settings.limits.body_time);
+    if (head_.expect_continue && buffer_.size() < size + head_.content_length) return send_continue();
+    read_body();
+  }
+
+  void send_continue() {
+    static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    asio::async_write(stream_, asio::buffer(go_on), [self = shared_from_this()](error_code error, std::size_t) {
+      if (error) return self->close();
+      self->read_body();
+    });
+  }
+
+  void read_body() {
+    http::async_read(stream_, buffer_, *parser_, beast::bind_front_handler(&Session::on_body, shared_from_this()));
+  }
+
+  void on_body(error_code error, std::size_t) {
+    if (error == beast::error::timeout) return refuse({408, "request_timeout", "The request's body did not arrive in time."});
+    if (error == http::error::end_of_stream || error == http::error::partial_message) return close();
+    if (error && error.category() == http::make_error_code(http::error::bad_method).category()) {
+      return refuse({400, "malformed_request", "The request is not well-formed: " + error.message()});
+    }
+    if (error) return close();
+    fill_request();
+  }
+
+  void fill_request() {
+    auto target = parse_target(head_.target);
+    if (!target) return refuse({400, "malformed_target", "The request target is not well-formed."});
+    request_.method = head_.method;
+    request_.path = std::move(target->path);
+    request_.query = std::move(target->query);
+    request_.accept = head_.field("accept").value_or("");
+    request_.content_type = head_.field("content-type").value_or("");
+    request_.prefer = head_.field("prefer").value_or("");
+    request_.body = std::move(parser_->get().body());
+    stream_.expires_never();  // the handler has its own patience
+    handle();
+  }
+
+  void handle() {
+    const auto respond = [self = shared_from_this()](Response response) { self->send(std::move(response), self->head_.keep_alive); };
+    try {
+      server_->settings.handle(request_, respond);
+    } catch (const std::exception& bug) {
+      respond(problem(request_, 500, "internal_error", std::string("devbindd failed while it answered: ") + bug.what()));
+    }
+  }
+
+  // What the guard refuses ends the connection: nobody can say where the next request begins.
+  void refuse(const GuardRefusal& refusal) {
+    stream_.expires_after(server_->settings.limits.write_time);
+    send(problem(request_, refusal.status, refusal.code, refusal.detail), false);
+  }
+
+  void send(Response answer, bool keep_alive) {
+    if (answered_) return;
+    answered_ = true;
+    const bool stays = keep_alive && !server_->stopping;
+    response_.emplace();
+    response_->version(head_.http_1_0 ? 10 : 11);
+    response_->result(static_cast<unsigned>(answer.status));
+    response_->set(http::field::server, "devbindd");
+    response_->set(http::field::date, http_date());
+    response_->set(http::field::content_type, answer.content_type);
+    response_->set(http::field::cache_control, "no-store");
+    response_->set("X-Content-Type-Options", "nosniff");
+    response_->set("Api-Version", "1");
+    response_->set("Request-Id", request_.id);
+    for (const auto& [name, value] : answer.headers) response_->set(name, value);
+    response_->keep_alive(stays);
+    response_->content_length(answer.body.size());
+    if (head_.method != "HEAD") response_->body() = std::move(answer.body);
+    server_->settings.log({.request_id = request_.id,
+                           .caller = caller_.text,
+                           .method = head_.method.empty() ? "-" : head_.method,
+                           .target = head_.target.empty() ? "-" : head_.target,
+                           .status = answer.status,
+                           .duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started_)});
+    stream_.expires_after(server_->settings.limits.write_time);
+    serializer_.emplace(*response_);
+    if (head_.method == "HEAD") {
+      http::async_write_header(stream_, *serializer_, beast::bind_front_handler(&Session::on_sent, shared_from_this(), stays));
+    } else {
+      http::async_write(stream_, *serializer_, beast::bind_front_handler(&Session::on_sent, shared_from_this(), stays));
+    }
+  }
+
+  void on_sent(bool stays, error_code error, std::size_t) {
+    answered_ = false;
+    if (error) return close();
+    if (!stays) return linger();
+    head_ = {};
+    read_head();
+  }
+
+  // Closing with unread bytes makes the kernel reset the connection, and the client lose the answer.
+  void linger() {
+    error_code ignored;
+    stream_.socket().shutdown(Generic::socket::shutdown_send, ignored);
+    stream_.expires_after(std::chrono::seconds(1));
+    drain(0);
+  }
+
+  void drain(std::size_t drained) {
+    buffer_.clear();
+    stream_.async_read_some(buffer_.prepare(chunk), [self = shared_from_this(), drained](error_code error, std::size_t count) {
+      if (error || drained + count > 4 * max_body_bytes) return self->close();
+      self->drain(drained + count);
+    });
+  }
+
+  void close() {
+    error_code ignored;
+    stream_.socket().close(ignored);
+  }
+
+  std::shared_ptr<Server::Impl> server_;
+  beast::basic_stream<Generic> stream_;
+  Caller caller_;
+  bool tcp_;
+  beast::flat_buffer buffer_{max_header_bytes + max_body_bytes + 2 * chunk};
+  bool idle_ = true;
+  bool first_ = true;
+  bool answered_ = false;
+  Clock::time_point started_;
+  RequestHead head_;
+  Request request_;
+  std::optional<http::request_parser<http::string_body>> parser_;
+  std::optional<http::response<http::string_body>> response_;
+  std::optional<http::response_serializer<http::string_body>> serializer_;
+};
+
+template <class Acceptor>
+void Server::Impl::accept(Acceptor& acceptor, void (Impl::*again)()) {
+  acceptor.async_accept([self = shared_from_this(), again](error_code error, auto socket) {
+    constexpr bool tcp = std::is_same_v<Acceptor, asio::ip::tcp::acceptor>;
+    if (self->stopping || error == asio::error::operation_aborted) return;
+    if (error) {
+      // Out of descriptors or memory: a pause lets sessions end; giving up would leave a daemon that nobody reaches.
+      self->retry.expires_after(std::chrono::milliseconds(100));
+      self->retry.async_wait([self, again](error_code stopped) {
+        if (!stopped) (self.get()->*again)();
+      });
+      return;
+    }
+    auto caller = tcp ? tcp_caller(self->settings.tcp_may_change) : unix_caller(socket.native_handle(), self->settings.unix_group);
+    std::make_shared<Session>(self, Generic::socket(std::move(socket)), std::move(caller), tcp)->start();
+    (self.get()->*again)();
+  });
+}
+
+void Server::Impl::accept_unix() { accept(*unix_acceptor, &Impl::accept_unix); }
+
+void Server::Impl::accept_tcp() { accept(*tcp_acceptor, &Impl::accept_tcp); }
+
+Server::Server(asio::io_context& io, Settings settings) : impl_(std::make_shared<Impl>(io, std::move(settings))) {}
+
+Server::~Server() { stop(); }
+
+namespace {
+
+// A socket file on which nobody listens any more is left over from a daemon that was killed.
+sysfs::Result<> remove_stale_socket(const std::string& path) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0) return {};
+  if (!S_ISSOCK(found.st_mode)) return std::unexpected(system_error(path + " is there and is no socket", EEXIST, path));
+  const sysfs::FileDescriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const bool answered = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  if (answered || errno == EAGAIN) return std::unexpected(system_error("another daemon listens on " + path, EADDRINUSE, path));
+  if (::unlink(path.c_str()) != 0) return std::unexpected(system_error("cannot remove " + path, errno, path));
+  return {};
+}
+
+}  // namespace
+
+sysfs::Result<> Server::listen_unix(const std::string& path, unsigned mode, std::optional<unsigned> group) {
+  if (path.size() >= sizeof(sockaddr_un::sun_path)) return std::unexpected(system_error("the socket path " + path, ENAMETOOLONG, path));
+  if (auto done = remove_stale_socket(path); !done) return done;
+  error_code error;
+  asio::local::stream_protocol::acceptor acceptor(impl_->io);
+  acceptor.open(asio::local::stream_protocol(), error);
+  const auto before = ::umask(0777U & ~mode);
+  if (!error) acceptor.bind(path, error);
+  ::umask(before);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) return std::unexpected(system_error("cannot listen on " + path, error.value(), path));
+  if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+    return std::unexpected(system_error("cannot give " + path + " to group " + std::to_string(*group), errno, path));
+  }
+  impl_->unix_acceptor.emplace(std::move(acceptor));
+  impl_->accept_unix();
+  return {};
+}
+
+sysfs::Result<> Server::adopt_unix(int descriptor) {
+  error_code error;
+  asio::local::stream_protocol::acceptor acceptor(impl_->io);
+  acceptor.assign(asio::local::stream_protocol(), descriptor, error);
+  if (error) return std::unexpected(system_error("cannot use the socket that systemd passed", error.value(), {}));
+  impl_->unix_acceptor.emplace(std::move(acceptor));
+  impl_->accept_unix();
+  return {};
+}
+
+sysfs::Result<unsigned short> Server::listen_tcp(const std::string& address, unsigned short port) {
+  error_code error;
+  const auto ip = asio::ip::make_address(address, error);
+  if (error || !ip.is_loopback()) {
+    return std::unexpected(system_error("the TCP address " + address + " is no loopback address", EADDRNOTAVAIL, address));
+  }
+  const asio::ip::tcp::endpoint endpoint(ip, port);
+  asio::ip::tcp::acceptor acceptor(impl_->io);
+  acceptor.open(endpoint.protocol(), error);
+  if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) return std::unexpected(system_error("cannot listen on " + address + " port " + std::to_string(port), error.value(), address));
+  impl_->tcp_acceptor.emplace(std::move(acceptor));
+  impl_->accept_tcp();
+  return impl_->tcp_acceptor->local_endpoint().port();
+}
+
+void Server::stop() {
+  impl_->stopping = true;
+  error_code ignored;
+  impl_->retry.cancel();
+  if (impl_->unix_acceptor) impl_->unix_acceptor->close(ignored);
+  if (impl_->tcp_acceptor) impl_->tcp_acceptor->close(ignored);
+  const auto sessions = impl_->sessions;
+  for (auto* session : sessions) session->close_if_idle();
+}
+
+std::size_t Server::connections() const { return impl_->sessions.size(); }
+
+}  // namespace devbindd::api

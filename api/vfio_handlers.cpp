@@ -1,0 +1,148 @@
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "api/handlers.hpp"
+#include "api/parameters.hpp"
+#include "api/render.hpp"
+#include "sysfs/kernel_module.hpp"
+#include "vfio/container.hpp"
+
+namespace devbindd::api {
+namespace {
+
+using nlohmann::json;
+
+std::optional<unsigned> group_number(const std::string& text) {
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+template <class Number>
+Number number_in(const std::string& text) {
+  Number value{};
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+std::string_view name_of(sysfs::ModuleState state) {
+  switch (state) {
+    case sysfs::ModuleState::Loaded: return "loaded";
+    case sysfs::ModuleState::BuiltIn: return "built_in";
+    case sysfs::ModuleState::Loadable: return "loadable";
+    case sysfs::ModuleState::Blacklisted: return "blacklisted";
+    case sysfs::ModuleState::Unknown: return "absent";
+  }
+  return "absent";
+}
+
+json modules_json(Context& context) {
+  const auto& services = context.engine.services();
+  json modules = json::array();
+  for (const auto* name : {"vfio", "vfio_pci", "vfio_iommu_type1", "iommufd"}) {
+    const auto state = sysfs::module_state(services.tree, services.modules, name);
+    modules.push_back({{"name", name},
+                       {"state", state ? json(name_of(*state)) : json(nullptr)},
+                       {"error", state ? json(nullptr) : json(state.error().message)}});
+  }
+  return modules;
+}
+
+// The worker's answer: API version, then number and answer of each extension.
+json container_json(const std::vector<std::string>& fields) {
+  json extensions = json::array();
+  for (std::size_t at = 1; at + 1 < fields.size(); at += 2) {
+    const auto number = number_in<unsigned long>(fields[at]);
+    const int answer = number_in<int>(fields[at + 1]);
+    extensions.push_back({{"number", number}, {"name", vfio::extension_name(number)}, {"present", answer > 0}});
+  }
+  return {{"api_version", number_in<int>(fields.front())}, {"extensions", std::move(extensions)}};
+}
+
+json no_iommu_json(const sysfs::Tree& tree) {
+  const auto mode = tree.read("sys/module/vfio/parameters/enable_unsafe_noiommu_mode");
+  return {{"supported", mode ? json(true) : json(nullptr)}, {"enabled", mode && *mode == "Y"}};
+}
+
+sysfs::Result<json> static_facts(Context& context) {
+  const auto& tree = context.engine.services().tree;
+  auto nodes = vfio::list_nodes(tree);
+  if (!nodes) return std::unexpected(nodes.error());
+  auto inventory = context.engine.current();
+  if (!inventory) return std::unexpected(inventory.error());
+  json node_list = json::array();
+  for (const auto& node : *nodes) node_list.push_back(to_json(node));
+  json bound = json::array();
+  for (const auto& [address, device] : (*inventory)->devices()) {
+    if (sysfs::is_vfio_bound(device)) bound.push_back(sysfs::to_string(address));
+  }
+  return json{{"nodes", std::move(node_list)},
+              {"devices", std::move(bound)},
+              {"modules", modules_json(context)},
+              {"no_iommu", no_iommu_json(tree)},
+              {"iommufd", sysfs::exists(tree, "dev/iommu")}};
+}
+
+}  // namespace
+
+void list_iommu_groups(Context& context, const Request& request, const PathArguments&, Respond respond) {
+  QueryReader query(request.query);
+  auto wanted = paging(request, query);
+  if (!wanted) return respond(std::move(wanted.error()));
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  if (auto inventory = context.engine.current(); !inventory) return respond(problem_of(request, inventory.error()));
+  const auto& tree = context.engine.services().tree;
+  auto numbers = sysfs::list_iommu_groups(tree);
+  if (!numbers) return respond(problem_of(request, numbers.error()));
+  std::vector<std::pair<std::string, json>> items;
+  for (const auto number : *numbers) {
+    auto group = sysfs::read_iommu_group(tree, number);
+    if (!group && group.error().code == sysfs::ErrorCode::GroupNotFound) continue;  // gone since it was listed
+    if (!group) return respond(problem_of(request, group.error()));
+    auto rendered = render_group(context, *group);
+    if (!rendered) return respond(problem_of(request, rendered.error()));
+    items.emplace_back(std::to_string(number), std::move(*rendered));
+  }
+  respond(json_response(page(items, *wanted)));
+}
+
+void get_iommu_group(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  const auto number = group_number(arguments[0]);
+  if (!number) return respond(problem(request, 400, "invalid_value", "an IOMMU group is named by its number"));
+  QueryReader query(request.query);
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  if (auto inventory = context.engine.current(); !inventory) return respond(problem_of(request, inventory.error()));
+  auto group = sysfs::read_iommu_group(context.engine.services().tree, *number);
+  if (!group) return respond(problem_of(request, group.error()));
+  auto rendered = render_group(context, *group);
+  if (!rendered) return respond(problem_of(request, rendered.error()));
+  respond(json_response(*rendered));
+}
+
+void get_vfio(Context& context, const Request& request, const PathArguments&, Respond respond) {
+  QueryReader query(request.query);
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  auto facts = static_facts(context);
+  if (!facts) return respond(problem_of(request, facts.error()));
+  const auto answered = std::make_shared<bool>(false);
+  const auto finish = [answered, respond, facts = *facts](json container, json error) {
+    if (std::exchange(*answered, true)) return;
+    auto document = facts;
+    document["container"] = std::move(container);
+    document["container_error"] = std::move(error);
+    respond(json_response(document));
+  };
+  // Opening the static node would make the kernel load the vfio module: a read must not change the host.
+  if (!sysfs::exists(context.engine.services().tree, "sys/module/vfio")) return finish(nullptr, "the vfio module is not loaded");
+  context.engine.services().run_task({handoff::TaskKind::VfioFacts, {}},
+                                     {.on_overdue = [finish](int) { finish(nullptr, "the kernel did not answer in time"); },
+                                      .on_result =
+                                          [finish](const handoff::TaskResult& result) {
+                                            if (result && !result->empty()) return finish(container_json(*result), nullptr);
+                                            finish(nullptr, result ? json("the worker gave no answer") : json(result.error().message));
+                                          }});
+}
+
+}  // namespace devbindd::api

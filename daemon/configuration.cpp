@@ -1,0 +1,150 @@
+#include "daemon/configuration.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <vector>
+
+#include "api/json_body.hpp"
+
+namespace devbindd::daemon {
+namespace {
+
+using nlohmann::json;
+using Checked = std::expected<void, ConfigurationError>;
+
+constexpr std::size_t max_bytes = 64U << 10U;
+
+std::unexpected<ConfigurationError> wrong(std::string pointer, std::string message) {
+  return std::unexpected(ConfigurationError{std::move(pointer), std::move(message)});
+}
+
+// One object of the file: reads keys into fields and refuses those that nobody asked for.
+class Section {
+ public:
+  Section(const json& object, std::string pointer) : object_(object), pointer_(std::move(pointer)) {}
+
+  Checked text(const std::string& key, std::string& field) {
+    const auto* value = find(key);
+    if (value == nullptr) return {};
+    if (!value->is_string()) return wrong(at(key), "must be a string");
+    field = *value->get_ptr<const std::string*>();
+    return {};
+  }
+  Checked flag(const std::string& key, bool& field) {
+    const auto* value = find(key);
+    if (value == nullptr) return {};
+    if (!value->is_boolean()) return wrong(at(key), "must be true or false");
+    field = *value->get_ptr<const bool*>();
+    return {};
+  }
+  template <class Set>
+  Checked number(const std::string& key, std::uint64_t least, std::uint64_t most, Set set) {
+    const auto* value = find(key);
+    if (value == nullptr) return {};
+    const auto* number = value->get_ptr<const std::uint64_t*>();
+    if (number == nullptr || *number < least || *number > most) {
+      return wrong(at(key), "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    }
+    set(*number);
+    return {};
+  }
+  Checked seconds(const std::string& key, std::chrono::seconds& field) {
+    return number(key, 1, 3600, [&field](std::uint64_t value) { field = std::chrono::seconds(value); });
+  }
+  const json* find(const std::string& key) {
+    asked_.push_back(key);
+    const auto found = object_.find(key);
+    return found == object_.end() ? nullptr : &*found;
+  }
+  Checked finish() const {
+    for (const auto& [key, value] : object_.items()) {
+      if (std::ranges::find(asked_, key) == asked_.end()) return wrong(at(key), "is no key of the configuration");
+    }
+    return {};
+  }
+  std::string at(const std::string& key) const { return pointer_ + api::pointer_to(key); }
+
+ private:
+  const json& object_;
+  std::string pointer_;
+  std::vector<std::string> asked_;
+};
+
+// "0660": a string of octal digits, since JSON has no octal numbers and 660 would be a trap.
+Checked octal_mode(Section& section, unsigned& mode) {
+  std::string text;
+  if (auto read = section.text("mode", text); !read) return read;
+  if (text.empty()) return {};
+  if (text.size() > 4 || text.find_first_not_of("01234567") != std::string::npos) return wrong(section.at("mode"), "must be octal digits in a string, such as \"0660\"");
+  mode = static_cast<unsigned>(std::stoul(text, nullptr, 8));
+  return {};
+}
+
+Checked read_unix(const json& object, Configuration& configuration) {
+  if (!object.is_object()) return wrong("/unix", "must be an object");
+  Section section(object, "/unix");
+  if (auto read = section.text("path", configuration.unix_path); !read) return read;
+  if (auto read = section.text("group", configuration.unix_group); !read) return read;
+  if (auto read = octal_mode(section, configuration.unix_mode); !read) return read;
+  if (!configuration.unix_path.starts_with('/')) return wrong("/unix/path", "must be an absolute path");
+  return section.finish();
+}
+
+Checked read_tcp(const json& object, Configuration& configuration) {
+  if (object.is_null()) return {};
+  if (!object.is_object()) return wrong("/tcp", "must be an object or null");
+  Section section(object, "/tcp");
+  TcpConfiguration tcp;
+  if (auto read = section.text("address", tcp.address); !read) return read;
+  if (auto read = section.number("port", 0, 65535, [&tcp](std::uint64_t value) { tcp.port = static_cast<std::uint16_t>(value); }); !read) return read;
+  if (auto read = section.flag("allow_changes", tcp.allow_changes); !read) return read;
+  if (!tcp.address.starts_with("127.") && tcp.address != "::1") return wrong("/tcp/address", "must be a loopback address (127.0.0.1 or ::1): there is no encryption");
+  configuration.tcp = tcp;
+  return section.finish();
+}
+
+Checked read_all(const json& document, Configuration& configuration) {
+  Section section(document, "");
+  if (const auto* value = section.find("unix")) {
+    if (auto read = read_unix(*value, configuration); !read) return read;
+  }
+  if (const auto* value = section.find("tcp")) {
+    if (auto read = read_tcp(*value, configuration); !read) return read;
+  }
+  if (auto read = section.text("state_directory", configuration.state_directory); !read) return read;
+  if (auto read = section.text("log_level", configuration.log_level); !read) return read;
+  if (auto read = section.flag("read_only", configuration.read_only); !read) return read;
+  if (auto read = section.seconds("step_deadline_seconds", configuration.step_deadline); !read) return read;
+  if (auto read = section.seconds("request_wait_seconds", configuration.request_wait); !read) return read;
+  if (auto read = section.seconds("shutdown_wait_seconds", configuration.shutdown_wait); !read) return read;
+  constexpr std::array levels = {"debug", "info", "warning", "error"};
+  if (std::ranges::find(levels, configuration.log_level) == levels.end()) return wrong("/log_level", "must be debug, info, warning or error");
+  if (!configuration.state_directory.starts_with('/')) return wrong("/state_directory", "must be an absolute path");
+  return section.finish();
+}
+
+}  // namespace
+
+std::expected<Configuration, ConfigurationError> parse_configuration(std::string_view text) {
+  if (text.size() > max_bytes) return wrong("", "the file is larger than 65536 bytes");
+  auto document = api::parse_commented(text);
+  if (!document) return wrong(document.error().pointer, document.error().detail);
+  Configuration configuration;
+  if (auto read = read_all(*document, configuration); !read) return std::unexpected(read.error());
+  return configuration;
+}
+
+std::expected<Configuration, ConfigurationError> load_configuration(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return wrong("", "cannot open " + path + ": " + std::strerror(errno));
+  std::ostringstream text;
+  text << file.rdbuf();
+  return parse_configuration(text.str());
+}
+
+}  // namespace devbindd::daemon

@@ -1,0 +1,45 @@
+// The configuration file: JSON with comments, every key optional, every unknown key an error that names it.
+// Not here: command-line options (main.cpp).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace devbindd::daemon {
+
+struct TcpConfiguration {
+  std::string address = "127.0.0.1";  ///< loopback only
+  std::uint16_t port = 8480;
+  bool allow_changes = false;  ///< every local user can connect to a TCP port: reads only unless said
+};
+
+struct Configuration {
+  std::string unix_path = "/run/devbindd/devbindd.sock";
+  std::string unix_group = "devbindd";  ///< members may change things; "" for root alone
+  unsigned unix_mode = 0660;
+  std::optional<TcpConfiguration> tcp;
+  std::string state_directory = "/var/lib/devbindd";
+  std::string log_level = "info";
+  bool read_only = false;
+  std::chrono::seconds step_deadline{10};   ///< after which a step counts as blocked
+  std::chrono::seconds request_wait{30};    ///< after which a write answers 202
+  std::chrono::seconds shutdown_wait{10};   ///< for operations between two writes when the daemon is stopped
+};
+
+/// What is wrong with a file: a JSON pointer ("/tcp/port") and a sentence.
+struct ConfigurationError {
+  std::string pointer;
+  std::string message;
+};
+
+/// Reads the text of a configuration. Pure; fuzzed.
+std::expected<Configuration, ConfigurationError> parse_configuration(std::string_view text);
+
+/// Reads a file. A missing file is an error: the caller decides whether it may be missing.
+std::expected<Configuration, ConfigurationError> load_configuration(const std::string& path);
+
+}  // namespace devbindd::daemon

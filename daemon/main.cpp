@@ -1,0 +1,99 @@
+// devbindd: options, log, and off to the service or the worker.
+
+#include <getopt.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "daemon/build_info.hpp"
+#include "daemon/service.hpp"
+
+namespace {
+
+using namespace devbindd::daemon;
+
+constexpr const char* default_configuration = "/etc/devbindd/devbindd.json";
+
+constexpr const char* usage = R"(Usage: devbindd [OPTION]...
+Moves PCI devices between their kernel driver and VFIO, by an HTTP API on a Unix socket.
+
+  --config FILE    configuration (default: /etc/devbindd/devbindd.json, which may be missing)
+  --check-config   check the configuration and exit: 0 good, 78 bad
+  --read-only      never write to the kernel: safe to try on any host
+  --socket PATH    listen here instead of the configured socket
+  --version        print the version and exit
+  --help           print this and exit
+)";
+
+struct Options {
+  std::string configuration = default_configuration;
+  bool configuration_given = false;
+  bool check = false;
+  bool read_only = false;
+  bool worker = false;
+  std::string socket;
+};
+
+// The exit status when there is nothing left to do, or nullopt.
+std::optional<int> parse_options(int argc, char** argv, Options& options) {
+  constexpr option known[] = {{"config", required_argument, nullptr, 'c'}, {"check-config", no_argument, nullptr, 'k'},
+                              {"read-only", no_argument, nullptr, 'r'},    {"socket", required_argument, nullptr, 's'},
+                              {"version", no_argument, nullptr, 'v'},      {"help", no_argument, nullptr, 'h'},
+                              {"worker", no_argument, nullptr, 'w'},       {nullptr, 0, nullptr, 0}};
+  for (int chosen = 0; (chosen = ::getopt_long(argc, argv, "", known, nullptr)) != -1;) {
+    switch (chosen) {
+      case 'c':
+        options.configuration = optarg;
+        options.configuration_given = true;
+        break;
+      case 'k': options.check = true; break;
+      case 'r': options.read_only = true; break;
+      case 's': options.socket = optarg; break;
+      case 'w': options.worker = true; break;
+      case 'v': std::printf("devbindd %s\n", build_version); return exit_ok;
+      case 'h': std::fputs(usage, stdout); return exit_ok;
+      default: std::fputs(usage, stderr); return exit_usage;
+    }
+  }
+  if (optind == argc) return std::nullopt;
+  std::fprintf(stderr, "devbindd: unexpected argument '%s'\n%s", argv[optind], usage);
+  return exit_usage;
+}
+
+std::optional<Configuration> configuration_for(const Options& options) {
+  if (!options.configuration_given && !std::filesystem::exists(options.configuration)) return Configuration{};
+  auto configuration = load_configuration(options.configuration);
+  if (configuration) return *configuration;
+  std::fprintf(stderr, "devbindd: %s: %s%s%s\n", options.configuration.c_str(), configuration.error().pointer.c_str(),
+               configuration.error().pointer.empty() ? "" : " ", configuration.error().message.c_str());
+  return std::nullopt;
+}
+
+// Under systemd the priority goes before the line and the journal takes the time from itself.
+void set_up_log(const Configuration& configuration) {
+  spdlog::set_default_logger(spdlog::stderr_logger_st("devbindd"));
+  spdlog::set_level(spdlog::level::from_str(configuration.log_level));
+  const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
+  spdlog::set_pattern(journal ? "%l: %v" : "%Y-%m-%dT%H:%M:%S.%e %l: %v");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  if (const auto status = parse_options(argc, argv, options)) return *status;
+  if (options.worker) return run_worker_process();
+  auto configuration = configuration_for(options);
+  if (!configuration) return exit_configuration;
+  if (options.check) {
+    std::printf("%s: good\n", options.configuration.c_str());
+    return exit_ok;
+  }
+  if (options.read_only) configuration->read_only = true;
+  if (!options.socket.empty()) configuration->unix_path = std::filesystem::absolute(options.socket);
+  set_up_log(*configuration);
+  return run_service(*configuration, {"/proc/self/exe", "--worker"});
+}

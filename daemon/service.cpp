@@ -1,0 +1,262 @@
+#include "daemon/service.hpp"
+
+#include <grp.h>
+#include <systemd/sd-daemon.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <spdlog/spdlog.h>
+
+#include "api/context.hpp"
+#include "api/route.hpp"
+#include "api/server.hpp"
+#include "daemon/build_info.hpp"
+#include "handoff/engine.hpp"
+#include "handoff/worker.hpp"
+#include "handoff/worker_pool.hpp"
+#include "sysfs/linux_tree.hpp"
+#include "vfio/linux_ioctl.hpp"
+
+namespace devbindd::daemon {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+std::optional<unsigned> group_id(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  const auto* entry = ::getgrnam(name.c_str());
+  if (entry == nullptr) return std::nullopt;
+  return entry->gr_gid;
+}
+
+// Everything that lives as long as the daemon, in the order in which it must go: first what uses, then what is used.
+class Service {
+ public:
+  Service(const Configuration& configuration, sysfs::LinuxTree& tree, std::vector<std::string> worker)
+      : configuration_(configuration),
+        tree_(tree),
+        inventory_(tree),
+        names_(sysfs::DeviceNames::open(tree)),
+        pool_(io_, {.command = std::move(worker), .step_deadline = configuration.step_deadline}) {}
+
+  int run();
+
+ private:
+  sysfs::Result<> open_journal();
+  sysfs::Result<> start_parts();
+  sysfs::Result<> listen();
+  sysfs::UeventBatch drain();
+  void watch_uevents();
+  void watch_signals();
+  void watch_systemd();
+  void stop();
+  void leave_when_quiet(std::chrono::steady_clock::time_point deadline);
+  void fill_context();
+
+  const Configuration& configuration_;
+  sysfs::LinuxTree& tree_;
+  asio::io_context io_{1};
+  sysfs::Inventory inventory_;
+  sysfs::DeviceNames names_;
+  sysfs::ModuleIndex modules_;
+  std::optional<sysfs::UeventSocket> uevents_;
+  std::optional<asio::posix::stream_descriptor> uevent_descriptor_;
+  handoff::WorkerPool pool_;
+  std::unique_ptr<handoff::Journal> journal_;
+  std::unique_ptr<handoff::Engine> engine_;
+  std::unique_ptr<api::Context> context_;
+  std::unique_ptr<api::Server> server_;
+  asio::signal_set signals_{io_, SIGTERM, SIGINT};
+  asio::steady_timer watchdog_{io_};
+  asio::steady_timer leaving_{io_};
+};
+
+sysfs::Result<> Service::open_journal() {
+  const auto boot_id = tree_.read("proc/sys/kernel/random/boot_id");
+  if (!boot_id) return std::unexpected(boot_id.error());
+  auto post = [this](std::function<void()> work) { asio::post(io_, std::move(work)); };
+  // A read-only daemon must work on any host and for any user: it has nothing to remember.
+  const auto path = configuration_.read_only ? std::string(":memory:") : configuration_.state_directory + "/state.db";
+  if (!configuration_.read_only) {
+    std::error_code error;
+    std::filesystem::create_directories(configuration_.state_directory, error);
+    if (error) return sysfs::fail(sysfs::ErrorCode::JournalFailed, "cannot make " + configuration_.state_directory + ": " + error.message(), error.value());
+  }
+  auto journal = handoff::Journal::open(path, *boot_id, std::move(post));
+  if (!journal) return std::unexpected(journal.error());
+  journal_ = std::move(*journal);
+  return {};
+}
+
+// Without the socket (a container in a user namespace) nothing tells of changes: everything is read for each answer.
+sysfs::UeventBatch Service::drain() {
+  if (!uevents_) return {.events = {}, .lost = true};
+  return uevents_->drain();
+}
+
+// The snapshot itself is refreshed when somebody asks; this keeps the socket's queue from overflowing meanwhile.
+void Service::watch_uevents() {
+  if (!uevent_descriptor_) return;
+  uevent_descriptor_->async_wait(asio::posix::stream_descriptor::wait_read, [this](error_code error) {
+    if (error) return;
+    inventory_.apply(drain());
+    watch_uevents();
+  });
+}
+
+void Service::fill_context() {
+  context_ = std::make_unique<api::Context>(api::Context{
+      .engine = *engine_,
+      .names = names_,
+      .version = build_version,
+      .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
+      .openapi = std::string(openapi_text()),
+      .read_only = configuration_.read_only,
+      .default_wait = configuration_.request_wait,
+      .after =
+          [this](std::chrono::milliseconds delay, std::function<void()> work) {
+            auto timer = std::make_shared<asio::steady_timer>(io_, delay);
+            timer->async_wait([timer, work = std::move(work)](error_code error) {
+              if (!error) work();
+            });
+          },
+      .not_ready = [this]() -> std::string {
+        const auto inventory = engine_->current();
+        return inventory ? std::string{} : inventory.error().message;
+      }});
+}
+
+sysfs::Result<> Service::start_parts() {
+  auto socket = sysfs::UeventSocket::open();
+  if (socket) {
+    uevents_.emplace(std::move(*socket));
+    uevent_descriptor_.emplace(io_, ::dup(uevents_->descriptor()));
+  } else {
+    spdlog::warn("{}; every answer reads all devices again, ignoring", socket.error().message);
+  }
+  if (auto done = pool_.start(); !done) return done;
+  if (auto done = open_journal(); !done) return done;
+  engine_ = std::make_unique<handoff::Engine>(handoff::Engine::Services{
+      .tree = tree_,
+      .inventory = inventory_,
+      .drain_uevents = [this] { return drain(); },
+      .run_task = [this](handoff::Task task, handoff::TaskCallbacks callbacks) { pool_.run(std::move(task), std::move(callbacks)); },
+      .journal = *journal_,
+      .modules = modules_,
+      .read_only = configuration_.read_only});
+  if (auto first = engine_->current(); !first) return std::unexpected(first.error());
+  fill_context();
+  return listen();
+}
+
+void log_request(const api::AccessRecord& record) {
+  const auto level = record.status >= 500   ? spdlog::level::err
+                     : record.status >= 400 ? spdlog::level::warn
+                     : record.method == "GET" || record.method == "HEAD" ? spdlog::level::debug
+                                                                         : spdlog::level::info;
+  spdlog::log(level, "{} {} {} status={} us={} request={}", record.caller, record.method, record.target, record.status, record.duration.count(), record.request_id);
+}
+
+sysfs::Result<> Service::listen() {
+  const auto group = group_id(configuration_.unix_group);
+  if (!group && !configuration_.unix_group.empty()) {
+    spdlog::warn("there is no group '{}': only root may use the socket, ignoring", configuration_.unix_group);
+  }
+  server_ = std::make_unique<api::Server>(
+      io_, api::Server::Settings{.limits = {},
+                                 .unix_group = group,
+                                 .tcp_may_change = configuration_.tcp && configuration_.tcp->allow_changes,
+                                 .handle = [this](const api::Request& request, api::Respond respond) { api::dispatch(*context_, request, std::move(respond)); },
+                                 .log = log_request});
+  const int passed = ::sd_listen_fds(1);
+  auto done = passed > 0 ? server_->adopt_unix(SD_LISTEN_FDS_START) : server_->listen_unix(configuration_.unix_path, configuration_.unix_mode, group);
+  if (!done) return done;
+  spdlog::info("listening on {}", passed > 0 ? "the socket from systemd" : configuration_.unix_path);
+  if (!configuration_.tcp) return {};
+  auto port = server_->listen_tcp(configuration_.tcp->address, configuration_.tcp->port);
+  if (!port) return std::unexpected(port.error());
+  spdlog::info("listening on {} port {} ({})", configuration_.tcp->address, *port, configuration_.tcp->allow_changes ? "changes allowed" : "read-only");
+  return {};
+}
+
+void Service::watch_signals() {
+  signals_.async_wait([this](error_code error, int signal) {
+    if (error) return;
+    spdlog::info("stopping on {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+    stop();
+  });
+}
+
+// The watchdog is fed from the thread that answers requests: if that hangs, systemd starts a new daemon.
+void Service::watch_systemd() {
+  std::uint64_t interval = 0;
+  if (::sd_watchdog_enabled(0, &interval) <= 0) return;
+  watchdog_.expires_after(std::chrono::microseconds(interval / 3));
+  watchdog_.async_wait([this](error_code error) {
+    if (error) return;
+    ::sd_notify(0, "WATCHDOG=1");
+    watch_systemd();
+  });
+}
+
+void Service::stop() {
+  ::sd_notify(0, "STOPPING=1");
+  engine_->stop_accepting();
+  server_->stop();
+  leave_when_quiet(std::chrono::steady_clock::now() + configuration_.shutdown_wait);
+}
+
+// Operations that move are let go to their end; a blocked one cannot be waited for, and the journal knows it.
+void Service::leave_when_quiet(std::chrono::steady_clock::time_point deadline) {
+  if (!engine_->busy() || std::chrono::steady_clock::now() >= deadline) {
+    leaving_.expires_after(std::chrono::milliseconds(100));  // the last answers leave
+    leaving_.async_wait([this](error_code) { io_.stop(); });
+    return;
+  }
+  leaving_.expires_after(std::chrono::milliseconds(20));
+  leaving_.async_wait([this, deadline](error_code) { leave_when_quiet(deadline); });
+}
+
+int Service::run() {
+  if (auto done = start_parts(); !done) {
+    spdlog::error("{}", done.error().message);
+    return exit_failure;
+  }
+  watch_uevents();
+  watch_signals();
+  watch_systemd();
+  ::sd_notifyf(0, "READY=1\nSTATUS=%zu PCI devices%s", inventory_.devices().size(), configuration_.read_only ? ", read-only" : "");
+  spdlog::info("devbindd {} is ready: {} PCI devices{}", build_version, inventory_.devices().size(), configuration_.read_only ? ", read-only" : "");
+  io_.run();
+  if (pool_.stuck() > 0) spdlog::warn("{} worker processes are stuck in the kernel and left to themselves, ignoring", pool_.stuck());
+  return exit_ok;
+}
+
+}  // namespace
+
+int run_service(const Configuration& configuration, std::vector<std::string> worker) {
+  std::signal(SIGPIPE, SIG_IGN);
+  auto tree = sysfs::LinuxTree::open("/");
+  if (!tree) {
+    spdlog::error("{}", tree.error().message);
+    return exit_failure;
+  }
+  return Service(configuration, *tree, std::move(worker)).run();
+}
+
+int run_worker_process() {
+  auto tree = sysfs::LinuxTree::open("/");
+  if (!tree) return exit_failure;
+  const vfio::LinuxIoctl ioctl;
+  const sysfs::ModuleIndex modules;
+  return handoff::run_worker(3, {*tree, ioctl, modules});
+}
+
+}  // namespace devbindd::daemon

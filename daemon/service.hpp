@@ -1,0 +1,21 @@
+// The daemon put together: pool of workers, engine, server, uevents, signals, systemd. Runs until it is told to stop.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/configuration.hpp"
+
+namespace devbindd::daemon {
+
+/// Exit statuses, as systemd and scripts see them.
+enum ExitStatus { exit_ok = 0, exit_failure = 1, exit_usage = 2, exit_configuration = 78 };
+
+/// Runs the service with the worker command `worker` (program and arguments). Returns the exit status; where a worker or an
+/// operation is stuck in the kernel it ends the process directly, since nothing could be waited for.
+int run_service(const Configuration& configuration, std::vector<std::string> worker);
+
+/// What `devbindd --worker` does: serves tasks on descriptor 3.
+int run_worker_process();
+
+}  // namespace devbindd::daemon

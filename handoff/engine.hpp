@@ -1,0 +1,122 @@
+// The one place that decides on changes: gathers the facts, has the plan made, refuses or runs it, and keeps the records.
+// One operation at a time for each IOMMU group; groups side by side. Lives on the daemon's one thread: no locks.
+// Not here: HTTP, processes, SQL.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "handoff/execution.hpp"
+#include "handoff/journal.hpp"
+#include "handoff/override_reader.hpp"
+#include "sysfs/inventory.hpp"
+
+namespace devbindd::handoff {
+
+/// What became of a request.
+struct Refusal {
+  sysfs::Error error;
+  std::vector<Evidence> evidence;  ///< what says no, for ErrorCode::Refused
+  std::string operation;           ///< id of the one in the way, for OperationInProgress
+};
+struct Preview {
+  Plan plan;
+  std::vector<Evidence> refused_by;  ///< empty: the request would be carried out
+};
+struct Unchanged {
+  Plan plan;  ///< without steps: the wanted state is there already
+};
+struct Accepted {
+  std::string operation;
+};
+using Decision = std::variant<Refusal, Preview, Unchanged, Accepted>;
+
+/// An operation that ended, as its document.
+struct PastOperation {
+  std::string id;
+  std::string created_at;
+  std::string state;
+  std::string document;
+};
+
+class Engine {
+ public:
+  struct Services {
+    const sysfs::Tree& tree;
+    sysfs::Inventory& inventory;
+    std::function<sysfs::UeventBatch()> drain_uevents;
+    RunTask run_task;
+    Journal& journal;
+    const sysfs::ModuleIndex& modules;
+    bool read_only = false;
+  };
+
+  explicit Engine(Services services);
+
+  /// Calls `decide` once: at once, or when the facts are there.
+  void submit(ChangeRequest request, Requester requester, bool dry_run, std::function<void(Decision)> decide);
+
+  /// The snapshot as the kernel has it now. Error: Kernel, when it cannot be read.
+  sysfs::Result<const sysfs::Inventory*> current();
+
+  /// The operation's document, running or past.
+  sysfs::Result<nlohmann::json> document(const std::string& id) const;
+  /// All operations, newest first; `state` filters by name when it is not empty.
+  std::vector<nlohmann::json> documents(const std::string& state) const;
+  /// Calls `ready` when the operation has ended or got blocked; at once if that is so now. `ready` may outlive its use.
+  void when_settled(const std::string& id, std::function<void()> ready);
+
+  const std::map<sysfs::PciAddress, Original>& originals() const { return originals_; }
+  /// The id of the running operation on a device, or "".
+  std::string operation_on(const sysfs::PciAddress& address) const;
+  OverrideReader& overrides() { return overrides_; }
+  const Services& services() const { return services_; }
+
+  /// From now on every change is refused with ShuttingDown.
+  void stop_accepting() { stopping_ = true; }
+  /// Whether an operation is between two writes and would be cut off by an exit now. Blocked ones do not count: nobody
+  /// can say how long they take.
+  bool busy() const;
+
+ private:
+  struct Gathering;
+  struct Running;
+
+  void adopt(const Remembered& remembered);
+  void gather(std::shared_ptr<Gathering> gathering);
+  void gather_holders(const std::shared_ptr<Gathering>& gathering);
+  void gathered(const std::shared_ptr<Gathering>& gathering);
+  sysfs::Result<> select_members(Gathering& gathering);
+  void add_member(Gathering& gathering, const sysfs::Device& device, const sysfs::Routes& routes);
+  void look_up_drivers(Gathering& gathering) const;
+  void decide(const std::shared_ptr<Gathering>& gathering);
+  void begin(const std::shared_ptr<Gathering>& gathering, Plan plan);
+  void started(const std::string& id);
+  void ended(const std::string& id);
+  std::vector<sysfs::PciAddress> originals_to_forget(const Operation& operation) const;
+  std::set<std::string> lock_keys(const Gathering& gathering) const;
+  std::string holder_of(const std::set<std::string>& keys) const;
+  void notify(const std::string& id);
+
+  Services services_;
+  OverrideReader overrides_;
+  std::map<sysfs::PciAddress, Original> originals_;
+  std::map<std::string, std::unique_ptr<Running>> running_;
+  std::deque<PastOperation> past_;  ///< newest first
+  std::map<std::string, std::string> locks_;  ///< key -> operation id
+  std::map<std::string, std::vector<std::function<void()>>> waiting_;
+  std::uint64_t ended_count_ = 0;
+  bool stopping_ = false;
+
+ public:
+  ~Engine();
+};
+
+}  // namespace devbindd::handoff

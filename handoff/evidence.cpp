@@ -1,0 +1,25 @@
+#include "handoff/evidence.hpp"
+
+#include <algorithm>
+
+namespace devbindd::handoff {
+
+const std::vector<std::string_view>& evidence_codes() {
+  static const std::vector<std::string_view> codes = {
+      "net.default_route", "vfio.open",      "sriov.vfs_enabled",  "group.not_viable",   "device.bridge", "device.stuck",
+      "iommu.absent",      "driver.absent",  "driver.blacklisted", "driver.no_match",    "driver.id_captures",
+  };
+  return codes;
+}
+
+std::vector<Evidence> blocking(const std::vector<Evidence>& evidence, const std::vector<std::string>& accepted) {
+  std::vector<Evidence> remaining;
+  for (const auto& item : evidence) {
+    if (item.severity != Severity::Block) continue;
+    const bool taken = item.acceptable && std::ranges::find(accepted, item.code) != accepted.end();
+    if (!taken) remaining.push_back(item);
+  }
+  return remaining;
+}
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,225 @@
+#include "handoff/execution.hpp"
+
+#include <algorithm>
+
+#include "sysfs/paths.hpp"
+#include "vfio/nodes.hpp"
+
+namespace devbindd::handoff {
+namespace {
+
+TimePoint now() { return std::chrono::system_clock::now(); }
+
+std::optional<std::string> driver_text(const sysfs::Device& device) {
+  return device.driver ? std::optional(device.driver->text()) : std::nullopt;
+}
+
+std::string or_none(const std::optional<std::string>& text) { return text ? "'" + *text + "'" : "no driver"; }
+
+std::vector<sysfs::PciAddress> addresses_of(const Operation& operation) {
+  std::vector<sysfs::PciAddress> addresses;
+  for (const auto& transition : operation.transitions) addresses.push_back(transition.address);
+  return addresses;
+}
+
+}  // namespace
+
+Execution::Execution(std::shared_ptr<Operation> operation, const sysfs::Tree& tree, RunTask run_task, Hooks hooks)
+    : operation_(std::move(operation)), tree_(tree), run_task_(std::move(run_task)), hooks_(std::move(hooks)),
+      log_(sysfs::KernelLogMark::now()) {}
+
+void Execution::start() { run_step(0); }
+
+// An ID that the driver had before is not ours to remove.
+bool Execution::must_skip(std::size_t index) const {
+  const auto& step = operation_->steps[index].planned.step;
+  if (step.kind != sysfs::StepKind::RemoveId) return false;
+  return std::ranges::any_of(operation_->steps, [&step](const StepRecord& record) {
+    return record.planned.step.kind == sysfs::StepKind::AddId && record.planned.step.argument == step.argument &&
+           record.state == StepState::AlreadyDone;
+  });
+}
+
+void Execution::run_step(std::size_t index) {
+  if (index == operation_->steps.size()) return read_back();
+  auto& record = operation_->steps[index];
+  if (must_skip(index)) {
+    record.state = StepState::Skipped;
+    return run_step(index + 1);
+  }
+  record.state = StepState::Running;
+  record.started_at = now();
+  run_task_(task_for(record.planned.step),
+            {.on_overdue = [self = shared_from_this(), index](int pid) { self->on_overdue(index, pid); },
+             .on_result = [self = shared_from_this(), index](const TaskResult& result) { self->on_step_result(index, result); }});
+}
+
+void Execution::on_step_result(std::size_t index, const TaskResult& result) {
+  unblock();
+  auto& record = operation_->steps[index];
+  record.finished_at = now();
+  if (result) {
+    const bool already = !result->empty() && result->front() == "already_done";
+    record.state = already ? StepState::AlreadyDone : StepState::Done;
+    return run_step(index + 1);
+  }
+  record.state = StepState::Failed;
+  record.errno_value = result.error().errno_value;
+  record.message = result.error().message;
+  fail(result.error(), record.planned.step);
+}
+
+// Kernel state is the truth: a write that returned proves nothing.
+std::optional<sysfs::Error> Execution::unexpected_state() const {
+  for (const auto& transition : operation_->transitions) {
+    auto device = sysfs::read_device(tree_, transition.address);
+    if (!device) return device.error();
+    const auto name = sysfs::to_string(transition.address);
+    if (driver_text(*device) != transition.driver_after) {
+      return sysfs::Error{sysfs::ErrorCode::BindFailed,
+                          "every write succeeded, but the kernel shows " + or_none(driver_text(*device)) + " for " + name +
+                              " instead of " + or_none(transition.driver_after)};
+    }
+    if (!sysfs::is_vfio_bound(*device) || transition.driver_before == transition.driver_after) continue;
+    auto nodes = vfio::nodes_of(tree_, *device);
+    if (!nodes) return nodes.error();
+    if (!nodes->group && !nodes->cdev) {
+      return sysfs::Error{sysfs::ErrorCode::BindFailed, name + " is bound to " + or_none(transition.driver_after) +
+                                                            ", but no node below /dev/vfio appeared"};
+    }
+  }
+  return std::nullopt;
+}
+
+void Execution::read_back() {
+  if (auto error = unexpected_state()) return fail(std::move(*error), std::nullopt);
+  end(OperationState::Succeeded);
+}
+
+void Execution::fail(sysfs::Error error, std::optional<sysfs::Step> step) {
+  OperationError failure;
+  if (step) {
+    const auto meaning = sysfs::meaning_of(*step, error.errno_value);
+    failure.meaning = meaning.meaning;
+    failure.next_step = meaning.next_step;
+    if (error.code == sysfs::ErrorCode::Kernel) error.code = sysfs::ErrorCode::BindFailed;
+  }
+  failure.kernel_log_readable = log_.readable();
+  failure.kernel_log = log_.lines_about(addresses_of(*operation_));
+  failure.error = std::move(error);
+  failure.step = std::move(step);
+  operation_->error = std::move(failure);
+  for (std::size_t index = operation_->steps.size(); index-- > 0;) {
+    const auto& record = operation_->steps[index];
+    const bool not_ours = record.state == StepState::AlreadyDone && record.planned.step.kind == sysfs::StepKind::AddId;
+    if (not_ours || (record.state != StepState::Done && record.state != StepState::AlreadyDone)) continue;
+    for (const auto& undo : record.planned.undo) undo_.push_back({index, undo});
+  }
+  run_undo(0);
+}
+
+void Execution::run_undo(std::size_t at) {
+  if (at == undo_.size()) return check_restored();
+  const auto record = undo_[at].record;
+  run_task_(task_for(undo_[at].step),
+            {.on_overdue = [self = shared_from_this(), record](int pid) { self->on_overdue(record, pid); },
+             .on_result = [self = shared_from_this(), at](const TaskResult& result) { self->on_undo_result(at, result); }});
+}
+
+void Execution::on_undo_result(std::size_t at, const TaskResult& result) {
+  unblock();
+  auto& record = operation_->steps[undo_[at].record];
+  if (!result) {
+    const auto meaning = sysfs::meaning_of(undo_[at].step, result.error().errno_value);
+    operation_->error->undo_failures.push_back(result.error().message + ". " + meaning.meaning);
+    record.state = StepState::UndoFailed;
+    record.message = result.error().message;
+  } else if (record.state != StepState::UndoFailed) {
+    record.state = StepState::Undone;
+  }
+  run_undo(at + 1);  // one failed undo must not keep the others from being tried
+}
+
+void Execution::check_restored() {
+  Task task{TaskKind::ReadOverrides, {}};
+  for (const auto& transition : operation_->transitions) task.arguments.push_back(sysfs::to_string(transition.address));
+  run_task_(std::move(task), {.on_overdue = [](int) {},
+                              .on_result = [self = shared_from_this()](const TaskResult& result) { self->on_overrides_read(result); }});
+}
+
+void Execution::on_overrides_read(const TaskResult& result) {
+  auto& error = *operation_->error;
+  const auto differs = [&error](std::string what) {
+    error.restored = false;
+    error.undo_failures.push_back(std::move(what));
+  };
+  for (std::size_t at = 0; at < operation_->transitions.size(); ++at) {
+    const auto& transition = operation_->transitions[at];
+    const auto name = sysfs::to_string(transition.address);
+    const auto device = sysfs::read_device(tree_, transition.address);
+    if (!device) {
+      differs(device.error().message);
+      continue;
+    }
+    if (driver_text(*device) != transition.driver_before) {
+      differs(name + " has " + or_none(driver_text(*device)) + " now, and had " + or_none(transition.driver_before) + " before");
+    }
+    if (!result || at >= result->size()) {
+      differs("the driver_override of " + name + " could not be read back" + (result ? "" : ": " + result.error().message));
+    } else if (sysfs::override_from_attribute((*result)[at]) != transition.override_before) {
+      differs("the driver_override of " + name + " is not what it was before");
+    }
+  }
+  if (!error.restored) error.error.code = sysfs::ErrorCode::RestoreFailed;
+  const auto more = log_.lines_about(addresses_of(*operation_));
+  error.kernel_log.insert(error.kernel_log.end(), more.begin(), more.end());
+  end(OperationState::Failed);
+}
+
+void Execution::end(OperationState state) {
+  operation_->state = state;
+  operation_->finished_at = now();
+  hooks_.on_end();
+}
+
+void Execution::on_overdue(std::size_t index, int worker_pid) {
+  auto& record = operation_->steps[index];
+  if (record.state == StepState::Running) record.state = StepState::Blocked;
+  operation_->state = OperationState::Blocked;
+  Blockage blockage{.step = index, .since = record.started_at.value_or(now()), .worker_pid = worker_pid, .wait_channel = {}, .holders = {}};
+  if (const auto channel = tree_.read("proc/" + std::to_string(worker_pid) + "/wchan"); channel && *channel != "0") {
+    blockage.wait_channel = *channel;
+  }
+  operation_->blocked = std::move(blockage);
+  const auto& address = record.planned.step.address;
+  if (address) return look_for_holders(*address);
+  hooks_.on_change();
+}
+
+// Who keeps the kernel waiting is looked up before the state is told, so that whoever asked learns both at once.
+void Execution::look_for_holders(const sysfs::PciAddress& address) {
+  vfio::HolderQuery query{.address = address, .group = std::nullopt, .vfio_device = std::nullopt, .device_open = true};
+  if (const auto device = sysfs::read_device(tree_, address)) {
+    query.group = device->iommu_group;
+    query.vfio_device = device->vfio_device;
+  }
+  const auto told = std::make_shared<bool>(false);
+  const auto tell = [self = shared_from_this(), told] {
+    if (!std::exchange(*told, true)) self->hooks_.on_change();
+  };
+  run_task_(task_for(query), {.on_overdue = [tell](int) { tell(); },
+                              .on_result =
+                                  [self = shared_from_this(), tell](const TaskResult& result) {
+                                    if (result && self->operation_->blocked) self->operation_->blocked->holders = holders_from(*result);
+                                    tell();
+                                  }});
+}
+
+void Execution::unblock() {
+  if (operation_->state != OperationState::Blocked) return;
+  operation_->state = OperationState::Running;
+  operation_->blocked.reset();
+  hooks_.on_change();
+}
+
+}  // namespace devbindd::handoff

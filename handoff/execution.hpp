@@ -1,0 +1,59 @@
+// The course of one operation: its steps one after the other through workers, read back, and on any failure the undo in
+// reverse. Works on the Operation, shared with the engine, on the daemon's one thread.
+// Not here: whether the operation may run (engine.hpp), what the steps are (plan.hpp).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "handoff/operation.hpp"
+#include "handoff/task.hpp"
+#include "sysfs/kernel_log.hpp"
+
+namespace devbindd::handoff {
+
+class Execution : public std::enable_shared_from_this<Execution> {
+ public:
+  struct Hooks {
+    std::function<void()> on_change;  ///< the operation's state is another one: running, blocked
+    std::function<void()> on_end;     ///< state is Succeeded or Failed; called once
+  };
+
+  Execution(std::shared_ptr<Operation> operation, const sysfs::Tree& tree, RunTask run_task, Hooks hooks);
+
+  void start();
+
+ private:
+  struct UndoItem {
+    std::size_t record;
+    sysfs::Step step;
+  };
+
+  void run_step(std::size_t index);
+  void on_step_result(std::size_t index, const TaskResult& result);
+  bool must_skip(std::size_t index) const;
+  void read_back();
+  std::optional<sysfs::Error> unexpected_state() const;
+
+  void fail(sysfs::Error error, std::optional<sysfs::Step> step);
+  void run_undo(std::size_t at);
+  void on_undo_result(std::size_t at, const TaskResult& result);
+  void check_restored();
+  void on_overrides_read(const TaskResult& result);
+  void end(OperationState state);
+
+  void on_overdue(std::size_t index, int worker_pid);
+  void look_for_holders(const sysfs::PciAddress& address);
+  void unblock();
+
+  /// Shared: an answer may still come for a worker that looks for holders when the engine has dropped the operation.
+  std::shared_ptr<Operation> operation_;
+  const sysfs::Tree& tree_;
+  RunTask run_task_;
+  Hooks hooks_;
+  sysfs::KernelLogMark log_;
+  std::vector<UndoItem> undo_;
+};
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,309 @@
+#include "handoff/journal.hpp"
+
+#include <sqlite3.h>
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+namespace devbindd::handoff {
+namespace {
+
+using sysfs::Result;
+
+struct CloseDatabase {
+  void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+};
+struct FinalizeStatement {
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Database = std::unique_ptr<sqlite3, CloseDatabase>;
+using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
+
+std::unexpected<sysfs::Error> failed(sqlite3* database, std::string_view what) {
+  return sysfs::fail(sysfs::ErrorCode::JournalFailed,
+                     "the state database: cannot " + std::string(what) + ": " + sqlite3_errmsg(database),
+                     sqlite3_system_errno(database));
+}
+
+Result<> execute(sqlite3* database, const char* sql) {
+  if (sqlite3_exec(database, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return failed(database, sql);
+  return {};
+}
+
+Result<Statement> prepare(sqlite3* database, const char* sql) {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v2(database, sql, -1, &statement, nullptr) != SQLITE_OK) return failed(database, sql);
+  return Statement(statement);
+}
+
+void bind_text(sqlite3_stmt* statement, int index, const std::string& text) {
+  sqlite3_bind_text(statement, index, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
+}
+
+void bind_optional(sqlite3_stmt* statement, int index, const std::optional<std::string>& text) {
+  if (text) {
+    bind_text(statement, index, *text);
+  } else {
+    sqlite3_bind_null(statement, index);
+  }
+}
+
+std::string column_text(sqlite3_stmt* statement, int index) {
+  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, index));
+  return text != nullptr ? std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, index))) : std::string{};
+}
+
+std::optional<std::string> column_optional(sqlite3_stmt* statement, int index) {
+  if (sqlite3_column_type(statement, index) == SQLITE_NULL) return std::nullopt;
+  return column_text(statement, index);
+}
+
+Result<> run(sqlite3* database, sqlite3_stmt* statement, std::string_view what) {
+  if (sqlite3_step(statement) != SQLITE_DONE) return failed(database, what);
+  return {};
+}
+
+constexpr const char* schema = R"sql(
+CREATE TABLE IF NOT EXISTS operations(
+  id TEXT PRIMARY KEY, created_at TEXT NOT NULL, state TEXT NOT NULL, document TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS operations_by_time ON operations(created_at);
+CREATE TABLE IF NOT EXISTS originals(
+  address TEXT PRIMARY KEY, vendor INTEGER NOT NULL, device INTEGER NOT NULL,
+  subsystem_vendor INTEGER NOT NULL, subsystem_device INTEGER NOT NULL,
+  driver TEXT, driver_override TEXT, scope TEXT NOT NULL, operation TEXT NOT NULL, boot_id TEXT NOT NULL) STRICT;
+PRAGMA user_version = 1;
+)sql";
+
+constexpr int schema_version = 1;
+
+Result<int> user_version(sqlite3* database) {
+  auto statement = prepare(database, "PRAGMA user_version");
+  if (!statement) return std::unexpected(statement.error());
+  if (sqlite3_step(statement->get()) != SQLITE_ROW) return failed(database, "read its version");
+  return sqlite3_column_int(statement->get(), 0);
+}
+
+Result<> prepare_schema(sqlite3* database) {
+  auto version = user_version(database);
+  if (!version) return std::unexpected(version.error());
+  if (*version > schema_version) {
+    return sysfs::fail(sysfs::ErrorCode::JournalFailed,
+                       "the state database was written by a newer devbindd (version " + std::to_string(*version) +
+                           "): start that one, or move the database away");
+  }
+  return execute(database, schema);
+}
+
+Result<> upsert_operation(sqlite3* database, const OperationRow& row) {
+  auto statement = prepare(database, "INSERT INTO operations VALUES(?,?,?,?) ON CONFLICT(id) DO UPDATE SET state=excluded.state, document=excluded.document");
+  if (!statement) return std::unexpected(statement.error());
+  bind_text(statement->get(), 1, row.id);
+  bind_text(statement->get(), 2, row.created_at);
+  bind_text(statement->get(), 3, row.state);
+  bind_text(statement->get(), 4, row.document);
+  return run(database, statement->get(), "store an operation");
+}
+
+Result<> insert_original(sqlite3* database, const Original& original, const std::string& boot_id) {
+  auto statement = prepare(database, "INSERT OR REPLACE INTO originals VALUES(?,?,?,?,?,?,?,?,?,?)");
+  if (!statement) return std::unexpected(statement.error());
+  auto* raw = statement->get();
+  bind_text(raw, 1, sysfs::to_string(original.address));
+  sqlite3_bind_int(raw, 2, original.vendor);
+  sqlite3_bind_int(raw, 3, original.device);
+  sqlite3_bind_int(raw, 4, original.subsystem_vendor);
+  sqlite3_bind_int(raw, 5, original.subsystem_device);
+  bind_optional(raw, 6, original.driver);
+  bind_optional(raw, 7, original.driver_override);
+  bind_text(raw, 8, std::string(name_of(original.scope)));
+  bind_text(raw, 9, original.operation);
+  bind_text(raw, 10, boot_id);
+  return run(database, raw, "store how a device was");
+}
+
+Result<> delete_original(sqlite3* database, const sysfs::PciAddress& address) {
+  auto statement = prepare(database, "DELETE FROM originals WHERE address=?");
+  if (!statement) return std::unexpected(statement.error());
+  bind_text(statement->get(), 1, sysfs::to_string(address));
+  return run(database, statement->get(), "forget how a device was");
+}
+
+// Finished operations beyond the limit go, oldest first; running ones never.
+Result<> trim(sqlite3* database) {
+  auto statement = prepare(database,
+                           "DELETE FROM operations WHERE state NOT IN ('running','blocked') AND id NOT IN "
+                           "(SELECT id FROM operations ORDER BY created_at DESC LIMIT ?)");
+  if (!statement) return std::unexpected(statement.error());
+  sqlite3_bind_int(statement->get(), 1, static_cast<int>(max_operations));
+  return run(database, statement->get(), "trim the list of operations");
+}
+
+template <class Body>
+Result<> transaction(sqlite3* database, Body body) {
+  auto done = execute(database, "BEGIN IMMEDIATE");
+  if (!done) return done;
+  done = body();
+  if (done) done = execute(database, "COMMIT");
+  if (!done) (void)execute(database, "ROLLBACK");  // the first error is the one to report
+  return done;
+}
+
+Result<> drop_other_boots(sqlite3* database, const std::string& boot_id) {
+  auto statement = prepare(database, "DELETE FROM originals WHERE boot_id<>?");
+  if (!statement) return std::unexpected(statement.error());
+  bind_text(statement->get(), 1, boot_id);
+  return run(database, statement->get(), "drop what an earlier boot had remembered");
+}
+
+std::optional<Original> original_from(sqlite3_stmt* row) {
+  const auto address = sysfs::parse_pci_address(column_text(row, 0));
+  if (!address) return std::nullopt;
+  Original original;
+  original.address = *address;
+  original.vendor = static_cast<std::uint16_t>(sqlite3_column_int(row, 1));
+  original.device = static_cast<std::uint16_t>(sqlite3_column_int(row, 2));
+  original.subsystem_vendor = static_cast<std::uint16_t>(sqlite3_column_int(row, 3));
+  original.subsystem_device = static_cast<std::uint16_t>(sqlite3_column_int(row, 4));
+  original.driver = column_optional(row, 5);
+  original.driver_override = column_optional(row, 6);
+  original.scope = column_text(row, 7) == name_of(Scope::Group) ? Scope::Group : Scope::Device;
+  original.operation = column_text(row, 8);
+  return original;
+}
+
+Result<Remembered> load(sqlite3* database) {
+  Remembered remembered;
+  auto originals = prepare(database, "SELECT * FROM originals ORDER BY address");
+  if (!originals) return std::unexpected(originals.error());
+  while (sqlite3_step(originals->get()) == SQLITE_ROW) {
+    if (auto original = original_from(originals->get())) remembered.originals.push_back(std::move(*original));
+  }
+  auto rows = prepare(database, "SELECT id,created_at,state,document FROM operations ORDER BY created_at DESC LIMIT ?");
+  if (!rows) return std::unexpected(rows.error());
+  sqlite3_bind_int(rows->get(), 1, static_cast<int>(max_operations));
+  while (sqlite3_step(rows->get()) == SQLITE_ROW) {
+    remembered.operations.push_back({column_text(rows->get(), 0), column_text(rows->get(), 1), column_text(rows->get(), 2),
+                                     column_text(rows->get(), 3)});
+  }
+  return remembered;
+}
+
+Result<Database> open_database(const std::string& path) {
+  sqlite3* raw = nullptr;
+  const int status = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  Database database(raw);
+  if (status != SQLITE_OK) {
+    return sysfs::fail(sysfs::ErrorCode::JournalFailed,
+                       "cannot open the state database " + path + ": " + (raw != nullptr ? sqlite3_errmsg(raw) : "no memory"),
+                       raw != nullptr ? sqlite3_system_errno(raw) : 0, path);
+  }
+  sqlite3_busy_timeout(raw, 2000);
+  // EXCLUSIVE keeps a second daemon out of the same state; EXTRA also syncs the directory when the rollback file goes.
+  auto done = execute(raw, "PRAGMA locking_mode=EXCLUSIVE");
+  if (done) done = execute(raw, "PRAGMA synchronous=EXTRA");
+  if (done) done = prepare_schema(raw);
+  if (!done) return std::unexpected(done.error());
+  return database;
+}
+
+}  // namespace
+
+struct Journal::Impl {
+  Database database;
+  std::string boot_id;
+  Post post;
+  Remembered remembered;
+
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<std::function<void()>> work;
+  bool stopping = false;
+  std::jthread thread;
+
+  void enqueue(std::function<void()> item) {
+    {
+      const std::scoped_lock lock(mutex);
+      work.push_back(std::move(item));
+    }
+    wake.notify_one();
+  }
+
+  // What is queued is done before the thread ends: an operation's end must not be lost on a polite stop.
+  void run_queue() {
+    while (true) {
+      std::function<void()> item;
+      {
+        std::unique_lock lock(mutex);
+        wake.wait(lock, [this] { return stopping || !work.empty(); });
+        if (work.empty()) return;
+        item = std::move(work.front());
+        work.pop_front();
+      }
+      item();
+    }
+  }
+
+  void stop() {
+    {
+      const std::scoped_lock lock(mutex);
+      stopping = true;
+    }
+    wake.notify_one();
+    if (thread.joinable()) thread.join();
+  }
+};
+
+Journal::Journal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Journal::~Journal() { impl_->stop(); }
+
+Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, const std::string& boot_id, Post post) {
+  auto database = open_database(path);
+  if (!database) return std::unexpected(database.error());
+  auto impl = std::make_unique<Impl>();
+  impl->database = std::move(*database);
+  impl->boot_id = boot_id;
+  impl->post = std::move(post);
+  auto done = drop_other_boots(impl->database.get(), boot_id);
+  if (!done) return std::unexpected(done.error());
+  auto remembered = load(impl->database.get());
+  if (!remembered) return std::unexpected(remembered.error());
+  impl->remembered = std::move(*remembered);
+  impl->thread = std::jthread([raw = impl.get()] { raw->run_queue(); });
+  return std::unique_ptr<Journal>(new Journal(std::move(impl)));
+}
+
+const Remembered& Journal::remembered() const { return impl_->remembered; }
+
+void Journal::begin(OperationRow row, std::vector<Original> originals, Done done) {
+  impl_->enqueue([impl = impl_.get(), row = std::move(row), originals = std::move(originals), done = std::move(done)] {
+    auto* database = impl->database.get();
+    auto result = transaction(database, [&]() -> Result<> {
+      auto stored = upsert_operation(database, row);
+      for (const auto& original : originals) {
+        if (stored) stored = insert_original(database, original, impl->boot_id);
+      }
+      return stored;
+    });
+    impl->post([done, result] { done(result); });
+  });
+}
+
+void Journal::finish(OperationRow row, std::vector<sysfs::PciAddress> forget, Done done) {
+  impl_->enqueue([impl = impl_.get(), row = std::move(row), forget = std::move(forget), done = std::move(done)] {
+    auto* database = impl->database.get();
+    auto result = transaction(database, [&]() -> Result<> {
+      auto stored = upsert_operation(database, row);
+      for (const auto& address : forget) {
+        if (stored) stored = delete_original(database, address);
+      }
+      if (stored) stored = trim(database);
+      return stored;
+    });
+    impl->post([done, result] { done(result); });
+  });
+}
+
+}  // namespace devbindd::handoff

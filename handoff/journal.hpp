@@ -1,0 +1,58 @@
+// What devbindd must not forget: operations, and how each device was before devbindd first touched it. SQLite in the state
+// directory; commits run in a thread of their own, since an fsync may take long, and are reported through `post`.
+// Not here: what to do about an unfinished operation (engine.hpp).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "handoff/plan.hpp"
+#include "sysfs/result.hpp"
+
+namespace devbindd::handoff {
+
+/// One operation as the journal keeps it.
+struct OperationRow {
+  std::string id;
+  std::string created_at;  ///< RFC 3339
+  std::string state;
+  std::string document;  ///< JSON of the whole operation (handoff/json.hpp)
+};
+
+/// What a new daemon finds.
+struct Remembered {
+  std::vector<Original> originals;
+  std::vector<OperationRow> operations;  ///< newest first, at most max_operations
+};
+
+constexpr std::size_t max_operations = 1000;
+
+class Journal {
+ public:
+  using Done = std::function<void(sysfs::Result<>)>;
+  using Post = std::function<void(std::function<void()>)>;
+
+  /// Opens (or makes) the database. ":memory:" for tests. `boot_id` is the kernel's: originals of another boot are
+  /// dropped, since a reboot has undone every binding. Error: JournalFailed. `post` runs a function on the caller's thread.
+  static sysfs::Result<std::unique_ptr<Journal>> open(const std::string& path, const std::string& boot_id, Post post);
+  ~Journal();
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  const Remembered& remembered() const;
+
+  /// Makes the operation and its originals durable before the first write to the kernel. An original replaces
+  /// the one of another device that sat at the address earlier. `done` gets JournalFailed when they are not on disk: then nothing may be written.
+  void begin(OperationRow row, std::vector<Original> originals, Done done);
+  /// Stores the end of an operation and forgets the originals of `forget`, in one transaction.
+  void finish(OperationRow row, std::vector<sysfs::PciAddress> forget, Done done);
+
+ private:
+  struct Impl;
+  explicit Journal(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace devbindd::handoff

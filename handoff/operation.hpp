@@ -1,0 +1,78 @@
+// One accepted change: what was asked, by whom, its steps as they go, and how it ended. Passive; it is what the journal
+// keeps and what GET /v1/operations shows.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "handoff/evidence.hpp"
+#include "handoff/plan.hpp"
+#include "handoff/request.hpp"
+#include "sysfs/result.hpp"
+
+namespace devbindd::handoff {
+
+using TimePoint = std::chrono::system_clock::time_point;
+
+enum class OperationState {
+  Running,
+  Blocked,      ///< a step has not returned within its deadline: the kernel still works on it, it cannot be cancelled
+  Succeeded,
+  Failed,       ///< the earlier state is back, unless error says RestoreFailed
+  Interrupted,  ///< the daemon ended before the operation did
+};
+
+enum class StepState { Pending, Running, Blocked, Done, AlreadyDone, Failed, Skipped, Undone, UndoFailed };
+
+struct StepRecord {
+  PlannedStep planned;
+  StepState state = StepState::Pending;
+  std::optional<TimePoint> started_at;
+  std::optional<TimePoint> finished_at;
+  int errno_value = 0;
+  std::string message;  ///< of the error, when it failed or its undo did
+};
+
+/// Why a running step has not returned.
+struct Blockage {
+  std::size_t step = 0;
+  TimePoint since;
+  int worker_pid = 0;
+  std::string wait_channel;  ///< the kernel function the worker sleeps in, "" when the kernel does not tell
+  std::vector<vfio::Holder> holders;
+};
+
+/// What went wrong, with all that is known.
+struct OperationError {
+  sysfs::Error error;
+  std::optional<sysfs::Step> step;
+  std::string meaning;    ///< of the errno of this step
+  std::string next_step;
+  bool restored = true;   ///< the state before the operation is back
+  std::vector<std::string> undo_failures;  ///< one sentence each
+  std::vector<std::string> kernel_log;
+  bool kernel_log_readable = true;
+};
+
+struct Operation {
+  std::string id;  ///< UUID
+  ChangeRequest request;
+  Requester requester;
+  OperationState state = OperationState::Running;
+  TimePoint created_at;
+  std::optional<TimePoint> finished_at;
+  std::vector<StepRecord> steps;
+  std::vector<Transition> transitions;
+  std::vector<Evidence> evidence;  ///< warnings, and risks that were accepted
+  std::optional<Blockage> blocked;
+  std::optional<OperationError> error;
+};
+
+bool is_finished(const Operation& operation);
+std::string_view name_of(OperationState state);
+std::string_view name_of(StepState state);
+std::optional<OperationState> operation_state_named(std::string_view name);
+
+}  // namespace devbindd::handoff

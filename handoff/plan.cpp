@@ -1,0 +1,274 @@
+#include "handoff/plan.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "handoff/verdict.hpp"
+
+namespace devbindd::handoff {
+namespace {
+
+using sysfs::Step;
+using sysfs::StepKind;
+
+// Builds the steps and keeps track of what each write leaves behind, so that every undo is exact at its place.
+class Builder {
+ public:
+  explicit Builder(const Facts& facts) {
+    for (const auto& member : facts.members) {
+      auto& state = states_[member.device.address];
+      if (member.device.driver) state.driver = member.device.driver->text();
+      state.driver_override = member.driver_override;
+      before_[member.device.address] = state;
+    }
+  }
+
+  void load_module(const std::string& module) {
+    const Step step{StepKind::LoadModule, std::nullopt, module};
+    const auto same = [&step](const PlannedStep& planned) { return planned.step == step; };
+    // Not undone: a loaded module changes no device, and unloading it could take others' devices away.
+    if (std::ranges::none_of(plan_.steps, same)) append(step, {});
+  }
+
+  void set_override(const sysfs::PciAddress& address, const std::optional<std::string>& value) {
+    auto& state = states_[address];
+    if (state.driver_override == value) return;
+    append(override_step(address, value), {override_step(address, state.driver_override)});
+    state.driver_override = value;
+  }
+
+  void unbind(const sysfs::PciAddress& address) {
+    auto& state = states_[address];
+    if (!state.driver) return;
+    const auto driver = *state.driver;
+    std::vector<Step> undo;
+    // The override steers the way back too: without it a VF with autoprobe off, or a device that another driver's
+    // override names, would refuse its own driver.
+    if (state.driver_override != driver) undo.push_back(override_step(address, driver));
+    undo.push_back({StepKind::Bind, address, driver});
+    if (state.driver_override != driver) undo.push_back(override_step(address, state.driver_override));
+    append({StepKind::Unbind, address, driver}, std::move(undo));
+    state.driver.reset();
+  }
+
+  void bind(const sysfs::PciAddress& address, const std::string& driver) {
+    auto& state = states_[address];
+    if (state.driver == driver) return;
+    append({StepKind::Bind, address, driver}, {{StepKind::Unbind, address, driver}});
+    state.driver = driver;
+  }
+
+  void add_id(const std::string& argument) {
+    append({StepKind::AddId, std::nullopt, argument}, {{StepKind::RemoveId, std::nullopt, argument}});
+  }
+
+  void remove_id(const std::string& argument, bool undoable) {
+    std::vector<Step> undo;
+    if (undoable) undo.push_back({StepKind::AddId, std::nullopt, argument});
+    append({StepKind::RemoveId, std::nullopt, argument}, std::move(undo));
+  }
+
+  bool bound_to(const sysfs::PciAddress& address, const std::string& driver) { return states_[address].driver == driver; }
+
+  Plan finish(std::vector<Evidence> evidence) {
+    plan_.evidence = std::move(evidence);
+    for (const auto& [address, after] : states_) {
+      const auto& before = before_[address];
+      plan_.transitions.push_back({address, before.driver, before.driver_override, after.driver, after.driver_override});
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  struct State {
+    std::optional<std::string> driver;
+    std::optional<std::string> driver_override;
+  };
+
+  void append(Step step, std::vector<Step> undo) {
+    auto& planned = plan_.steps.emplace_back();
+    planned.step = std::move(step);
+    planned.undo = std::move(undo);
+  }
+
+  static Step override_step(const sysfs::PciAddress& address, const std::optional<std::string>& value) {
+    return value ? Step{StepKind::SetOverride, address, *value} : Step{StepKind::ClearOverride, address, {}};
+  }
+
+  Plan plan_;
+  std::map<sysfs::PciAddress, State> states_;
+  std::map<sysfs::PciAddress, State> before_;
+};
+
+void load_driver(Builder& builder, const Facts& facts, const std::string& driver) {
+  const auto found = facts.drivers.find(driver);
+  if (found != facts.drivers.end() && !found->second.registered) builder.load_module(found->second.module);
+}
+
+// The members that are to get the driver and do not have it.
+std::vector<sysfs::PciAddress> not_bound_to(Builder& builder, const ChangeRequest& request, const Facts& facts) {
+  const auto& driver = request.driver->text();
+  std::vector<sysfs::PciAddress> addresses;
+  for (const auto& member : facts.members) {
+    if (wanted_driver(request, member) != driver) continue;
+    if (!builder.bound_to(member.device.address, driver)) addresses.push_back(member.device.address);
+  }
+  return addresses;
+}
+
+void unbind_freed_bridges(Builder& builder, const ChangeRequest& request, const Facts& facts) {
+  for (const auto& member : facts.members) {
+    if (!wanted_driver(request, member)) builder.unbind(member.device.address);
+  }
+}
+
+void plan_bind_by_override(Builder& builder, const ChangeRequest& request, const Facts& facts) {
+  const auto& driver = request.driver->text();
+  const auto addresses = not_bound_to(builder, request, facts);
+  if (!addresses.empty()) load_driver(builder, facts, driver);
+  for (const auto& address : addresses) builder.set_override(address, driver);
+  unbind_freed_bridges(builder, request, facts);
+  for (const auto& address : addresses) builder.unbind(address);
+  for (const auto& address : addresses) builder.bind(address, driver);
+  if (is_userspace_driver(driver)) return;
+  // A kernel driver needs no override to keep the device; one that stays would keep every other driver away later.
+  for (const auto& member : facts.members) {
+    const bool was_set_so = member.driver_override == driver;
+    if (!was_set_so && std::ranges::find(addresses, member.device.address) != addresses.end()) {
+      builder.set_override(member.device.address, std::nullopt);
+    }
+  }
+}
+
+void plan_bind_by_id(Builder& builder, const ChangeRequest& request, const Facts& facts) {
+  const auto& driver = request.driver->text();
+  const auto addresses = not_bound_to(builder, request, facts);
+  if (!addresses.empty()) load_driver(builder, facts, driver);
+  std::set<std::string> ids;
+  for (const auto& member : facts.members) {
+    const auto& address = member.device.address;
+    if (std::ranges::find(addresses, address) == addresses.end()) continue;
+    ids.insert(driver + " " + sysfs::id_text(member.device));
+    // A dynamic ID does not count against an override that names another driver.
+    if (member.driver_override && *member.driver_override != driver) builder.set_override(address, std::nullopt);
+  }
+  unbind_freed_bridges(builder, request, facts);
+  for (const auto& address : addresses) builder.unbind(address);
+  for (const auto& id : ids) builder.add_id(id);
+  for (const auto& address : addresses) builder.bind(address, driver);
+  for (const auto& id : ids) builder.remove_id(id, false);
+}
+
+void plan_restore(Builder& builder, const Facts& facts) {
+  std::vector<const MemberFacts*> changed;
+  for (const auto& member : facts.members) {
+    if (!member.original) continue;
+    const auto current = member.device.driver ? std::optional(member.device.driver->text()) : std::nullopt;
+    if (current != member.original->driver) changed.push_back(&member);
+  }
+  for (const auto* member : changed) {
+    if (!member->original->driver) continue;
+    load_driver(builder, facts, *member->original->driver);
+  }
+  for (const auto* member : changed) {
+    if (member->original->driver) builder.set_override(member->device.address, member->original->driver);
+  }
+  for (const auto* member : changed) builder.unbind(member->device.address);
+  for (const auto* member : changed) {
+    if (member->original->driver) builder.bind(member->device.address, *member->original->driver);
+  }
+  for (const auto& member : facts.members) {
+    if (member.original) builder.set_override(member.device.address, member.original->driver_override);
+  }
+}
+
+}  // namespace
+
+bool is_userspace_driver(const std::string& driver) {
+  const auto name = sysfs::DriverName::parse(driver);
+  return driver == "uio_pci_generic" || driver == "igb_uio" || (name && sysfs::is_vfio_driver(*name));
+}
+
+namespace {
+
+bool is_freed_bridge(const ChangeRequest& request, const sysfs::Device& device) {
+  const bool to_vfio = request.kind == ChangeKind::Bind && sysfs::is_vfio_driver(*request.driver);
+  return to_vfio && request.address != device.address && sysfs::is_pci_bridge(device) && device.driver && !sysfs::manages_dma(*device.driver);
+}
+
+}  // namespace
+
+std::optional<std::string> wanted_driver(const ChangeRequest& request, const MemberFacts& member) {
+  if (request.kind == ChangeKind::Bind && !is_freed_bridge(request, member.device)) return request.driver->text();
+  if (request.kind == ChangeKind::Restore && member.original) return member.original->driver;
+  return std::nullopt;
+}
+
+bool same_identity(const Original& original, const sysfs::Device& device) {
+  return original.vendor == device.vendor && original.device == device.device &&
+         original.subsystem_vendor == device.subsystem_vendor && original.subsystem_device == device.subsystem_device;
+}
+
+std::vector<sysfs::PciAddress> affected_devices(const ChangeRequest& request, const sysfs::Device& target,
+                                                const std::vector<sysfs::Device>& group,
+                                                const std::map<sysfs::PciAddress, Original>& originals) {
+  auto scope = request.scope.value_or(Scope::Device);
+  if (request.kind == ChangeKind::Restore && !request.scope) {
+    const auto original = originals.find(target.address);
+    if (original != originals.end()) scope = original->second.scope;
+  }
+  std::vector<sysfs::PciAddress> addresses{target.address};
+  if (scope == Scope::Device) return addresses;
+  for (const auto& member : group) {
+    if (member.address == target.address) continue;
+    if (sysfs::is_pci_bridge(member) && !is_freed_bridge(request, member) && request.kind != ChangeKind::Restore) continue;
+    const bool restorable = request.kind != ChangeKind::Restore || originals.contains(member.address);
+    if (restorable) addresses.push_back(member.address);
+  }
+  std::ranges::sort(addresses);
+  return addresses;
+}
+
+std::vector<sysfs::DriverName> drivers_needed(const ChangeRequest& request, const std::vector<MemberFacts>& members) {
+  std::vector<sysfs::DriverName> names;
+  if (request.driver) names.push_back(*request.driver);
+  for (const auto& member : members) {
+    if (request.kind != ChangeKind::Restore || !member.original || !member.original->driver) continue;
+    if (auto name = sysfs::DriverName::parse(*member.original->driver)) names.push_back(*name);
+  }
+  std::ranges::sort(names);
+  const auto repeated = std::ranges::unique(names);
+  names.erase(repeated.begin(), repeated.end());
+  return names;
+}
+
+Plan plan(const ChangeRequest& request, const Facts& facts) {
+  Builder builder(facts);
+  switch (request.kind) {
+    case ChangeKind::Bind:
+      if (request.method == Method::NewId) {
+        plan_bind_by_id(builder, request, facts);
+      } else {
+        plan_bind_by_override(builder, request, facts);
+      }
+      break;
+    case ChangeKind::Unbind:
+      for (const auto& member : facts.members) builder.unbind(member.device.address);
+      break;
+    case ChangeKind::Restore: plan_restore(builder, facts); break;
+    case ChangeKind::SetOverride:
+      for (const auto& member : facts.members) builder.set_override(member.device.address, request.driver->text());
+      break;
+    case ChangeKind::ClearOverride:
+      for (const auto& member : facts.members) builder.set_override(member.device.address, std::nullopt);
+      break;
+    case ChangeKind::AddId:
+      load_driver(builder, facts, request.driver->text());
+      builder.add_id(request.driver->text() + " " + request.id);
+      break;
+    case ChangeKind::RemoveId: builder.remove_id(request.driver->text() + " " + request.id, true); break;
+  }
+  return builder.finish(verdict(request, facts));
+}
+
+}  // namespace devbindd::handoff

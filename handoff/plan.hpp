@@ -1,0 +1,103 @@
+// The planner: a pure function from what the kernel says and what is asked to the exact writes, each with its undo, and
+// the evidence against them. The plan is what dry_run shows, what the journal stores, what is executed, what tests assert.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "handoff/evidence.hpp"
+#include "handoff/request.hpp"
+#include "sysfs/device.hpp"
+#include "sysfs/kernel_module.hpp"
+#include "sysfs/network_routes.hpp"
+#include "sysfs/step.hpp"
+
+namespace devbindd::handoff {
+
+/// What a device looked like before devbindd first touched it: what a give-back restores.
+struct Original {
+  sysfs::PciAddress address;
+  std::uint16_t vendor = 0;
+  std::uint16_t device = 0;
+  std::uint16_t subsystem_vendor = 0;
+  std::uint16_t subsystem_device = 0;
+  std::optional<std::string> driver;
+  std::optional<std::string> driver_override;
+  Scope scope = Scope::Device;  ///< of the request that touched it first
+  std::string operation;        ///< id of that operation
+
+  bool operator==(const Original&) const = default;
+};
+
+/// Whether the record was made for this very device and not for another one at the same address.
+bool same_identity(const Original& original, const sysfs::Device& device);
+
+struct MemberFacts {
+  sysfs::Device device = {};
+  bool override_known = true;  ///< false: the read of driver_override hangs in the kernel
+  std::optional<std::string> driver_override = {};
+  std::vector<vfio::Holder> holders = {};
+  std::optional<Original> original = {};
+  std::vector<sysfs::InterfacePath> default_routes = {};  ///< ways from its interfaces to one with a default route
+  std::vector<std::string> candidate_modules = {};        ///< modules whose aliases match it
+};
+
+struct DriverFacts {
+  bool registered = false;
+  std::string module;
+  sysfs::ModuleState module_state = sysfs::ModuleState::Unknown;
+};
+
+struct Facts {
+  std::vector<MemberFacts> members;        ///< those that the request changes
+  std::vector<sysfs::Device> bystanders;   ///< the rest of their IOMMU groups
+  std::map<std::string, DriverFacts> drivers;  ///< of every driver that the request may need, by name
+  std::vector<sysfs::PciAddress> id_captures;  ///< unbound devices outside `members` that a new ID would capture
+  bool no_iommu_mode = false;                  ///< vfio's enable_unsafe_noiommu_mode is on
+};
+
+struct PlannedStep {
+  sysfs::Step step;
+  std::vector<sysfs::Step> undo;  ///< in the order in which they are performed
+
+  bool operator==(const PlannedStep&) const = default;
+};
+
+/// A device's state before the plan and the one that proves its success.
+struct Transition {
+  sysfs::PciAddress address;
+  std::optional<std::string> driver_before;
+  std::optional<std::string> override_before;
+  std::optional<std::string> driver_after;
+  std::optional<std::string> override_after;
+};
+
+struct Plan {
+  std::vector<Evidence> evidence;
+  std::vector<PlannedStep> steps;  ///< empty: the wanted state is there already
+  std::vector<Transition> transitions;
+};
+
+/// The driver that a member is to have afterwards; nullopt: none, or left as it is (Restore without a record).
+/// A bridge of a group that goes to VFIO is only freed of a driver that keeps the group from being viable.
+std::optional<std::string> wanted_driver(const ChangeRequest& request, const MemberFacts& member);
+
+/// The addresses that the request changes, given its target and the target's group. Bridges of a group stay as they are,
+/// except where the group goes to VFIO and a bridge's driver (shpchp) would keep it from being viable.
+std::vector<sysfs::PciAddress> affected_devices(const ChangeRequest& request, const sysfs::Device& target,
+                                                const std::vector<sysfs::Device>& group,
+                                                const std::map<sysfs::PciAddress, Original>& originals);
+
+/// Every driver whose facts plan() may need.
+std::vector<sysfs::DriverName> drivers_needed(const ChangeRequest& request, const std::vector<MemberFacts>& members);
+
+/// Pure. Order of the writes in a group: every override, then every unbind, then every bind; undo in reverse.
+/// Source of the order: kernel.md "recommended sequences"; drivers/base/bus.c, drivers/pci/pci-driver.c.
+Plan plan(const ChangeRequest& request, const Facts& facts);
+
+/// Whether the driver hands devices to user space (VFIO or UIO): its override stays set while it has the device.
+bool is_userspace_driver(const std::string& driver);
+
+}  // namespace devbindd::handoff

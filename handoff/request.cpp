@@ -1,0 +1,22 @@
+#include "handoff/request.hpp"
+
+namespace devbindd::handoff {
+
+std::string_view name_of(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::Bind: return "bind";
+    case ChangeKind::Unbind: return "unbind";
+    case ChangeKind::Restore: return "restore";
+    case ChangeKind::SetOverride: return "set_driver_override";
+    case ChangeKind::ClearOverride: return "clear_driver_override";
+    case ChangeKind::AddId: return "add_id";
+    case ChangeKind::RemoveId: return "remove_id";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(Scope scope) { return scope == Scope::Group ? "group" : "device"; }
+
+std::string_view name_of(Method method) { return method == Method::NewId ? "new_id" : "driver_override"; }
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,121 @@
+#include "handoff/task.hpp"
+
+#include <cerrno>
+#include <charconv>
+#include <optional>
+
+#include "sysfs/paths.hpp"
+#include "vfio/container.hpp"
+
+namespace devbindd::handoff {
+namespace {
+
+std::unexpected<sysfs::Error> malformed(std::string_view what) {
+  return sysfs::fail(sysfs::ErrorCode::Kernel, "the worker got a malformed task: " + std::string(what), EINVAL);
+}
+
+template <class Number>
+std::optional<Number> number(std::string_view text) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+TaskResult perform_step(const Kernel& kernel, const std::vector<std::string>& arguments) {
+  if (arguments.size() != 3) return malformed("step");
+  const auto kind = sysfs::step_kind_named(arguments[0]);
+  if (!kind) return malformed("step kind");
+  sysfs::Step step{*kind, std::nullopt, arguments[2]};
+  if (!arguments[1].empty()) {
+    auto address = sysfs::parse_pci_address(arguments[1]);
+    if (!address) return std::unexpected(address.error());
+    step.address = *address;
+  }
+  if (*kind == sysfs::StepKind::LoadModule) {
+    auto loaded = sysfs::load_module(kernel.tree, kernel.modules, step.argument);
+    if (!loaded) return std::unexpected(loaded.error());
+    return std::vector<std::string>{"done"};
+  }
+  auto outcome = sysfs::perform(kernel.tree, step);
+  if (!outcome) return std::unexpected(outcome.error());
+  return std::vector<std::string>{*outcome == sysfs::StepOutcome::Done ? "done" : "already_done"};
+}
+
+TaskResult read_overrides(const Kernel& kernel, const std::vector<std::string>& arguments) {
+  std::vector<std::string> overrides;
+  for (const auto& argument : arguments) {
+    auto address = sysfs::parse_pci_address(argument);
+    if (!address) return std::unexpected(address.error());
+    auto content = kernel.tree.read(sysfs::paths::attribute(*address, "driver_override"));
+    const bool gone = !content && (content.error().errno_value == ENOENT || content.error().errno_value == ENODEV);
+    if (!content && !gone) return std::unexpected(content.error());
+    overrides.push_back(gone ? std::string{} : *content);
+  }
+  return overrides;
+}
+
+TaskResult find_holders(const Kernel& kernel, const std::vector<std::string>& arguments) {
+  if (arguments.size() != 4) return malformed("find holders");
+  auto address = sysfs::parse_pci_address(arguments[0]);
+  if (!address) return std::unexpected(address.error());
+  vfio::HolderQuery query{.address = *address,
+                          .group = number<unsigned>(arguments[1]),
+                          .vfio_device = std::nullopt,
+                          .device_open = arguments[3] == "open"};
+  if (!arguments[2].empty()) query.vfio_device = arguments[2];
+  auto holders = vfio::find_holders(kernel.tree, query);
+  if (!holders) return std::unexpected(holders.error());
+  std::vector<std::string> fields;
+  for (const auto& holder : *holders) {
+    fields.push_back(std::to_string(holder.pid));
+    fields.push_back(holder.command);
+    fields.push_back(holder.path);
+    fields.emplace_back(holder.certain ? "certain" : "possible");
+  }
+  return fields;
+}
+
+TaskResult vfio_facts(const Kernel& kernel) {
+  auto facts = vfio::container_facts(kernel.ioctl);
+  if (!facts) return std::unexpected(facts.error());
+  std::vector<std::string> fields{std::to_string(facts->api_version)};
+  for (const auto& extension : facts->extensions) {
+    fields.push_back(std::to_string(extension.number));
+    fields.push_back(std::to_string(extension.answer));
+  }
+  return fields;
+}
+
+}  // namespace
+
+Task task_for(const sysfs::Step& step) {
+  return {TaskKind::Step,
+          {std::string(sysfs::name_of(step.kind)), step.address ? sysfs::to_string(*step.address) : std::string{}, step.argument}};
+}
+
+Task task_for(const vfio::HolderQuery& query) {
+  return {TaskKind::FindHolders,
+          {sysfs::to_string(query.address), query.group ? std::to_string(*query.group) : std::string{},
+           query.vfio_device.value_or(""), query.device_open ? "open" : ""}};
+}
+
+std::vector<vfio::Holder> holders_from(const std::vector<std::string>& fields) {
+  std::vector<vfio::Holder> holders;
+  for (std::size_t at = 0; at + 3 < fields.size(); at += 4) {
+    holders.push_back({number<std::int32_t>(fields[at]).value_or(0), fields[at + 1], fields[at + 2], fields[at + 3] == "certain"});
+  }
+  return holders;
+}
+
+TaskResult perform(const Kernel& kernel, const Task& task) {
+  switch (task.kind) {
+    case TaskKind::Step: return perform_step(kernel, task.arguments);
+    case TaskKind::ReadOverrides: return read_overrides(kernel, task.arguments);
+    case TaskKind::FindHolders: return find_holders(kernel, task.arguments);
+    case TaskKind::VfioFacts: return vfio_facts(kernel);
+  }
+  return malformed("kind");
+}
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,57 @@
+// What a worker process can be asked to do: everything that may block in the kernel. One task is one request and one answer.
+// Not here: processes (worker_pool.hpp) and what the tasks are for (plan.hpp, engine.hpp).
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sysfs/kernel_module.hpp"
+#include "sysfs/step.hpp"
+#include "vfio/holders.hpp"
+#include "vfio/ioctl.hpp"
+
+namespace devbindd::handoff {
+
+enum class TaskKind {
+  Step,           ///< perform one step; answer: "done" or "already_done"
+  ReadOverrides,  ///< arguments: addresses; answer: one driver_override attribute each, "" for a vanished device
+  FindHolders,    ///< arguments: address, group or "", vfio device or "", "open" or ""; answer: pid, command, path, certain
+  VfioFacts,      ///< answer: API version, then number and answer of each extension
+};
+
+struct Task {
+  TaskKind kind = TaskKind::Step;
+  std::vector<std::string> arguments;
+
+  bool operator==(const Task&) const = default;
+};
+
+/// The answer's fields as the kinds above list them, or the error of the system call.
+using TaskResult = sysfs::Result<std::vector<std::string>>;
+
+Task task_for(const sysfs::Step& step);
+Task task_for(const vfio::HolderQuery& query);
+std::vector<vfio::Holder> holders_from(const std::vector<std::string>& fields);
+
+/// The kernel as a worker sees it.
+struct Kernel {
+  sysfs::Tree& tree;
+  const vfio::Ioctl& ioctl;
+  const sysfs::ModuleIndex& modules;
+};
+
+/// Performs the task. Blocks as long as the kernel does. Errors: those of the functions called; Kernel with EINVAL for
+/// arguments that no daemon of this version sends.
+TaskResult perform(const Kernel& kernel, const Task& task);
+
+/// How the daemon has a task done, the seam between the engine and the worker processes. `on_overdue` is called at most
+/// once, with the worker's pid, when the deadline passes; the task goes on, and `on_result` comes whenever the kernel
+/// lets go. `on_result` is called exactly once unless the daemon ends before.
+struct TaskCallbacks {
+  std::function<void(int worker_pid)> on_overdue;
+  std::function<void(TaskResult)> on_result;
+};
+using RunTask = std::function<void(Task, TaskCallbacks)>;
+
+}  // namespace devbindd::handoff

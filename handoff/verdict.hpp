@@ -1,0 +1,13 @@
+// The reasons against a change: facts in, evidence out. Pure. Every code has its rule in one function of verdict.cpp.
+#pragma once
+
+#include <vector>
+
+#include "handoff/plan.hpp"
+
+namespace devbindd::handoff {
+
+/// All evidence about the request, blocking or only a warning, in the order of the members.
+std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts);
+
+}  // namespace devbindd::handoff

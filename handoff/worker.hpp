@@ -1,0 +1,13 @@
+// The inside of a worker process: takes tasks from the daemon over a socket, performs them one after the other, answers.
+// It ends when the daemon's end of the socket closes, so never between two writes of which only one was asked for.
+#pragma once
+
+#include "handoff/task.hpp"
+
+namespace devbindd::handoff {
+
+/// Serves `socket` until it is closed. Ignores the polite signals: a signal would turn a wait in the kernel that can be
+/// interrupted into one that cannot (vfio_unregister_group_dev), and could cut a task in two. Returns the exit status.
+int run_worker(int socket, const Kernel& kernel);
+
+}  // namespace devbindd::handoff

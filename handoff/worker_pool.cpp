@@ -1,0 +1,252 @@
+#include "handoff/worker_pool.hpp"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <cerrno>
+#include <csignal>
+#include <deque>
+#include <set>
+
+#include "handoff/worker_wire.hpp"
+#include "sysfs/file_descriptor.hpp"
+
+extern char** environ;
+
+namespace devbindd::handoff {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using Socket = asio::local::stream_protocol::socket;
+
+constexpr int worker_socket = 3;
+constexpr std::size_t max_idle = 4;
+
+struct Job {
+  Task task;
+  TaskCallbacks callbacks;
+};
+
+// posix_spawn's attribute objects with their ends.
+struct SpawnSetup {
+  posix_spawn_file_actions_t actions{};
+  posix_spawnattr_t attributes{};
+  SpawnSetup() {
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawnattr_init(&attributes);
+  }
+  SpawnSetup(const SpawnSetup&) = delete;
+  SpawnSetup& operator=(const SpawnSetup&) = delete;
+  ~SpawnSetup() {
+    ::posix_spawnattr_destroy(&attributes);
+    ::posix_spawn_file_actions_destroy(&actions);
+  }
+};
+
+sysfs::Result<pid_t> spawn(const std::vector<std::string>& command, int socket) {
+  SpawnSetup setup;
+  ::posix_spawn_file_actions_addopen(&setup.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&setup.actions, socket, worker_socket);
+  // A session of its own: the terminal's Ctrl-C must not reach a worker in the middle of a write.
+  ::posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETSID);
+  std::vector<char*> arguments;
+  for (const auto& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  pid_t pid = 0;
+  const int error = ::posix_spawn(&pid, command.front().c_str(), &setup.actions, &setup.attributes, arguments.data(), environ);
+  if (error != 0) return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot start a worker process: " + sysfs::errno_text(error), error, command.front());
+  return pid;
+}
+
+}  // namespace
+
+struct Worker : std::enable_shared_from_this<Worker> {
+  Worker(asio::io_context& io, pid_t process) : pid(process), socket(io), deadline(io) {}
+  pid_t pid;
+  Socket socket;
+  asio::steady_timer deadline;
+  std::optional<Job> job;
+  bool overdue = false;
+  std::string outgoing;
+  std::string incoming;
+  std::array<char, 4> length{};
+};
+
+struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
+  Impl(asio::io_context& context, Settings chosen) : io(context), settings(std::move(chosen)), children(context, SIGCHLD) {}
+
+  asio::io_context& io;
+  Settings settings;
+  asio::signal_set children;
+  std::set<std::shared_ptr<Worker>> workers;
+  std::vector<std::shared_ptr<Worker>> idle;
+  std::deque<Job> queue;
+
+  // Only our own children are reaped: others may belong to a library.
+  std::set<pid_t> processes;
+
+  void watch_children() {
+    children.async_wait([self = weak_from_this()](error_code error, int) {
+      const auto impl = self.lock();
+      if (error || !impl) return;
+      impl->reap();
+      impl->watch_children();
+    });
+  }
+
+  void reap() {
+    std::erase_if(processes, [](pid_t pid) {
+      int status = 0;
+      return ::waitpid(pid, &status, WNOHANG) == pid;
+    });
+  }
+
+  sysfs::Result<std::shared_ptr<Worker>> start_worker() {
+    std::array<int, 2> pair{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) {
+      return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot make a socket pair: " + sysfs::errno_text(errno), errno);
+    }
+    sysfs::FileDescriptor ours(pair[0]);
+    const sysfs::FileDescriptor theirs(pair[1]);
+    auto pid = spawn(settings.command, theirs.get());
+    if (!pid) return std::unexpected(pid.error());
+    processes.insert(*pid);
+    auto worker = std::make_shared<Worker>(io, *pid);
+    worker->socket.assign(asio::local::stream_protocol(), ours.release());
+    workers.insert(worker);
+    return worker;
+  }
+
+  void keep_one_idle() {
+    if (!idle.empty() || workers.size() >= settings.max_workers) return;
+    if (auto worker = start_worker()) idle.push_back(*worker);  // a failure shows again when a worker is needed
+  }
+
+  void run(Job job) {
+    if (!idle.empty()) {
+      auto worker = idle.back();
+      idle.pop_back();
+      give(worker, std::move(job));
+      asio::post(io, [self = shared_from_this()] { self->keep_one_idle(); });
+      return;
+    }
+    if (workers.size() < settings.max_workers) {
+      auto worker = start_worker();
+      if (!worker) return fail(std::move(job), worker.error());
+      return give(*worker, std::move(job));
+    }
+    if (queue.size() >= settings.max_queue) {
+      return fail(std::move(job), {sysfs::ErrorCode::TooBusy, "all worker processes are busy, and too many tasks wait for one"});
+    }
+    queue.push_back(std::move(job));
+  }
+
+  // Posted, so that a caller never gets its answer before run() has returned.
+  void fail(Job job, sysfs::Error error) {
+    asio::post(io, [job = std::move(job), error = std::move(error)] { job.callbacks.on_result(std::unexpected(error)); });
+  }
+
+  void give(const std::shared_ptr<Worker>& worker, Job job) {
+    const auto limit = job.task.kind == TaskKind::Step ? settings.step_deadline : settings.read_deadline;
+    worker->outgoing = encode(job.task);
+    worker->job = std::move(job);
+    worker->overdue = false;
+    worker->deadline.expires_after(limit);
+    worker->deadline.async_wait([self = shared_from_this(), worker](error_code error) {
+      if (error || !worker->job) return;
+      worker->overdue = true;
+      worker->job->callbacks.on_overdue(worker->pid);
+    });
+    asio::async_write(worker->socket, asio::buffer(worker->outgoing), [self = shared_from_this(), worker](error_code error, std::size_t) {
+      if (error) return self->rerun(worker);
+      self->read_length(worker);
+    });
+  }
+
+  // The worker had died while it was idle: it has not seen the task, so another may have it.
+  void rerun(const std::shared_ptr<Worker>& worker) {
+    auto job = std::exchange(worker->job, std::nullopt);
+    lost(worker);
+    if (job) run(std::move(*job));
+  }
+
+  void read_length(const std::shared_ptr<Worker>& worker) {
+    asio::async_read(worker->socket, asio::buffer(worker->length), [self = shared_from_this(), worker](error_code error, std::size_t) {
+      if (error) return self->lost(worker);
+      const auto size = frame_size({worker->length.data(), worker->length.size()});
+      if (!size || *size > max_frame_bytes) return self->lost(worker);
+      worker->incoming.assign(worker->length.data(), worker->length.size());
+      worker->incoming.resize(*size);
+      self->read_payload(worker);
+    });
+  }
+
+  void read_payload(const std::shared_ptr<Worker>& worker) {
+    auto rest = asio::buffer(worker->incoming) + worker->length.size();
+    asio::async_read(worker->socket, rest, [self = shared_from_this(), worker](error_code error, std::size_t) {
+      if (error) return self->lost(worker);
+      auto result = decode_result(worker->incoming);
+      if (!result) return self->lost(worker);
+      self->answered(worker, std::move(*result));
+    });
+  }
+
+  void answered(const std::shared_ptr<Worker>& worker, TaskResult result) {
+    worker->deadline.cancel();
+    const auto job = std::exchange(worker->job, std::nullopt);
+    if (!queue.empty()) {
+      auto next = std::move(queue.front());
+      queue.pop_front();
+      give(worker, std::move(next));
+    } else if (idle.size() < max_idle) {
+      idle.push_back(worker);
+    } else {
+      workers.erase(worker);  // its socket closes, and the worker ends
+    }
+    job->callbacks.on_result(std::move(result));
+  }
+
+  void lost(const std::shared_ptr<Worker>& worker) {
+    worker->deadline.cancel();
+    std::erase(idle, worker);
+    if (workers.erase(worker) == 0) return;
+    const auto job = std::exchange(worker->job, std::nullopt);
+    if (!job) return;
+    job->callbacks.on_result(sysfs::fail(sysfs::ErrorCode::Kernel,
+                                         "the worker process " + std::to_string(worker->pid) + " ended before it had answered", ECHILD));
+  }
+};
+
+WorkerPool::WorkerPool(asio::io_context& io, Settings settings) : impl_(std::make_shared<Impl>(io, std::move(settings))) {}
+
+WorkerPool::~WorkerPool() {
+  impl_->children.cancel();
+  for (const auto& worker : impl_->workers) worker->deadline.cancel();
+}
+
+sysfs::Result<> WorkerPool::start() {
+  impl_->watch_children();
+  auto worker = impl_->start_worker();
+  if (!worker) return std::unexpected(worker.error());
+  impl_->idle.push_back(*worker);
+  return {};
+}
+
+void WorkerPool::run(Task task, TaskCallbacks callbacks) { impl_->run({std::move(task), std::move(callbacks)}); }
+
+std::size_t WorkerPool::stuck() const {
+  std::size_t count = 0;
+  for (const auto& worker : impl_->workers) count += worker->job && worker->overdue ? 1 : 0;
+  return count;
+}
+
+}  // namespace devbindd::handoff

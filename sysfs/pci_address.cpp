@@ -1,0 +1,49 @@
+#include "sysfs/pci_address.hpp"
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <optional>
+
+namespace devbindd::sysfs {
+namespace {
+
+std::optional<std::uint32_t> hex(std::string_view digits) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  return value;
+}
+
+std::unexpected<Error> not_an_address(std::string_view text) {
+  return fail(ErrorCode::InvalidAddress,
+              "'" + std::string(text.substr(0, 64)) +
+                  "' is not a PCI address: expected domain:bus:device.function in hex, such as 0000:05:00.0");
+}
+
+}  // namespace
+
+Result<PciAddress> parse_pci_address(std::string_view text) {
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos || colon < 4 || colon > 8 || text.size() != colon + 8) {
+    return not_an_address(text);
+  }
+  if (colon > 4 && text.front() == '0') return not_an_address(text);
+  if (text[colon + 3] != ':' || text[colon + 6] != '.') return not_an_address(text);
+  const auto domain = hex(text.substr(0, colon));
+  const auto bus = hex(text.substr(colon + 1, 2));
+  const auto slot = hex(text.substr(colon + 4, 2));
+  const auto function = hex(text.substr(colon + 7, 1));
+  if (!domain || !bus || !slot || !function || *slot > 0x1f || *function > 7) return not_an_address(text);
+  return PciAddress{*domain, static_cast<std::uint8_t>(*bus), static_cast<std::uint8_t>(*slot),
+                    static_cast<std::uint8_t>(*function)};
+}
+
+std::string to_string(const PciAddress& address) {
+  std::array<char, 24> buffer{};
+  const int length = std::snprintf(buffer.data(), buffer.size(), "%04x:%02x:%02x.%x", address.domain,
+                                   unsigned{address.bus}, unsigned{address.slot}, unsigned{address.function});
+  return {buffer.data(), static_cast<std::size_t>(length)};
+}
+
+}  // namespace devbindd::sysfs

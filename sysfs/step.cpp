@@ -1,0 +1,149 @@
+#include "sysfs/step.hpp"
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "sysfs/paths.hpp"
+
+namespace devbindd::sysfs {
+namespace {
+
+constexpr std::array kind_names = {
+    std::pair{StepKind::LoadModule, std::string_view("load_module")},
+    std::pair{StepKind::SetOverride, std::string_view("set_override")},
+    std::pair{StepKind::ClearOverride, std::string_view("clear_override")},
+    std::pair{StepKind::Unbind, std::string_view("unbind")},
+    std::pair{StepKind::Bind, std::string_view("bind")},
+    std::pair{StepKind::Probe, std::string_view("probe")},
+    std::pair{StepKind::AddId, std::string_view("add_id")},
+    std::pair{StepKind::RemoveId, std::string_view("remove_id")},
+};
+
+// "vfio-pci 8086 10d3": the driver's name may hold blanks, the ID is the last nine characters.
+constexpr std::size_t id_length = 9;
+
+std::string id_driver(const std::string& argument) {
+  return argument.size() > id_length + 1 ? argument.substr(0, argument.size() - id_length - 1) : argument;
+}
+
+std::string id_value(const std::string& argument) {
+  return argument.size() > id_length + 1 ? argument.substr(argument.size() - id_length) : std::string{};
+}
+
+std::string driver_path(const std::string& driver, std::string_view file) {
+  return "/" + paths::drivers + "/" + driver + "/" + std::string(file);
+}
+
+bool bound_to(const Tree& tree, const PciAddress& address, const std::string& driver) {
+  const auto name = link_name(tree, paths::attribute(address, "driver"));
+  return name && *name && **name == driver;
+}
+
+ErrnoMeaning bind_meaning(const Step& step, int errno_value) {
+  const auto name = DriverName::parse(step.argument);
+  const bool vfio = name && is_vfio_driver(*name);
+  switch (errno_value) {
+    case ENODEV:
+      return {"The driver does not take this device: its ID table does not list it, the device's driver_override names "
+              "another driver, or the probe found no such hardware.",
+              "Check that the driver supports the device (candidates in GET /v1/devices/{bdf}) and that driver_override "
+              "is empty or names this driver."};
+    case EBUSY:
+      return {"The device is already bound, its IOMMU group is in use through VFIO, or it is a PF with VFs enabled.",
+              "Look at the group's holders, close the VFIO user, or set the number of VFs to 0 first."};
+    case EINVAL:
+      if (vfio) {
+        return {"vfio-pci refuses the device: it has no IOMMU group (no IOMMU, or not turned on), it is a bridge, it stands "
+                "on vfio-pci's denylist, or its IOMMU is not cache coherent.",
+                "Turn the IOMMU on in firmware and kernel command line; the kernel log lines say which of these it is."};
+      }
+      return {"The driver's probe rejected the device or its settings.", "Read the kernel log lines of the device."};
+    case EAGAIN: return {"The driver deferred its probe: something it needs is not there yet.", "Try again later."};
+    case EIO:
+    case ETIMEDOUT:
+      return {"The device did not answer the driver's probe as it should.",
+              "Read the kernel log lines of the device; a reset or a power cycle may be needed."};
+    case ENOMEM: return {"The kernel had no memory for the driver's probe.", "Free memory and try again."};
+    case ENOENT: return {"The driver is not registered (its module is not loaded).", "Load the driver's module."};
+    default: return {"The driver's probe failed.", "Read the kernel log lines of the device."};
+  }
+}
+
+}  // namespace
+
+std::string_view name_of(StepKind kind) {
+  for (const auto& [known, name] : kind_names) {
+    if (known == kind) return name;
+  }
+  return "unknown";
+}
+
+std::optional<StepKind> step_kind_named(std::string_view name) {
+  for (const auto& [kind, known] : kind_names) {
+    if (known == name) return kind;
+  }
+  return std::nullopt;
+}
+
+StepWrite write_of(const Step& step) {
+  const auto address = step.address ? to_string(*step.address) : std::string{};
+  const auto override_path = "/" + paths::devices + "/" + address + "/driver_override";
+  switch (step.kind) {
+    case StepKind::LoadModule: return {"modprobe", step.argument};
+    case StepKind::SetOverride: return {override_path, step.argument};
+    case StepKind::ClearOverride: return {override_path, "\n"};
+    case StepKind::Unbind: return {driver_path(step.argument, "unbind"), address};
+    case StepKind::Bind: return {driver_path(step.argument, "bind"), address};
+    case StepKind::Probe: return {"/sys/bus/pci/drivers_probe", address};
+    case StepKind::AddId: return {driver_path(id_driver(step.argument), "new_id"), id_value(step.argument)};
+    case StepKind::RemoveId: return {driver_path(id_driver(step.argument), "remove_id"), id_value(step.argument)};
+  }
+  return {};
+}
+
+Result<StepOutcome> perform(Tree& tree, const Step& step) {
+  if (step.kind == StepKind::Bind && step.address && bound_to(tree, *step.address, step.argument)) {
+    return StepOutcome::AlreadyDone;
+  }
+  const auto write = write_of(step);
+  if (write.value.empty() || !write.path.starts_with('/')) {
+    return fail(ErrorCode::Kernel, "step " + std::string(name_of(step.kind)) + " has nothing to write", EINVAL, write.path);
+  }
+  auto written = tree.write(std::string_view(write.path).substr(1), write.value);
+  if (written) return StepOutcome::Done;
+  if (step.kind == StepKind::AddId && written.error().errno_value == EEXIST) return StepOutcome::AlreadyDone;
+  return std::unexpected(written.error());
+}
+
+ErrnoMeaning meaning_of(const Step& step, int errno_value) {
+  if (errno_value == EACCES || errno_value == EPERM || errno_value == EROFS) {
+    return {"devbindd may not write this file: it does not run as root, or its service has /sys read-only.",
+            "Run it under the shipped devbindd.service."};
+  }
+  switch (step.kind) {
+    case StepKind::Bind: return bind_meaning(step, errno_value);
+    case StepKind::Unbind:
+      if (errno_value == ENODEV) {
+        return {"The device is gone, or no longer bound to this driver: somebody else changed it meanwhile.",
+                "Read the device again and repeat the request."};
+      }
+      return {"The kernel did not unbind the device.", "Read the kernel log lines of the device."};
+    case StepKind::SetOverride:
+    case StepKind::ClearOverride:
+      if (errno_value == ENOENT || errno_value == ENODEV) {
+        return {"The device is gone, or this kernel has no driver_override.", "Read the device again."};
+      }
+      return {"The kernel did not take the driver_override.", "Read the kernel log lines of the device."};
+    case StepKind::Probe:
+      return {"The kernel could not ask its drivers about the device; a claimed IOMMU group is one cause.",
+              "Close the VFIO user of the group and repeat the request."};
+    case StepKind::AddId:
+      return {"The driver did not take the ID.", "Use the driver_override method, which needs no ID."};
+    case StepKind::RemoveId: return {"The driver does not have this ID (any more).", "Nothing: the ID is not there."};
+    case StepKind::LoadModule: return {"The module did not load.", "Run modprobe by hand and read the kernel log."};
+  }
+  return {};
+}
+
+}  // namespace devbindd::sysfs

@@ -1,0 +1,62 @@
+// The primitives that move PCI devices: one Step is one write to sysfs (or one module load). The only code that writes.
+// Steps block as long as the kernel likes: they are performed by worker processes, never in the daemon.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "sysfs/driver_name.hpp"
+#include "sysfs/pci_address.hpp"
+#include "sysfs/tree.hpp"
+
+namespace devbindd::sysfs {
+
+enum class StepKind {
+  LoadModule,     ///< modprobe of `argument`; no device
+  SetOverride,    ///< driver_override of the device := `argument`
+  ClearOverride,  ///< driver_override := none (a lone newline: sysfs swallows an empty write)
+  Unbind,         ///< from the driver `argument`
+  Bind,           ///< to the driver `argument`; done already counts as done
+  Probe,          ///< let the kernel choose a driver (drivers_probe); "nothing matched" looks like success
+  AddId,          ///< `argument` = "DRIVER VVVV DDDD": new_id
+  RemoveId,       ///< `argument` = "DRIVER VVVV DDDD": remove_id
+};
+
+struct Step {
+  StepKind kind = StepKind::Bind;
+  std::optional<PciAddress> address;
+  std::string argument;
+
+  bool operator==(const Step&) const = default;
+};
+
+/// "set_override", "unbind", ...: the step's name on the wire and in the journal.
+std::string_view name_of(StepKind kind);
+std::optional<StepKind> step_kind_named(std::string_view name);
+
+/// The file and the value that the step writes, exactly; for a module load the modprobe command.
+struct StepWrite {
+  std::string path;  ///< absolute
+  std::string value;
+};
+StepWrite write_of(const Step& step);
+
+/// The kinds of outcome besides an error.
+enum class StepOutcome { Done, AlreadyDone };
+
+/// Performs one write. `Unbind` writes to drivers/<argument>/unbind and not through the device's link, so that a driver
+/// that changed in between is an ENODEV and not a surprise. `Bind` first looks at the driver link (a write to an
+/// already bound device is EBUSY). `AddId` of an ID that the driver already has answers AlreadyDone (EEXIST).
+/// LoadModule is not performed here (kernel_module.hpp). Errors: Kernel, with the errno of the write.
+Result<StepOutcome> perform(Tree& tree, const Step& step);
+
+/// What an errno of this step means, and what to do: two sentences for a person.
+/// Source: drivers/base/bus.c, dd.c; drivers/pci/pci-driver.c; drivers/vfio/pci/vfio_pci_core.c.
+struct ErrnoMeaning {
+  std::string meaning;
+  std::string next_step;
+};
+ErrnoMeaning meaning_of(const Step& step, int errno_value);
+
+}  // namespace devbindd::sysfs

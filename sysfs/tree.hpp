@@ -1,0 +1,55 @@
+// The seam to the kernel's file systems: reads, writes, links and lists of /sys, /proc and /dev.
+// One real implementation (LinuxTree) and one behaving fake in the tests.
+// Not here: any knowledge of what the files mean, and VFIO's ioctls (vfio/ioctl.hpp).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sysfs/result.hpp"
+
+namespace devbindd::sysfs {
+
+/// Who owns a node and who may use it, by stat(2).
+struct NodeStatus {
+  std::uint32_t mode = 0;  ///< permission bits, 0..07777
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint32_t major = 0;
+  std::uint32_t minor = 0;
+  bool character_device = false;
+  bool directory = false;
+
+  bool operator==(const NodeStatus&) const = default;
+};
+
+/// Paths are relative to the root directory, without a leading slash: "sys/bus/pci/devices".
+/// Every error is ErrorCode::Kernel with the errno of the call and the absolute path.
+class Tree {
+ public:
+  virtual ~Tree() = default;
+
+  /// The content with at most one trailing newline removed. Reads at most `limit` bytes (a sysfs attribute has
+  /// at most 4096); a longer file is cut there.
+  virtual Result<std::string> read(std::string_view path, std::size_t limit = 4096) const = 0;
+  /// One write(2) of the whole value: sysfs takes each write as one command. `value` must not be empty, since
+  /// sysfs swallows a zero-length write and reports success (fs/kernfs, sysfs_kf_write).
+  virtual Result<> write(std::string_view path, std::string_view value) = 0;
+  /// The target of a symbolic link as stored, or nullopt where nothing (or no link) is there.
+  virtual Result<std::optional<std::string>> link(std::string_view path) const = 0;
+  /// The names in a directory, sorted, without "." and "..". ENOENT is an error.
+  virtual Result<std::vector<std::string>> list(std::string_view path) const = 0;
+  /// stat(2) following links; nullopt where nothing is there.
+  virtual Result<std::optional<NodeStatus>> status(std::string_view path) const = 0;
+};
+
+/// The last component of the link at `path` ("e1000e" for .../driver), or nullopt where there is none.
+Result<std::optional<std::string>> link_name(const Tree& tree, std::string_view path);
+
+/// Whether anything is at `path`. An error other than "not there" counts as there: it must not hide a device.
+bool exists(const Tree& tree, std::string_view path);
+
+}  // namespace devbindd::sysfs

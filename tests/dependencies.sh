@@ -1,0 +1,55 @@
+#!/bin/bash
+# Installs the Debian 12 packages that building and testing devbindd needs, and nothing that is already there.
+# It does not build, download kernels or change any service.
+# Usage: tests/dependencies.sh [--build-only]
+set -euo pipefail
+
+build=(
+    g++ cmake ninja-build pkg-config
+    libboost1.81-dev libboost-url1.81-dev nlohmann-json3-dev libspdlog-dev catch2
+    libkmod-dev libsystemd-dev libacl1-dev libsqlite3-dev libssl-dev
+)
+tests=(
+    qemu-system-x86 busybox-static cpio zstd kmod e2fsprogs
+    systemd udev acl iproute2 pciutils strace jq curl openssl dpdk
+    python3 python3-yaml python3-jsonschema
+    clang-14 libclang-rt-14-dev clang-format shellcheck
+)
+
+case "${1-}" in
+    '') wanted=("${build[@]}" "${tests[@]}") ;;
+    --build-only) wanted=("${build[@]}") ;;
+    *) echo "usage: $0 [--build-only]" >&2; exit 2 ;;
+esac
+
+missing=()
+installed=" $(dpkg-query -W -f='${db:Status-Status}:${Package} ' 2>/dev/null) "
+for package in "${wanted[@]}"; do
+    [[ $installed == *" installed:$package "* ]] || missing+=("$package")
+done
+if ((${#missing[@]} == 0)); then
+    exit 0
+fi
+if ((EUID != 0)); then
+    echo "$0: not root; missing: ${missing[*]}" >&2
+    exit 1
+fi
+
+# A package may want to start its service (udev does). On a machine that systemd does not run, such as a container,
+# nothing is to be started.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -d /run/systemd/system && ! -e $policy ]]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+install() {
+    apt-get install --yes --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}"
+}
+# The package lists may be absent or older than the archive: refresh them once, and only then.
+if ! apt-cache show "${missing[@]}" >/dev/null 2>&1 || ! install; then
+    apt-get update
+    install
+fi

@@ -1,0 +1,186 @@
+"""What tests in the guest use: the daemon's API over its Unix socket, sysfs readers, commands, the host's QMP.
+
+Runs in the guest only. It asserts nothing about devices; the tests do.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import time
+
+SOCKET = "/run/devbindd/devbindd.sock"
+PCI = pathlib.Path("/sys/bus/pci")
+QMP = pathlib.Path("/mnt/results/qmp")
+
+
+class Response:
+    """status, headers (names in lower case), text, and json (None when the body is not JSON)."""
+
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = {name.lower(): value for name, value in headers}
+        self.text = body.decode(errors="replace")
+        self.json = None
+        if "json" in self.headers.get("content-type", ""):
+            self.json = json.loads(self.text)
+
+    def __repr__(self):
+        return f"<{self.status} {self.text[:2000]}>"
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+@contextlib.contextmanager
+def acting_as(uid, gid, groups=()):
+    """Within it this process connects to the daemon as another user."""
+    os.setgroups(groups)
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups([])
+
+
+def request(method, path, body=None, headers=None, timeout=40, socket_path=SOCKET):
+    """One request. `body`: bytes and str go as they are, anything else as JSON."""
+    headers = dict(headers or {})
+    if body is not None and not isinstance(body, (bytes, str)):
+        body = json.dumps(body)
+        headers.setdefault("Content-Type", "application/json")
+    connection = _UnixConnection(socket_path, timeout)
+    with contextlib.closing(connection):
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return Response(answer.status, answer.getheaders(), answer.read())
+
+
+def sh(*command, check=True, timeout=60, stdin=None):
+    """Runs a program (several arguments) or a shell line (one); its output, errors included, as text."""
+    arguments = list(command) if len(command) > 1 else ["bash", "-c", command[0]]
+    done = subprocess.run(
+        arguments, input=stdin or "", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout
+    )
+    if check and done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def timeout(seconds):
+    """Decorator of a test or a test class: how long each test may take (60 s without it)."""
+
+    def mark(test):
+        test.timeout = seconds
+        return test
+
+    return mark
+
+
+def wait_for(condition, seconds=20, what="condition"):
+    """The first true value of condition(); AssertionError when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.1)
+
+
+def _link_name(path):
+    try:
+        return os.path.basename(os.readlink(path))
+    except FileNotFoundError:
+        return None
+
+
+def exists(bdf):
+    return (PCI / "devices" / bdf).exists()
+
+
+def attribute(bdf, name):
+    return (PCI / "devices" / bdf / name).read_text().strip()
+
+
+def driver_of(bdf):
+    """The driver's name, or None."""
+    return _link_name(PCI / "devices" / bdf / "driver")
+
+
+def iommu_group_of(bdf):
+    """The group's number, or None."""
+    name = _link_name(PCI / "devices" / bdf / "iommu_group")
+    return None if name is None else int(name)
+
+
+def group_members(group):
+    return sorted(os.listdir(f"/sys/kernel/iommu_groups/{group}/devices"))
+
+
+def override_of(bdf):
+    """driver_override, or None when it is not set."""
+    value = attribute(bdf, "driver_override")
+    return None if value in ("", "(null)") else value
+
+
+def interfaces_of(bdf):
+    """Names of the network interfaces that a PCI device carries, those behind virtio included."""
+    device = PCI / "devices" / bdf
+    return sorted(path.name for pattern in ("net/*", "virtio*/net/*") for path in device.glob(pattern))
+
+
+def write_sysfs(path, value):
+    """One write(2), as the kernel wants it; OSError with the kernel's errno."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, value.encode())
+    finally:
+        os.close(descriptor)
+
+
+def kernel_log(text):
+    """Leaves a mark in the kernel log."""
+    with open("/dev/kmsg", "w", encoding="utf-8") as log:
+        log.write(f"<5>devbindd-test: {text}\n")
+
+
+def qmp(execute, **arguments):
+    """Asks the host to give QEMU a command, e.g. qmp("device_del", id="nic0"). RuntimeError when QEMU refuses."""
+    name = f"{os.getpid()}-{time.monotonic_ns()}"
+    draft = QMP / f"{name}.draft"
+    draft.write_text(json.dumps({"execute": execute, "arguments": arguments}))
+    draft.rename(QMP / f"{name}.request")
+    answer = QMP / f"{name}.answer"
+    wait_for(answer.exists, 30, f"the host's answer to {execute}")
+    value = json.loads(answer.read_text())
+    answer.unlink()
+    if "error" in value:
+        raise RuntimeError(f"{execute}: {value['error']['desc']}")
+    return value["return"]
+
+
+def unplug(device_id, bdf, seconds=40):
+    """Hot-unplugs a device by its QEMU id and waits until it is gone. The slot may still be blinking from before."""
+    deadline = time.monotonic() + seconds
+    while exists(bdf):
+        with contextlib.suppress(RuntimeError):
+            qmp("device_del", id=device_id)
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{bdf} is still there after {seconds} s")
+        time.sleep(1)

@@ -1,0 +1,205 @@
+"""Finds and runs tests/vm/guest/test_*.py (unittest cases, and plain functions named test_*) in the guest.
+
+Each test runs in a forked child with a time limit, so that one that hangs, even unkillably in the kernel, fails alone.
+A line per test goes to /mnt/results/results.txt as soon as it ends: `ok NAME SECONDS`, `FAIL NAME REASON`,
+`skip NAME REASON`; at the end `done PASSED FAILED SKIPPED`. The test's output is in /mnt/results/NAME.txt.
+
+A module may say NEEDS_DAEMON = False; it then runs without devbindd too.
+"""
+
+import faulthandler
+import fnmatch
+import importlib
+import inspect
+import io
+import json
+import os
+import pathlib
+import re
+import select
+import signal
+import sys
+import time
+import traceback
+import unittest
+
+import api
+
+RESULTS = pathlib.Path("/mnt/results")
+HERE = pathlib.Path(__file__).resolve().parent
+DEFAULT_TIMEOUT = 60
+KERNEL_COMPLAINTS = re.compile(r"BUG:|Oops|WARNING: CPU|general protection|use-after-free|refcount_t:")
+
+
+def report(line):
+    with open(RESULTS / "results.txt", "a", encoding="utf-8") as results:
+        results.write(line + "\n")
+
+
+def fail(name, reason, detail=""):
+    with open(RESULTS / f"{name}.txt", "a", encoding="utf-8") as file:
+        file.write(f"{reason}\n{detail}")
+    report(f"FAIL {name} {' '.join(reason.split())[:300]}")
+
+
+class KernelLog:
+    """The lines that came since the last reading."""
+
+    def __init__(self):
+        self._descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        self.new()
+
+    def new(self):
+        lines = []
+        while True:
+            try:
+                record = os.read(self._descriptor, 8192).decode(errors="replace")
+            except BlockingIOError:
+                return lines
+            except BrokenPipeError:  # the oldest were overwritten meanwhile
+                continue
+            lines.append(record.partition(";")[2].partition("\n")[0])
+
+
+class Result(unittest.TestResult):
+    """Keeps the one outcome: ("ok" | "FAIL" | "skip", reason, traceback)."""
+
+    outcome = ("ok", "", "")
+
+    def addError(self, test, err):  # noqa: N802
+        self._set("FAIL", err)
+
+    def addFailure(self, test, err):  # noqa: N802
+        self._set("FAIL", err)
+
+    def addSubTest(self, test, subtest, err):  # noqa: N802
+        if err:
+            self._set("FAIL", err, subtest._subDescription() + " ")
+
+    def addSkip(self, test, reason):  # noqa: N802
+        if self.outcome[0] == "ok":
+            self.outcome = ("skip", reason, "")
+
+    def addUnexpectedSuccess(self, test):  # noqa: N802
+        self.outcome = ("FAIL", "unexpected success", "")
+
+    def _set(self, status, err, prefix=""):
+        text = "".join(traceback.format_exception(*err))
+        reason = traceback.format_exception_only(*err[:2])[-1].strip()
+        if self.outcome[0] == "FAIL":  # a test's first failure names it; all are in the detail
+            _, reason_before, text_before = self.outcome
+            self.outcome = ("FAIL", reason_before, text_before + text)
+        else:
+            frames = traceback.extract_tb(err[2])
+            where = next((frame for frame in reversed(frames) if frame.filename.startswith(str(HERE))), frames[-1])
+            self.outcome = (status, f"{prefix}{reason} ({pathlib.Path(where.filename).name}:{where.lineno})", text)
+
+
+def discover(with_daemon):
+    """(name, test, seconds) of every test, in the order of files and of lines in them."""
+    found = []
+    for file in sorted(HERE.glob("test_*.py")):
+        try:
+            module = importlib.import_module(file.stem)
+        except Exception as error:  # a broken file is a failed test, not the end of the run
+            found.append((file.stem, unittest.FunctionTestCase(raiser(error)), DEFAULT_TIMEOUT))
+            continue
+        if not with_daemon and getattr(module, "NEEDS_DAEMON", True):
+            continue
+        for member in vars(module).values():
+            if getattr(member, "__module__", None) != module.__name__:
+                continue
+            if inspect.isclass(member) and issubclass(member, unittest.TestCase):
+                for method, function in vars(member).items():
+                    if method.startswith("test"):
+                        limit = getattr(function, "timeout", getattr(member, "timeout", DEFAULT_TIMEOUT))
+                        found.append((f"{file.stem}.{member.__name__}.{method}", member(method), limit))
+            elif inspect.isfunction(member) and member.__name__.startswith("test_"):
+                limit = getattr(member, "timeout", DEFAULT_TIMEOUT)
+                found.append((f"{file.stem}.{member.__name__}", unittest.FunctionTestCase(member), limit))
+    return found
+
+
+def raiser(error):
+    def not_imported():
+        raise error
+
+    return not_imported
+
+
+def matches(name, pattern):
+    return not pattern or fnmatch.fnmatchcase(name, f"*{pattern}*")
+
+
+def child(test, detail, pipe, limit):
+    """The forked child: runs one test and sends its outcome. Does not return."""
+    os.setsid()
+    os.dup2(detail, 1)
+    os.dup2(detail, 2)
+    sys.stdout = sys.stderr = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), write_through=True)
+    faulthandler.dump_traceback_later(max(limit - 1, 1), file=2)
+    result = Result()
+    try:
+        unittest.TestSuite([test]).run(result)
+        status, reason, text = result.outcome
+    except BaseException as error:  # even SystemExit must not look like a result
+        status, reason, text = "FAIL", f"left by {error!r}", traceback.format_exc()
+    print(text, flush=True)
+    os.write(pipe, json.dumps([status, reason]).encode())
+    os._exit(0)
+
+
+def run_test(name, test, limit):
+    """(status, reason) of one test."""
+    detail = os.open(RESULTS / f"{name}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    outcome, pipe = os.pipe()
+    process = os.fork()
+    if process == 0:
+        child(test, detail, pipe, limit)
+    os.close(pipe)
+    os.close(detail)
+    try:
+        if not select.select([outcome], [], [], limit)[0]:
+            try:
+                where = "".join(api.sh(f"cat /proc/{process}/wchan /proc/{process}/stack", check=False, timeout=10))
+                os.killpg(process, signal.SIGKILL)
+            except (OSError, RuntimeError) as error:
+                where = str(error)
+            append(name, f"\n--- in the kernel\n{where}\n")
+            return "FAIL", f"not finished within {limit} s"
+        answer = os.read(outcome, 65536)
+        os.waitpid(process, 0)
+        return json.loads(answer) if answer else ("FAIL", "its process died")
+    finally:
+        os.close(outcome)
+
+
+def append(name, text):
+    with open(RESULTS / f"{name}.txt", "a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def run(request):
+    """Runs what the host's request selects and reports."""
+    counts = {"ok": 0, "FAIL": 0, "skip": 0}
+    log = KernelLog()
+    for name, test, limit in discover(request["daemon"]):
+        if not matches(name, request["filter"]):
+            continue
+        report(f"run {name}")
+        api.kernel_log(name)
+        start = time.monotonic()
+        status, reason = run_test(name, test, limit)
+        seconds = time.monotonic() - start
+        lines = log.new()
+        complaint = next((line for line in lines if KERNEL_COMPLAINTS.search(line)), None)
+        if complaint and status != "FAIL":
+            status, reason = "FAIL", f"kernel: {complaint}"
+        if status == "FAIL":
+            append(name, "\n--- kernel log\n" + "\n".join(lines) + "\n")
+            if request["daemon"]:
+                journal = ("journalctl", "-o", "short-monotonic", "-n", "80", "-u", "devbindd.service")
+                append(name, "--- devbindd\n" + api.sh(*journal, check=False))
+        counts[status] += 1
+        report(f"{status} {name} {f'{seconds:.1f}' if status == 'ok' else ' '.join(reason.split())[:300]}")
+    report(f"done {counts['ok']} {counts['FAIL']} {counts['skip']}")

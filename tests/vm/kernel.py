@@ -1,0 +1,157 @@
+"""The guest's kernels and initramfs: fetched into a cache and built there. Nothing of it is installed or loaded here."""
+
+import gzip
+import lzma
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+REPOSITORY = HERE.parent.parent
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "devbindd-vm"
+IOMMUFD_IMAGE = REPOSITORY.parent / "shared/vm/bzImage-6.12.117-iommufd"
+BOOT_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
+
+
+class Unavailable(Exception):
+    """The kernel asked for is not here and cannot be fetched."""
+
+
+class Kernel:
+    """A kernel image, its release and the folder that has lib/modules/<release> (None: everything is built in)."""
+
+    def __init__(self, image, release, modules):
+        self.image = image
+        self.release = release
+        self.modules = modules
+
+
+def find(name):
+    return {"debian": debian, "iommufd": iommufd}[name]()
+
+
+def iommufd():
+    if not IOMMUFD_IMAGE.exists():
+        raise Unavailable(f"no kernel at {IOMMUFD_IMAGE}")
+    return Kernel(IOMMUFD_IMAGE, IOMMUFD_IMAGE.name.removeprefix("bzImage-"), None)
+
+
+def debian():
+    """The kernel that Debian's linux-image-amd64 stands for; without the archive, the newest one in the cache."""
+    package = _image_package()
+    if package and not (CACHE / package).is_dir():
+        try:
+            _fetch(package)
+        except subprocess.CalledProcessError:
+            package = None
+    folder = CACHE / package if package else _newest_cached()
+    if folder is None:
+        raise Unavailable("linux-image-amd64 can be neither fetched nor found in " + str(CACHE))
+    release = next((folder / "lib/modules").iterdir()).name
+    unpacked = folder / "boot/vmlinux"
+    return Kernel(unpacked if unpacked.exists() else folder / f"boot/vmlinuz-{release}", release, folder)
+
+
+def _image_package():
+    """`linux-image-6.1.0-NN-amd64_VERSION`, or None when apt knows nothing."""
+    for attempt in range(2):
+        shown = _apt_show("linux-image-amd64")
+        dependency = shown.get("Depends", "").split(" ")[0].rstrip(",")
+        version = _apt_show(dependency).get("Version") if dependency else None
+        if version:
+            return f"{dependency}_{version}"
+        if attempt == 0 and os.geteuid() == 0 and _newest_cached() is None:
+            subprocess.run(["apt-get", "update", "-q"], check=False, stdout=subprocess.DEVNULL)
+    return None
+
+
+def _apt_show(package):
+    command = ["apt-cache", "show", "--no-all-versions", package]
+    text = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line and not line.startswith(" "))
+
+
+def _fetch(package):
+    print(f"vm: fetching {package}", flush=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="tmp-") as scratch:
+        name, version = package.split("_", 1)
+        download = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", f"{name}={version}"]
+        subprocess.run(download, check=True, cwd=scratch, stdout=subprocess.DEVNULL)
+        root = pathlib.Path(scratch, "root")
+        subprocess.run(["dpkg", "-x", next(pathlib.Path(scratch).glob("*.deb")), root], check=True)
+        release = next((root / "lib/modules").iterdir()).name
+        subprocess.run(["/sbin/depmod", "-b", root, release], check=True)
+        _unpack_image(root / f"boot/vmlinuz-{release}", root / "boot/vmlinux")
+        root.chmod(0o755)
+        try:
+            root.rename(CACHE / package)
+        except OSError:
+            if not (CACHE / package).is_dir():  # else another run was faster
+                raise
+
+
+def _unpack_image(packed, target):
+    """The ELF kernel inside a bzImage packed with xz: unpacking takes 4 s in the emulator, QEMU boots either (PVH)."""
+    data = packed.read_bytes()
+    sectors = data[0x1F1] or 4  # Documentation/arch/x86/boot.rst: setup_sects, payload_offset, payload_length
+    offset, length = struct.unpack_from("<II", data, 0x248)
+    start = (sectors + 1) * 512 + offset
+    payload = data[start : start + length]
+    if payload.startswith(b"\xfd7zXZ\0"):
+        target.write_bytes(lzma.LZMADecompressor().decompress(payload))
+
+
+def _newest_cached():
+    found = sorted(CACHE.glob("linux-image-*"), key=lambda folder: folder.stat().st_mtime)
+    return found[-1] if found else None
+
+
+def make_initramfs(kernel, target):
+    """busybox, the modules that the root filesystem needs, and guest/init."""
+    with tempfile.TemporaryDirectory(prefix="devbindd-initramfs-") as scratch:
+        root = pathlib.Path(scratch)
+        for folder in ("bin", "dev", "proc", "sys", "lower", "upper", "root", "modules"):
+            (root / folder).mkdir()
+        shutil.copy("/bin/busybox", root / "bin/busybox")
+        (root / "bin/sh").symlink_to("busybox")
+        shutil.copy(HERE / "guest/init", root / "init")
+        (root / "init").chmod(0o755)
+        names = []
+        for source in _boot_modules(kernel):
+            shutil.copy(source, root / "modules" / source.name)
+            names.append(source.name)
+        (root / "modules/order").write_text("".join(name + "\n" for name in names))
+        entries = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+        archive = subprocess.run(
+            ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"],
+            input="\n".join(entries).encode(), check=True, capture_output=True, cwd=root,
+        ).stdout
+        target.write_bytes(gzip.compress(archive, 1))
+
+
+def _boot_modules(kernel):
+    """Paths of BOOT_MODULES and what they depend on, in the order of loading."""
+    if kernel.modules is None:
+        return []
+    folder = kernel.modules / "lib/modules" / kernel.release
+    needs = {}
+    for line in (folder / "modules.dep").read_text().splitlines():
+        path, _, dependencies = line.partition(":")
+        needs[pathlib.Path(path).name.split(".")[0].replace("-", "_")] = (path, dependencies.split())
+    ordered = []
+    for module in BOOT_MODULES:
+        path, dependencies = needs[module]  # modules.dep lists every dependency, the deepest last
+        ordered += [folder / name for name in (*reversed(dependencies), path)]
+    return list(dict.fromkeys(ordered))
+
+
+def make_disk(target, megabytes=64):
+    """A raw disk image with an ext4 filesystem on the whole of it."""
+    with open(target, "wb") as image:
+        image.truncate(megabytes << 20)
+    options = ["-q", "-F", "-t", "ext4", "-L", "devbindd", "-E", "nodiscard"]
+    subprocess.run(["/sbin/mke2fs", *options, target], check=True)

@@ -1,0 +1,98 @@
+"""The test machine: which devices it has, at which addresses the guest sees them, and QEMU's command line for it.
+
+Imported on the host (tests/vm/run) and in the guest (the tests), so that both speak of the same addresses.
+It starts nothing.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """One device under test. `driver` is the native driver of Debian's kernel; None: nothing binds to it."""
+
+    bdf: str
+    vendor: str
+    device: str
+    driver: str | None
+    what: str
+
+
+DEVICES = {
+    "vga": Device("0000:00:02.0", "0x1234", "0x1111", "bochs-drm", "standard VGA, the boot display"),
+    "edu": Device("0000:00:03.0", "0x1234", "0x11e8", None, "QEMU's teaching device, without a driver"),
+    "mgmt": Device("0000:01:00.0", "0x1af4", "0x1041", "virtio-pci", "management NIC, carries the default route"),
+    "nic0": Device("0000:02:00.0", "0x8086", "0x10d3", "e1000e", "NIC alone in its group, unconfigured"),
+    "nic1": Device("0000:03:00.0", "0x8086", "0x10d3", "e1000e", "NIC alone in its group, unconfigured"),
+    "nvme": Device("0000:04:00.0", "0x1b36", "0x0010", "nvme", "disk with an ext4 filesystem, not mounted"),
+    "sriov": Device("0000:05:00.0", "0x1b36", "0x0010", "nvme", "controller with SR-IOV, 4 VFs (05:00.1 to 05:00.4)"),
+    "bridge": Device("0000:06:00.0", "0x1b36", "0x000e", "shpchp", "PCIe to PCI bridge, in one group with the pair"),
+    "pair0": Device("0000:07:01.0", "0x8086", "0x100e", "e1000", "NIC behind the bridge"),
+    "pair1": Device("0000:07:02.0", "0x8086", "0x100e", "e1000", "NIC behind the bridge"),
+}
+
+# Root port (QEMU id) -> its address and the bus below it. The last three are empty, for hot-plug.
+ROOT_PORTS = {f"rp{n}": (f"0000:00:{0x0f + n:02x}.0", n) for n in range(1, 7)} | {
+    f"rp{n}": (f"0000:00:{0x0f + n:02x}.0", n + 1) for n in range(7, 10)
+}
+SPARE_PORTS = ("rp7", "rp8", "rp9")
+
+GUEST_ADDRESS = "10.0.2.15"
+GUEST_PREFIX = 24
+GUEST_GATEWAY = "10.0.2.2"
+API_PORT = 8080
+
+
+def device_arguments(disk_image, api_port=None):
+    """QEMU arguments for everything in DEVICES. `api_port`: the host's loopback port that reaches the guest's API."""
+    forward = f",hostfwd=tcp:127.0.0.1:{api_port}-{GUEST_ADDRESS}:{API_PORT}" if api_port else ""
+    arguments = [
+        "-netdev", f"user,id=mgmt,restrict=on,ipv6=off{forward}",
+        "-device", "VGA,addr=02.0,romfile=",
+        "-device", "edu,addr=03.0",
+    ]
+    for slot, name in enumerate(ROOT_PORTS, start=1):
+        arguments += ["-device", f"pcie-root-port,id={name},addr={0x0f + slot:x}.0,chassis={slot},slot={slot}"]
+    for device in (
+        "virtio-net-pci,id=mgmt,netdev=mgmt,bus=rp1,romfile=",
+        "e1000e,id=nic0,bus=rp2,mac=52:54:00:00:02:00,romfile=",
+        "e1000e,id=nic1,bus=rp3,mac=52:54:00:00:03:00,romfile=",
+        "nvme,id=nvme,serial=devbindd-disk,drive=disk,bus=rp4",
+        "nvme-subsys,id=subsystem",
+        "nvme,id=sriov,serial=devbindd-sriov,subsys=subsystem,bus=rp5,"
+        "sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4,max_ioqpairs=10,msix_qsize=8",
+        "pcie-pci-bridge,id=bridge,bus=rp6",
+        "e1000,id=pair0,bus=bridge,addr=1,mac=52:54:00:00:07:01,romfile=",
+        "e1000,id=pair1,bus=bridge,addr=2,mac=52:54:00:00:07:02,romfile=",
+    ):
+        arguments += ["-device", device]
+    return ["-drive", f"id=disk,if=none,format=raw,file={disk_image}", *arguments]
+
+
+def share_arguments(shares):
+    """QEMU arguments for 9p shares: (tag, folder, writable), at 00:04.0 and up."""
+    arguments = []
+    for slot, (tag, folder, writable) in enumerate(shares, start=4):
+        readonly = "off" if writable else "on"
+        arguments += [
+            "-fsdev", f"local,id={tag},path={folder},security_model=none,multidevs=remap,readonly={readonly}",
+            "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag},addr={slot:02x}.0",
+        ]
+    return arguments
+
+
+def qemu_command(kernel, initrd, append, disk_image, shares, console, qmp_socket, kvm=False, api_port=None):
+    """The whole command line."""
+    accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm else ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
+    return [
+        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-M", "q35,kernel-irqchip=split", *accelerator, "-smp", "2", "-m", "3G",
+        # Hot-plug by the PCIe slots, as on a server, and not by ACPI.
+        "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+        "-kernel", str(kernel), "-initrd", str(initrd), "-append", append,
+        "-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48",
+        "-serial", f"file:{console}",
+        "-qmp", f"unix:{qmp_socket},server=on,wait=off",
+        *device_arguments(disk_image, api_port),
+        *share_arguments(shares),
+    ]

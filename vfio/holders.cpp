@@ -1,0 +1,92 @@
+#include "vfio/holders.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace devbindd::vfio {
+namespace {
+
+constexpr std::string_view device_inode = "anon_inode:[vfio-device]";
+
+std::optional<std::int32_t> pid_of(std::string_view name) {
+  std::int32_t pid = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
+  if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
+  return pid;
+}
+
+std::vector<std::string> nodes_to_look_for(const HolderQuery& query) {
+  std::vector<std::string> nodes;
+  if (query.group) {
+    nodes.push_back("/dev/vfio/" + std::to_string(*query.group));
+    nodes.push_back("/dev/vfio/noiommu-" + std::to_string(*query.group));
+  }
+  if (query.vfio_device) nodes.push_back("/dev/vfio/devices/" + *query.vfio_device);
+  return nodes;
+}
+
+// nullopt: it names another device. false: the kernel does not say which device it is.
+std::optional<bool> device_descriptor(const sysfs::Tree& tree, const std::string& process, const std::string& fd,
+                                      const std::string& address) {
+  const auto info = tree.read(process + "/fdinfo/" + fd);
+  if (!info) return false;
+  constexpr std::string_view key = "vfio-device-syspath:";
+  const auto at = info->find(key);
+  if (at == std::string::npos) return false;
+  const auto line = std::string_view(*info).substr(at, info->find('\n', at) - at);
+  if (line.ends_with("/" + address)) return true;
+  return std::nullopt;
+}
+
+struct Scan {
+  const sysfs::Tree& tree;
+  std::string address;
+  std::vector<std::string> nodes;
+  bool device_open;
+  std::vector<Holder> found;
+
+  void add(std::int32_t pid, const std::string& process, std::string path, bool certain) {
+    const auto same = [&](const Holder& holder) { return holder.pid == pid && holder.path == path; };
+    if (std::ranges::any_of(found, same)) return;
+    found.push_back({pid, tree.read(process + "/comm").value_or("?"), std::move(path), certain});
+  }
+
+  void descriptors(std::int32_t pid, const std::string& process) {
+    const auto fds = tree.list(process + "/fd");
+    if (!fds) return;  // gone, or hidden from us
+    for (const auto& fd : *fds) {
+      const auto target = tree.link(process + "/fd/" + fd);
+      if (!target || !*target) continue;
+      if (std::ranges::find(nodes, **target) != nodes.end()) add(pid, process, **target, true);
+      if (!device_open || **target != device_inode) continue;
+      if (const auto certain = device_descriptor(tree, process, fd, address)) add(pid, process, **target, *certain);
+    }
+  }
+
+  // A mapping alone keeps the device in use, even when every descriptor is closed.
+  void mappings(std::int32_t pid, const std::string& process) {
+    const auto maps = tree.read(process + "/maps", 4U << 20U);
+    if (maps && maps->find(device_inode) != std::string::npos) add(pid, process, std::string(device_inode), false);
+  }
+};
+
+}  // namespace
+
+sysfs::Result<std::vector<Holder>> find_holders(const sysfs::Tree& tree, const HolderQuery& query) {
+  auto names = tree.list("proc");
+  if (!names) return std::unexpected(names.error());
+  Scan scan{tree, sysfs::to_string(query.address), nodes_to_look_for(query), query.device_open, {}};
+  for (const auto& name : *names) {
+    const auto pid = pid_of(name);
+    if (!pid) continue;
+    scan.descriptors(*pid, "proc/" + name);
+    if (query.device_open) scan.mappings(*pid, "proc/" + name);
+  }
+  // What is certain makes guesses superfluous: an unnamed descriptor of a process that holds the group is this device's.
+  const bool any_certain = std::ranges::any_of(scan.found, [](const Holder& holder) { return holder.certain; });
+  if (any_certain) std::erase_if(scan.found, [](const Holder& holder) { return !holder.certain; });
+  std::ranges::stable_sort(scan.found, {}, &Holder::pid);
+  return scan.found;
+}
+
+}  // namespace devbindd::vfio

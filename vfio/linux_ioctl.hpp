@@ -1,0 +1,15 @@
+// The real Ioctl: the calls of linux/vfio.h on the nodes below /dev/vfio. Calls may block: worker processes only.
+#pragma once
+
+#include "vfio/ioctl.hpp"
+
+namespace devbindd::vfio {
+
+class LinuxIoctl final : public Ioctl {
+ public:
+  Result<FileDescriptor> open_container() const override;
+  Result<int> api_version(const FileDescriptor& container) const override;
+  Result<int> check_extension(const FileDescriptor& container, unsigned long extension) const override;
+};
+
+}  // namespace devbindd::vfio
