@@ -17,7 +17,8 @@ constexpr std::size_t max_risks = 32;
 // The bindings of `addresses`, read now. A device that vanished since is left out.
 void read_bindings(Context& context, const Request& request, std::vector<sysfs::PciAddress> addresses,
                    std::function<void(std::vector<json>)> done, Respond respond) {
-  context.engine.overrides().read(addresses, [&context, request, addresses, done = std::move(done), respond](const handoff::OverrideAnswers& answers) {
+  context.engine.overrides().read(addresses, [&context, request, addresses, done = std::move(done),
+                                              respond](const handoff::OverrideAnswers& answers) {
     auto inventory = context.engine.current();
     if (!inventory) return respond(problem_of(request, inventory.error()));
     std::vector<json> bindings;
@@ -32,7 +33,8 @@ void read_bindings(Context& context, const Request& request, std::vector<sysfs::
   });
 }
 
-std::vector<sysfs::PciAddress> changed_devices(Context& context, const std::string& operation, const sysfs::PciAddress& target) {
+std::vector<sysfs::PciAddress> changed_devices(Context& context, const std::string& operation,
+                                               const sysfs::PciAddress& target) {
   std::vector<sysfs::PciAddress> addresses{target};
   const auto document = context.engine.document(operation);
   if (!document || !document->contains("devices")) return addresses;
@@ -50,7 +52,9 @@ RenderResult render_bindings(Context& context, const Request& request, const sys
     read_bindings(
         context, request, addresses,
         [request, changed, operation, respond](std::vector<json> bindings) {
-          if (bindings.empty()) return respond(problem_of(request, sysfs::Error{sysfs::ErrorCode::DeviceGone, "the device vanished after it was changed"}));
+          if (bindings.empty())
+            return respond(problem_of(
+                request, sysfs::Error{sysfs::ErrorCode::DeviceGone, "the device vanished after it was changed"}));
           json document = bindings.front();
           document["changed"] = changed;
           document["operation"] = changed ? json("/v1/operations/" + operation) : json(nullptr);
@@ -75,7 +79,9 @@ OrResponse<ChangeRequest> read_binding_request(const Request& request, const sys
   ChangeRequest change;
   change.address = address;
   const auto* driver = reader.find("driver");
-  if (driver == nullptr) return std::unexpected(bad_request(request, "missing_field", "/driver", "the body needs \"driver\": a driver's name, or null to unbind"));
+  if (driver == nullptr)
+    return std::unexpected(bad_request(request, "missing_field", "/driver",
+                                       "the body needs \"driver\": a driver's name, or null to unbind"));
   auto scope = reader.string("scope");
   if (!scope) return std::unexpected(to_response(request, scope.error()));
   auto method = reader.string("method");
@@ -92,23 +98,29 @@ OrResponse<ChangeRequest> read_binding_request(const Request& request, const sys
     change.scope = *named;
   }
   if (*method != nullptr && **method != "driver_override" && **method != "new_id") {
-    return std::unexpected(bad_request(request, "invalid_value", "/method", "the method must be \"driver_override\" or \"new_id\""));
+    return std::unexpected(
+        bad_request(request, "invalid_value", "/method", "the method must be \"driver_override\" or \"new_id\""));
   }
   if (*method != nullptr && **method == "new_id") change.method = handoff::Method::NewId;
   if (driver->is_null()) {
-    if (*method != nullptr) return std::unexpected(bad_request(request, "invalid_value", "/method", "an unbind (\"driver\": null) has no method"));
+    if (*method != nullptr)
+      return std::unexpected(
+          bad_request(request, "invalid_value", "/method", "an unbind (\"driver\": null) has no method"));
     change.kind = ChangeKind::Unbind;
     return change;
   }
   const auto* name = driver->get_ptr<const std::string*>();
-  auto parsed = name != nullptr ? sysfs::DriverName::parse(*name) : sysfs::fail(sysfs::ErrorCode::InvalidName, "\"driver\" must be a driver's name or null");
+  auto parsed = name != nullptr
+                    ? sysfs::DriverName::parse(*name)
+                    : sysfs::fail(sysfs::ErrorCode::InvalidName, "\"driver\" must be a driver's name or null");
   if (!parsed) return std::unexpected(bad_request(request, "invalid_value", "/driver", parsed.error().message));
   change.driver = *parsed;
   return change;
 }
 
 // scope and accept_risks of a request without body.
-OrResponse<ChangeRequest> read_bodyless(const Request& request, QueryReader& query, const sysfs::PciAddress& address, ChangeKind kind) {
+OrResponse<ChangeRequest> read_bodyless(const Request& request, QueryReader& query, const sysfs::PciAddress& address,
+                                        ChangeKind kind) {
   ChangeRequest change;
   change.kind = kind;
   change.address = address;
@@ -127,7 +139,8 @@ OrResponse<ChangeRequest> read_bodyless(const Request& request, QueryReader& que
   return change;
 }
 
-void change_without_body(Context& context, const Request& request, const PathArguments& arguments, ChangeKind kind, Respond respond) {
+void change_without_body(Context& context, const Request& request, const PathArguments& arguments, ChangeKind kind,
+                         Respond respond) {
   auto address = address_parameter(request, arguments[0]);
   if (!address) return respond(std::move(address.error()));
   QueryReader query(request.query);
@@ -136,7 +149,8 @@ void change_without_body(Context& context, const Request& request, const PathArg
   auto change = read_bodyless(request, query, *address, kind);
   if (!change) return respond(std::move(change.error()));
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  submit_change(context, request, std::move(*change), *dry_run, render_bindings(context, request, *address), std::move(respond));
+  submit_change(context, request, std::move(*change), *dry_run, render_bindings(context, request, *address),
+                std::move(respond));
 }
 
 // {"driver": NAME, "accept_risks": [...]}
@@ -147,7 +161,9 @@ OrResponse<ChangeRequest> read_override_request(const Request& request, const sy
   auto driver = reader.string("driver");
   if (!driver) return std::unexpected(to_response(request, driver.error()));
   if (auto done = reader.finish(); !done) return std::unexpected(to_response(request, done.error()));
-  if (*driver == nullptr) return std::unexpected(bad_request(request, "missing_field", "/driver", "the body needs \"driver\": a driver's name; DELETE clears the override"));
+  if (*driver == nullptr)
+    return std::unexpected(bad_request(request, "missing_field", "/driver",
+                                       "the body needs \"driver\": a driver's name; DELETE clears the override"));
   auto name = sysfs::DriverName::parse(**driver);
   if (!name) return std::unexpected(bad_request(request, "invalid_value", "/driver", name.error().message));
   ChangeRequest change;
@@ -159,7 +175,8 @@ OrResponse<ChangeRequest> read_override_request(const Request& request, const sy
 
 using ReadBody = OrResponse<ChangeRequest> (*)(const Request&, const sysfs::PciAddress&);
 
-void change_with_body(Context& context, const Request& request, const PathArguments& arguments, ReadBody read, Respond respond) {
+void change_with_body(Context& context, const Request& request, const PathArguments& arguments, ReadBody read,
+                      Respond respond) {
   auto address = address_parameter(request, arguments[0]);
   if (!address) return respond(std::move(address.error()));
   QueryReader query(request.query);
@@ -168,7 +185,8 @@ void change_with_body(Context& context, const Request& request, const PathArgume
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   auto change = read(request, *address);
   if (!change) return respond(std::move(change.error()));
-  submit_change(context, request, std::move(*change), *dry_run, render_bindings(context, request, *address), std::move(respond));
+  submit_change(context, request, std::move(*change), *dry_run, render_bindings(context, request, *address),
+                std::move(respond));
 }
 
 }  // namespace
@@ -182,7 +200,8 @@ void get_binding(Context& context, const Request& request, const PathArguments& 
       context, request, {*address},
       [request, address = *address, respond](const std::vector<json>& bindings) {
         if (!bindings.empty()) return respond(json_response(bindings.front()));
-        respond(problem_of(request, sysfs::Error{sysfs::ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address)}));
+        respond(problem_of(request, sysfs::Error{sysfs::ErrorCode::DeviceNotFound,
+                                                 "there is no PCI device at " + sysfs::to_string(address)}));
       },
       respond);
 }

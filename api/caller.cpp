@@ -28,7 +28,9 @@ bool is_ipv4_loopback(std::string_view host) {
 }  // namespace
 
 Caller unix_caller(int socket, std::optional<unsigned> group) {
-  Caller caller{.requester = {.transport = "unix", .uid = std::nullopt, .pid = std::nullopt}, .access = Access::Read, .text = "unix"};
+  Caller caller{.requester = {.transport = "unix", .uid = std::nullopt, .pid = std::nullopt},
+                .access = Access::Read,
+                .text = "unix"};
   ucred peer{};
   socklen_t size = sizeof peer;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return caller;

@@ -21,8 +21,8 @@ Caller unix_caller(int socket, std::optional<unsigned> group);
 
 Caller tcp_caller(bool may_change);
 
-/// Whether a Host header names this machine's loopback ("localhost", 127.x.y.z, [::1], with or without a port). Anything
-/// else on the loopback listener is a browser that was led here by a name of somebody else's (DNS rebinding).
+/// Whether a Host header names this machine's loopback ("localhost", 127.x.y.z, [::1], with or without a port).
+/// Anything else on the loopback listener is a browser that was led here by a name of somebody else's (DNS rebinding).
 bool is_loopback_host(std::string_view host);
 
 }  // namespace devbindd::api

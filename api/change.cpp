@@ -35,8 +35,12 @@ struct Wait : std::enable_shared_from_this<Wait> {
   RenderResult render;
   Respond respond;
 
-  Wait(Context& the_context, Request the_request, std::string the_operation, RenderResult the_render, Respond the_respond)
-      : context(the_context), request(std::move(the_request)), operation(std::move(the_operation)), render(std::move(the_render)),
+  Wait(Context& the_context, Request the_request, std::string the_operation, RenderResult the_render,
+       Respond the_respond)
+      : context(the_context),
+        request(std::move(the_request)),
+        operation(std::move(the_operation)),
+        render(std::move(the_render)),
         respond(std::move(the_respond)) {}
 
   void start(std::chrono::seconds patience) {
@@ -78,15 +82,20 @@ std::chrono::seconds wait_from(const std::string& prefer, std::chrono::seconds f
   return fallback;
 }
 
-void submit_change(Context& context, const Request& request, handoff::ChangeRequest change, bool dry_run, RenderResult render, Respond respond) {
-  context.engine.submit(std::move(change), request.requester, dry_run,
-                        [&context, request, render = std::move(render), respond = std::move(respond)](handoff::Decision decision) {
-                          if (const auto* refusal = std::get_if<handoff::Refusal>(&decision)) return respond(problem_of(request, *refusal));
-                          if (const auto* preview = std::get_if<handoff::Preview>(&decision)) return respond(json_response(preview_json(*preview)));
-                          if (std::holds_alternative<handoff::Unchanged>(decision)) return render(false, "", respond);
-                          const auto& accepted = std::get<handoff::Accepted>(decision);
-                          std::make_shared<Wait>(context, request, accepted.operation, render, respond)->start(wait_from(request.prefer, context.default_wait));
-                        });
+void submit_change(Context& context, const Request& request, handoff::ChangeRequest change, bool dry_run,
+                   RenderResult render, Respond respond) {
+  context.engine.submit(
+      std::move(change), request.requester, dry_run,
+      [&context, request, render = std::move(render), respond = std::move(respond)](handoff::Decision decision) {
+        if (const auto* refusal = std::get_if<handoff::Refusal>(&decision))
+          return respond(problem_of(request, *refusal));
+        if (const auto* preview = std::get_if<handoff::Preview>(&decision))
+          return respond(json_response(preview_json(*preview)));
+        if (std::holds_alternative<handoff::Unchanged>(decision)) return render(false, "", respond);
+        const auto& accepted = std::get<handoff::Accepted>(decision);
+        std::make_shared<Wait>(context, request, accepted.operation, render, respond)
+            ->start(wait_from(request.prefer, context.default_wait));
+      });
 }
 
 }  // namespace devbindd::api

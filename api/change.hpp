@@ -14,8 +14,8 @@ using RenderResult = std::function<void(bool changed, const std::string& operati
 
 /// Submits the change, waits as long as the Prefer header says (`respond-async`, `wait=SECONDS`) or 30 s, and answers:
 /// 200 with the result, 202 with Location when it is not finished or blocked, or the problem.
-void submit_change(Context& context, const Request& request, handoff::ChangeRequest change, bool dry_run, RenderResult render,
-                   Respond respond);
+void submit_change(Context& context, const Request& request, handoff::ChangeRequest change, bool dry_run,
+                   RenderResult render, Respond respond);
 
 /// The seconds to wait, from a Prefer header (RFC 7240). 0 for respond-async; at most 300.
 std::chrono::seconds wait_from(const std::string& prefer, std::chrono::seconds fallback);

@@ -12,8 +12,8 @@
 
 namespace devbindd::api {
 
-/// The modules that match a modalias. Opening the module index costs 0.2 ms per device, so answers are kept for a while;
-/// a depmod meanwhile shows half a minute late.
+/// The modules that match a modalias. Opening the module index costs 0.2 ms per device, so answers are kept for a
+/// while; a depmod meanwhile shows half a minute late.
 struct ModuleCache {
   std::chrono::steady_clock::time_point filled_at;
   std::map<std::string, std::vector<std::string>> modules;

@@ -21,7 +21,8 @@ struct Filter {
 };
 
 std::string without_prefix(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return text.starts_with("0x") ? text.substr(2) : text;
 }
 
@@ -32,11 +33,13 @@ bool hex_digits(const std::string& text, std::size_t digits) {
 bool valid_id(const std::string& text) { return hex_digits(text, 4); }
 bool valid_class(const std::string& text) { return hex_digits(text, 2) || hex_digits(text, 4) || hex_digits(text, 6); }
 bool valid_number(const std::string& text) {
-  return text == "none" || (!text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos);
+  return text == "none" ||
+         (!text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos);
 }
 bool valid_driver(const std::string& text) { return sysfs::DriverName::parse(text).has_value(); }
 bool valid_category(const std::string& text) {
-  constexpr std::array categories = {"network", "storage", "display", "accelerator", "crypto", "bridge", "usb", "sound", "memory", "other"};
+  constexpr std::array categories = {"network", "storage", "display", "accelerator", "crypto",
+                                     "bridge",  "usb",     "sound",   "memory",      "other"};
   return std::ranges::find(categories, text) != categories.end();
 }
 
@@ -57,7 +60,10 @@ std::vector<Filter> filters() {
       {"device", {}, [](const sysfs::Device& d) { return hex_id(d.device); }, valid_id},
       {"class", {}, class_text, valid_class},
       {"category", {}, [](const sysfs::Device& d) { return std::string(sysfs::category(d)); }, valid_category},
-      {"driver", {}, [](const sysfs::Device& d) { return d.driver ? d.driver->text() : std::string("none"); }, valid_driver},
+      {"driver",
+       {},
+       [](const sysfs::Device& d) { return d.driver ? d.driver->text() : std::string("none"); },
+       valid_driver},
       {"iommu_group", {}, [](const sysfs::Device& d) { return number_or_none(d.iommu_group); }, valid_number},
       {"numa_node", {}, [](const sysfs::Device& d) { return number_or_none(d.numa_node); }, valid_number},
   };
@@ -69,7 +75,8 @@ bool passes(const sysfs::Device& device, const std::vector<Filter>& chosen) {
     const auto value = filter.value_of(device);
     // A class filter may name less than all of it: "02" is every network device.
     const bool prefix = filter.name == "class";
-    return std::ranges::any_of(filter.values, [&](const std::string& wanted) { return prefix ? value.starts_with(wanted) : value == wanted; });
+    return std::ranges::any_of(
+        filter.values, [&](const std::string& wanted) { return prefix ? value.starts_with(wanted) : value == wanted; });
   });
 }
 
@@ -81,18 +88,23 @@ OrResponse<std::vector<Filter>> read_filters(const Request& request, QueryReader
     for (auto& value : filter.values) {
       if (hexadecimal) value = without_prefix(value);
       if (!filter.valid(value)) {
-        return std::unexpected(bad_request(request, "invalid_value", "?" + filter.name, "'" + value.substr(0, 64) + "' is no value that '" + filter.name + "' can have"));
+        return std::unexpected(
+            bad_request(request, "invalid_value", "?" + filter.name,
+                        "'" + value.substr(0, 64) + "' is no value that '" + filter.name + "' can have"));
       }
     }
   }
   return chosen;
 }
 
-std::string status_text(Context& context, const std::vector<const sysfs::Device*>& devices, const sysfs::Routes& routes) {
+std::string status_text(Context& context, const std::vector<const sysfs::Device*>& devices,
+                        const sysfs::Routes& routes) {
   std::vector<DevbindDevice> lines;
   for (const auto* device : devices) {
-    const bool routed = std::ranges::any_of(device->interfaces, [&](const auto& name) { return routes.routed_interfaces.contains(name); });
-    lines.push_back({*device, context.names.device(device->vendor, device->device).value_or("Device"), matching_modules(context, *device), routed});
+    const bool routed = std::ranges::any_of(device->interfaces,
+                                            [&](const auto& name) { return routes.routed_interfaces.contains(name); });
+    lines.push_back({*device, context.names.device(device->vendor, device->device).value_or("Device"),
+                     matching_modules(context, *device), routed});
   }
   return devbind_status(lines, sysfs::userspace_drivers(context.engine.services().tree));
 }
@@ -115,7 +127,10 @@ void list_devices(Context& context, const Request& request, const PathArguments&
     if (passes(device, *chosen)) devices.push_back(&device);
   }
   if (wants_text(request)) {
-    return respond({.status = 200, .content_type = "text/plain; charset=utf-8", .body = status_text(context, devices, *routes), .headers = {}});
+    return respond({.status = 200,
+                    .content_type = "text/plain; charset=utf-8",
+                    .body = status_text(context, devices, *routes),
+                    .headers = {}});
   }
   std::vector<std::pair<std::string, json>> items;
   for (const auto* device : devices) {
@@ -123,7 +138,9 @@ void list_devices(Context& context, const Request& request, const PathArguments&
     if (!rendered) return respond(problem_of(request, rendered.error()));
     items.emplace_back(sysfs::to_string(device->address), std::move(*rendered));
   }
-  respond(json_response(page(items, *wanted_page)));
+  auto document = page(items, *wanted_page);
+  if (!document) return respond(to_response(request, document.error()));
+  respond(json_response(*document));
 }
 
 void get_device(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
@@ -131,22 +148,25 @@ void get_device(Context& context, const Request& request, const PathArguments& a
   if (!address) return respond(std::move(address.error()));
   QueryReader query(request.query);
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  context.engine.overrides().read({*address}, [&context, request, address = *address, respond](const handoff::OverrideAnswers& answers) {
-    auto inventory = context.engine.current();
-    if (!inventory) return respond(problem_of(request, inventory.error()));
-    const auto* device = (*inventory)->find(address);
-    if (device == nullptr) {
-      return respond(problem_of(request, sysfs::Error{sysfs::ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address)}));
-    }
-    auto routes = sysfs::read_routes(context.engine.services().tree);
-    if (!routes) return respond(problem_of(request, routes.error()));
-    auto document = render_device(context, *device, *routes);
-    if (!document) return respond(problem_of(request, document.error()));
-    auto binding = render_binding(context, *device, answers.at(address));
-    if (!binding) return respond(problem_of(request, binding.error()));
-    for (const auto* key : {"driver_override", "driver_override_set_by", "driver_override_error", "original"}) (*document)[key] = (*binding)[key];
-    respond(json_response(*document));
-  });
+  context.engine.overrides().read(
+      {*address}, [&context, request, address = *address, respond](const handoff::OverrideAnswers& answers) {
+        auto inventory = context.engine.current();
+        if (!inventory) return respond(problem_of(request, inventory.error()));
+        const auto* device = (*inventory)->find(address);
+        if (device == nullptr) {
+          return respond(problem_of(request, sysfs::Error{sysfs::ErrorCode::DeviceNotFound,
+                                                          "there is no PCI device at " + sysfs::to_string(address)}));
+        }
+        auto routes = sysfs::read_routes(context.engine.services().tree);
+        if (!routes) return respond(problem_of(request, routes.error()));
+        auto document = render_device(context, *device, *routes);
+        if (!document) return respond(problem_of(request, document.error()));
+        auto binding = render_binding(context, *device, answers.at(address));
+        if (!binding) return respond(problem_of(request, binding.error()));
+        for (const auto* key : {"driver_override", "driver_override_set_by", "driver_override_error", "original"})
+          (*document)[key] = (*binding)[key];
+        respond(json_response(*document));
+      });
 }
 
 }  // namespace devbindd::api

@@ -34,7 +34,8 @@ Response not_allowed(const Request& request, const std::vector<std::string_view>
     allow += (allow.empty() ? "" : ", ") + std::string(method);
     if (method == "GET") allow += ", HEAD";
   }
-  auto response = problem(request, 405, "method_not_allowed", request.method + " is not possible here; possible: " + allow);
+  auto response =
+      problem(request, 405, "method_not_allowed", request.method + " is not possible here; possible: " + allow);
   response.headers.emplace_back("Allow", allow);
   return response;
 }
@@ -48,7 +49,8 @@ bool asks_dry_run(const Request& request) {
 std::string media_type(const std::string& content_type) {
   auto type = content_type.substr(0, content_type.find(';'));
   while (type.ends_with(' ')) type.pop_back();
-  std::ranges::transform(type, type.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(type, type.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return type;
 }
 

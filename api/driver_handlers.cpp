@@ -17,11 +17,16 @@ bool is_id(const std::string& text) {
 }
 
 // vendor and device as four lower-case hex digits make "8086 10d3".
-OrResponse<std::string> id_of(const Request& request, const std::optional<std::string>& vendor, const std::optional<std::string>& device,
-                              const std::string& prefix) {
+OrResponse<std::string> id_of(const Request& request, const std::optional<std::string>& vendor,
+                              const std::optional<std::string>& device, const std::string& prefix) {
   for (const auto& [name, value] : {std::pair{"vendor", &vendor}, std::pair{"device", &device}}) {
-    if (!*value) return std::unexpected(bad_request(request, "missing_field", prefix + name, std::string("\"") + name + "\" is needed: four hex digits"));
-    if (!is_id(**value)) return std::unexpected(bad_request(request, "invalid_value", prefix + name, std::string("\"") + name + "\" must be four lower-case hex digits, such as 8086"));
+    if (!*value)
+      return std::unexpected(bad_request(request, "missing_field", prefix + name,
+                                         std::string("\"") + name + "\" is needed: four hex digits"));
+    if (!is_id(**value))
+      return std::unexpected(
+          bad_request(request, "invalid_value", prefix + name,
+                      std::string("\"") + name + "\" must be four lower-case hex digits, such as 8086"));
   }
   return *vendor + " " + *device;
 }
@@ -73,7 +78,8 @@ RenderResult render_id_change(Context& context, const Request& request, const sy
   };
 }
 
-void change_id(Context& context, const Request& request, const PathArguments& arguments, ChangeKind kind, Respond respond) {
+void change_id(Context& context, const Request& request, const PathArguments& arguments, ChangeKind kind,
+               Respond respond) {
   auto name = driver_parameter(request, arguments[0]);
   if (!name) return respond(std::move(name.error()));
   QueryReader query(request.query);
@@ -83,7 +89,8 @@ void change_id(Context& context, const Request& request, const PathArguments& ar
   if (!change) return respond(std::move(change.error()));
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   change->driver = *name;
-  submit_change(context, request, std::move(*change), *dry_run, render_id_change(context, request, *name), std::move(respond));
+  submit_change(context, request, std::move(*change), *dry_run, render_id_change(context, request, *name),
+                std::move(respond));
 }
 
 }  // namespace
@@ -103,7 +110,9 @@ void list_drivers(Context& context, const Request& request, const PathArguments&
     if (!driver) return respond(problem_of(request, driver.error()));
     items.emplace_back(name.text(), render_driver(*driver));
   }
-  respond(json_response(page(items, *wanted)));
+  auto document = page(items, *wanted);
+  if (!document) return respond(to_response(request, document.error()));
+  respond(json_response(*document));
 }
 
 void get_driver(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {

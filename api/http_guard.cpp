@@ -22,7 +22,8 @@ bool is_token(std::string_view text) { return !text.empty() && std::ranges::all_
 
 std::string lower(std::string_view text) {
   std::string result(text);
-  std::ranges::transform(result, result.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(result, result.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return result;
 }
 
@@ -50,7 +51,8 @@ Checked check_path(std::string_view path) {
   if (path.contains("//")) return refuse(400, "malformed_target", "The path has an empty segment ('//').");
   const auto lowered = lower(path);
   for (const std::string_view bad : {"%00", "%2f", "%5c"}) {
-    if (lowered.contains(bad)) return refuse(400, "malformed_target", "The path has an encoded slash, backslash or NUL.");
+    if (lowered.contains(bad))
+      return refuse(400, "malformed_target", "The path has an encoded slash, backslash or NUL.");
   }
   auto rest = std::string_view(lowered);
   while (!rest.empty()) {
@@ -65,10 +67,15 @@ Checked check_path(std::string_view path) {
 }
 
 Checked check_target(std::string_view target) {
-  if (target.size() > max_target_bytes) return refuse(414, "target_too_long", "The request target is longer than 2048 bytes.");
-  if (!target.starts_with('/')) return refuse(400, "malformed_target", "The request target must be a path that begins with '/'.");
-  const auto plain = [](char c) { return c > ' ' && c < 0x7f && c != '#' && c != '\\' && c != '"' && c != '<' && c != '>'; };
-  if (!std::ranges::all_of(target, plain)) return refuse(400, "malformed_target", "The request target has a character that must be percent-encoded.");
+  if (target.size() > max_target_bytes)
+    return refuse(414, "target_too_long", "The request target is longer than 2048 bytes.");
+  if (!target.starts_with('/'))
+    return refuse(400, "malformed_target", "The request target must be a path that begins with '/'.");
+  const auto plain = [](char c) {
+    return c > ' ' && c < 0x7f && c != '#' && c != '\\' && c != '"' && c != '<' && c != '>';
+  };
+  if (!std::ranges::all_of(target, plain))
+    return refuse(400, "malformed_target", "The request target has a character that must be percent-encoded.");
   return check_path(target.substr(0, target.find('?')));
 }
 
@@ -76,23 +83,29 @@ std::expected<RequestHead, GuardRefusal> parse_request_line(std::string_view lin
   RequestHead head;
   const auto first = line.find(' ');
   const auto last = line.rfind(' ');
-  if (first == std::string_view::npos || first == last) return refuse(400, "malformed_request", "The request line is not 'METHOD target HTTP/1.1'.");
+  if (first == std::string_view::npos || first == last)
+    return refuse(400, "malformed_request", "The request line is not 'METHOD target HTTP/1.1'.");
   head.method = line.substr(0, first);
   head.target = line.substr(first + 1, last - first - 1);
   const auto version = line.substr(last + 1);
   if (!is_token(head.method)) return refuse(400, "malformed_request", "The request method is not a token.");
   if (head.target.contains(' ')) return refuse(400, "malformed_request", "The request line has more than two blanks.");
-  if (!version.starts_with("HTTP/")) return refuse(400, "malformed_request", "The request line does not end in a version of HTTP.");
-  if (version != "HTTP/1.1" && version != "HTTP/1.0") return refuse(505, "http_version_not_supported", "Only HTTP/1.1 and HTTP/1.0 are spoken here.");
+  if (!version.starts_with("HTTP/"))
+    return refuse(400, "malformed_request", "The request line does not end in a version of HTTP.");
+  if (version != "HTTP/1.1" && version != "HTTP/1.0")
+    return refuse(505, "http_version_not_supported", "Only HTTP/1.1 and HTTP/1.0 are spoken here.");
   head.http_1_0 = version == "HTTP/1.0";
-  constexpr std::array<std::string_view, 8> known = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"};
-  if (std::ranges::find(known, head.method) == known.end()) return refuse(501, "method_not_implemented", "The method is not known here.");
+  constexpr std::array<std::string_view, 8> known = {"GET",    "HEAD",  "POST",    "PUT",
+                                                     "DELETE", "PATCH", "OPTIONS", "TRACE"};
+  if (std::ranges::find(known, head.method) == known.end())
+    return refuse(501, "method_not_implemented", "The method is not known here.");
   if (auto checked = check_target(head.target); !checked) return std::unexpected(checked.error());
   return head;
 }
 
 Checked parse_field(std::string_view line, RequestHead& head) {
-  if (line.starts_with(' ') || line.starts_with('\t')) return refuse(400, "malformed_request", "Folded header lines are not accepted.");
+  if (line.starts_with(' ') || line.starts_with('\t'))
+    return refuse(400, "malformed_request", "Folded header lines are not accepted.");
   const auto colon = line.find(':');
   if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) {
     return refuse(400, "malformed_request", "A header line is not 'Name: value'.");
@@ -102,13 +115,15 @@ Checked parse_field(std::string_view line, RequestHead& head) {
   if (!std::ranges::all_of(value, printable) || value.contains('\x7f')) {
     return refuse(400, "malformed_request", "A header value has a control character.");
   }
-  if (head.fields.size() >= max_header_fields) return refuse(431, "too_many_fields", "The request has more than 100 header fields.");
+  if (head.fields.size() >= max_header_fields)
+    return refuse(431, "too_many_fields", "The request has more than 100 header fields.");
   head.fields.emplace_back(lower(line.substr(0, colon)), std::string(value));
   return {};
 }
 
 std::size_t count_of(const RequestHead& head, std::string_view name) {
-  return static_cast<std::size_t>(std::ranges::count_if(head.fields, [name](const auto& field) { return field.first == name; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(head.fields, [name](const auto& field) { return field.first == name; }));
 }
 
 Checked check_length(RequestHead& head) {
@@ -141,10 +156,12 @@ Checked check_fields(RequestHead& head) {
   }
   if (count_of(head, "host") != 1) return refuse(400, "malformed_host", "Exactly one Host header is needed.");
   for (const std::string_view once : {"content-type", "authorization", "expect", "if-match", "idempotency-key"}) {
-    if (count_of(head, once) > 1) return refuse(400, "malformed_request", "The header " + std::string(once) + " stands more than once.");
+    if (count_of(head, once) > 1)
+      return refuse(400, "malformed_request", "The header " + std::string(once) + " stands more than once.");
   }
   if (const auto expect = head.field("expect")) {
-    if (lower(*expect) != "100-continue") return refuse(417, "expectation_failed", "Only 'Expect: 100-continue' is known here.");
+    if (lower(*expect) != "100-continue")
+      return refuse(417, "expectation_failed", "Only 'Expect: 100-continue' is known here.");
     head.expect_continue = !head.http_1_0;
   }
   head.keep_alive = !head.http_1_0;
@@ -167,10 +184,12 @@ std::optional<std::string_view> RequestHead::field(std::string_view name) const 
 }
 
 std::expected<RequestHead, GuardRefusal> guard(std::string_view block) {
-  if (block.size() > max_header_bytes) return refuse(431, "header_too_large", "The request's head is longer than 16384 bytes.");
+  if (block.size() > max_header_bytes)
+    return refuse(431, "header_too_large", "The request's head is longer than 16384 bytes.");
   auto lines = split_lines(block);
   if (!lines) return std::unexpected(lines.error());
-  if (lines->size() < 2 || !lines->back().empty()) return refuse(400, "malformed_request", "The request's head is incomplete.");
+  if (lines->size() < 2 || !lines->back().empty())
+    return refuse(400, "malformed_request", "The request's head is incomplete.");
   auto head = parse_request_line(lines->front());
   if (!head) return head;
   for (std::size_t at = 1; at + 1 < lines->size(); ++at) {

@@ -1,6 +1,6 @@
-// The guard in front of the HTTP parser: the header block's raw bytes are checked before Beast sees them, because the parser
-// of Boost 1.81 accepts framing that lets two readers disagree about where a request ends. Pure; fuzzed.
-// Not here: reading bodies (server.cpp), routes.
+// The guard in front of the HTTP parser: the header block's raw bytes are checked before Beast sees them, because the
+// parser of Boost 1.81 accepts framing that lets two readers disagree about where a request ends. Pure; fuzzed. Not
+// here: reading bodies (server.cpp), routes.
 #pragma once
 
 #include <cstdint>
@@ -40,13 +40,13 @@ struct GuardRefusal {
 
 /// Checks a header block: everything up to and including the empty line. Refused, and the connection is to be closed:
 /// any Transfer-Encoding (411), a Content-Length that is repeated or no plain number, none or two Hosts, folded lines,
-/// blanks before a colon, control characters, bare CR or LF, a version other than 1.1 and 1.0, unknown methods (501), targets
-/// that are not in origin form or carry `//`, dot segments, encoded slashes or NULs, bodies where none is allowed, an
-/// Expect other than 100-continue (417), too much of anything (413, 414, 431). Source: RFC 9110, RFC 9112.
+/// blanks before a colon, control characters, bare CR or LF, a version other than 1.1 and 1.0, unknown methods (501),
+/// targets that are not in origin form or carry `//`, dot segments, encoded slashes or NULs, bodies where none is
+/// allowed, an Expect other than 100-continue (417), too much of anything (413, 414, 431). Source: RFC 9110, RFC 9112.
 std::expected<RequestHead, GuardRefusal> guard(std::string_view block);
 
-/// The size of the header block at the front of `bytes` including its empty line, or nullopt while it is incomplete. Bare
-/// LFs count as line ends here, so that guard() sees and refuses them at once instead of waiting for a CR.
+/// The size of the header block at the front of `bytes` including its empty line, or nullopt while it is incomplete.
+/// Bare LFs count as line ends here, so that guard() sees and refuses them at once instead of waiting for a CR.
 std::optional<std::size_t> header_block_size(std::string_view bytes);
 
 }  // namespace devbindd::api

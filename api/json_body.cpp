@@ -85,7 +85,8 @@ std::expected<json, BodyError> parse_strictly(std::string_view text, bool commen
   StrictCheck check;
   if (!json::sax_parse(text, &check, json::input_format_t::json, true, comments)) return std::unexpected(check.error);
   auto document = json::parse(text, nullptr, false, comments);
-  if (!document.is_object()) return std::unexpected(BodyError{"invalid_json", "", "the top level must be a JSON object"});
+  if (!document.is_object())
+    return std::unexpected(BodyError{"invalid_json", "", "the top level must be a JSON object"});
   return document;
 }
 
@@ -135,7 +136,8 @@ std::expected<std::vector<std::string>, BodyError> BodyReader::strings(const std
 std::expected<void, BodyError> BodyReader::finish() const {
   for (const auto& [key, value] : object_.items()) {
     if (std::ranges::find(asked_, key) == asked_.end()) {
-      return std::unexpected(BodyError{"unknown_field", pointer_to(key), "the body has no key \"" + key.substr(0, 64) + "\" here"});
+      return std::unexpected(
+          BodyError{"unknown_field", pointer_to(key), "the body has no key \"" + key.substr(0, 64) + "\" here"});
     }
   }
   return {};

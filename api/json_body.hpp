@@ -19,16 +19,16 @@ struct BodyError {
   std::string detail;
 };
 
-/// Parses a body whose top level must be an object. Refused: duplicate keys (the parser alone would keep the last), more
-/// than 32 levels, integers beyond 64 bits (the parser alone would make them doubles), text after the value, bytes that are
-/// no UTF-8.
+/// Parses a body whose top level must be an object. Refused: duplicate keys (the parser alone would keep the last),
+/// more than 32 levels, integers beyond 64 bits (the parser alone would make them doubles), text after the value, bytes
+/// that are no UTF-8.
 std::expected<nlohmann::json, BodyError> parse_body(std::string_view body);
 
 /// The same for the daemon's configuration file, where // and /* */ comments are allowed.
 std::expected<nlohmann::json, BodyError> parse_commented(std::string_view text);
 
-/// Reads the members of a body. Every key must be asked for: finish() refuses the ones that were not, so that a typo is an
-/// error and never a default.
+/// Reads the members of a body. Every key must be asked for: finish() refuses the ones that were not, so that a typo is
+/// an error and never a default.
 class BodyReader {
  public:
   explicit BodyReader(const nlohmann::json& object) : object_(object) {}

@@ -16,13 +16,13 @@ namespace devbindd::api {
 enum class Access { Read, Change };
 
 struct Request {
-  std::string id;      ///< UUID of this request, for logs and problems
+  std::string id;  ///< UUID of this request, for logs and problems
   std::string method;
   std::vector<std::string> path;  ///< decoded segments
   std::vector<std::pair<std::string, std::string>> query;
-  std::string accept;        ///< the Accept header, "" when absent
+  std::string accept;  ///< the Accept header, "" when absent
   std::string content_type;
-  std::string prefer;        ///< the Prefer header
+  std::string prefer;  ///< the Prefer header
   std::string body;
   handoff::Requester requester;
   Access access = Access::Read;  ///< what this caller may do

@@ -13,7 +13,8 @@ void list_operations(Context& context, const Request& request, const PathArgumen
   auto state = query.one("state");
   if (!state) return respond(to_response(request, state.error()));
   if (*state && !handoff::operation_state_named(**state)) {
-    return respond(bad_request(request, "invalid_value", "?state", "'state' must be running, blocked, succeeded, failed or interrupted"));
+    return respond(bad_request(request, "invalid_value", "?state",
+                               "'state' must be running, blocked, succeeded, failed or interrupted"));
   }
   auto wanted = paging(request, query);
   if (!wanted) return respond(std::move(wanted.error()));
@@ -23,7 +24,9 @@ void list_operations(Context& context, const Request& request, const PathArgumen
     auto id = document["id"].get<std::string>();
     items.emplace_back(std::move(id), std::move(document));
   }
-  respond(json_response(page(items, *wanted)));
+  auto document = page(items, *wanted);
+  if (!document) return respond(to_response(request, document.error()));
+  respond(json_response(*document));
 }
 
 void get_operation(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {

@@ -17,14 +17,20 @@ OrResponse<sysfs::DriverName> driver_parameter(const Request& request, const std
   return *name;
 }
 
-Response to_response(const Request& request, const BodyError& error) { return bad_request(request, error.code, error.pointer, error.detail); }
+Response to_response(const Request& request, const BodyError& error) {
+  return bad_request(request, error.code, error.pointer, error.detail);
+}
 
-Response to_response(const Request& request, const QueryError& error) { return bad_request(request, error.code, error.pointer, error.detail); }
+Response to_response(const Request& request, const QueryError& error) {
+  return bad_request(request, error.code, error.pointer, error.detail);
+}
 
-OrResponse<std::vector<std::string>> risks(const Request& request, std::vector<std::string> codes, const std::string& pointer) {
+OrResponse<std::vector<std::string>> risks(const Request& request, std::vector<std::string> codes,
+                                           const std::string& pointer) {
   for (const auto& code : codes) {
     if (std::ranges::find(handoff::evidence_codes(), code) == handoff::evidence_codes().end()) {
-      return std::unexpected(bad_request(request, "invalid_value", pointer, "'" + code.substr(0, 64) + "' is not the code of a risk"));
+      return std::unexpected(
+          bad_request(request, "invalid_value", pointer, "'" + code.substr(0, 64) + "' is not the code of a risk"));
     }
   }
   return codes;
@@ -47,12 +53,18 @@ OrResponse<Paging> paging(const Request& request, QueryReader& query) {
   return result;
 }
 
-nlohmann::json page(const std::vector<std::pair<std::string, nlohmann::json>>& items, const Paging& paging) {
+std::expected<nlohmann::json, QueryError> page(const std::vector<std::pair<std::string, nlohmann::json>>& items,
+                                               const Paging& paging) {
   nlohmann::json document = {{"items", nlohmann::json::array()}, {"next_page_token", nullptr}};
   auto at = items.begin();
   if (!paging.after.empty()) {
     at = std::ranges::find_if(items, [&](const auto& item) { return item.first == paging.after; });
-    if (at != items.end()) ++at;
+    if (at == items.end()) {
+      return std::unexpected(
+          QueryError{"invalid_value", "?page_token",
+                     "the item that the page token names is not in the list (any more): begin again without a token"});
+    }
+    ++at;
   }
   for (; at != items.end() && document["items"].size() < paging.size; ++at) document["items"].push_back(at->second);
   if (at != items.end() && at != items.begin()) document["next_page_token"] = std::prev(at)->first;

@@ -22,7 +22,8 @@ Response to_response(const Request& request, const BodyError& error);
 Response to_response(const Request& request, const QueryError& error);
 
 /// The evidence codes to accept, from a body's array or a query's list: each must be one that exists.
-OrResponse<std::vector<std::string>> risks(const Request& request, std::vector<std::string> codes, const std::string& pointer);
+OrResponse<std::vector<std::string>> risks(const Request& request, std::vector<std::string> codes,
+                                           const std::string& pointer);
 OrResponse<handoff::Scope> scope_named(const Request& request, const std::string& text, const std::string& pointer);
 
 /// The paging that every list has: `page_size` (1 to 1000, all by default) and `page_token`.
@@ -32,8 +33,10 @@ struct Paging {
 };
 OrResponse<Paging> paging(const Request& request, QueryReader& query);
 
-/// {"items": [...], "next_page_token": ...} from the items with their keys, ascending by key.
-nlohmann::json page(const std::vector<std::pair<std::string, nlohmann::json>>& items, const Paging& paging);
+/// {"items": [...], "next_page_token": ...} from the items with their keys. Error: invalid_value when the token's item
+/// is not in the list any more: an empty page would look like the end of the list.
+std::expected<nlohmann::json, QueryError> page(const std::vector<std::pair<std::string, nlohmann::json>>& items,
+                                               const Paging& paging);
 
 /// Whether the Accept header prefers text/plain to JSON.
 bool wants_text(const Request& request);

@@ -64,7 +64,8 @@ int status_of(ErrorCode code) {
   return 500;
 }
 
-Response problem(const Request& request, int status, std::string_view code, const std::string& detail, const json& extra) {
+Response problem(const Request& request, int status, std::string_view code, const std::string& detail,
+                 const json& extra) {
   json document = {{"type", "urn:devbindd:problem:" + std::string(code)},
                    {"title", title_of(status)},
                    {"status", status},
@@ -72,7 +73,10 @@ Response problem(const Request& request, int status, std::string_view code, cons
                    {"detail", detail},
                    {"instance", "urn:uuid:" + request.id}};
   document.update(extra);
-  Response response{.status = status, .content_type = "application/problem+json", .body = handoff::dump(document) + "\n", .headers = {}};
+  Response response{.status = status,
+                    .content_type = "application/problem+json",
+                    .body = handoff::dump(document) + "\n",
+                    .headers = {}};
   if (status == 503) response.headers.emplace_back("Retry-After", "1");
   return response;
 }
@@ -81,7 +85,8 @@ Response problem(const Request& request, int status, std::string_view code, cons
   return problem(request, status, code, detail, json::object());
 }
 
-Response bad_request(const Request& request, std::string_view code, const std::string& pointer, const std::string& detail) {
+Response bad_request(const Request& request, std::string_view code, const std::string& pointer,
+                     const std::string& detail) {
   return problem(request, 400, code, detail, {{"errors", json::array({{{"pointer", pointer}, {"detail", detail}}})}});
 }
 
@@ -110,11 +115,13 @@ Response problem_of_operation(const Request& request, const json& operation) {
   extra.erase("detail");
   extra["operation"] = "/v1/operations/" + operation["id"].get<std::string>();
   auto detail = error["detail"].get<std::string>();
-  detail += restored ? "; the state before the operation is back" : "; the state before the operation could not be brought back";
+  detail += restored ? "; the state before the operation is back"
+                     : "; the state before the operation could not be brought back";
   const auto known_status = [&] {
-    for (const auto candidate : {ErrorCode::ModuleNotFound, ErrorCode::ModuleBlacklisted, ErrorCode::ModuleLoadFailed, ErrorCode::BindFailed,
-                                 ErrorCode::RestoreFailed, ErrorCode::StateChanged, ErrorCode::DeviceGone, ErrorCode::DeviceNotFound,
-                                 ErrorCode::TooBusy, ErrorCode::Kernel}) {
+    for (const auto candidate :
+         {ErrorCode::ModuleNotFound, ErrorCode::ModuleBlacklisted, ErrorCode::ModuleLoadFailed, ErrorCode::BindFailed,
+          ErrorCode::RestoreFailed, ErrorCode::StateChanged, ErrorCode::DeviceGone, ErrorCode::DeviceNotFound,
+          ErrorCode::TooBusy, ErrorCode::Kernel}) {
       if (sysfs::name_of(candidate) == code) return status_of(candidate);
     }
     return 500;

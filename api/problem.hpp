@@ -19,7 +19,8 @@ Response problem(const Request& request, int status, std::string_view code, cons
 Response problem(const Request& request, int status, std::string_view code, const std::string& detail);
 
 /// 400 that names the place in the request: a JSON pointer into the body ("/driver") or "?name" for a query parameter.
-Response bad_request(const Request& request, std::string_view code, const std::string& pointer, const std::string& detail);
+Response bad_request(const Request& request, std::string_view code, const std::string& pointer,
+                     const std::string& detail);
 
 Response problem_of(const Request& request, const sysfs::Error& error);
 Response problem_of(const Request& request, const handoff::Refusal& refusal);

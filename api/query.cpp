@@ -21,11 +21,8 @@ std::optional<Target> parse_target(std::string_view target) {
   for (const auto segment : parsed->segments()) result.path.emplace_back(segment.data(), segment.size());
   // "/" has one empty segment; a slash at the end is another resource, and there is none.
   if (result.path.size() == 1 && result.path.front().empty()) result.path.clear();
-  for (const auto parameter : parsed->params()) {
-    std::string value(parameter.value.data(), parameter.value.size());
-    std::ranges::replace(value, '+', ' ');
-    result.query.emplace_back(std::string(parameter.key.data(), parameter.key.size()), std::move(value));
-  }
+  if (parsed->encoded_query().empty()) return result;  // "/v1/devices?" has no parameter, not a nameless one
+  for (const auto parameter : parsed->params()) result.query.emplace_back(parameter.key, parameter.value);
   return result;
 }
 
@@ -65,7 +62,8 @@ std::expected<bool, QueryError> QueryReader::flag(const std::string& name) {
   return wrong("invalid_value", name, "'" + name + "' must be true or false");
 }
 
-std::expected<std::optional<unsigned>, QueryError> QueryReader::number(const std::string& name, unsigned least, unsigned most) {
+std::expected<std::optional<unsigned>, QueryError> QueryReader::number(const std::string& name, unsigned least,
+                                                                       unsigned most) {
   auto value = one(name);
   if (!value) return std::unexpected(value.error());
   if (!*value) return std::nullopt;
@@ -73,7 +71,8 @@ std::expected<std::optional<unsigned>, QueryError> QueryReader::number(const std
   const auto& text = **value;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || end != text.data() + text.size() || number < least || number > most) {
-    return wrong("invalid_value", name, "'" + name + "' must be a number from " + std::to_string(least) + " to " + std::to_string(most));
+    return wrong("invalid_value", name,
+                 "'" + name + "' must be a number from " + std::to_string(least) + " to " + std::to_string(most));
   }
   return number;
 }

@@ -1,5 +1,5 @@
-// Query parameters: decoding a request target, and reading its parameters so that an unknown one is an error: a typo in a
-// filter must not widen a selection.
+// Query parameters: decoding a request target, and reading its parameters so that an unknown one is an error: a typo in
+// a filter must not widen a selection.
 #pragma once
 
 #include <expected>
@@ -16,7 +16,8 @@ struct Target {
   std::vector<std::pair<std::string, std::string>> query;
 };
 
-/// Decodes a target that the guard has let through. nullopt: malformed percent-encoding. A segment never holds '/' or NUL.
+/// Decodes a target that the guard has let through. nullopt: malformed percent-encoding. A segment never holds '/' or
+/// NUL.
 std::optional<Target> parse_target(std::string_view target);
 
 struct QueryError {

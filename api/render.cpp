@@ -44,7 +44,8 @@ json operation_link(const std::string& id) { return id.empty() ? json(nullptr) :
 bool carries_default_route(Context& context, const sysfs::Device& device, const sysfs::Routes& routes) {
   return std::ranges::any_of(device.interfaces, [&](const std::string& interface) {
     const auto paths = sysfs::stacked_interfaces(context.engine.services().tree, interface);
-    return std::ranges::any_of(paths, [&](const auto& path) { return routes.default_interfaces.contains(path.back()); });
+    return std::ranges::any_of(paths,
+                               [&](const auto& path) { return routes.default_interfaces.contains(path.back()); });
   });
 }
 
@@ -76,12 +77,8 @@ std::string hex_id(std::uint16_t id) { return hex(id, 4); }
 json to_json(const vfio::Node& node) {
   std::array<char, 8> mode{};
   std::snprintf(mode.data(), mode.size(), "%04o", node.status.mode & 07777U);
-  return {{"path", node.path},
-          {"mode", mode.data()},
-          {"uid", node.status.uid},
-          {"gid", node.status.gid},
-          {"major", node.status.major},
-          {"minor", node.status.minor}};
+  return {{"path", node.path},      {"mode", mode.data()},        {"uid", node.status.uid},
+          {"gid", node.status.gid}, {"major", node.status.major}, {"minor", node.status.minor}};
 }
 
 const std::vector<std::string>& matching_modules(Context& context, const sysfs::Device& device) {
@@ -99,7 +96,8 @@ std::vector<std::string> candidate_drivers(Context& context, const sysfs::Device
   for (const auto& driver : sysfs::userspace_drivers(services.tree)) {
     if (std::ranges::find(candidates, driver) == candidates.end()) candidates.push_back(driver);
   }
-  if (sysfs::is_pci_bridge(device)) std::erase_if(candidates, [](const std::string& name) { return name == "vfio-pci"; });
+  if (sysfs::is_pci_bridge(device))
+    std::erase_if(candidates, [](const std::string& name) { return name == "vfio-pci"; });
   return candidates;
 }
 
@@ -134,12 +132,14 @@ sysfs::Result<json> render_device(Context& context, const sysfs::Device& device,
               {"operation", operation_link(context.engine.operation_on(device.address))}};
 }
 
-sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device, const handoff::OverrideAnswer& driver_override) {
+sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device,
+                                   const handoff::OverrideAnswer& driver_override) {
   auto nodes = render_nodes(context, device);
   if (!nodes) return std::unexpected(nodes.error());
   const auto& originals = context.engine.originals();
   const auto original = originals.find(device.address);
-  const auto* known = original != originals.end() && handoff::same_identity(original->second, device) ? &original->second : nullptr;
+  const auto* known =
+      original != originals.end() && handoff::same_identity(original->second, device) ? &original->second : nullptr;
   const bool readable = driver_override.has_value();
   return json{{"address", sysfs::to_string(device.address)},
               {"driver", name_or_null(device.driver)},
@@ -160,7 +160,8 @@ sysfs::Result<json> render_group(Context& context, const sysfs::IommuGroup& grou
   json blocker_list = json::array();
   json node = nullptr;
   for (const auto& member : members) {
-    const bool blocks = std::ranges::any_of(blockers, [&](const auto& blocker) { return blocker.address == member.address; });
+    const bool blocks =
+        std::ranges::any_of(blockers, [&](const auto& blocker) { return blocker.address == member.address; });
     member_list.push_back(render_member(member, blocks));
     auto nodes = vfio::nodes_of(context.engine.services().tree, member);
     if (!nodes) return std::unexpected(nodes.error());
@@ -169,7 +170,8 @@ sysfs::Result<json> render_group(Context& context, const sysfs::IommuGroup& grou
   for (const auto& blocker : blockers) {
     blocker_list.push_back({{"address", sysfs::to_string(blocker.address)},
                             {"driver", blocker.driver.text()},
-                            {"reason", "its driver '" + blocker.driver.text() + "' uses the device: unbind it or bind it to vfio-pci too"}});
+                            {"reason", "its driver '" + blocker.driver.text() +
+                                           "' uses the device: unbind it or bind it to vfio-pci too"}});
   }
   return json{{"number", group.number},
               {"type", or_null(group.type)},

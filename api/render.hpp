@@ -1,4 +1,5 @@
-// The kernel's facts as JSON. Addresses as text, IDs as lower-case hex without prefix ("8086", as lspci -n), "none" as null.
+// The kernel's facts as JSON. Addresses as text, IDs as lower-case hex without prefix ("8086", as lspci -n), "none" as
+// null.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -1,5 +1,5 @@
-// The route table: which handler answers which method and path, and what a caller needs for it. The whole API is one list
-// (routes.cpp), compared with openapi.yaml by a test.
+// The route table: which handler answers which method and path, and what a caller needs for it. The whole API is one
+// list (routes.cpp), compared with openapi.yaml by a test.
 #pragma once
 
 #include <string>
@@ -23,8 +23,8 @@ struct Route {
 
 const std::vector<Route>& routes();
 
-/// Finds the route and calls its handler; answers 404, 405 with Allow, 403 and 415 itself. HEAD is answered as GET, and the
-/// server leaves the body out.
+/// Finds the route and calls its handler; answers 404, 405 with Allow, 403 and 415 itself. HEAD is answered as GET, and
+/// the server leaves the body out.
 void dispatch(Context& context, const Request& request, Respond respond);
 
 }  // namespace devbindd::api

@@ -43,7 +43,8 @@ std::string http_date() {
 }
 
 sysfs::Error system_error(std::string what, int errno_value, std::string path) {
-  return {sysfs::ErrorCode::Kernel, std::move(what) + ": " + sysfs::errno_text(errno_value), errno_value, std::move(path)};
+  return {sysfs::ErrorCode::Kernel, std::move(what) + ": " + sysfs::errno_text(errno_value), errno_value,
+          std::move(path)};
 }
 
 }  // namespace
@@ -71,7 +72,11 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(std::shared_ptr<Server::Impl> server, Generic::socket socket, Caller caller, bool tcp)
-      : server_(std::move(server)), stream_(std::move(socket)), caller_(std::move(caller)), tcp_(tcp) {
+      : server_(std::move(server)),
+        stream_(std::move(socket)),
+        deadline_(server_->io),
+        caller_(std::move(caller)),
+        tcp_(tcp) {
     server_->sessions.insert(this);
   }
   Session(const Session&) = delete;
@@ -100,9 +105,7 @@ class Session : public std::enable_shared_from_this<Session> {
     head_ = {};
   }
 
-  std::string_view buffered() const {
-    return {static_cast<const char*>(buffer_.cdata().data()), buffer_.size()};
-  }
+  std::string_view buffered() const { return {static_cast<const char*>(buffer_.cdata().data()), buffer_.size()}; }
 
   void read_head() {
     const auto size = header_block_size(buffered());
@@ -114,21 +117,41 @@ class Session : public std::enable_shared_from_this<Session> {
     // The clock for a head starts with its first byte, and does not start anew with each further one.
     if (buffer_.size() == 0) {
       idle_ = true;
-      stream_.expires_after(first_ ? server_->settings.limits.header_time : server_->settings.limits.idle_time);
+      limit_reading(first_ ? server_->settings.limits.header_time : server_->settings.limits.idle_time);
     } else if (idle_) {
       idle_ = false;
-      stream_.expires_after(server_->settings.limits.header_time);
+      limit_reading(server_->settings.limits.header_time);
     }
-    stream_.async_read_some(buffer_.prepare(chunk), beast::bind_front_handler(&Session::on_head_bytes, shared_from_this()));
+    stream_.async_read_some(buffer_.prepare(chunk),
+                            beast::bind_front_handler(&Session::on_head_bytes, shared_from_this()));
+  }
+
+  // The stream's own clock closes the socket when it strikes, and no 408 could be sent any more: it is only the
+  // backstop.
+  void limit_reading(std::chrono::milliseconds time) {
+    late_ = false;
+    stream_.expires_after(time + std::chrono::seconds(1));
+    deadline_.expires_after(time);
+    deadline_.async_wait([weak = weak_from_this()](error_code error) {
+      const auto self = weak.lock();
+      if (error || !self || self->deadline_.expiry() > Clock::now()) return;
+      self->late_ = true;
+      self->stream_.cancel();
+    });
+  }
+
+  void end_reading() {
+    deadline_.expires_at(Clock::time_point::max());
+    stream_.expires_never();
   }
 
   void on_head_bytes(error_code error, std::size_t count) {
-    if (error == beast::error::timeout && buffer_.size() > 0) {
+    if (!error) buffer_.commit(count);
+    if (late_ && buffer_.size() > 0) {
       begin_request();
       return refuse({408, "request_timeout", "The request's head did not arrive in time."});
     }
-    if (error) return close();
-    buffer_.commit(count);
+    if (error || late_) return close();
     read_head();
   }
 
@@ -137,7 +160,10 @@ class Session : public std::enable_shared_from_this<Session> {
     first_ = false;
     begin_request();
     auto head = guard(buffered().substr(0, size));
-    if (!head) return refuse(head.error());
+    if (!head) {
+      if (buffered().starts_with("HEAD ")) head_.method = "HEAD";  // its refusal has no body either
+      return refuse(head.error());
+    }
     head_ = std::move(*head);
     if (tcp_ && !is_loopback_host(*head_.field("host"))) {
       return refuse({421, "misdirected_request", "The Host header does not name this machine's loopback address."});
@@ -145,7 +171,7 @@ class Session : public std::enable_shared_from_this<Session> {
     parser_.emplace();
     parser_->body_limit(max_body_bytes);
     parser_->header_limit(static_cast<std::uint32_t>(max_header_bytes));
-    stream_.expires_after(server_->settings.limits.body_time);
+    limit_reading(server_->settings.limits.body_time);
     if (head_.expect_continue && buffer_.size() < size + head_.content_length) return send_continue();
     read_body();
   }
@@ -163,7 +189,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void on_body(error_code error, std::size_t) {
-    if (error == beast::error::timeout) return refuse({408, "request_timeout", "The request's body did not arrive in time."});
+    if (error && late_) return refuse({408, "request_timeout", "The request's body did not arrive in time."});
     if (error == http::error::end_of_stream || error == http::error::partial_message) return close();
     if (error && error.category() == http::make_error_code(http::error::bad_method).category()) {
       return refuse({400, "malformed_request", "The request is not well-formed: " + error.message()});
@@ -182,22 +208,24 @@ class Session : public std::enable_shared_from_this<Session> {
     request_.content_type = head_.field("content-type").value_or("");
     request_.prefer = head_.field("prefer").value_or("");
     request_.body = std::move(parser_->get().body());
-    stream_.expires_never();  // the handler has its own patience
+    end_reading();  // the handler has its own patience
     handle();
   }
 
   void handle() {
-    const auto respond = [self = shared_from_this()](Response response) { self->send(std::move(response), self->head_.keep_alive); };
+    const auto respond = [self = shared_from_this()](Response response) {
+      self->send(std::move(response), self->head_.keep_alive);
+    };
     try {
       server_->settings.handle(request_, respond);
     } catch (const std::exception& bug) {
-      respond(problem(request_, 500, "internal_error", std::string("devbindd failed while it answered: ") + bug.what()));
+      respond(
+          problem(request_, 500, "internal_error", std::string("devbindd failed while it answered: ") + bug.what()));
     }
   }
 
   // What the guard refuses ends the connection: nobody can say where the next request begins.
   void refuse(const GuardRefusal& refusal) {
-    stream_.expires_after(server_->settings.limits.write_time);
     send(problem(request_, refusal.status, refusal.code, refusal.detail), false);
   }
 
@@ -225,10 +253,12 @@ class Session : public std::enable_shared_from_this<Session> {
                            .target = head_.target.empty() ? "-" : head_.target,
                            .status = answer.status,
                            .duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started_)});
+    end_reading();
     stream_.expires_after(server_->settings.limits.write_time);
     serializer_.emplace(*response_);
     if (head_.method == "HEAD") {
-      http::async_write_header(stream_, *serializer_, beast::bind_front_handler(&Session::on_sent, shared_from_this(), stays));
+      http::async_write_header(stream_, *serializer_,
+                               beast::bind_front_handler(&Session::on_sent, shared_from_this(), stays));
     } else {
       http::async_write(stream_, *serializer_, beast::bind_front_handler(&Session::on_sent, shared_from_this(), stays));
     }
@@ -239,6 +269,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (error) return close();
     if (!stays) return linger();
     head_ = {};
+    idle_ = true;
     read_head();
   }
 
@@ -252,23 +283,27 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void drain(std::size_t drained) {
     buffer_.clear();
-    stream_.async_read_some(buffer_.prepare(chunk), [self = shared_from_this(), drained](error_code error, std::size_t count) {
-      if (error || drained + count > 4 * max_body_bytes) return self->close();
-      self->drain(drained + count);
-    });
+    stream_.async_read_some(buffer_.prepare(chunk),
+                            [self = shared_from_this(), drained](error_code error, std::size_t count) {
+                              if (error || drained + count > 4 * max_body_bytes) return self->close();
+                              self->drain(drained + count);
+                            });
   }
 
   void close() {
     error_code ignored;
+    deadline_.cancel();
     stream_.socket().close(ignored);
   }
 
   std::shared_ptr<Server::Impl> server_;
   beast::basic_stream<Generic> stream_;
+  asio::steady_timer deadline_;
   Caller caller_;
   bool tcp_;
   beast::flat_buffer buffer_{max_header_bytes + max_body_bytes + 2 * chunk};
   bool idle_ = true;
+  bool late_ = false;  ///< the time for reading is over
   bool first_ = true;
   bool answered_ = false;
   Clock::time_point started_;
@@ -292,7 +327,8 @@ void Server::Impl::accept(Acceptor& acceptor, void (Impl::*again)()) {
       });
       return;
     }
-    auto caller = tcp ? tcp_caller(self->settings.tcp_may_change) : unix_caller(socket.native_handle(), self->settings.unix_group);
+    auto caller = tcp ? tcp_caller(self->settings.tcp_may_change)
+                      : unix_caller(socket.native_handle(), self->settings.unix_group);
     std::make_shared<Session>(self, Generic::socket(std::move(socket)), std::move(caller), tcp)->start();
     (self.get()->*again)();
   });
@@ -318,7 +354,8 @@ sysfs::Result<> remove_stale_socket(const std::string& path) {
   address.sun_family = AF_UNIX;
   path.copy(address.sun_path, sizeof address.sun_path - 1);
   const bool answered = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  if (answered || errno == EAGAIN) return std::unexpected(system_error("another daemon listens on " + path, EADDRINUSE, path));
+  if (answered || errno == EAGAIN)
+    return std::unexpected(system_error("another daemon listens on " + path, EADDRINUSE, path));
   if (::unlink(path.c_str()) != 0) return std::unexpected(system_error("cannot remove " + path, errno, path));
   return {};
 }
@@ -326,7 +363,8 @@ sysfs::Result<> remove_stale_socket(const std::string& path) {
 }  // namespace
 
 sysfs::Result<> Server::listen_unix(const std::string& path, unsigned mode, std::optional<unsigned> group) {
-  if (path.size() >= sizeof(sockaddr_un::sun_path)) return std::unexpected(system_error("the socket path " + path, ENAMETOOLONG, path));
+  if (path.size() >= sizeof(sockaddr_un::sun_path))
+    return std::unexpected(system_error("the socket path " + path, ENAMETOOLONG, path));
   if (auto done = remove_stale_socket(path); !done) return done;
   error_code error;
   asio::local::stream_protocol::acceptor acceptor(impl_->io);
@@ -358,7 +396,8 @@ sysfs::Result<unsigned short> Server::listen_tcp(const std::string& address, uns
   error_code error;
   const auto ip = asio::ip::make_address(address, error);
   if (error || !ip.is_loopback()) {
-    return std::unexpected(system_error("the TCP address " + address + " is no loopback address", EADDRNOTAVAIL, address));
+    return std::unexpected(
+        system_error("the TCP address " + address + " is no loopback address", EADDRNOTAVAIL, address));
   }
   const asio::ip::tcp::endpoint endpoint(ip, port);
   asio::ip::tcp::acceptor acceptor(impl_->io);
@@ -366,7 +405,9 @@ sysfs::Result<unsigned short> Server::listen_tcp(const std::string& address, uns
   if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return std::unexpected(system_error("cannot listen on " + address + " port " + std::to_string(port), error.value(), address));
+  if (error)
+    return std::unexpected(
+        system_error("cannot listen on " + address + " port " + std::to_string(port), error.value(), address));
   impl_->tcp_acceptor.emplace(std::move(acceptor));
   impl_->accept_tcp();
   return impl_->tcp_acceptor->local_endpoint().port();

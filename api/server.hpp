@@ -49,8 +49,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Listens on a Unix socket. A stale socket file of an earlier daemon is replaced, one that somebody answers on is not.
-  /// Errors: Kernel.
+  /// Listens on a Unix socket. A stale socket file of an earlier daemon is replaced, one that somebody answers on is
+  /// not. Errors: Kernel.
   sysfs::Result<> listen_unix(const std::string& path, unsigned mode, std::optional<unsigned> group);
   /// Listens on a loopback address; any other address is refused (EADDRNOTAVAIL). Port 0 lets the kernel choose.
   /// Returns the port.

@@ -105,7 +105,9 @@ void list_iommu_groups(Context& context, const Request& request, const PathArgum
     if (!rendered) return respond(problem_of(request, rendered.error()));
     items.emplace_back(std::to_string(number), std::move(*rendered));
   }
-  respond(json_response(page(items, *wanted)));
+  auto document = page(items, *wanted);
+  if (!document) return respond(to_response(request, document.error()));
+  respond(json_response(*document));
 }
 
 void get_iommu_group(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
@@ -135,14 +137,16 @@ void get_vfio(Context& context, const Request& request, const PathArguments&, Re
     respond(json_response(document));
   };
   // Opening the static node would make the kernel load the vfio module: a read must not change the host.
-  if (!sysfs::exists(context.engine.services().tree, "sys/module/vfio")) return finish(nullptr, "the vfio module is not loaded");
-  context.engine.services().run_task({handoff::TaskKind::VfioFacts, {}},
-                                     {.on_overdue = [finish](int) { finish(nullptr, "the kernel did not answer in time"); },
-                                      .on_result =
-                                          [finish](const handoff::TaskResult& result) {
-                                            if (result && !result->empty()) return finish(container_json(*result), nullptr);
-                                            finish(nullptr, result ? json("the worker gave no answer") : json(result.error().message));
-                                          }});
+  if (!sysfs::exists(context.engine.services().tree, "sys/module/vfio"))
+    return finish(nullptr, "the vfio module is not loaded");
+  context.engine.services().run_task(
+      {handoff::TaskKind::VfioFacts, {}},
+      {.on_overdue = [finish](int) { finish(nullptr, "the kernel did not answer in time"); },
+       .on_result =
+           [finish](const handoff::TaskResult& result) {
+             if (result && !result->empty()) return finish(container_json(*result), nullptr);
+             finish(nullptr, result ? json("the worker gave no answer") : json(result.error().message));
+           }});
 }
 
 }  // namespace devbindd::api

@@ -80,7 +80,8 @@ Checked octal_mode(Section& section, unsigned& mode) {
   std::string text;
   if (auto read = section.text("mode", text); !read) return read;
   if (text.empty()) return {};
-  if (text.size() > 4 || text.find_first_not_of("01234567") != std::string::npos) return wrong(section.at("mode"), "must be octal digits in a string, such as \"0660\"");
+  if (text.size() > 4 || text.find_first_not_of("01234567") != std::string::npos)
+    return wrong(section.at("mode"), "must be octal digits in a string, such as \"0660\"");
   mode = static_cast<unsigned>(std::stoul(text, nullptr, 8));
   return {};
 }
@@ -101,9 +102,13 @@ Checked read_tcp(const json& object, Configuration& configuration) {
   Section section(object, "/tcp");
   TcpConfiguration tcp;
   if (auto read = section.text("address", tcp.address); !read) return read;
-  if (auto read = section.number("port", 0, 65535, [&tcp](std::uint64_t value) { tcp.port = static_cast<std::uint16_t>(value); }); !read) return read;
+  if (auto read = section.number("port", 0, 65535,
+                                 [&tcp](std::uint64_t value) { tcp.port = static_cast<std::uint16_t>(value); });
+      !read)
+    return read;
   if (auto read = section.flag("allow_changes", tcp.allow_changes); !read) return read;
-  if (!tcp.address.starts_with("127.") && tcp.address != "::1") return wrong("/tcp/address", "must be a loopback address (127.0.0.1 or ::1): there is no encryption");
+  if (!tcp.address.starts_with("127.") && tcp.address != "::1")
+    return wrong("/tcp/address", "must be a loopback address (127.0.0.1 or ::1): there is no encryption");
   configuration.tcp = tcp;
   return section.finish();
 }
@@ -123,7 +128,8 @@ Checked read_all(const json& document, Configuration& configuration) {
   if (auto read = section.seconds("request_wait_seconds", configuration.request_wait); !read) return read;
   if (auto read = section.seconds("shutdown_wait_seconds", configuration.shutdown_wait); !read) return read;
   constexpr std::array levels = {"debug", "info", "warning", "error"};
-  if (std::ranges::find(levels, configuration.log_level) == levels.end()) return wrong("/log_level", "must be debug, info, warning or error");
+  if (std::ranges::find(levels, configuration.log_level) == levels.end())
+    return wrong("/log_level", "must be debug, info, warning or error");
   if (!configuration.state_directory.starts_with('/')) return wrong("/state_directory", "must be an absolute path");
   return section.finish();
 }

@@ -25,9 +25,9 @@ struct Configuration {
   std::string state_directory = "/var/lib/devbindd";
   std::string log_level = "info";
   bool read_only = false;
-  std::chrono::seconds step_deadline{10};   ///< after which a step counts as blocked
-  std::chrono::seconds request_wait{30};    ///< after which a write answers 202
-  std::chrono::seconds shutdown_wait{10};   ///< for operations between two writes when the daemon is stopped
+  std::chrono::seconds step_deadline{10};  ///< after which a step counts as blocked
+  std::chrono::seconds request_wait{30};   ///< after which a write answers 202
+  std::chrono::seconds shutdown_wait{10};  ///< for operations between two writes when the daemon is stopped
 };
 
 /// What is wrong with a file: a JSON pointer ("/tcp/port") and a sentence.

@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <systemd/sd-daemon.h>
 
+#include <spdlog/spdlog.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
@@ -11,7 +12,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <spdlog/spdlog.h>
 
 #include "api/context.hpp"
 #include "api/route.hpp"
@@ -87,7 +87,9 @@ sysfs::Result<> Service::open_journal() {
   if (!configuration_.read_only) {
     std::error_code error;
     std::filesystem::create_directories(configuration_.state_directory, error);
-    if (error) return sysfs::fail(sysfs::ErrorCode::JournalFailed, "cannot make " + configuration_.state_directory + ": " + error.message(), error.value());
+    if (error)
+      return sysfs::fail(sysfs::ErrorCode::JournalFailed,
+                         "cannot make " + configuration_.state_directory + ": " + error.message(), error.value());
   }
   auto journal = handoff::Journal::open(path, *boot_id, std::move(post));
   if (!journal) return std::unexpected(journal.error());
@@ -112,25 +114,25 @@ void Service::watch_uevents() {
 }
 
 void Service::fill_context() {
-  context_ = std::make_unique<api::Context>(api::Context{
-      .engine = *engine_,
-      .names = names_,
-      .version = build_version,
-      .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
-      .openapi = std::string(openapi_text()),
-      .read_only = configuration_.read_only,
-      .default_wait = configuration_.request_wait,
-      .after =
-          [this](std::chrono::milliseconds delay, std::function<void()> work) {
-            auto timer = std::make_shared<asio::steady_timer>(io_, delay);
-            timer->async_wait([timer, work = std::move(work)](error_code error) {
-              if (!error) work();
-            });
-          },
-      .not_ready = [this]() -> std::string {
-        const auto inventory = engine_->current();
-        return inventory ? std::string{} : inventory.error().message;
-      }});
+  context_ = std::make_unique<api::Context>(
+      api::Context{.engine = *engine_,
+                   .names = names_,
+                   .version = build_version,
+                   .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
+                   .openapi = std::string(openapi_text()),
+                   .read_only = configuration_.read_only,
+                   .default_wait = configuration_.request_wait,
+                   .after =
+                       [this](std::chrono::milliseconds delay, std::function<void()> work) {
+                         auto timer = std::make_shared<asio::steady_timer>(io_, delay);
+                         timer->async_wait([timer, work = std::move(work)](error_code error) {
+                           if (!error) work();
+                         });
+                       },
+                   .not_ready = [this]() -> std::string {
+                     const auto inventory = engine_->current();
+                     return inventory ? std::string{} : inventory.error().message;
+                   }});
 }
 
 sysfs::Result<> Service::start_parts() {
@@ -147,7 +149,8 @@ sysfs::Result<> Service::start_parts() {
       .tree = tree_,
       .inventory = inventory_,
       .drain_uevents = [this] { return drain(); },
-      .run_task = [this](handoff::Task task, handoff::TaskCallbacks callbacks) { pool_.run(std::move(task), std::move(callbacks)); },
+      .run_task = [this](handoff::Task task,
+                         handoff::TaskCallbacks callbacks) { pool_.run(std::move(task), std::move(callbacks)); },
       .journal = *journal_,
       .modules = modules_,
       .read_only = configuration_.read_only});
@@ -157,11 +160,12 @@ sysfs::Result<> Service::start_parts() {
 }
 
 void log_request(const api::AccessRecord& record) {
-  const auto level = record.status >= 500   ? spdlog::level::err
-                     : record.status >= 400 ? spdlog::level::warn
+  const auto level = record.status >= 500                                ? spdlog::level::err
+                     : record.status >= 400                              ? spdlog::level::warn
                      : record.method == "GET" || record.method == "HEAD" ? spdlog::level::debug
                                                                          : spdlog::level::info;
-  spdlog::log(level, "{} {} {} status={} us={} request={}", record.caller, record.method, record.target, record.status, record.duration.count(), record.request_id);
+  spdlog::log(level, "{} {} {} status={} us={} request={}", record.caller, record.method, record.target, record.status,
+              record.duration.count(), record.request_id);
 }
 
 sysfs::Result<> Service::listen() {
@@ -170,19 +174,23 @@ sysfs::Result<> Service::listen() {
     spdlog::warn("there is no group '{}': only root may use the socket, ignoring", configuration_.unix_group);
   }
   server_ = std::make_unique<api::Server>(
-      io_, api::Server::Settings{.limits = {},
-                                 .unix_group = group,
-                                 .tcp_may_change = configuration_.tcp && configuration_.tcp->allow_changes,
-                                 .handle = [this](const api::Request& request, api::Respond respond) { api::dispatch(*context_, request, std::move(respond)); },
-                                 .log = log_request});
+      io_, api::Server::Settings{
+               .limits = {},
+               .unix_group = group,
+               .tcp_may_change = configuration_.tcp && configuration_.tcp->allow_changes,
+               .handle = [this](const api::Request& request,
+                                api::Respond respond) { api::dispatch(*context_, request, std::move(respond)); },
+               .log = log_request});
   const int passed = ::sd_listen_fds(1);
-  auto done = passed > 0 ? server_->adopt_unix(SD_LISTEN_FDS_START) : server_->listen_unix(configuration_.unix_path, configuration_.unix_mode, group);
+  auto done = passed > 0 ? server_->adopt_unix(SD_LISTEN_FDS_START)
+                         : server_->listen_unix(configuration_.unix_path, configuration_.unix_mode, group);
   if (!done) return done;
   spdlog::info("listening on {}", passed > 0 ? "the socket from systemd" : configuration_.unix_path);
   if (!configuration_.tcp) return {};
   auto port = server_->listen_tcp(configuration_.tcp->address, configuration_.tcp->port);
   if (!port) return std::unexpected(port.error());
-  spdlog::info("listening on {} port {} ({})", configuration_.tcp->address, *port, configuration_.tcp->allow_changes ? "changes allowed" : "read-only");
+  spdlog::info("listening on {} port {} ({})", configuration_.tcp->address, *port,
+               configuration_.tcp->allow_changes ? "changes allowed" : "read-only");
   return {};
 }
 
@@ -232,10 +240,13 @@ int Service::run() {
   watch_uevents();
   watch_signals();
   watch_systemd();
-  ::sd_notifyf(0, "READY=1\nSTATUS=%zu PCI devices%s", inventory_.devices().size(), configuration_.read_only ? ", read-only" : "");
-  spdlog::info("devbindd {} is ready: {} PCI devices{}", build_version, inventory_.devices().size(), configuration_.read_only ? ", read-only" : "");
+  ::sd_notifyf(0, "READY=1\nSTATUS=%zu PCI devices%s", inventory_.devices().size(),
+               configuration_.read_only ? ", read-only" : "");
+  spdlog::info("devbindd {} is ready: {} PCI devices{}", build_version, inventory_.devices().size(),
+               configuration_.read_only ? ", read-only" : "");
   io_.run();
-  if (pool_.stuck() > 0) spdlog::warn("{} worker processes are stuck in the kernel and left to themselves, ignoring", pool_.stuck());
+  if (pool_.stuck() > 0)
+    spdlog::warn("{} worker processes are stuck in the kernel and left to themselves, ignoring", pool_.stuck());
   return exit_ok;
 }
 

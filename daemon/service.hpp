@@ -11,8 +11,8 @@ namespace devbindd::daemon {
 /// Exit statuses, as systemd and scripts see them.
 enum ExitStatus { exit_ok = 0, exit_failure = 1, exit_usage = 2, exit_configuration = 78 };
 
-/// Runs the service with the worker command `worker` (program and arguments). Returns the exit status; where a worker or an
-/// operation is stuck in the kernel it ends the process directly, since nothing could be waited for.
+/// Runs the service with the worker command `worker` (program and arguments). Returns the exit status; where a worker
+/// or an operation is stuck in the kernel it ends the process directly, since nothing could be waited for.
 int run_service(const Configuration& configuration, std::vector<std::string> worker);
 
 /// What `devbindd --worker` does: serves tasks on descriptor 3.

@@ -38,7 +38,8 @@ OperationRow row_of(const Operation& operation) {
 Decision refuse(ErrorCode code, std::string message) { return Refusal{{code, std::move(message)}, {}, {}}; }
 
 std::string device_key(const sysfs::Device& device) {
-  return device.iommu_group ? "group " + std::to_string(*device.iommu_group) : "device " + sysfs::to_string(device.address);
+  return device.iommu_group ? "group " + std::to_string(*device.iommu_group)
+                            : "device " + sysfs::to_string(device.address);
 }
 
 bool is_id_change(ChangeKind kind) { return kind == ChangeKind::AddId || kind == ChangeKind::RemoveId; }
@@ -122,7 +123,10 @@ void Engine::gather(std::shared_ptr<Gathering> gathering) {
     return gathering->decide(Refusal{selected.error(), {}, {}});
   }
   if (const auto holder = holder_of(lock_keys(*gathering)); !holder.empty()) {
-    return gathering->decide(Refusal{{ErrorCode::OperationInProgress, "operation " + holder + " works on this device or its IOMMU group"}, {}, holder});
+    return gathering->decide(
+        Refusal{{ErrorCode::OperationInProgress, "operation " + holder + " works on this device or its IOMMU group"},
+                {},
+                holder});
   }
   look_up_drivers(*gathering);
   std::vector<sysfs::PciAddress> addresses;
@@ -149,7 +153,8 @@ sysfs::Result<> Engine::select_members(Gathering& gathering) {
   if (!routes) return std::unexpected(routes.error());
   const auto& request = gathering.request;
   auto& facts = gathering.facts;
-  facts.no_iommu_mode = services_.tree.read("sys/module/vfio/parameters/enable_unsafe_noiommu_mode").value_or("N") == "Y";
+  facts.no_iommu_mode =
+      services_.tree.read("sys/module/vfio/parameters/enable_unsafe_noiommu_mode").value_or("N") == "Y";
   if (is_id_change(request.kind)) {
     for (const auto& [address, device] : (*inventory)->devices()) {
       if (!device.driver && request.id == sysfs::id_text(device)) facts.id_captures.push_back(address);
@@ -160,7 +165,8 @@ sysfs::Result<> Engine::select_members(Gathering& gathering) {
   if (target == nullptr) {
     return sysfs::fail(ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(*request.address));
   }
-  const auto group = target->iommu_group ? (*inventory)->group_members(*target->iommu_group) : std::vector<sysfs::Device>{};
+  const auto group =
+      target->iommu_group ? (*inventory)->group_members(*target->iommu_group) : std::vector<sysfs::Device>{};
   const auto affected = affected_devices(request, *target, group, originals_);
   for (const auto& address : affected) {
     if (const auto* device = (*inventory)->find(address)) add_member(gathering, *device, *routes);
@@ -231,7 +237,8 @@ void Engine::gather_holders(const std::shared_ptr<Gathering>& gathering) {
     services_.run_task(task_for(query), {.on_overdue = [answer](int) { answer(); },
                                          .on_result =
                                              [gathering, at, answered, answer](const TaskResult& result) {
-                                               if (!*answered && result) gathering->facts.members[at].holders = holders_from(*result);
+                                               if (!*answered && result)
+                                                 gathering->facts.members[at].holders = holders_from(*result);
                                                if (!*answered && !result) gathering->error = result.error();
                                                answer();
                                              }});
@@ -248,19 +255,24 @@ void Engine::gathered(const std::shared_ptr<Gathering>& gathering) {
 void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
   const auto& request = gathering->request;
   if (const auto holder = holder_of(lock_keys(*gathering)); !holder.empty()) {
-    return gathering->decide(Refusal{{ErrorCode::OperationInProgress, "operation " + holder + " works on this device or its IOMMU group"}, {}, holder});
+    return gathering->decide(
+        Refusal{{ErrorCode::OperationInProgress, "operation " + holder + " works on this device or its IOMMU group"},
+                {},
+                holder});
   }
-  const bool nothing_known = std::ranges::none_of(gathering->facts.members, [](const MemberFacts& member) { return member.original.has_value(); });
+  const bool nothing_known = std::ranges::none_of(
+      gathering->facts.members, [](const MemberFacts& member) { return member.original.has_value(); });
   const auto on_vfio = [](const MemberFacts& member) { return sysfs::is_vfio_bound(member.device); };
   if (request.kind == ChangeKind::Restore && nothing_known && std::ranges::any_of(gathering->facts.members, on_vfio)) {
-    return gathering->decide(refuse(ErrorCode::NothingToRestore,
-                                    "devbindd did not bind " + sysfs::to_string(*request.address) +
-                                        " and does not know what was there before: ask for the driver by PUT"));
+    return gathering->decide(
+        refuse(ErrorCode::NothingToRestore, "devbindd did not bind " + sysfs::to_string(*request.address) +
+                                                " and does not know what was there before: ask for the driver by PUT"));
   }
   auto made = plan(request, gathering->facts);
   auto refused_by = blocking(made.evidence, request.accept_risks);
   if (gathering->dry_run) return gathering->decide(Preview{std::move(made), std::move(refused_by)});
-  if (made.steps.empty() && std::ranges::none_of(refused_by, [](const Evidence& item) { return item.code == "device.stuck"; })) {
+  if (made.steps.empty() &&
+      std::ranges::none_of(refused_by, [](const Evidence& item) { return item.code == "device.stuck"; })) {
     return gathering->decide(Unchanged{std::move(made)});
   }
   if (!refused_by.empty()) {
@@ -339,7 +351,8 @@ void Engine::ended(const std::string& id) {
   const auto forget = originals_to_forget(*running.operation);
   for (const auto& address : forget) originals_.erase(address);
   for (const auto& transition : running.operation->transitions) services_.inventory.mark(transition.address);
-  if (is_id_change(running.operation->request.kind) || running.operation->request.method == Method::NewId) services_.inventory.mark_all();
+  if (is_id_change(running.operation->request.kind) || running.operation->request.method == Method::NewId)
+    services_.inventory.mark_all();
   auto row = row_of(*running.operation);
   // The answer waits for the disk: what is told as done stays told after a crash.
   services_.journal.finish(row, forget, [this, id, row](const sysfs::Result<>&) {
@@ -376,8 +389,9 @@ std::string Engine::holder_of(const std::set<std::string>& keys) const {
 }
 
 void Engine::notify(const std::string& id) {
+  // An operation that has ended is settled only when the journal has its end (it is then no longer among the running).
   const auto found = running_.find(id);
-  if (found != running_.end() && found->second->operation->state == OperationState::Running) return;
+  if (found != running_.end() && found->second->operation->state != OperationState::Blocked) return;
   const auto waiting = waiting_.extract(id);
   if (waiting.empty()) return;
   for (const auto& ready : waiting.mapped()) ready();
@@ -394,7 +408,8 @@ sysfs::Result<nlohmann::json> Engine::document(const std::string& id) const {
   for (const auto& past : past_) {
     if (past.id == id) return nlohmann::json::parse(past.document, nullptr, false);
   }
-  return sysfs::fail(ErrorCode::OperationNotFound, "there is no operation " + id.substr(0, 64) + " (the last " + std::to_string(max_operations) + " are kept)");
+  return sysfs::fail(ErrorCode::OperationNotFound, "there is no operation " + id.substr(0, 64) + " (the last " +
+                                                       std::to_string(max_operations) + " are kept)");
 }
 
 std::vector<nlohmann::json> Engine::documents(const std::string& state) const {
@@ -419,7 +434,8 @@ std::string Engine::operation_on(const sysfs::PciAddress& address) const {
 }
 
 bool Engine::busy() const {
-  return std::ranges::any_of(running_, [](const auto& entry) { return entry.second->operation->state != OperationState::Blocked; });
+  return std::ranges::any_of(
+      running_, [](const auto& entry) { return entry.second->operation->state != OperationState::Blocked; });
 }
 
 }  // namespace devbindd::handoff

@@ -1,14 +1,14 @@
-// The one place that decides on changes: gathers the facts, has the plan made, refuses or runs it, and keeps the records.
-// One operation at a time for each IOMMU group; groups side by side. Lives on the daemon's one thread: no locks.
-// Not here: HTTP, processes, SQL.
+// The one place that decides on changes: gathers the facts, has the plan made, refuses or runs it, and keeps the
+// records. One operation at a time for each IOMMU group; groups side by side. Lives on the daemon's one thread: no
+// locks. Not here: HTTP, processes, SQL.
 #pragma once
 
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -109,7 +109,7 @@ class Engine {
   OverrideReader overrides_;
   std::map<sysfs::PciAddress, Original> originals_;
   std::map<std::string, std::unique_ptr<Running>> running_;
-  std::deque<PastOperation> past_;  ///< newest first
+  std::deque<PastOperation> past_;            ///< newest first
   std::map<std::string, std::string> locks_;  ///< key -> operation id
   std::map<std::string, std::vector<std::function<void()>>> waiting_;
   std::uint64_t ended_count_ = 0;

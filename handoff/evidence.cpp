@@ -6,8 +6,9 @@ namespace devbindd::handoff {
 
 const std::vector<std::string_view>& evidence_codes() {
   static const std::vector<std::string_view> codes = {
-      "net.default_route", "vfio.open",      "sriov.vfs_enabled",  "group.not_viable",   "device.bridge", "device.stuck",
-      "iommu.absent",      "driver.absent",  "driver.blacklisted", "driver.no_match",    "driver.id_captures",
+      "net.default_route",  "vfio.open",       "sriov.vfs_enabled",  "group.not_viable",
+      "device.bridge",      "device.stuck",    "iommu.absent",       "driver.absent",
+      "driver.blacklisted", "driver.no_match", "driver.id_captures",
   };
   return codes;
 }

@@ -1,6 +1,7 @@
 #include "handoff/execution.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "sysfs/paths.hpp"
 #include "vfio/nodes.hpp"
@@ -25,7 +26,10 @@ std::vector<sysfs::PciAddress> addresses_of(const Operation& operation) {
 }  // namespace
 
 Execution::Execution(std::shared_ptr<Operation> operation, const sysfs::Tree& tree, RunTask run_task, Hooks hooks)
-    : operation_(std::move(operation)), tree_(tree), run_task_(std::move(run_task)), hooks_(std::move(hooks)),
+    : operation_(std::move(operation)),
+      tree_(tree),
+      run_task_(std::move(run_task)),
+      hooks_(std::move(hooks)),
       log_(sysfs::KernelLogMark::now()) {}
 
 void Execution::start() { run_step(0); }
@@ -51,7 +55,8 @@ void Execution::run_step(std::size_t index) {
   record.started_at = now();
   run_task_(task_for(record.planned.step),
             {.on_overdue = [self = shared_from_this(), index](int pid) { self->on_overdue(index, pid); },
-             .on_result = [self = shared_from_this(), index](const TaskResult& result) { self->on_step_result(index, result); }});
+             .on_result = [self = shared_from_this(),
+                           index](const TaskResult& result) { self->on_step_result(index, result); }});
 }
 
 void Execution::on_step_result(std::size_t index, const TaskResult& result) {
@@ -69,6 +74,25 @@ void Execution::on_step_result(std::size_t index, const TaskResult& result) {
   fail(result.error(), record.planned.step);
 }
 
+// Whether the step has something to be undone. An error proves as little as a success: a worker may die after its write
+// (ECHILD), and new_id binds devices before their own step has its turn. Where the kernel can be asked, it is.
+bool Execution::took_effect(const StepRecord& record) const {
+  const auto& step = record.planned.step;
+  if (record.state == StepState::Done) return true;
+  if (record.state == StepState::AlreadyDone)
+    return step.kind != sysfs::StepKind::AddId;  // an ID of before is not ours
+  if (step.kind == sysfs::StepKind::Bind) {
+    const auto driver = sysfs::link_name(tree_, sysfs::paths::attribute(*step.address, "driver"));
+    return driver && *driver == step.argument;
+  }
+  if (record.state != StepState::Failed) return false;
+  if (step.kind == sysfs::StepKind::Unbind) {
+    const auto device = sysfs::read_device(tree_, *step.address);
+    return device && !device->driver;
+  }
+  return record.errno_value == ECHILD;
+}
+
 // Kernel state is the truth: a write that returned proves nothing.
 std::optional<sysfs::Error> Execution::unexpected_state() const {
   for (const auto& transition : operation_->transitions) {
@@ -76,9 +100,9 @@ std::optional<sysfs::Error> Execution::unexpected_state() const {
     if (!device) return device.error();
     const auto name = sysfs::to_string(transition.address);
     if (driver_text(*device) != transition.driver_after) {
-      return sysfs::Error{sysfs::ErrorCode::BindFailed,
-                          "every write succeeded, but the kernel shows " + or_none(driver_text(*device)) + " for " + name +
-                              " instead of " + or_none(transition.driver_after)};
+      return sysfs::Error{sysfs::ErrorCode::BindFailed, "every write succeeded, but the kernel shows " +
+                                                            or_none(driver_text(*device)) + " for " + name +
+                                                            " instead of " + or_none(transition.driver_after)};
     }
     if (!sysfs::is_vfio_bound(*device) || transition.driver_before == transition.driver_after) continue;
     auto nodes = vfio::nodes_of(tree_, *device);
@@ -111,8 +135,7 @@ void Execution::fail(sysfs::Error error, std::optional<sysfs::Step> step) {
   operation_->error = std::move(failure);
   for (std::size_t index = operation_->steps.size(); index-- > 0;) {
     const auto& record = operation_->steps[index];
-    const bool not_ours = record.state == StepState::AlreadyDone && record.planned.step.kind == sysfs::StepKind::AddId;
-    if (not_ours || (record.state != StepState::Done && record.state != StepState::AlreadyDone)) continue;
+    if (!took_effect(record)) continue;
     for (const auto& undo : record.planned.undo) undo_.push_back({index, undo});
   }
   run_undo(0);
@@ -121,15 +144,18 @@ void Execution::fail(sysfs::Error error, std::optional<sysfs::Step> step) {
 void Execution::run_undo(std::size_t at) {
   if (at == undo_.size()) return check_restored();
   const auto record = undo_[at].record;
-  run_task_(task_for(undo_[at].step),
-            {.on_overdue = [self = shared_from_this(), record](int pid) { self->on_overdue(record, pid); },
-             .on_result = [self = shared_from_this(), at](const TaskResult& result) { self->on_undo_result(at, result); }});
+  run_task_(
+      task_for(undo_[at].step),
+      {.on_overdue = [self = shared_from_this(), record](int pid) { self->on_overdue(record, pid); },
+       .on_result = [self = shared_from_this(), at](const TaskResult& result) { self->on_undo_result(at, result); }});
 }
 
 void Execution::on_undo_result(std::size_t at, const TaskResult& result) {
   unblock();
   auto& record = operation_->steps[undo_[at].record];
-  if (!result) {
+  const bool gone_already =
+      !result && result.error().errno_value == ENODEV && undo_[at].step.kind == sysfs::StepKind::RemoveId;
+  if (!result && !gone_already) {
     const auto meaning = sysfs::meaning_of(undo_[at].step, result.error().errno_value);
     operation_->error->undo_failures.push_back(result.error().message + ". " + meaning.meaning);
     record.state = StepState::UndoFailed;
@@ -143,8 +169,9 @@ void Execution::on_undo_result(std::size_t at, const TaskResult& result) {
 void Execution::check_restored() {
   Task task{TaskKind::ReadOverrides, {}};
   for (const auto& transition : operation_->transitions) task.arguments.push_back(sysfs::to_string(transition.address));
-  run_task_(std::move(task), {.on_overdue = [](int) {},
-                              .on_result = [self = shared_from_this()](const TaskResult& result) { self->on_overrides_read(result); }});
+  run_task_(std::move(task),
+            {.on_overdue = [](int) {},
+             .on_result = [self = shared_from_this()](const TaskResult& result) { self->on_overrides_read(result); }});
 }
 
 void Execution::on_overrides_read(const TaskResult& result) {
@@ -162,10 +189,12 @@ void Execution::on_overrides_read(const TaskResult& result) {
       continue;
     }
     if (driver_text(*device) != transition.driver_before) {
-      differs(name + " has " + or_none(driver_text(*device)) + " now, and had " + or_none(transition.driver_before) + " before");
+      differs(name + " has " + or_none(driver_text(*device)) + " now, and had " + or_none(transition.driver_before) +
+              " before");
     }
     if (!result || at >= result->size()) {
-      differs("the driver_override of " + name + " could not be read back" + (result ? "" : ": " + result.error().message));
+      differs("the driver_override of " + name + " could not be read back" +
+              (result ? "" : ": " + result.error().message));
     } else if (sysfs::override_from_attribute((*result)[at]) != transition.override_before) {
       differs("the driver_override of " + name + " is not what it was before");
     }
@@ -186,7 +215,11 @@ void Execution::on_overdue(std::size_t index, int worker_pid) {
   auto& record = operation_->steps[index];
   if (record.state == StepState::Running) record.state = StepState::Blocked;
   operation_->state = OperationState::Blocked;
-  Blockage blockage{.step = index, .since = record.started_at.value_or(now()), .worker_pid = worker_pid, .wait_channel = {}, .holders = {}};
+  Blockage blockage{.step = index,
+                    .since = record.started_at.value_or(now()),
+                    .worker_pid = worker_pid,
+                    .wait_channel = {},
+                    .holders = {}};
   if (const auto channel = tree_.read("proc/" + std::to_string(worker_pid) + "/wchan"); channel && *channel != "0") {
     blockage.wait_channel = *channel;
   }
@@ -210,7 +243,8 @@ void Execution::look_for_holders(const sysfs::PciAddress& address) {
   run_task_(task_for(query), {.on_overdue = [tell](int) { tell(); },
                               .on_result =
                                   [self = shared_from_this(), tell](const TaskResult& result) {
-                                    if (result && self->operation_->blocked) self->operation_->blocked->holders = holders_from(*result);
+                                    if (result && self->operation_->blocked)
+                                      self->operation_->blocked->holders = holders_from(*result);
                                     tell();
                                   }});
 }

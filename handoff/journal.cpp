@@ -52,7 +52,8 @@ void bind_optional(sqlite3_stmt* statement, int index, const std::optional<std::
 
 std::string column_text(sqlite3_stmt* statement, int index) {
   const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, index));
-  return text != nullptr ? std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, index))) : std::string{};
+  return text != nullptr ? std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, index)))
+                         : std::string{};
 }
 
 std::optional<std::string> column_optional(sqlite3_stmt* statement, int index) {
@@ -89,15 +90,17 @@ Result<> prepare_schema(sqlite3* database) {
   auto version = user_version(database);
   if (!version) return std::unexpected(version.error());
   if (*version > schema_version) {
-    return sysfs::fail(sysfs::ErrorCode::JournalFailed,
-                       "the state database was written by a newer devbindd (version " + std::to_string(*version) +
-                           "): start that one, or move the database away");
+    return sysfs::fail(sysfs::ErrorCode::JournalFailed, "the state database was written by a newer devbindd (version " +
+                                                            std::to_string(*version) +
+                                                            "): start that one, or move the database away");
   }
   return execute(database, schema);
 }
 
 Result<> upsert_operation(sqlite3* database, const OperationRow& row) {
-  auto statement = prepare(database, "INSERT INTO operations VALUES(?,?,?,?) ON CONFLICT(id) DO UPDATE SET state=excluded.state, document=excluded.document");
+  auto statement = prepare(database,
+                           "INSERT INTO operations VALUES(?,?,?,?) ON CONFLICT(id) DO UPDATE SET state=excluded.state, "
+                           "document=excluded.document");
   if (!statement) return std::unexpected(statement.error());
   bind_text(statement->get(), 1, row.id);
   bind_text(statement->get(), 2, row.created_at);
@@ -177,27 +180,38 @@ Result<Remembered> load(sqlite3* database) {
   Remembered remembered;
   auto originals = prepare(database, "SELECT * FROM originals ORDER BY address");
   if (!originals) return std::unexpected(originals.error());
-  while (sqlite3_step(originals->get()) == SQLITE_ROW) {
-    if (auto original = original_from(originals->get())) remembered.originals.push_back(std::move(*original));
+  auto* original_row = originals->get();
+  int status = sqlite3_step(original_row);
+  for (; status == SQLITE_ROW; status = sqlite3_step(original_row)) {
+    if (auto original = original_from(original_row)) remembered.originals.push_back(std::move(*original));
   }
-  auto rows = prepare(database, "SELECT id,created_at,state,document FROM operations ORDER BY created_at DESC LIMIT ?");
+  if (status != SQLITE_DONE) return failed(database, "read how devices were");
+  // Unfinished ones however old they are: they are to be told as interrupted.
+  auto rows =
+      prepare(database,
+              "SELECT id,created_at,state,document FROM operations WHERE state IN ('running','blocked') OR id IN "
+              "(SELECT id FROM operations ORDER BY created_at DESC LIMIT ?) ORDER BY created_at DESC");
   if (!rows) return std::unexpected(rows.error());
-  sqlite3_bind_int(rows->get(), 1, static_cast<int>(max_operations));
-  while (sqlite3_step(rows->get()) == SQLITE_ROW) {
-    remembered.operations.push_back({column_text(rows->get(), 0), column_text(rows->get(), 1), column_text(rows->get(), 2),
-                                     column_text(rows->get(), 3)});
+  auto* row = rows->get();
+  sqlite3_bind_int(row, 1, static_cast<int>(max_operations));
+  for (status = sqlite3_step(row); status == SQLITE_ROW; status = sqlite3_step(row)) {
+    remembered.operations.push_back(
+        {column_text(row, 0), column_text(row, 1), column_text(row, 2), column_text(row, 3)});
   }
+  if (status != SQLITE_DONE) return failed(database, "read the operations");
   return remembered;
 }
 
 Result<Database> open_database(const std::string& path) {
   sqlite3* raw = nullptr;
-  const int status = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  const int status =
+      sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
   Database database(raw);
   if (status != SQLITE_OK) {
-    return sysfs::fail(sysfs::ErrorCode::JournalFailed,
-                       "cannot open the state database " + path + ": " + (raw != nullptr ? sqlite3_errmsg(raw) : "no memory"),
-                       raw != nullptr ? sqlite3_system_errno(raw) : 0, path);
+    return sysfs::fail(
+        sysfs::ErrorCode::JournalFailed,
+        "cannot open the state database " + path + ": " + (raw != nullptr ? sqlite3_errmsg(raw) : "no memory"),
+        raw != nullptr ? sqlite3_system_errno(raw) : 0, path);
   }
   sqlite3_busy_timeout(raw, 2000);
   // EXCLUSIVE keeps a second daemon out of the same state; EXTRA also syncs the directory when the rollback file goes.

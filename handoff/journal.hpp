@@ -1,5 +1,5 @@
-// What devbindd must not forget: operations, and how each device was before devbindd first touched it. SQLite in the state
-// directory; commits run in a thread of their own, since an fsync may take long, and are reported through `post`.
+// What devbindd must not forget: operations, and how each device was before devbindd first touched it. SQLite in the
+// state directory; commits run in a thread of their own, since an fsync may take long, and are reported through `post`.
 // Not here: what to do about an unfinished operation (engine.hpp).
 #pragma once
 
@@ -24,7 +24,7 @@ struct OperationRow {
 /// What a new daemon finds.
 struct Remembered {
   std::vector<Original> originals;
-  std::vector<OperationRow> operations;  ///< newest first, at most max_operations
+  std::vector<OperationRow> operations;  ///< newest first: the newest max_operations, and unfinished ones
 };
 
 constexpr std::size_t max_operations = 1000;
@@ -35,7 +35,8 @@ class Journal {
   using Post = std::function<void(std::function<void()>)>;
 
   /// Opens (or makes) the database. ":memory:" for tests. `boot_id` is the kernel's: originals of another boot are
-  /// dropped, since a reboot has undone every binding. Error: JournalFailed. `post` runs a function on the caller's thread.
+  /// dropped, since a reboot has undone every binding. Error: JournalFailed. `post` runs a function on the caller's
+  /// thread.
   static sysfs::Result<std::unique_ptr<Journal>> open(const std::string& path, const std::string& boot_id, Post post);
   ~Journal();
   Journal(const Journal&) = delete;
@@ -44,7 +45,8 @@ class Journal {
   const Remembered& remembered() const;
 
   /// Makes the operation and its originals durable before the first write to the kernel. An original replaces
-  /// the one of another device that sat at the address earlier. `done` gets JournalFailed when they are not on disk: then nothing may be written.
+  /// the one of another device that sat at the address earlier. `done` gets JournalFailed when they are not on disk:
+  /// then nothing may be written.
   void begin(OperationRow row, std::vector<Original> originals, Done done);
   /// Stores the end of an operation and forgets the originals of `forget`, in one transaction.
   void finish(OperationRow row, std::vector<sysfs::PciAddress> forget, Done done);

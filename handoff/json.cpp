@@ -24,7 +24,10 @@ json errno_json(int errno_value) { return errno_value == 0 ? json(nullptr) : jso
 
 json to_json(const sysfs::Step& step) {
   const auto write = sysfs::write_of(step);
-  return {{"action", sysfs::name_of(step.kind)}, {"device", or_null(step.address)}, {"path", write.path}, {"value", write.value}};
+  return {{"action", sysfs::name_of(step.kind)},
+          {"device", or_null(step.address)},
+          {"path", write.path},
+          {"value", write.value}};
 }
 
 json to_json(const ChangeRequest& request) {

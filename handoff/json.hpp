@@ -1,4 +1,5 @@
-// Operations, plans and evidence as JSON: the documents that the journal keeps and that the API shows, the same in both.
+// Operations, plans and evidence as JSON: the documents that the journal keeps and that the API shows, the same in
+// both.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -18,7 +18,7 @@ using TimePoint = std::chrono::system_clock::time_point;
 
 enum class OperationState {
   Running,
-  Blocked,      ///< a step has not returned within its deadline: the kernel still works on it, it cannot be cancelled
+  Blocked,  ///< a step has not returned within its deadline: the kernel still works on it, it cannot be cancelled
   Succeeded,
   Failed,       ///< the earlier state is back, unless error says RestoreFailed
   Interrupted,  ///< the daemon ended before the operation did
@@ -48,9 +48,9 @@ struct Blockage {
 struct OperationError {
   sysfs::Error error;
   std::optional<sysfs::Step> step;
-  std::string meaning;    ///< of the errno of this step
+  std::string meaning;  ///< of the errno of this step
   std::string next_step;
-  bool restored = true;   ///< the state before the operation is back
+  bool restored = true;                    ///< the state before the operation is back
   std::vector<std::string> undo_failures;  ///< one sentence each
   std::vector<std::string> kernel_log;
   bool kernel_log_readable = true;

@@ -50,7 +50,8 @@ void OverrideReader::read_one(const std::shared_ptr<Request>& request, const sys
                    hanging->erase(address);
                    if (*answered) return;
                    if (!result) return request->answer(address, std::unexpected(result.error()));
-                   request->answer(address, result->empty() ? std::nullopt : sysfs::override_from_attribute(result->front()));
+                   request->answer(address,
+                                   result->empty() ? std::nullopt : sysfs::override_from_attribute(result->front()));
                  }});
 }
 

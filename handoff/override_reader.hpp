@@ -1,5 +1,6 @@
-// Reads driver_override without ever hanging the daemon: the read takes the device lock on some kernels, and so blocks as
-// long as somebody's unbind of that device does. A device whose read hangs is not asked again until that read returns.
+// Reads driver_override without ever hanging the daemon: the read takes the device lock on some kernels, and so blocks
+// as long as somebody's unbind of that device does. A device whose read hangs is not asked again until that read
+// returns.
 #pragma once
 
 #include <functional>

@@ -1,7 +1,6 @@
 #include "handoff/plan.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "handoff/verdict.hpp"
 
@@ -68,13 +67,16 @@ class Builder {
     append({StepKind::RemoveId, std::nullopt, argument}, std::move(undo));
   }
 
-  bool bound_to(const sysfs::PciAddress& address, const std::string& driver) { return states_[address].driver == driver; }
+  bool bound_to(const sysfs::PciAddress& address, const std::string& driver) {
+    return states_[address].driver == driver;
+  }
 
   Plan finish(std::vector<Evidence> evidence) {
     plan_.evidence = std::move(evidence);
     for (const auto& [address, after] : states_) {
       const auto& before = before_[address];
-      plan_.transitions.push_back({address, before.driver, before.driver_override, after.driver, after.driver_override});
+      plan_.transitions.push_back(
+          {address, before.driver, before.driver_override, after.driver, after.driver_override});
     }
     return std::move(plan_);
   }
@@ -144,19 +146,21 @@ void plan_bind_by_id(Builder& builder, const ChangeRequest& request, const Facts
   const auto& driver = request.driver->text();
   const auto addresses = not_bound_to(builder, request, facts);
   if (!addresses.empty()) load_driver(builder, facts, driver);
-  std::set<std::string> ids;
+  std::map<std::string, std::vector<sysfs::PciAddress>> by_id;
   for (const auto& member : facts.members) {
     const auto& address = member.device.address;
     if (std::ranges::find(addresses, address) == addresses.end()) continue;
-    ids.insert(driver + " " + sysfs::id_text(member.device));
+    by_id[driver + " " + sysfs::id_text(member.device)].push_back(address);
     // A dynamic ID does not count against an override that names another driver.
     if (member.driver_override && *member.driver_override != driver) builder.set_override(address, std::nullopt);
   }
-  unbind_freed_bridges(builder, request, facts);
   for (const auto& address : addresses) builder.unbind(address);
-  for (const auto& id : ids) builder.add_id(id);
-  for (const auto& address : addresses) builder.bind(address, driver);
-  for (const auto& id : ids) builder.remove_id(id, false);
+  // Each ID is followed by its own devices: the kernel binds them at once, and it is the bind whose undo unbinds them.
+  for (const auto& [id, devices] : by_id) {
+    builder.add_id(id);
+    for (const auto& address : devices) builder.bind(address, driver);
+  }
+  for (const auto& [id, devices] : by_id) builder.remove_id(id, false);
 }
 
 void plan_restore(Builder& builder, const Facts& facts) {
@@ -193,7 +197,8 @@ namespace {
 
 bool is_freed_bridge(const ChangeRequest& request, const sysfs::Device& device) {
   const bool to_vfio = request.kind == ChangeKind::Bind && sysfs::is_vfio_driver(*request.driver);
-  return to_vfio && request.address != device.address && sysfs::is_pci_bridge(device) && device.driver && !sysfs::manages_dma(*device.driver);
+  return to_vfio && request.address != device.address && sysfs::is_pci_bridge(device) && device.driver &&
+         !sysfs::manages_dma(*device.driver);
 }
 
 }  // namespace
@@ -221,7 +226,8 @@ std::vector<sysfs::PciAddress> affected_devices(const ChangeRequest& request, co
   if (scope == Scope::Device) return addresses;
   for (const auto& member : group) {
     if (member.address == target.address) continue;
-    if (sysfs::is_pci_bridge(member) && !is_freed_bridge(request, member) && request.kind != ChangeKind::Restore) continue;
+    if (sysfs::is_pci_bridge(member) && !is_freed_bridge(request, member) && request.kind != ChangeKind::Restore)
+      continue;
     const bool restorable = request.kind != ChangeKind::Restore || originals.contains(member.address);
     if (restorable) addresses.push_back(member.address);
   }

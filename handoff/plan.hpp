@@ -1,5 +1,6 @@
 // The planner: a pure function from what the kernel says and what is asked to the exact writes, each with its undo, and
-// the evidence against them. The plan is what dry_run shows, what the journal stores, what is executed, what tests assert.
+// the evidence against them. The plan is what dry_run shows, what the journal stores, what is executed, what tests
+// assert.
 #pragma once
 
 #include <map>
@@ -51,8 +52,8 @@ struct DriverFacts {
 };
 
 struct Facts {
-  std::vector<MemberFacts> members;        ///< those that the request changes
-  std::vector<sysfs::Device> bystanders;   ///< the rest of their IOMMU groups
+  std::vector<MemberFacts> members;            ///< those that the request changes
+  std::vector<sysfs::Device> bystanders;       ///< the rest of their IOMMU groups
   std::map<std::string, DriverFacts> drivers;  ///< of every driver that the request may need, by name
   std::vector<sysfs::PciAddress> id_captures;  ///< unbound devices outside `members` that a new ID would capture
   bool no_iommu_mode = false;                  ///< vfio's enable_unsafe_noiommu_mode is on
@@ -84,8 +85,8 @@ struct Plan {
 /// A bridge of a group that goes to VFIO is only freed of a driver that keeps the group from being viable.
 std::optional<std::string> wanted_driver(const ChangeRequest& request, const MemberFacts& member);
 
-/// The addresses that the request changes, given its target and the target's group. Bridges of a group stay as they are,
-/// except where the group goes to VFIO and a bridge's driver (shpchp) would keep it from being viable.
+/// The addresses that the request changes, given its target and the target's group. Bridges of a group stay as they
+/// are, except where the group goes to VFIO and a bridge's driver (shpchp) would keep it from being viable.
 std::vector<sysfs::PciAddress> affected_devices(const ChangeRequest& request, const sysfs::Device& target,
                                                 const std::vector<sysfs::Device>& group,
                                                 const std::map<sysfs::PciAddress, Original>& originals);

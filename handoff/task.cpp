@@ -91,7 +91,8 @@ TaskResult vfio_facts(const Kernel& kernel) {
 
 Task task_for(const sysfs::Step& step) {
   return {TaskKind::Step,
-          {std::string(sysfs::name_of(step.kind)), step.address ? sysfs::to_string(*step.address) : std::string{}, step.argument}};
+          {std::string(sysfs::name_of(step.kind)), step.address ? sysfs::to_string(*step.address) : std::string{},
+           step.argument}};
 }
 
 Task task_for(const vfio::HolderQuery& query) {
@@ -103,7 +104,8 @@ Task task_for(const vfio::HolderQuery& query) {
 std::vector<vfio::Holder> holders_from(const std::vector<std::string>& fields) {
   std::vector<vfio::Holder> holders;
   for (std::size_t at = 0; at + 3 < fields.size(); at += 4) {
-    holders.push_back({number<std::int32_t>(fields[at]).value_or(0), fields[at + 1], fields[at + 2], fields[at + 3] == "certain"});
+    holders.push_back(
+        {number<std::int32_t>(fields[at]).value_or(0), fields[at + 1], fields[at + 2], fields[at + 3] == "certain"});
   }
   return holders;
 }

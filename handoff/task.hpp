@@ -1,5 +1,5 @@
-// What a worker process can be asked to do: everything that may block in the kernel. One task is one request and one answer.
-// Not here: processes (worker_pool.hpp) and what the tasks are for (plan.hpp, engine.hpp).
+// What a worker process can be asked to do: everything that may block in the kernel. One task is one request and one
+// answer. Not here: processes (worker_pool.hpp) and what the tasks are for (plan.hpp, engine.hpp).
 #pragma once
 
 #include <functional>
@@ -16,7 +16,8 @@ namespace devbindd::handoff {
 enum class TaskKind {
   Step,           ///< perform one step; answer: "done" or "already_done"
   ReadOverrides,  ///< arguments: addresses; answer: one driver_override attribute each, "" for a vanished device
-  FindHolders,    ///< arguments: address, group or "", vfio device or "", "open" or ""; answer: pid, command, path, certain
+  FindHolders,    ///< arguments: address, group or "", vfio device or "", "open" or ""; answer: pid, command, path,
+                  ///< certain
   VfioFacts,      ///< answer: API version, then number and answer of each extension
 };
 

@@ -32,35 +32,41 @@ bool wants_vfio(const ChangeRequest& request, const MemberFacts& member) {
 
 void check_stuck(const MemberFacts& member, std::vector<Evidence>& evidence) {
   if (member.override_known) return;
-  evidence.push_back({.code = "device.stuck",
-                      .device = member.device.address,
-                      .detail = "The kernel is busy with the device and holds its lock: reading its driver_override hangs.",
-                      .next_step = "Find the unbind, bind or reset that has not returned, and end what it waits for."});
+  evidence.push_back(
+      {.code = "device.stuck",
+       .device = member.device.address,
+       .detail = "The kernel is busy with the device and holds its lock: reading its driver_override hangs.",
+       .next_step = "Find the unbind, bind or reset that has not returned, and end what it waits for."});
 }
 
 void check_bridge(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
   const bool asked_for = request.address == member.device.address;
   if (!changes_binding(request) || !asked_for || !sysfs::is_pci_bridge(member.device)) return;
   if (request.kind == ChangeKind::Restore) return;
-  evidence.push_back({.code = "device.bridge",
-                      .severity = Severity::Block,
-                      .acceptable = request.kind == ChangeKind::Unbind,
-                      .device = member.device.address,
-                      .detail = "The device is a PCI bridge: vfio-pci refuses bridges, and taking its driver away affects everything below it.",
-                      .next_step = "Bind the devices behind the bridge; \"scope\":\"group\" takes care of a bridge in their IOMMU group."});
+  evidence.push_back(
+      {.code = "device.bridge",
+       .severity = Severity::Block,
+       .acceptable = request.kind == ChangeKind::Unbind,
+       .device = member.device.address,
+       .detail = "The device is a PCI bridge: vfio-pci refuses bridges, and taking its driver away affects everything "
+                 "below it.",
+       .next_step =
+           "Bind the devices behind the bridge; \"scope\":\"group\" takes care of a bridge in their IOMMU group."});
 }
 
 void check_default_route(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
   if (!loses_driver(request, member)) return;
   for (const auto& path : member.default_routes) {
-    evidence.push_back({.code = "net.default_route",
-                        .severity = Severity::Block,
-                        .acceptable = true,
-                        .device = member.device.address,
-                        .detail = "The default route leaves through " + path.back() +
-                                  (path.size() > 1 ? " (reached by " + joined(path, " -> ") + ")." : ", an interface of this device."),
-                        .next_step = "Move the route to another interface first, or accept net.default_route if the host may lose its network.",
-                        .path = path});
+    evidence.push_back(
+        {.code = "net.default_route",
+         .severity = Severity::Block,
+         .acceptable = true,
+         .device = member.device.address,
+         .detail = "The default route leaves through " + path.back() +
+                   (path.size() > 1 ? " (reached by " + joined(path, " -> ") + ")." : ", an interface of this device."),
+         .next_step =
+             "Move the route to another interface first, or accept net.default_route if the host may lose its network.",
+         .path = path});
   }
 }
 
@@ -69,15 +75,19 @@ void check_open(const ChangeRequest& request, const MemberFacts& member, std::ve
   const bool open = member.device.enable_count.value_or(0) > 0;
   if (!open && member.holders.empty()) return;
   std::vector<std::string> names;
-  for (const auto& holder : member.holders) names.push_back(holder.command + " (pid " + std::to_string(holder.pid) + ")");
+  for (const auto& holder : member.holders)
+    names.push_back(holder.command + " (pid " + std::to_string(holder.pid) + ")");
   const auto who = names.empty() ? std::string("a process that devbindd may not see") : joined(names, ", ");
-  evidence.push_back({.code = "vfio.open",
-                      .severity = Severity::Block,
-                      .acceptable = true,
-                      .device = member.device.address,
-                      .detail = "The device is open through VFIO by " + who + ": the unbind would hang in the kernel until it is closed.",
-                      .next_step = "End the process, or accept vfio.open: the operation then stays blocked until the device is closed.",
-                      .processes = member.holders});
+  evidence.push_back(
+      {.code = "vfio.open",
+       .severity = Severity::Block,
+       .acceptable = true,
+       .device = member.device.address,
+       .detail =
+           "The device is open through VFIO by " + who + ": the unbind would hang in the kernel until it is closed.",
+       .next_step =
+           "End the process, or accept vfio.open: the operation then stays blocked until the device is closed.",
+       .processes = member.holders});
 }
 
 void check_virtual_functions(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
@@ -86,24 +96,30 @@ void check_virtual_functions(const ChangeRequest& request, const MemberFacts& me
                       .severity = Severity::Block,
                       .acceptable = !wants_vfio(request, member),
                       .device = member.device.address,
-                      .detail = "The device is an SR-IOV physical function with " + std::to_string(member.device.virtfns.size()) +
+                      .detail = "The device is an SR-IOV physical function with " +
+                                std::to_string(member.device.virtfns.size()) +
                                 " VFs: unbinding its driver destroys them, and VFIO does not take it while they exist.",
                       .next_step = "Set the number of VFs to 0 first."});
 }
 
-void check_iommu(const ChangeRequest& request, const MemberFacts& member, const Facts& facts, std::vector<Evidence>& evidence) {
+void check_iommu(const ChangeRequest& request, const MemberFacts& member, const Facts& facts,
+                 std::vector<Evidence>& evidence) {
   if (!wants_vfio(request, member) || member.device.iommu_group) return;
-  evidence.push_back({.code = "iommu.absent",
-                      .severity = Severity::Block,
-                      .acceptable = facts.no_iommu_mode,
-                      .device = member.device.address,
-                      .detail = facts.no_iommu_mode
-                                    ? "The device has no IOMMU group; VFIO's no-IOMMU mode is on and would bind it without any isolation."
-                                    : "The device has no IOMMU group: VFIO cannot take it (the kernel's answer would be EINVAL).",
-                      .next_step = "Turn the IOMMU on in the firmware and on the kernel command line (intel_iommu=on or amd_iommu=on)."});
+  evidence.push_back(
+      {.code = "iommu.absent",
+       .severity = Severity::Block,
+       .acceptable = facts.no_iommu_mode,
+       .device = member.device.address,
+       .detail =
+           facts.no_iommu_mode
+               ? "The device has no IOMMU group; VFIO's no-IOMMU mode is on and would bind it without any isolation."
+               : "The device has no IOMMU group: VFIO cannot take it (the kernel's answer would be EINVAL).",
+       .next_step =
+           "Turn the IOMMU on in the firmware and on the kernel command line (intel_iommu=on or amd_iommu=on)."});
 }
 
-void check_driver(const std::string& driver, const sysfs::PciAddress* address, const Facts& facts, std::vector<Evidence>& evidence) {
+void check_driver(const std::string& driver, const sysfs::PciAddress* address, const Facts& facts,
+                  std::vector<Evidence>& evidence) {
   const auto found = facts.drivers.find(driver);
   if (found == facts.drivers.end() || found->second.registered) return;
   const auto& module = found->second.module;
@@ -112,7 +128,8 @@ void check_driver(const std::string& driver, const sysfs::PciAddress* address, c
     case sysfs::ModuleState::Loadable: return;
     case sysfs::ModuleState::Blacklisted:
       item.code = "driver.blacklisted";
-      item.detail = "The module " + module + " of the driver '" + driver + "' is blacklisted in modprobe's configuration.";
+      item.detail =
+          "The module " + module + " of the driver '" + driver + "' is blacklisted in modprobe's configuration.";
       item.next_step = "Remove the blacklist line from /etc/modprobe.d, or load the module by hand.";
       break;
     case sysfs::ModuleState::Loaded:
@@ -130,11 +147,13 @@ void check_driver(const std::string& driver, const sysfs::PciAddress* address, c
 
 // An override makes a driver take a device that its ID table does not list, with an empty table entry: harmless for
 // userspace drivers, a possible crash of the kernel in others (drivers/pci/pci-driver.c, pci_match_device).
-void check_match(const ChangeRequest& request, const MemberFacts& member, const Facts& facts, std::vector<Evidence>& evidence) {
+void check_match(const ChangeRequest& request, const MemberFacts& member, const Facts& facts,
+                 std::vector<Evidence>& evidence) {
   if (request.kind != ChangeKind::Bind || is_userspace_driver(request.driver->text())) return;
   if (request.driver->text() == "pci-stub") return;
   const auto known = facts.drivers.find(request.driver->text());
-  const bool loadable = known != facts.drivers.end() && (known->second.registered || known->second.module_state == sysfs::ModuleState::Loadable);
+  const bool loadable = known != facts.drivers.end() &&
+                        (known->second.registered || known->second.module_state == sysfs::ModuleState::Loadable);
   if (!loadable) return;  // driver.absent says it all
   const auto& driver = request.driver->text();
   const auto module = sysfs::module_of_driver(*request.driver);
@@ -147,23 +166,29 @@ void check_match(const ChangeRequest& request, const MemberFacts& member, const 
                       .acceptable = true,
                       .device = member.device.address,
                       .detail = "The driver '" + driver + "' does not list this device among its IDs" +
-                                (member.candidate_modules.empty() ? "." : " (drivers that do: " + joined(member.candidate_modules, ", ") + ")."),
-                      .next_step = "Choose one of the candidates, or accept driver.no_match: a driver forced onto a foreign device can crash the kernel."});
+                                (member.candidate_modules.empty()
+                                     ? "."
+                                     : " (drivers that do: " + joined(member.candidate_modules, ", ") + ")."),
+                      .next_step = "Choose one of the candidates, or accept driver.no_match: a driver forced onto a "
+                                   "foreign device can crash the kernel."});
 }
 
 void check_captures(const ChangeRequest& request, const Facts& facts, std::vector<Evidence>& evidence) {
-  const bool adds_id = request.kind == ChangeKind::AddId || (request.kind == ChangeKind::Bind && request.method == Method::NewId);
+  const bool adds_id =
+      request.kind == ChangeKind::AddId || (request.kind == ChangeKind::Bind && request.method == Method::NewId);
   // The bare step is asked for in order to capture a device: only further ones come unasked.
   const std::size_t expected = request.kind == ChangeKind::AddId ? 1 : 0;
   if (!adds_id || facts.id_captures.size() <= expected) return;
   std::vector<std::string> names;
   for (const auto& address : facts.id_captures) names.push_back(sysfs::to_string(address));
-  evidence.push_back({.code = "driver.id_captures",
-                      .severity = Severity::Block,
-                      .acceptable = true,
-                      .device = request.address,
-                      .detail = "The new ID makes the driver take every unbound device of the same kind at once: " + joined(names, ", ") + ".",
-                      .next_step = "Use the driver_override method, which touches one device, or accept driver.id_captures."});
+  evidence.push_back(
+      {.code = "driver.id_captures",
+       .severity = Severity::Block,
+       .acceptable = true,
+       .device = request.address,
+       .detail = "The new ID makes the driver take every unbound device of the same kind at once: " +
+                 joined(names, ", ") + ".",
+       .next_step = "Use the driver_override method, which touches one device, or accept driver.id_captures."});
 }
 
 void check_viability(const ChangeRequest& request, const Facts& facts, std::vector<Evidence>& evidence) {
@@ -173,8 +198,9 @@ void check_viability(const ChangeRequest& request, const Facts& facts, std::vect
       evidence.push_back({.code = "group.not_viable",
                           .severity = Severity::Warn,
                           .device = blocker.address,
-                          .detail = sysfs::to_string(blocker.address) + " of the same IOMMU group stays on the driver '" +
-                                    blocker.driver.text() + "': VFIO cannot use the group until it is unbound or moved too.",
+                          .detail = sysfs::to_string(blocker.address) +
+                                    " of the same IOMMU group stays on the driver '" + blocker.driver.text() +
+                                    "': VFIO cannot use the group until it is unbound or moved too.",
                           .next_step = "Ask with \"scope\":\"group\", or move or unbind that device."});
     }
     return;  // members share one group: its blockers are named once
@@ -193,7 +219,8 @@ std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts) 
     check_virtual_functions(request, member, evidence);
     check_iommu(request, member, facts, evidence);
     check_match(request, member, facts, evidence);
-    if (const auto wanted = wanted_driver(request, member)) check_driver(*wanted, &member.device.address, facts, evidence);
+    if (const auto wanted = wanted_driver(request, member))
+      check_driver(*wanted, &member.device.address, facts, evidence);
   }
   if (request.kind == ChangeKind::AddId || request.kind == ChangeKind::RemoveId) {
     check_driver(request.driver->text(), nullptr, facts, evidence);

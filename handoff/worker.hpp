@@ -1,5 +1,6 @@
-// The inside of a worker process: takes tasks from the daemon over a socket, performs them one after the other, answers.
-// It ends when the daemon's end of the socket closes, so never between two writes of which only one was asked for.
+// The inside of a worker process: takes tasks from the daemon over a socket, performs them one after the other,
+// answers. It ends when the daemon's end of the socket closes, so never between two writes of which only one was asked
+// for.
 #pragma once
 
 #include "handoff/task.hpp"

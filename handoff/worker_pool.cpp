@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read.hpp>
@@ -62,8 +63,11 @@ sysfs::Result<pid_t> spawn(const std::vector<std::string>& command, int socket) 
   for (const auto& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   pid_t pid = 0;
-  const int error = ::posix_spawn(&pid, command.front().c_str(), &setup.actions, &setup.attributes, arguments.data(), environ);
-  if (error != 0) return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot start a worker process: " + sysfs::errno_text(error), error, command.front());
+  const int error =
+      ::posix_spawn(&pid, command.front().c_str(), &setup.actions, &setup.attributes, arguments.data(), environ);
+  if (error != 0)
+    return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot start a worker process: " + sysfs::errno_text(error), error,
+                       command.front());
   return pid;
 }
 
@@ -76,13 +80,15 @@ struct Worker : std::enable_shared_from_this<Worker> {
   asio::steady_timer deadline;
   std::optional<Job> job;
   bool overdue = false;
+  std::uint64_t turn = 0;  ///< counts its tasks: an expired deadline of the one before must not count for the next
   std::string outgoing;
   std::string incoming;
   std::array<char, 4> length{};
 };
 
 struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
-  Impl(asio::io_context& context, Settings chosen) : io(context), settings(std::move(chosen)), children(context, SIGCHLD) {}
+  Impl(asio::io_context& context, Settings chosen)
+      : io(context), settings(std::move(chosen)), children(context, SIGCHLD) {}
 
   asio::io_context& io;
   Settings settings;
@@ -144,15 +150,28 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
       if (!worker) return fail(std::move(job), worker.error());
       return give(*worker, std::move(job));
     }
-    if (queue.size() >= settings.max_queue) {
-      return fail(std::move(job), {sysfs::ErrorCode::TooBusy, "all worker processes are busy, and too many tasks wait for one"});
-    }
+    if (queue.size() >= settings.max_queue || all_stuck()) return fail(std::move(job), too_busy());
     queue.push_back(std::move(job));
+  }
+
+  static sysfs::Error too_busy() {
+    return {sysfs::ErrorCode::TooBusy, "all worker processes are busy, and none can be expected soon"};
+  }
+
+  bool all_stuck() const {
+    return workers.size() >= settings.max_workers &&
+           std::ranges::all_of(workers, [](const auto& worker) { return worker->job && worker->overdue; });
+  }
+
+  // Whoever waits for an answer within a deadline must not wait for workers that may never come back.
+  void refuse_queue() {
+    for (auto& job : std::exchange(queue, {})) fail(std::move(job), too_busy());
   }
 
   // Posted, so that a caller never gets its answer before run() has returned.
   void fail(Job job, sysfs::Error error) {
-    asio::post(io, [job = std::move(job), error = std::move(error)] { job.callbacks.on_result(std::unexpected(error)); });
+    asio::post(io,
+               [job = std::move(job), error = std::move(error)] { job.callbacks.on_result(std::unexpected(error)); });
   }
 
   void give(const std::shared_ptr<Worker>& worker, Job job) {
@@ -161,15 +180,17 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     worker->job = std::move(job);
     worker->overdue = false;
     worker->deadline.expires_after(limit);
-    worker->deadline.async_wait([self = shared_from_this(), worker](error_code error) {
-      if (error || !worker->job) return;
+    worker->deadline.async_wait([self = shared_from_this(), worker, turn = ++worker->turn](error_code error) {
+      if (error || !worker->job || worker->turn != turn) return;
       worker->overdue = true;
+      if (self->all_stuck()) self->refuse_queue();
       worker->job->callbacks.on_overdue(worker->pid);
     });
-    asio::async_write(worker->socket, asio::buffer(worker->outgoing), [self = shared_from_this(), worker](error_code error, std::size_t) {
-      if (error) return self->rerun(worker);
-      self->read_length(worker);
-    });
+    asio::async_write(worker->socket, asio::buffer(worker->outgoing),
+                      [self = shared_from_this(), worker](error_code error, std::size_t) {
+                        if (error) return self->rerun(worker);
+                        self->read_length(worker);
+                      });
   }
 
   // The worker had died while it was idle: it has not seen the task, so another may have it.
@@ -180,14 +201,15 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   }
 
   void read_length(const std::shared_ptr<Worker>& worker) {
-    asio::async_read(worker->socket, asio::buffer(worker->length), [self = shared_from_this(), worker](error_code error, std::size_t) {
-      if (error) return self->lost(worker);
-      const auto size = frame_size({worker->length.data(), worker->length.size()});
-      if (!size || *size > max_frame_bytes) return self->lost(worker);
-      worker->incoming.assign(worker->length.data(), worker->length.size());
-      worker->incoming.resize(*size);
-      self->read_payload(worker);
-    });
+    asio::async_read(worker->socket, asio::buffer(worker->length),
+                     [self = shared_from_this(), worker](error_code error, std::size_t) {
+                       if (error) return self->lost(worker);
+                       const auto size = frame_size({worker->length.data(), worker->length.size()});
+                       if (!size || *size > max_frame_bytes) return self->lost(worker);
+                       worker->incoming.assign(worker->length.data(), worker->length.size());
+                       worker->incoming.resize(*size);
+                       self->read_payload(worker);
+                     });
   }
 
   void read_payload(const std::shared_ptr<Worker>& worker) {
@@ -220,13 +242,20 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     std::erase(idle, worker);
     if (workers.erase(worker) == 0) return;
     const auto job = std::exchange(worker->job, std::nullopt);
+    if (!queue.empty()) {
+      auto next = std::move(queue.front());
+      queue.pop_front();
+      run(std::move(next));
+    }
     if (!job) return;
-    job->callbacks.on_result(sysfs::fail(sysfs::ErrorCode::Kernel,
-                                         "the worker process " + std::to_string(worker->pid) + " ended before it had answered", ECHILD));
+    job->callbacks.on_result(
+        sysfs::fail(sysfs::ErrorCode::Kernel,
+                    "the worker process " + std::to_string(worker->pid) + " ended before it had answered", ECHILD));
   }
 };
 
-WorkerPool::WorkerPool(asio::io_context& io, Settings settings) : impl_(std::make_shared<Impl>(io, std::move(settings))) {}
+WorkerPool::WorkerPool(asio::io_context& io, Settings settings)
+    : impl_(std::make_shared<Impl>(io, std::move(settings))) {}
 
 WorkerPool::~WorkerPool() {
   impl_->children.cancel();

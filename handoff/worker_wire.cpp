@@ -35,7 +35,8 @@ class Reader {
   std::uint32_t number() {
     if (bytes_.size() < word) return bad();
     std::uint32_t value = 0;
-    for (std::size_t at = 0; at < word; ++at) value |= std::uint32_t{static_cast<unsigned char>(bytes_[at])} << (8 * at);
+    for (std::size_t at = 0; at < word; ++at)
+      value |= std::uint32_t{static_cast<unsigned char>(bytes_[at])} << (8 * at);
     bytes_.remove_prefix(word);
     return value;
   }

@@ -1,5 +1,5 @@
-// The bytes between the daemon and a worker process: tasks one way, results the other. Both ends are the same binary, so
-// there is no version; a frame that does not parse ends the worker.
+// The bytes between the daemon and a worker process: tasks one way, results the other. Both ends are the same binary,
+// so there is no version; a frame that does not parse ends the worker.
 #pragma once
 
 #include <optional>

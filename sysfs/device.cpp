@@ -45,7 +45,8 @@ std::vector<std::string> network_interfaces(const Tree& tree, const std::string&
   if (!children) return found;
   for (const auto& child : *children) {
     if (!child.starts_with("virtio")) continue;
-    if (auto names = tree.list(device_path + "/" + child + "/net")) found.insert(found.end(), names->begin(), names->end());
+    if (auto names = tree.list(device_path + "/" + child + "/net"))
+      found.insert(found.end(), names->begin(), names->end());
   }
   return found;
 }
@@ -81,8 +82,8 @@ Result<> read_ids(const Tree& tree, Device& device) {
   device.class_code = *class_code;
   device.subsystem_vendor = optional_number<std::uint16_t>(tree, device.address, "subsystem_vendor", 16).value_or(0);
   device.subsystem_device = optional_number<std::uint16_t>(tree, device.address, "subsystem_device", 16).value_or(0);
-  device.revision = static_cast<std::uint8_t>(
-      optional_number<unsigned>(tree, device.address, "revision", 16).value_or(0));
+  device.revision =
+      static_cast<std::uint8_t>(optional_number<unsigned>(tree, device.address, "revision", 16).value_or(0));
   return {};
 }
 
@@ -172,7 +173,8 @@ std::string_view category(const Device& device) {
 
 std::string id_text(const Device& device) {
   std::array<char, 16> text{};
-  const int length = std::snprintf(text.data(), text.size(), "%04x %04x", unsigned{device.vendor}, unsigned{device.device});
+  const int length =
+      std::snprintf(text.data(), text.size(), "%04x %04x", unsigned{device.vendor}, unsigned{device.device});
   return {text.data(), static_cast<std::size_t>(length)};
 }
 

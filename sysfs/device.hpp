@@ -26,14 +26,14 @@ struct Device {
   std::optional<DriverName> driver;   ///< nullopt: no driver link, which also holds while an unbind is not finished
   std::optional<std::string> module;  ///< the driver's module; nullopt when built in or no driver
   std::optional<unsigned> iommu_group;
-  std::optional<unsigned> numa_node;  ///< nullopt: the kernel says -1
+  std::optional<unsigned> numa_node;    ///< nullopt: the kernel says -1
   std::vector<std::string> interfaces;  ///< network interfaces in this network namespace, also below virtioN
   std::optional<PciAddress> physfn;     ///< set on a VF
   std::vector<PciAddress> virtfns;      ///< the VFs of a PF that exist now
   std::optional<unsigned> sriov_totalvfs;
   std::optional<std::string> vfio_device;  ///< "vfio0": bound to a VFIO driver, whatever its name (kernel 6.1)
-  std::optional<unsigned> enable_count;  ///< more than 0 on a VFIO driver means that somebody has the device open
-  std::string sysfs_path;  ///< "/sys/devices/pci0000:00/...", the topology
+  std::optional<unsigned> enable_count;    ///< more than 0 on a VFIO driver means that somebody has the device open
+  std::string sysfs_path;                  ///< "/sys/devices/pci0000:00/...", the topology
 
   bool operator==(const Device&) const = default;
 };

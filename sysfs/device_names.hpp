@@ -1,5 +1,6 @@
 // Names of PCI vendors, devices and classes: pci.ids where it is installed, else systemd's hardware database.
-// That is the order in which lspci looks, so both print the same names. Names are for people; nothing is decided by them.
+// That is the order in which lspci looks, so both print the same names. Names are for people; nothing is decided by
+// them.
 #pragma once
 
 #include <cstdint>

@@ -23,9 +23,11 @@ std::optional<std::string> parse_kernel_log_record(std::string_view record) {
   const auto header = record.substr(0, semicolon);
   // "6,339,5140900,-,caller=T1": upper case comes with CONFIG_PRINTK_CALLER.
   const auto is_header = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == ',' || c == '-' || c == '=';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == ',' || c == '-' ||
+           c == '=';
   };
-  if (header.empty() || header.find(',') == std::string_view::npos || !std::ranges::all_of(header, is_header)) return std::nullopt;
+  if (header.empty() || header.find(',') == std::string_view::npos || !std::ranges::all_of(header, is_header))
+    return std::nullopt;
   const auto text = record.substr(semicolon + 1);
   return std::string(text.substr(0, text.find('\n')));
 }

@@ -12,28 +12,28 @@ namespace devbindd::sysfs {
 
 /// Stable causes. Each has one name on the wire (see name_of) and one HTTP status (api/problem.cpp).
 enum class ErrorCode {
-  InvalidAddress,     ///< not `dddd:bb:dd.f`
-  InvalidName,        ///< not a kernel driver name
-  DeviceNotFound,     ///< no PCI device at that address
-  GroupNotFound,      ///< no IOMMU group of that number
-  DriverNotFound,     ///< no PCI driver of that name is registered
-  OperationNotFound,  ///< no operation with that id
-  ModuleNotFound,     ///< no such module for the running kernel
-  ModuleBlacklisted,  ///< the module exists but modprobe.d forbids it
-  ModuleLoadFailed,   ///< the module did not load, or registered no PCI driver of the wanted name
-  Refused,            ///< the verdict says no; the evidence is listed
-  OperationInProgress,///< another operation works on the device or its group
-  NothingToRestore,   ///< devbindd did not bind this device, so it knows no earlier state
-  BindFailed,         ///< the kernel refused or failed a step; the earlier state is back
-  RestoreFailed,      ///< a step failed and so did (part of) its undo
-  StateChanged,       ///< the kernel's state is not the one the plan was made for
-  DeviceGone,         ///< the device vanished while it was worked on
-  TooBusy,            ///< a limit on workers, operations or connections is reached
-  ShuttingDown,       ///< the daemon is stopping
-  ReadOnly,           ///< the daemon runs with --read-only
-  JournalFailed,      ///< the state directory could not be written
-  Overdue,            ///< a read did not finish within its deadline; the worker is still in the kernel
-  Kernel,             ///< a system call failed; errno says how
+  InvalidAddress,       ///< not `dddd:bb:dd.f`
+  InvalidName,          ///< not a kernel driver name
+  DeviceNotFound,       ///< no PCI device at that address
+  GroupNotFound,        ///< no IOMMU group of that number
+  DriverNotFound,       ///< no PCI driver of that name is registered
+  OperationNotFound,    ///< no operation with that id
+  ModuleNotFound,       ///< no such module for the running kernel
+  ModuleBlacklisted,    ///< the module exists but modprobe.d forbids it
+  ModuleLoadFailed,     ///< the module did not load, or registered no PCI driver of the wanted name
+  Refused,              ///< the verdict says no; the evidence is listed
+  OperationInProgress,  ///< another operation works on the device or its group
+  NothingToRestore,     ///< devbindd did not bind this device, so it knows no earlier state
+  BindFailed,           ///< the kernel refused or failed a step; the earlier state is back
+  RestoreFailed,        ///< a step failed and so did (part of) its undo
+  StateChanged,         ///< the kernel's state is not the one the plan was made for
+  DeviceGone,           ///< the device vanished while it was worked on
+  TooBusy,              ///< a limit on workers, operations or connections is reached
+  ShuttingDown,         ///< the daemon is stopping
+  ReadOnly,             ///< the daemon runs with --read-only
+  JournalFailed,        ///< the state directory could not be written
+  Overdue,              ///< a read did not finish within its deadline; the worker is still in the kernel
+  Kernel,               ///< a system call failed; errno says how
 };
 
 /// The name of `code` on the wire, for instance "device_not_found". Never changes once released.
@@ -50,8 +50,7 @@ struct Error {
 template <class T = void>
 using Result = std::expected<T, Error>;
 
-inline std::unexpected<Error> fail(ErrorCode code, std::string message, int errno_value = 0,
-                                   std::string path = {}) {
+inline std::unexpected<Error> fail(ErrorCode code, std::string message, int errno_value = 0, std::string path = {}) {
   return std::unexpected(Error{code, std::move(message), errno_value, std::move(path)});
 }
 

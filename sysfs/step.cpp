@@ -45,18 +45,21 @@ ErrnoMeaning bind_meaning(const Step& step, int errno_value) {
   const bool vfio = name && is_vfio_driver(*name);
   switch (errno_value) {
     case ENODEV:
-      return {"The driver does not take this device: its ID table does not list it, the device's driver_override names "
-              "another driver, or the probe found no such hardware.",
-              "Check that the driver supports the device (candidates in GET /v1/devices/{bdf}) and that driver_override "
-              "is empty or names this driver."};
+      return {
+          "The driver does not take this device: its ID table does not list it, the device's driver_override names "
+          "another driver, or the probe found no such hardware.",
+          "Check that the driver supports the device (candidates in GET /v1/devices/{bdf}) and that driver_override "
+          "is empty or names this driver."};
     case EBUSY:
       return {"The device is already bound, its IOMMU group is in use through VFIO, or it is a PF with VFs enabled.",
               "Look at the group's holders, close the VFIO user, or set the number of VFs to 0 first."};
     case EINVAL:
       if (vfio) {
-        return {"vfio-pci refuses the device: it has no IOMMU group (no IOMMU, or not turned on), it is a bridge, it stands "
-                "on vfio-pci's denylist, or its IOMMU is not cache coherent.",
-                "Turn the IOMMU on in firmware and kernel command line; the kernel log lines say which of these it is."};
+        return {
+            "vfio-pci refuses the device: it has no IOMMU group (no IOMMU, or not turned on), it is a bridge, it "
+            "stands "
+            "on vfio-pci's denylist, or its IOMMU is not cache coherent.",
+            "Turn the IOMMU on in firmware and kernel command line; the kernel log lines say which of these it is."};
       }
       return {"The driver's probe rejected the device or its settings.", "Read the kernel log lines of the device."};
     case EAGAIN: return {"The driver deferred its probe: something it needs is not there yet.", "Try again later."};
@@ -108,7 +111,8 @@ Result<StepOutcome> perform(Tree& tree, const Step& step) {
   }
   const auto write = write_of(step);
   if (write.value.empty() || !write.path.starts_with('/')) {
-    return fail(ErrorCode::Kernel, "step " + std::string(name_of(step.kind)) + " has nothing to write", EINVAL, write.path);
+    return fail(ErrorCode::Kernel, "step " + std::string(name_of(step.kind)) + " has nothing to write", EINVAL,
+                write.path);
   }
   auto written = tree.write(std::string_view(write.path).substr(1), write.value);
   if (written) return StepOutcome::Done;

@@ -46,7 +46,8 @@ Result<UeventSocket> UeventSocket::open() {
   if (!fd) return fail(ErrorCode::Kernel, "cannot open the kernel's uevent socket: " + errno_text(errno), errno);
   const int wanted = 4 << 20;  // room for the burst of a card with hundreds of VFs
   if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof wanted) != 0) {
-    (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted);  // without CAP_NET_ADMIN: what is allowed
+    (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &wanted,
+                       sizeof wanted);  // without CAP_NET_ADMIN: what is allowed
   }
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
@@ -63,8 +64,8 @@ UeventBatch UeventSocket::drain() {
   while (true) {
     sockaddr_nl sender{};
     socklen_t sender_size = sizeof sender;
-    const auto size = ::recvfrom(socket_.get(), buffer.data(), buffer.size(), 0,
-                                 reinterpret_cast<sockaddr*>(&sender), &sender_size);
+    const auto size =
+        ::recvfrom(socket_.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&sender), &sender_size);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == ENOBUFS) {
       batch.lost = true;
@@ -76,7 +77,8 @@ UeventBatch UeventSocket::drain() {
       return batch;
     }
     if (sender.nl_pid != 0) continue;
-    if (auto event = parse_uevent({buffer.data(), static_cast<std::size_t>(size)})) batch.events.push_back(std::move(*event));
+    if (auto event = parse_uevent({buffer.data(), static_cast<std::size_t>(size)}))
+      batch.events.push_back(std::move(*event));
   }
 }
 

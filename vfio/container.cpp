@@ -7,9 +7,15 @@ namespace {
 
 // Numbers 9 and 10 came with kernel 5.12; the rest are as old as their backends. 11 is not given out in linux/vfio.h.
 constexpr std::array known_extensions = {
-    Extension{1, "type1_iommu"},      Extension{2, "spapr_tce_iommu"},     Extension{3, "type1v2_iommu"},
-    Extension{4, "dma_cc_iommu"},     Extension{5, "eeh"},                 Extension{6, "type1_nesting_iommu"},
-    Extension{7, "spapr_tce_v2_iommu"}, Extension{8, "noiommu_iommu"},     Extension{9, "unmap_all"},
+    Extension{1, "type1_iommu"},
+    Extension{2, "spapr_tce_iommu"},
+    Extension{3, "type1v2_iommu"},
+    Extension{4, "dma_cc_iommu"},
+    Extension{5, "eeh"},
+    Extension{6, "type1_nesting_iommu"},
+    Extension{7, "spapr_tce_v2_iommu"},
+    Extension{8, "noiommu_iommu"},
+    Extension{9, "unmap_all"},
     Extension{10, "update_vaddr"},
 };
 

@@ -82,7 +82,8 @@ sysfs::Result<std::vector<Holder>> find_holders(const sysfs::Tree& tree, const H
     scan.descriptors(*pid, "proc/" + name);
     if (query.device_open) scan.mappings(*pid, "proc/" + name);
   }
-  // What is certain makes guesses superfluous: an unnamed descriptor of a process that holds the group is this device's.
+  // What is certain makes guesses superfluous: an unnamed descriptor of a process that holds the group is this
+  // device's.
   const bool any_certain = std::ranges::any_of(scan.found, [](const Holder& holder) { return holder.certain; });
   if (any_certain) std::erase_if(scan.found, [](const Holder& holder) { return !holder.certain; });
   std::ranges::stable_sort(scan.found, {}, &Holder::pid);

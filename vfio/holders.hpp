@@ -16,8 +16,8 @@ struct Holder {
   std::int32_t pid = 0;
   std::string command;  ///< /proc/PID/comm
   std::string path;     ///< the node, or "anon_inode:[vfio-device]"
-  /// Whether the descriptor surely belongs to the device asked for. An anonymous VFIO device descriptor names its device
-  /// only from kernel 6.18 on; before that it may belong to another VFIO device.
+  /// Whether the descriptor surely belongs to the device asked for. An anonymous VFIO device descriptor names its
+  /// device only from kernel 6.18 on; before that it may belong to another VFIO device.
   bool certain = true;
 
   bool operator==(const Holder&) const = default;

@@ -184,3 +184,43 @@ def unplug(device_id, bdf, seconds=40):
         if time.monotonic() > deadline:
             raise AssertionError(f"{bdf} is still there after {seconds} s")
         time.sleep(1)
+
+
+HOLD_VFIO = "/usr/libexec/devbindd-tests/hold_vfio"
+
+
+def hold_vfio():
+    """The program that opens a VFIO device and holds it until its standard input ends."""
+    return HOLD_VFIO
+
+
+class Holder:
+    """A process that has a VFIO device open, as a VMM would."""
+
+    def __init__(self, bdf):
+        command = [HOLD_VFIO, str(iommu_group_of(bdf)), bdf]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self._process.pid
+        lines = [self._process.stdout.readline().strip() for _ in range(2)]
+        if lines != ["viable=1", "open"]:
+            raise AssertionError(f"{command} says {lines}")
+
+    def release(self):
+        if not self._process.stdin.closed:
+            self._process.stdin.close()
+            self._process.wait(30)
+
+
+def daemon_answers():
+    try:
+        return request("GET", "/healthz", timeout=10).status == 200
+    except OSError:
+        return False
+
+
+def start_daemon_again():
+    """Brings the service back, whatever a test did to it; nothing where it runs."""
+    if daemon_answers():
+        return
+    sh("systemctl reset-failed devbindd; systemctl start devbindd", check=False)
+    wait_for(daemon_answers, 40, "the daemon's answer")

@@ -4,7 +4,8 @@ Each test runs in a forked child with a time limit, so that one that hangs, even
 A line per test goes to /mnt/results/results.txt as soon as it ends: `ok NAME SECONDS`, `FAIL NAME REASON`,
 `skip NAME REASON`; at the end `done PASSED FAILED SKIPPED`. The test's output is in /mnt/results/NAME.txt.
 
-A module may say NEEDS_DAEMON = False; it then runs without devbindd too.
+A module may say NEEDS_DAEMON = False; it then runs without devbindd too. One that says IOMMU = "off" runs only on a
+machine booted without an IOMMU, and no other does there.
 """
 
 import faulthandler
@@ -95,8 +96,8 @@ class Result(unittest.TestResult):
             self.outcome = (status, f"{prefix}{reason} ({pathlib.Path(where.filename).name}:{where.lineno})", text)
 
 
-def discover(with_daemon):
-    """(name, test, seconds) of every test, in the order of files and of lines in them."""
+def discover(with_daemon, iommu):
+    """(name, test, seconds) of every test for this machine, in the order of files and of lines in them."""
     found = []
     for file in sorted(HERE.glob("test_*.py")):
         try:
@@ -105,6 +106,8 @@ def discover(with_daemon):
             found.append((file.stem, unittest.FunctionTestCase(raiser(error)), DEFAULT_TIMEOUT))
             continue
         if not with_daemon and getattr(module, "NEEDS_DAEMON", True):
+            continue
+        if getattr(module, "IOMMU", "on") != iommu:
             continue
         for member in vars(module).values():
             if getattr(member, "__module__", None) != module.__name__:
@@ -183,7 +186,7 @@ def run(request):
     """Runs what the host's request selects and reports."""
     counts = {"ok": 0, "FAIL": 0, "skip": 0}
     log = KernelLog()
-    for name, test, limit in discover(request["daemon"]):
+    for name, test, limit in discover(request["daemon"], request["iommu"]):
         if not matches(name, request["filter"]):
             continue
         report(f"run {name}")

@@ -1,0 +1,2 @@
+// as: sysfs/step.hpp
+#pragma once

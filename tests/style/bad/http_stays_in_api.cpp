@@ -1,0 +1,2 @@
+// as: handoff/engine.cpp
+namespace http = beast; auto s = http::status::ok;

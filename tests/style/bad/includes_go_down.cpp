@@ -1,0 +1,2 @@
+// as: sysfs/device.cpp
+#include "vfio/nodes.hpp"

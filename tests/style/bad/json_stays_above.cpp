@@ -1,0 +1,2 @@
+// as: vfio/nodes.cpp
+#include <nlohmann/json.hpp>

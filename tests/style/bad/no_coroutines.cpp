@@ -1,0 +1,2 @@
+// as: api/server.cpp
+auto f() { co_await g(); }

@@ -1,0 +1,2 @@
+// as: handoff/execution.cpp
+std::this_thread::sleep_for(1s);

@@ -1,0 +1,2 @@
+// as: sysfs/step.cpp
+// TODO: later

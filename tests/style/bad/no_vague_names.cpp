@@ -1,0 +1,2 @@
+// as: sysfs/utils.cpp
+int x;

@@ -1,0 +1,2 @@
+// as: api/route.cpp
+#include <boost/beast/http.hpp>

@@ -1,0 +1,2 @@
+// as: handoff/engine.cpp
+void f() { tree.write("sys/bus/pci/rescan", "1"); }

@@ -1,0 +1,2 @@
+// as: handoff/task.cpp
+int fd = ::open("/dev/vfio/vfio", O_RDWR);

@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+"""Checks of the source's shape: who may include whom, who may write to the kernel, what every file begins with.
+
+Each rule is tried on a file of tests/style/bad that breaks it, too: a rule that finds nothing there finds nothing anywhere.
+"""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BAD = ROOT / "tests/style/bad"
+LAYERS = ["sysfs", "vfio", "handoff", "api", "daemon"]  # each may include those before it
+
+
+def lines_matching(pattern, text):
+    return [number for number, line in enumerate(text.splitlines(), 1) if re.search(pattern, line)]
+
+
+def includes_go_down(path, folder, text):
+    if folder not in LAYERS:
+        return []
+    above = "|".join(LAYERS[LAYERS.index(folder) + 1:])
+    return lines_matching(rf'#include "({above})/', text) if above else []
+
+
+def only_the_tree_writes(path, folder, text):
+    """sysfs/linux_tree.cpp is the one file that opens files for writing below the kernel's file systems."""
+    if folder not in LAYERS or path.name == "linux_tree.cpp":
+        return []
+    return lines_matching(r'^(?!.*"/dev/null").*\bO_WRONLY\b|std::ofstream|\bfopen\(', text)
+
+
+def only_steps_write_to_sysfs(path, folder, text):
+    if folder not in LAYERS or path.name in ("step.cpp", "linux_tree.cpp"):
+        return []
+    return lines_matching(r"\btree_?(\.|->)write\(", text)
+
+
+def only_vfio_opens_vfio(path, folder, text):
+    return lines_matching(r'open\w*\([^)]*"/dev/vfio', text) if folder in LAYERS and folder != "vfio" else []
+
+
+def one_translation_unit_has_beast(path, folder, text):
+    return lines_matching(r"#include <boost/beast", text) if folder in LAYERS and path.name != "server.cpp" else []
+
+
+def http_stays_in_api(path, folder, text):
+    return lines_matching(r"\bhttp::|HTTP/1|#include <boost/beast", text) if folder in LAYERS[:3] else []
+
+
+def json_stays_above(path, folder, text):
+    return lines_matching(r"nlohmann", text) if folder in ("sysfs", "vfio") else []
+
+
+def no_coroutines(path, folder, text):
+    return lines_matching(r"\bco_(await|return|yield)\b", text)
+
+
+def no_sleeping(path, folder, text):
+    return lines_matching(r"sleep_for|\busleep\(|\bsleep\(\d", text) if folder in LAYERS else []
+
+
+def no_unfinished_marks(path, folder, text):
+    return lines_matching(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b", text)
+
+
+def no_vague_names(path, folder, text):
+    return [1] if re.match(r"(util|common|helper|manager)s?\b", path.stem) else []
+
+
+def headers_say_what_they_are(path, folder, text):
+    return [1] if path.suffix == ".hpp" and not text.startswith("// ") else []
+
+
+RULES = [includes_go_down, only_the_tree_writes, only_steps_write_to_sysfs, only_vfio_opens_vfio, one_translation_unit_has_beast,
+         http_stays_in_api, json_stays_above, no_coroutines, no_sleeping, no_unfinished_marks, no_vague_names,
+         headers_say_what_they_are]
+
+
+def sources():
+    """(path, top-level folder) of every C++ file."""
+    for folder in [*LAYERS, "tests"]:
+        for path in sorted((ROOT / folder).rglob("*.[ch]pp")):
+            if BAD not in path.parents:
+                yield path, folder
+
+
+def bad_example(rule):
+    """A file that breaks the rule; its first line says which folder it pretends to be in, and its name."""
+    text = (BAD / f"{rule.__name__}.cpp").read_text()
+    where, _, rest = text.partition("\n")
+    pretended = pathlib.Path(where.removeprefix("// as: "))
+    return rule(pretended, pretended.parts[0], rest)
+
+
+def formatted():
+    """Names of files that clang-format would change."""
+    if not shutil.which("clang-format"):
+        return ["clang-format is not installed"]
+    files = [str(path.relative_to(ROOT)) for path, _ in sources()]
+    done = subprocess.run(["clang-format", "--dry-run", *files], cwd=ROOT, capture_output=True, text=True)
+    return sorted({line.split(":")[0] for line in done.stderr.splitlines() if "code should be clang-formatted" in line})
+
+
+def main():
+    passed = failed = 0
+    texts = [(path, folder, path.read_text()) for path, folder in sources()]
+    for rule in RULES:
+        found = [f"{path.relative_to(ROOT)}:{line}" for path, folder, text in texts for line in rule(path, folder, text)]
+        for name, problems in ((rule.__name__, found), (f"{rule.__name__} finds its bad example", [] if bad_example(rule) else ["it does not"])):
+            passed, failed = (passed + 1, failed) if not problems else (passed, failed + 1)
+            print(f"{'ok' if not problems else 'FAIL'} style.{name} {' '.join(problems[:10])}")
+    changes = formatted()
+    passed, failed = (passed + 1, failed) if not changes else (passed, failed + 1)
+    print(f"{'ok' if not changes else 'FAIL'} style.clang_format {' '.join(changes[:10])}")
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+main()
