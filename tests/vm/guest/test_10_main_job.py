@@ -1,5 +1,6 @@
 """The main job, by the API alone: see a NIC, hand it to vfio-pci, see it there, give it back."""
 
+import os
 import unittest
 
 import api
@@ -56,6 +57,10 @@ class Case(unittest.TestCase):
         self.assertTrue(answer.json["changed"])
         self.assertEqual(api.driver_of(bdf), "vfio-pci")
         api.sh("test", "-c", f"/dev/vfio/{group}")
+        if os.path.exists("/dev/vfio/devices"):
+            cdev = answer.json["nodes"]["device"]["path"]
+            self.assertTrue(cdev.startswith("/dev/vfio/devices/vfio"))
+            api.sh("test", "-c", cdev)
 
 
 class OneDevice(Case):
@@ -144,9 +149,11 @@ class OneDevice(Case):
 
 class Group(Case):
     def test_a_group_behind_a_bridge_moves_whole_and_is_usable(self):
+        # A hotplug driver on the bridge would keep the group from being viable: the bridge is freed of it.
+        changed = {*PAIR, BRIDGE} if api.driver_of(BRIDGE) == "shpchp" else {*PAIR}
         answer = api.request("PUT", binding(PAIR[0]), VFIO | {"scope": "group"})
         self.assert_on_vfio(answer, PAIR[0])
-        self.assertEqual({item["address"] for item in answer.json["devices"]}, {*PAIR, BRIDGE})
+        self.assertEqual({item["address"] for item in answer.json["devices"]}, changed)
         self.assertEqual([api.driver_of(bdf) for bdf in PAIR], ["vfio-pci", "vfio-pci"])
         number = api.iommu_group_of(PAIR[0])
         group = api.request("GET", f"/v1/iommu-groups/{number}").json
