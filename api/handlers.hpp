@@ -1,6 +1,6 @@
-// The handlers that the route table names, by file: device_handlers.cpp, binding_handlers.cpp, driver_handlers.cpp,
-// vfio_handlers.cpp (groups and VFIO), operation_handlers.cpp, service_handlers.cpp. Each parses its request into typed
-// values, asks the layers below, and renders the answer.
+// The handlers that the route table names, by file: device_handlers.cpp, config_handlers.cpp, region_handlers.cpp,
+// binding_handlers.cpp, driver_handlers.cpp, vfio_handlers.cpp (groups and VFIO), operation_handlers.cpp,
+// service_handlers.cpp. Each parses its request into typed values, asks the layers below, and renders the answer.
 #pragma once
 
 #include "api/context.hpp"
@@ -10,6 +10,9 @@ namespace devbindd::api {
 
 void list_devices(Context&, const Request&, const PathArguments&, Respond);
 void get_device(Context&, const Request&, const PathArguments&, Respond);
+void get_config(Context&, const Request&, const PathArguments&, Respond);
+void get_regions(Context&, const Request&, const PathArguments&, Respond);
+void get_irqs(Context&, const Request&, const PathArguments&, Respond);
 
 void get_binding(Context&, const Request&, const PathArguments&, Respond);
 void put_binding(Context&, const Request&, const PathArguments&, Respond);

@@ -51,6 +51,9 @@ int status_of(ErrorCode code) {
     case ErrorCode::Refused:
     case ErrorCode::OperationInProgress:
     case ErrorCode::NothingToRestore:
+    case ErrorCode::NotVfioBound:
+    case ErrorCode::DeviceOpen:
+    case ErrorCode::GroupNotViable:
     case ErrorCode::BindFailed:
     case ErrorCode::StateChanged:
     case ErrorCode::DeviceGone: return 409;

@@ -1,5 +1,7 @@
 #include "daemon/configuration.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -77,13 +79,20 @@ class Section {
 
 // "0660": a string of octal digits, since JSON has no octal numbers and 660 would be a trap.
 Checked octal_mode(Section& section, unsigned& mode) {
+  if (section.find("mode") == nullptr) return {};
   std::string text;
   if (auto read = section.text("mode", text); !read) return read;
-  if (text.empty()) return {};
-  if (text.size() > 4 || text.find_first_not_of("01234567") != std::string::npos)
+  if (text.empty() || text.size() > 4 || text.find_first_not_of("01234567") != std::string::npos)
     return wrong(section.at("mode"), "must be octal digits in a string, such as \"0660\"");
   mode = static_cast<unsigned>(std::stoul(text, nullptr, 8));
   return {};
+}
+
+bool is_loopback(const std::string& address) {
+  in_addr ipv4{};
+  in6_addr ipv6{};
+  if (::inet_pton(AF_INET, address.c_str(), &ipv4) == 1) return address.starts_with("127.");
+  return ::inet_pton(AF_INET6, address.c_str(), &ipv6) == 1 && IN6_IS_ADDR_LOOPBACK(&ipv6);
 }
 
 Checked read_unix(const json& object, Configuration& configuration) {
@@ -107,7 +116,7 @@ Checked read_tcp(const json& object, Configuration& configuration) {
       !read)
     return read;
   if (auto read = section.flag("allow_changes", tcp.allow_changes); !read) return read;
-  if (!tcp.address.starts_with("127.") && tcp.address != "::1")
+  if (!is_loopback(tcp.address))
     return wrong("/tcp/address", "must be a loopback address (127.0.0.1 or ::1): there is no encryption");
   configuration.tcp = tcp;
   return section.finish();

@@ -153,7 +153,8 @@ sysfs::Result<> Service::start_parts() {
                          handoff::TaskCallbacks callbacks) { pool_.run(std::move(task), std::move(callbacks)); },
       .journal = *journal_,
       .modules = modules_,
-      .read_only = configuration_.read_only});
+      .read_only = configuration_.read_only,
+      .warn = [](const std::string& message) { spdlog::warn("{}, ignoring", message); }});
   if (auto first = engine_->current(); !first) return std::unexpected(first.error());
   fill_context();
   return listen();

@@ -42,6 +42,17 @@ std::string device_key(const sysfs::Device& device) {
                             : "device " + sysfs::to_string(device.address);
 }
 
+// What stands in the lock table instead of an operation's id while a device is probed.
+const std::string probe_holder = "an active probe";
+
+Decision in_the_way(const std::string& holder) {
+  const bool probe = holder == probe_holder;
+  return Refusal{{ErrorCode::OperationInProgress,
+                  (probe ? holder : "operation " + holder) + " works on this device or its IOMMU group"},
+                 {},
+                 probe ? std::string{} : holder};
+}
+
 bool is_id_change(ChangeKind kind) { return kind == ChangeKind::AddId || kind == ChangeKind::RemoveId; }
 
 }  // namespace
@@ -65,7 +76,8 @@ struct Engine::Running {
   std::shared_ptr<Execution> execution;
 };
 
-Engine::Engine(Services services) : services_(std::move(services)), overrides_(services_.run_task) {
+Engine::Engine(Services services)
+    : services_(std::move(services)), overrides_(services_.run_task), configs_(services_.run_task) {
   adopt(services_.journal.remembered());
 }
 
@@ -85,7 +97,7 @@ void Engine::adopt(const Remembered& remembered) {
         row.document = dump(document);
       }
       row.state = name_of(OperationState::Interrupted);
-      services_.journal.finish(row, {}, [](const sysfs::Result<>&) {});
+      services_.journal.finish(row, {}, [this](const sysfs::Result<>& stored) { warn(stored); });
     }
     past_.push_back({row.id, row.created_at, row.state, row.document});
   }
@@ -123,10 +135,7 @@ void Engine::gather(std::shared_ptr<Gathering> gathering) {
     return gathering->decide(Refusal{selected.error(), {}, {}});
   }
   if (const auto holder = holder_of(lock_keys(*gathering)); !holder.empty()) {
-    return gathering->decide(
-        Refusal{{ErrorCode::OperationInProgress, "operation " + holder + " works on this device or its IOMMU group"},
-                {},
-                holder});
+    return gathering->decide(in_the_way(holder));
   }
   look_up_drivers(*gathering);
   std::vector<sysfs::PciAddress> addresses;
@@ -255,10 +264,7 @@ void Engine::gathered(const std::shared_ptr<Gathering>& gathering) {
 void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
   const auto& request = gathering->request;
   if (const auto holder = holder_of(lock_keys(*gathering)); !holder.empty()) {
-    return gathering->decide(
-        Refusal{{ErrorCode::OperationInProgress, "operation " + holder + " works on this device or its IOMMU group"},
-                {},
-                holder});
+    return gathering->decide(in_the_way(holder));
   }
   const bool nothing_known = std::ranges::none_of(
       gathering->facts.members, [](const MemberFacts& member) { return member.original.has_value(); });
@@ -355,7 +361,8 @@ void Engine::ended(const std::string& id) {
     services_.inventory.mark_all();
   auto row = row_of(*running.operation);
   // The answer waits for the disk: what is told as done stays told after a crash.
-  services_.journal.finish(row, forget, [this, id, row](const sysfs::Result<>&) {
+  services_.journal.finish(row, forget, [this, id, row](const sysfs::Result<>& stored) {
+    warn(stored);
     past_.push_front({row.id, row.created_at, row.state, row.document});
     if (past_.size() > max_operations) past_.pop_back();
     for (const auto& key : running_.at(id)->keys) locks_.erase(key);
@@ -381,11 +388,32 @@ std::set<std::string> Engine::lock_keys(const Gathering& gathering) const {
   return keys;
 }
 
+sysfs::Result<std::function<void()>> Engine::reserve(const sysfs::Device& device) {
+  if (services_.read_only)
+    return sysfs::fail(ErrorCode::ReadOnly, "devbindd runs with --read-only: it opens no device");
+  if (stopping_) return sysfs::fail(ErrorCode::ShuttingDown, "devbindd is stopping");
+  const std::set<std::string> keys{device_key(device)};
+  if (const auto holder = holder_of(keys); !holder.empty()) {
+    return std::unexpected(std::get<Refusal>(in_the_way(holder)).error);
+  }
+  for (const auto& key : keys) locks_.emplace(key, probe_holder);
+  return [this, keys] {
+    for (const auto& key : keys) locks_.erase(key);
+    ++ended_count_;  // a probe resets the device: facts that were gathered meanwhile are stale
+  };
+}
+
 std::string Engine::holder_of(const std::set<std::string>& keys) const {
   for (const auto& key : keys) {
     if (const auto found = locks_.find(key); found != locks_.end()) return found->second;
   }
   return {};
+}
+
+// An end that did not reach the disk changes nothing on the host; the next daemon will tell the operation as
+// interrupted.
+void Engine::warn(const sysfs::Result<>& stored) const {
+  if (!stored && services_.warn) services_.warn(stored.error().message);
 }
 
 void Engine::notify(const std::string& id) {

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "handoff/config_reader.hpp"
 #include "handoff/execution.hpp"
 #include "handoff/journal.hpp"
 #include "handoff/override_reader.hpp"
@@ -56,6 +57,7 @@ class Engine {
     Journal& journal;
     const sysfs::ModuleIndex& modules;
     bool read_only = false;
+    std::function<void(const std::string&)> warn = {};  ///< for what is worth a line in the log and nothing more
   };
 
   explicit Engine(Services services);
@@ -73,10 +75,15 @@ class Engine {
   /// Calls `ready` when the operation has ended or got blocked; at once if that is so now. `ready` may outlive its use.
   void when_settled(const std::string& id, std::function<void()> ready);
 
+  /// Keeps every operation away from the device and its group until the returned function is called, for an active
+  /// probe. Errors: OperationInProgress, ShuttingDown, ReadOnly.
+  sysfs::Result<std::function<void()>> reserve(const sysfs::Device& device);
+
   const std::map<sysfs::PciAddress, Original>& originals() const { return originals_; }
   /// The id of the running operation on a device, or "".
   std::string operation_on(const sysfs::PciAddress& address) const;
   OverrideReader& overrides() { return overrides_; }
+  ConfigReader& configs() { return configs_; }
   const Services& services() const { return services_; }
 
   /// From now on every change is refused with ShuttingDown.
@@ -103,10 +110,12 @@ class Engine {
   std::vector<sysfs::PciAddress> originals_to_forget(const Operation& operation) const;
   std::set<std::string> lock_keys(const Gathering& gathering) const;
   std::string holder_of(const std::set<std::string>& keys) const;
+  void warn(const sysfs::Result<>& stored) const;
   void notify(const std::string& id);
 
   Services services_;
   OverrideReader overrides_;
+  ConfigReader configs_;
   std::map<sysfs::PciAddress, Original> originals_;
   std::map<std::string, std::unique_ptr<Running>> running_;
   std::deque<PastOperation> past_;            ///< newest first

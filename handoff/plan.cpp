@@ -154,6 +154,7 @@ void plan_bind_by_id(Builder& builder, const ChangeRequest& request, const Facts
     // A dynamic ID does not count against an override that names another driver.
     if (member.driver_override && *member.driver_override != driver) builder.set_override(address, std::nullopt);
   }
+  unbind_freed_bridges(builder, request, facts);
   for (const auto& address : addresses) builder.unbind(address);
   // Each ID is followed by its own devices: the kernel binds them at once, and it is the bind whose undo unbinds them.
   for (const auto& [id, devices] : by_id) {

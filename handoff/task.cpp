@@ -76,6 +76,18 @@ TaskResult find_holders(const Kernel& kernel, const std::vector<std::string>& ar
   return fields;
 }
 
+TaskResult read_config(const Kernel& kernel, const std::vector<std::string>& arguments) {
+  if (arguments.size() != 1) return malformed("read config");
+  auto address = sysfs::parse_pci_address(arguments[0]);
+  if (!address) return std::unexpected(address.error());
+  const auto path = sysfs::paths::attribute(*address, "config");
+  auto bytes = kernel.tree.read_bytes(path, sysfs::extended_bytes);
+  if (!bytes) return std::unexpected(bytes.error());
+  auto status = kernel.tree.status(path);
+  if (!status) return std::unexpected(status.error());
+  return std::vector<std::string>{*bytes, *status ? std::to_string((*status)->size) : std::string{}};
+}
+
 TaskResult vfio_facts(const Kernel& kernel) {
   auto facts = vfio::container_facts(kernel.ioctl);
   if (!facts) return std::unexpected(facts.error());
@@ -87,7 +99,56 @@ TaskResult vfio_facts(const Kernel& kernel) {
   return fields;
 }
 
+TaskResult read_attributes(const Kernel& kernel, const std::vector<std::string>& arguments) {
+  if (arguments.empty()) return malformed("read attributes");
+  auto address = sysfs::parse_pci_address(arguments.front());
+  if (!address) return std::unexpected(address.error());
+  std::vector<std::string> fields;
+  for (std::size_t at = 1; at < arguments.size(); ++at) {
+    const auto content = kernel.tree.read(sysfs::paths::attribute(*address, arguments[at]));
+    if (content) {
+      fields.push_back("=" + *content);
+    } else {
+      const int errno_value = content.error().errno_value;
+      fields.push_back(errno_value == ENOENT ? std::string{} : "!" + sysfs::errno_name(errno_value));
+    }
+  }
+  return fields;
+}
+
+TaskResult probe_vfio(const Kernel& kernel, const std::vector<std::string>& arguments) {
+  if (arguments.size() != 4) return malformed("probe");
+  const vfio::ProbeQuery query{.way = arguments[0] == "cdev" ? vfio::ProbeWay::Cdev : vfio::ProbeWay::Group,
+                               .address = arguments[1],
+                               .node = arguments[2],
+                               .no_iommu = arguments[3] == "no_iommu"};
+  auto answers = vfio::probe(kernel.ioctl, query);
+  if (!answers) return std::unexpected(answers.error());
+  std::vector<std::string> fields;
+  for (const auto& answer : *answers) {
+    fields.push_back(answer.question);
+    fields.push_back(std::to_string(answer.errno_value));
+    fields.emplace_back(reinterpret_cast<const char*>(answer.bytes.data()), answer.bytes.size());
+  }
+  return fields;
+}
+
 }  // namespace
+
+Task task_for(const vfio::ProbeQuery& query) {
+  return {TaskKind::ProbeVfio,
+          {query.way == vfio::ProbeWay::Cdev ? "cdev" : "group", query.address, query.node,
+           query.no_iommu ? "no_iommu" : ""}};
+}
+
+std::vector<vfio::RawAnswer> answers_from(const std::vector<std::string>& fields) {
+  std::vector<vfio::RawAnswer> answers;
+  for (std::size_t at = 0; at + 2 < fields.size(); at += 3) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(fields[at + 2].data());
+    answers.push_back({fields[at], number<int>(fields[at + 1]).value_or(0), {bytes, bytes + fields[at + 2].size()}});
+  }
+  return answers;
+}
 
 Task task_for(const sysfs::Step& step) {
   return {TaskKind::Step,
@@ -110,12 +171,23 @@ std::vector<vfio::Holder> holders_from(const std::vector<std::string>& fields) {
   return holders;
 }
 
+sysfs::ConfigSpace config_from(const std::vector<std::string>& fields) {
+  sysfs::ConfigSpace config;
+  if (fields.size() != 2) return config;
+  for (const char byte : fields[0]) config.bytes.push_back(static_cast<std::byte>(byte));
+  config.file_size = number<std::size_t>(fields[1]);
+  return config;
+}
+
 TaskResult perform(const Kernel& kernel, const Task& task) {
   switch (task.kind) {
     case TaskKind::Step: return perform_step(kernel, task.arguments);
     case TaskKind::ReadOverrides: return read_overrides(kernel, task.arguments);
     case TaskKind::FindHolders: return find_holders(kernel, task.arguments);
     case TaskKind::VfioFacts: return vfio_facts(kernel);
+    case TaskKind::ReadAttributes: return read_attributes(kernel, task.arguments);
+    case TaskKind::ProbeVfio: return probe_vfio(kernel, task.arguments);
+    case TaskKind::ReadConfig: return read_config(kernel, task.arguments);
   }
   return malformed("kind");
 }

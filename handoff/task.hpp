@@ -6,19 +6,24 @@
 #include <string>
 #include <vector>
 
+#include "sysfs/config_space.hpp"
 #include "sysfs/kernel_module.hpp"
 #include "sysfs/step.hpp"
 #include "vfio/holders.hpp"
 #include "vfio/ioctl.hpp"
+#include "vfio/probe.hpp"
 
 namespace devbindd::handoff {
 
 enum class TaskKind {
-  Step,           ///< perform one step; answer: "done" or "already_done"
-  ReadOverrides,  ///< arguments: addresses; answer: one driver_override attribute each, "" for a vanished device
-  FindHolders,    ///< arguments: address, group or "", vfio device or "", "open" or ""; answer: pid, command, path,
-                  ///< certain
-  VfioFacts,      ///< answer: API version, then number and answer of each extension
+  Step,            ///< perform one step; answer: "done" or "already_done"
+  ReadOverrides,   ///< arguments: addresses; answer: one driver_override attribute each, "" for a vanished device
+  FindHolders,     ///< arguments: address, group or "", vfio device or "", "open" or ""; answer: pid, command, path,
+                   ///< certain
+  VfioFacts,       ///< answer: API version, then number and answer of each extension
+  ReadAttributes,  ///< arguments: address, attribute names; answer: for each "=CONTENT", "" when absent, or "!ERRNO"
+  ProbeVfio,   ///< arguments: "group" or "cdev", address, node, "no_iommu" or ""; answer: question, errno, bytes each
+  ReadConfig,  ///< argument: address; answer: the bytes of `config`, and the file's size
 };
 
 struct Task {
@@ -33,7 +38,10 @@ using TaskResult = sysfs::Result<std::vector<std::string>>;
 
 Task task_for(const sysfs::Step& step);
 Task task_for(const vfio::HolderQuery& query);
+Task task_for(const vfio::ProbeQuery& query);
+std::vector<vfio::RawAnswer> answers_from(const std::vector<std::string>& fields);
 std::vector<vfio::Holder> holders_from(const std::vector<std::string>& fields);
+sysfs::ConfigSpace config_from(const std::vector<std::string>& fields);
 
 /// The kernel as a worker sees it.
 struct Kernel {

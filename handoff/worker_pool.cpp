@@ -58,7 +58,12 @@ sysfs::Result<pid_t> spawn(const std::vector<std::string>& command, int socket) 
   ::posix_spawn_file_actions_addopen(&setup.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_adddup2(&setup.actions, socket, worker_socket);
   // A session of its own: the terminal's Ctrl-C must not reach a worker in the middle of a write.
-  ::posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETSID);
+  // Polite signals are held back until the worker ignores them: one that comes earlier must not end it.
+  sigset_t polite;
+  ::sigemptyset(&polite);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) ::sigaddset(&polite, signal);
+  ::posix_spawnattr_setsigmask(&setup.attributes, &polite);
+  ::posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
   std::vector<char*> arguments;
   for (const auto& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);

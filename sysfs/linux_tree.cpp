@@ -42,6 +42,12 @@ Result<LinuxTree> LinuxTree::open(const std::string& root) {
 }
 
 Result<std::string> LinuxTree::read(std::string_view path, std::size_t limit) const {
+  auto content = read_bytes(path, limit);
+  if (content && content->ends_with('\n')) content->pop_back();
+  return content;
+}
+
+Result<std::string> LinuxTree::read_bytes(std::string_view path, std::size_t limit) const {
   const std::string name(path);
   const FileDescriptor fd(::openat(root_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!fd) return kernel_error("cannot open", absolute(path), errno);
@@ -55,7 +61,6 @@ Result<std::string> LinuxTree::read(std::string_view path, std::size_t limit) co
     if (got == 0) break;
     content.append(buffer.data(), static_cast<std::size_t>(got));
   }
-  if (content.ends_with('\n')) content.pop_back();
   return content;
 }
 
@@ -111,6 +116,7 @@ Result<std::optional<NodeStatus>> LinuxTree::status(std::string_view path) const
                     .gid = found.st_gid,
                     .major = major(found.st_rdev),
                     .minor = minor(found.st_rdev),
+                    .size = static_cast<std::uint64_t>(found.st_size),
                     .character_device = S_ISCHR(found.st_mode),
                     .directory = S_ISDIR(found.st_mode)};
 }

@@ -15,6 +15,7 @@ class LinuxTree final : public Tree {
   static Result<LinuxTree> open(const std::string& root);
 
   Result<std::string> read(std::string_view path, std::size_t limit = 4096) const override;
+  Result<std::string> read_bytes(std::string_view path, std::size_t limit) const override;
   Result<> write(std::string_view path, std::string_view value) override;
   Result<std::optional<std::string>> link(std::string_view path) const override;
   Result<std::vector<std::string>> list(std::string_view path) const override;

@@ -18,6 +18,9 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::Refused: return "refused";
     case ErrorCode::OperationInProgress: return "operation_in_progress";
     case ErrorCode::NothingToRestore: return "nothing_to_restore";
+    case ErrorCode::NotVfioBound: return "not_bound_to_vfio";
+    case ErrorCode::DeviceOpen: return "device_open";
+    case ErrorCode::GroupNotViable: return "group_not_viable";
     case ErrorCode::BindFailed: return "bind_failed";
     case ErrorCode::RestoreFailed: return "restore_failed";
     case ErrorCode::StateChanged: return "state_changed";

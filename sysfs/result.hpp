@@ -24,6 +24,9 @@ enum class ErrorCode {
   Refused,              ///< the verdict says no; the evidence is listed
   OperationInProgress,  ///< another operation works on the device or its group
   NothingToRestore,     ///< devbindd did not bind this device, so it knows no earlier state
+  NotVfioBound,         ///< a probe needs a device that is bound to a VFIO driver
+  DeviceOpen,           ///< somebody has the device or its group open
+  GroupNotViable,       ///< a member of the group keeps VFIO from using it
   BindFailed,           ///< the kernel refused or failed a step; the earlier state is back
   RestoreFailed,        ///< a step failed and so did (part of) its undo
   StateChanged,         ///< the kernel's state is not the one the plan was made for

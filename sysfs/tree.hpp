@@ -20,6 +20,7 @@ struct NodeStatus {
   std::uint32_t gid = 0;
   std::uint32_t major = 0;
   std::uint32_t minor = 0;
+  std::uint64_t size = 0;  ///< as the file system says: that of a sysfs attribute is one page, whatever it holds
   bool character_device = false;
   bool directory = false;
 
@@ -35,6 +36,8 @@ class Tree {
   /// The content with at most one trailing newline removed. Reads at most `limit` bytes (a sysfs attribute has
   /// at most 4096); a longer file is cut there.
   virtual Result<std::string> read(std::string_view path, std::size_t limit = 4096) const = 0;
+  /// The content as it is, for binary attributes: at most `limit` bytes.
+  virtual Result<std::string> read_bytes(std::string_view path, std::size_t limit) const = 0;
   /// One write(2) of the whole value: sysfs takes each write as one command. `value` must not be empty, since
   /// sysfs swallows a zero-length write and reports success (fs/kernfs, sysfs_kf_write).
   virtual Result<> write(std::string_view path, std::string_view value) = 0;

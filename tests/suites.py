@@ -34,17 +34,24 @@ def contract(preset):
     return f"/usr/bin/python3 tests/contract/run.py build/{preset}/contract_daemon"
 
 
+def raw_http(preset):
+    return f"/usr/bin/python3 tests/contract/raw_http.py build/{preset}/contract_daemon"
+
+
 SUITES = [
     ("build", build("release"), 1800),
     ("style", "/usr/bin/python3 tests/style/run.py", 120),
     ("unit", unit("release"), 300),
     ("contract", contract("release"), 600),
+    ("lspci", "/usr/bin/python3 tests/sysfs/lspci_test.py build/release/decode_config", 300),
+    ("raw-http", raw_http("release"), 600),
     ("vm", "tests/vm/run", 1500),
     ("vm-no-iommu", "tests/vm/run --iommu off", 600),
     ("vm-iommufd", "tests/vm/run --kernel iommufd --filter 'test_[135]0*'", 900),
     ("build-asan", build("asan"), 1800),
     ("unit-asan", unit("asan"), 900),
     ("contract-asan", contract("asan"), 900),
+    ("raw-http-asan", raw_http("asan"), 900),
     ("build-tsan", build("tsan"), 1800),
     ("unit-tsan", unit("tsan"), 900),
     ("contract-tsan", contract("tsan"), 900),

@@ -2,6 +2,10 @@
 // Only this folder opens /dev/vfio. Not here: what the answers mean.
 #pragma once
 
+#include <cstddef>
+#include <string>
+#include <vector>
+
 #include "sysfs/file_descriptor.hpp"
 #include "sysfs/result.hpp"
 
@@ -9,6 +13,7 @@ namespace devbindd::vfio {
 
 using sysfs::FileDescriptor;
 using sysfs::Result;
+using Bytes = std::vector<std::byte>;
 
 /// Every error is ErrorCode::Kernel with the errno of the call.
 class Ioctl {
@@ -21,6 +26,14 @@ class Ioctl {
   virtual Result<int> api_version(const FileDescriptor& container) const = 0;
   /// VFIO_CHECK_EXTENSION: 0 when the kernel does not have it, else a positive number.
   virtual Result<int> check_extension(const FileDescriptor& container, unsigned long extension) const = 0;
+
+  /// Opens a node: /dev/vfio/N, /dev/vfio/devices/vfioN or /dev/iommu. Opening a group resets nothing.
+  virtual Result<FileDescriptor> open_node(const std::string& path) const = 0;
+  /// An ioctl whose argument is a buffer that the kernel reads and fills. Returns the call's value (a descriptor for
+  /// VFIO_GROUP_GET_DEVICE_FD, else 0).
+  virtual Result<int> call(const FileDescriptor& fd, unsigned long request, Bytes& argument) const = 0;
+  /// An ioctl whose argument is a number.
+  virtual Result<int> call(const FileDescriptor& fd, unsigned long request, unsigned long argument) const = 0;
 };
 
 }  // namespace devbindd::vfio

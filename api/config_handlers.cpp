@@ -1,0 +1,53 @@
+#include <nlohmann/json.hpp>
+
+#include "api/handlers.hpp"
+#include "api/parameters.hpp"
+#include "api/render.hpp"
+#include "api/render_config.hpp"
+
+namespace devbindd::api {
+namespace {
+
+std::string title_of(const Context& context, const sysfs::Device& device) {
+  const auto class_name = context.names.class_name(device.class_code)
+                              .value_or("Class " + hex_id(static_cast<std::uint16_t>(device.class_code >> 8U)));
+  const auto vendor = context.names.vendor(device.vendor).value_or("Vendor " + hex_id(device.vendor));
+  const auto name = context.names.device(device.vendor, device.device).value_or("Device " + hex_id(device.device));
+  return sysfs::to_string(device.address) + " " + class_name + ": " + vendor + " " + name;
+}
+
+Response config_response(const Context& context, const Request& request, const sysfs::Device& device,
+                         const sysfs::ConfigSpace& config) {
+  if (wants_text(request)) {
+    return {.status = 200,
+            .content_type = "text/plain; charset=utf-8",
+            .body = config_text(title_of(context, device), config),
+            .headers = {}};
+  }
+  auto document = render_config(config);
+  document["address"] = sysfs::to_string(device.address);
+  return json_response(document);
+}
+
+}  // namespace
+
+void get_config(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  auto address = address_parameter(request, arguments[0]);
+  if (!address) return respond(std::move(address.error()));
+  QueryReader query(request.query);
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  auto inventory = context.engine.current();
+  if (!inventory) return respond(problem_of(request, inventory.error()));
+  const auto* found = (*inventory)->find(*address);
+  if (found == nullptr) {
+    return respond(problem_of(request, sysfs::Error{sysfs::ErrorCode::DeviceNotFound,
+                                                    "there is no PCI device at " + sysfs::to_string(*address)}));
+  }
+  context.engine.configs().read(
+      *address, [&context, request, device = *found, respond](const handoff::ConfigReader::Answer& config) {
+        if (!config) return respond(problem_of(request, config.error()));
+        respond(config_response(context, request, device, *config));
+      });
+}
+
+}  // namespace devbindd::api

@@ -1,0 +1,133 @@
+#include "api/render_regions.hpp"
+
+#include <array>
+#include <cinttypes>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "sysfs/pci_address.hpp"
+
+namespace devbindd::api {
+namespace {
+
+using nlohmann::json;
+
+std::string hex(std::uint64_t value) {
+  std::array<char, 24> text{};
+  const int length = std::snprintf(text.data(), text.size(), "0x%" PRIx64, value);
+  return {text.data(), static_cast<std::size_t>(length)};
+}
+
+json errno_or_null(int errno_value) { return errno_value == 0 ? json(nullptr) : json(sysfs::errno_name(errno_value)); }
+
+json areas_json(const std::vector<vfio::SparseArea>& areas) {
+  json list = json::array();
+  for (const auto& area : areas) list.push_back({{"offset", hex(area.offset)}, {"size", area.size}});
+  return list;
+}
+
+json capability_json(const vfio::RegionCapability& capability) {
+  json document = {{"id", capability.id},
+                   {"name", vfio::region_capability_name(capability.id)},
+                   {"version", capability.version},
+                   {"length", capability.length}};
+  if (capability.id == vfio::capability_sparse_mmap) document["areas"] = areas_json(capability.areas);
+  if (capability.type) document["type"] = hex(*capability.type);
+  if (capability.subtype) document["subtype"] = hex(*capability.subtype);
+  return document;
+}
+
+json table_json(const std::optional<vfio::MsixTable>& table) {
+  if (!table) return nullptr;
+  return {{"region", table->bar}, {"offset", hex(table->offset)}, {"size", table->size}};
+}
+
+json neighbour_json(const vfio::ResetNeighbour& neighbour, bool by_device_id) {
+  const sysfs::PciAddress address{neighbour.segment, neighbour.bus, neighbour.slot, neighbour.function};
+  return {{"address", sysfs::to_string(address)},
+          {by_device_id ? "device_id" : "iommu_group", neighbour.group_or_device}};
+}
+
+json iommu_json(const std::optional<vfio::IommuInfo>& iommu) {
+  if (!iommu) return nullptr;
+  json sizes = json::array();
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    if ((iommu->page_sizes >> bit & 1U) != 0) sizes.push_back(hex(std::uint64_t{1} << bit));
+  }
+  json ranges = json::array();
+  for (const auto& range : iommu->iova_ranges) {
+    ranges.push_back({{"start", hex(range.offset)}, {"end", hex(range.offset + range.size - 1)}});
+  }
+  return {{"page_sizes", std::move(sizes)},
+          {"iova_ranges", std::move(ranges)},
+          {"dma_mappings_available", iommu->dma_available ? json(*iommu->dma_available) : json(nullptr)}};
+}
+
+}  // namespace
+
+json render_regions(const std::vector<vfio::Region>& regions, std::string_view source) {
+  json list = json::array();
+  for (const auto& region : regions) {
+    json capabilities = json::array();
+    for (const auto& capability : region.capabilities) capabilities.push_back(capability_json(capability));
+    const auto mappable = vfio::mappable(region);
+    list.push_back({{"index", region.index},
+                    {"name", vfio::region_name(region.index)},
+                    {"present", region.present},
+                    {"errno", errno_or_null(region.errno_value)},
+                    {"size", region.size},
+                    {"offset", hex(region.offset)},
+                    {"flags", vfio::region_flag_names(region.flags)},
+                    {"flags_value", hex(region.flags)},
+                    {"capabilities", std::move(capabilities)},
+                    {"mappable", {{"areas", areas_json(mappable.areas)}, {"reason", mappable.reason}}},
+                    {"problems", region.problems},
+                    {"source", source}});
+  }
+  return list;
+}
+
+json render_irqs(const std::vector<vfio::Irq>& irqs, std::string_view source) {
+  json list = json::array();
+  for (const auto& irq : irqs) {
+    list.push_back({{"index", irq.index},
+                    {"name", vfio::irq_name(irq.index)},
+                    {"present", irq.present},
+                    {"errno", errno_or_null(irq.errno_value)},
+                    {"count", irq.count},
+                    {"flags", vfio::irq_flag_names(irq.flags)},
+                    {"flags_value", hex(irq.flags)},
+                    {"source", source}});
+  }
+  return list;
+}
+
+json render_msix(const vfio::PassiveReport& report) {
+  if (!report.msix_table) return nullptr;
+  return {{"table", table_json(report.msix_table)}, {"pending", table_json(report.msix_pending)}};
+}
+
+json render_probe(const vfio::ProbeReport& report) {
+  json neighbours = json::array();
+  for (const auto& neighbour : report.reset_neighbours) {
+    neighbours.push_back(neighbour_json(neighbour, report.reset_by_device_id));
+  }
+  json features = json::array();
+  for (const auto& feature : report.features) {
+    features.push_back({{"index", feature.index},
+                        {"name", vfio::feature_name(feature.index)},
+                        {"get", feature.get},
+                        {"set", feature.set}});
+  }
+  return {{"device_flags", vfio::device_flag_names(report.device_flags)},
+          {"device_flags_value", hex(report.device_flags)},
+          {"region_count", report.region_count},
+          {"irq_count", report.irq_count},
+          {"group_flags_value", report.group_flags ? json(hex(*report.group_flags)) : json(nullptr)},
+          {"hot_reset", {{"errno", errno_or_null(report.reset_errno)}, {"devices", std::move(neighbours)}}},
+          {"features", std::move(features)},
+          {"migration_flags", report.migration_flags ? json(hex(*report.migration_flags)) : json(nullptr)},
+          {"iommu", iommu_json(report.iommu)}};
+}
+
+}  // namespace devbindd::api

@@ -1,0 +1,70 @@
+// Who calls: names of the loopback, peers of real sockets.
+#include "api/caller.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "sysfs/file_descriptor.hpp"
+#include "tests/catch2.hpp"
+
+using devbindd::api::Access;
+using devbindd::api::is_loopback_host;
+using devbindd::api::tcp_caller;
+using devbindd::api::unix_caller;
+using devbindd::sysfs::FileDescriptor;
+
+TEST_CASE("names of the loopback", "[api][caller]") {
+  for (const auto* host :
+       {"localhost", "localhost:8480", "127.0.0.1", "127.0.0.1:1", "127.255.3.4:65535", "[::1]", "[::1]:8480"}) {
+    INFO(host);
+    CHECK(is_loopback_host(host));
+  }
+}
+
+TEST_CASE("every other name is somebody else's", "[api][caller]") {
+  for (const auto* host : {"",
+                           "example.com",
+                           "example.com:80",
+                           "localhost.example.com",
+                           "localhost:",
+                           "localhost:80x",
+                           "127.0.0.1.example.com",
+                           "127.0.0.1@example.com",
+                           "128.0.0.1",
+                           "10.0.0.1",
+                           "0.0.0.0",
+                           "[::2]",
+                           "[::1]x",
+                           "[::1",
+                           "::1",
+                           ":80",
+                           "[::1]:",
+                           "2130706433",
+                           "xn--localhost",
+                           "localhost\t"}) {
+    INFO(host);
+    CHECK_FALSE(is_loopback_host(host));
+  }
+}
+
+TEST_CASE("TCP callers may change things only when that is configured", "[api][caller]") {
+  CHECK(tcp_caller(false).access == Access::Read);
+  CHECK(tcp_caller(true).access == Access::Change);
+  CHECK_FALSE(tcp_caller(true).requester.uid);
+  CHECK(tcp_caller(false).requester.transport == "tcp");
+}
+
+TEST_CASE("the kernel names the peer of a Unix socket", "[api][caller]") {
+  std::array<int, 2> ends{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  const FileDescriptor one(ends[0]);
+  const FileDescriptor other(ends[1]);
+  const auto caller = unix_caller(one.get(), std::nullopt);
+  CHECK(caller.requester.uid == ::getuid());
+  CHECK(caller.requester.pid == ::getpid());
+  CHECK((caller.access == Access::Change) == (::getuid() == 0));
+  CHECK(unix_caller(one.get(), ::getgid()).access == Access::Change);
+  CHECK(unix_caller(-1, std::nullopt).access == Access::Read);
+}

@@ -1,0 +1,125 @@
+// Request bodies: what the strict parser takes, and that every refusal names the place.
+#include "api/json_body.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "tests/catch2.hpp"
+
+namespace {
+
+using devbindd::api::BodyReader;
+using devbindd::api::parse_body;
+using devbindd::api::parse_commented;
+using devbindd::api::pointer_to;
+
+// "ok" or "code pointer".
+std::string outcome(std::string_view text) {
+  const auto body = parse_body(text);
+  return body ? "ok" : body.error().code + " " + body.error().pointer;
+}
+
+std::string nested(std::size_t levels) {
+  return "{\"x\":" + std::string(levels - 1, '[') + std::string(levels - 1, ']') + "}";
+}
+
+}  // namespace
+
+TEST_CASE("a body is one JSON object", "[api][json]") {
+  CHECK(outcome(R"({})") == "ok");
+  CHECK(outcome(" \t\r\n{ \"a\" : [1, -2, 0.5, 1e3, true, null, \"\\u00e9\\ud83d\\ude00\"] } ") == "ok");
+  for (const auto* text : {"",
+                           " ",
+                           "[]",
+                           "\"a\"",
+                           "1",
+                           "null",
+                           "{",
+                           "{}x",
+                           "{}{}",
+                           "{\"a\":1,}",
+                           "{a:1}",
+                           "{'a':1}",
+                           "{\"a\":01}",
+                           "{\"a\":NaN}",
+                           "{\"a\":1e999}",
+                           "{\"a\":\"\x01\"}",
+                           "{\"a\":\"\\ud800\"}",
+                           "{\"a\":\"\\x\"}",
+                           "// x\n{}",
+                           "{/*x*/}"}) {
+    INFO(text);
+    CHECK(outcome(text) == "invalid_json ");
+  }
+}
+
+TEST_CASE("a body is UTF-8", "[api][json]") {
+  CHECK(outcome("{\"a\":\"\xc3\xa9\"}") == "ok");
+  for (const auto* text : {"{\"a\":\"\xff\"}", "{\"a\":\"\xc0\xaf\"}", "{\"a\":\"\xed\xa0\x80\"}", "{\"\xfe\":1}",
+                           "{\"a\":\"\xe2\x82\"}"}) {
+    CHECK(outcome(text) == "invalid_json ");
+  }
+}
+
+TEST_CASE("a key may stand once in an object", "[api][json]") {
+  CHECK(outcome(R"({"a":1,"b":{"a":1},"c":[{"a":1},{"a":1}]})") == "ok");
+  CHECK(outcome(R"({"a":1,"a":1})") == "duplicate_field /a");
+  CHECK(outcome(R"({"a":1,"\u0061":2})") == "duplicate_field /a");
+  CHECK(outcome(R"({"a/b~":1,"a/b~":1})") == "duplicate_field /a~1b~0");
+  CHECK(outcome(R"({"x":{"a":1,"a":1}})") == "duplicate_field ");
+}
+
+TEST_CASE("an integer fits 64 bits", "[api][json]") {
+  CHECK(outcome(R"({"a":18446744073709551615,"b":-9223372036854775808})") == "ok");
+  CHECK(outcome(R"({"a":{"x":1},"b":18446744073709551616})") == "invalid_value /b");
+  CHECK(outcome(R"({"a":-9223372036854775809})") == "invalid_value /a");
+  CHECK(outcome(R"({"a":[18446744073709551616]})") == "invalid_value ");
+  CHECK(outcome(R"({"a":18446744073709551616.0})") == "ok");
+}
+
+TEST_CASE("a body has at most 32 levels", "[api][json]") {
+  CHECK(outcome(nested(32)) == "ok");
+  CHECK(outcome(nested(33)) == "invalid_json ");
+  CHECK(outcome(std::string(60000, '[')) == "invalid_json ");
+}
+
+TEST_CASE("only the configuration may have comments", "[api][json]") {
+  CHECK(parse_commented("// a\n{ /* b */ \"c\": 1 } // d"));
+  CHECK_FALSE(parse_commented("{} # a"));
+  CHECK_FALSE(parse_commented("{} /* a"));
+  CHECK(parse_commented("{\"a\":1,\"a\":2}").error().code == "duplicate_field");
+}
+
+TEST_CASE("a reader gives members by their type", "[api][json]") {
+  const auto body = parse_body(R"({"s":"text","b":true,"l":["x","y"],"n":null})").value();
+  BodyReader reader(body);
+  CHECK(**reader.string("s") == "text");
+  CHECK(*reader.string("absent") == nullptr);
+  CHECK(*reader.boolean("b", false));
+  CHECK(*reader.boolean("absent", true));
+  CHECK(*reader.strings("l", 2) == std::vector<std::string>{"x", "y"});
+  CHECK(reader.strings("absent", 2)->empty());
+  REQUIRE(reader.find("n") != nullptr);
+  CHECK(reader.find("n")->is_null());
+  CHECK(reader.finish());
+}
+
+TEST_CASE("a reader names the member that has another type", "[api][json]") {
+  const auto body = parse_body(R"({"s":null,"b":1,"l":["x",1],"long":["x","y"],"o":{}})").value();
+  BodyReader reader(body);
+  CHECK(reader.string("s").error().pointer == "/s");
+  CHECK(reader.boolean("b", false).error().pointer == "/b");
+  CHECK(reader.strings("l", 2).error().pointer == "/l");
+  CHECK(reader.strings("long", 1).error().code == "invalid_value");
+  CHECK(reader.strings("o", 1).error().code == "invalid_value");
+}
+
+TEST_CASE("a reader refuses the members that nobody asked for", "[api][json]") {
+  const auto body = parse_body(R"({"driver":1,"drivr":2})").value();
+  BodyReader reader(body);
+  (void)reader.find("driver");
+  REQUIRE_FALSE(reader.finish());
+  CHECK(reader.finish().error().code == "unknown_field");
+  CHECK(reader.finish().error().pointer == "/drivr");
+}
+
+TEST_CASE("a pointer is escaped", "[api][json]") { CHECK(pointer_to("a/b~c") == "/a~1b~0c"); }

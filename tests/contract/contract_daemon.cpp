@@ -1,0 +1,213 @@
+// The daemon for contract tests: the real server, routes, handlers, engine and journal, on a kernel in memory that
+// tests can hurt through standard input (control.hpp). One thread besides the journal's; worker processes are not
+// started. Ends with its standard input. Prints "listening PORT" first.
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/streambuf.hpp>
+#include <csignal>
+#include <iostream>
+#include <stdexcept>
+
+#include "api/problem.hpp"
+#include "api/route.hpp"
+#include "api/server.hpp"
+#include "daemon/build_info.hpp"
+#include "tests/contract/control.hpp"
+#include "tests/contract/machine.hpp"
+
+namespace devbindd::tests {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+struct Options {
+  std::string socket;
+  bool tcp_changes = false;
+  bool read_only = false;
+  api::Limits limits;
+};
+
+class ContractDaemon {
+ public:
+  explicit ContractDaemon(const Options& options);
+  int run();
+
+ private:
+  std::unique_ptr<handoff::Journal> open_journal();
+  handoff::Engine::Services services();
+  api::Context context();
+  api::Server::Settings settings();
+  void handle(const api::Request& request, api::Respond respond);
+  void read_command();
+
+  Options options_;
+  asio::io_context io_{1};
+  FakeKernel kernel_;
+  FaultyTree tree_{kernel_};
+  AnsweringIoctl ioctl_;
+  sysfs::ModuleIndex modules_{.directory = "/nonexistent", .config_paths = {"/nonexistent"}};
+  FakeWorkers workers_{io_, kernel_, ioctl_, modules_};
+  sysfs::Inventory inventory_{tree_};
+  sysfs::DeviceNames names_;
+  std::unique_ptr<handoff::Journal> journal_;
+  handoff::Engine engine_;
+  Control control_;
+  api::Context context_;
+  api::Server server_;
+  asio::posix::stream_descriptor input_{io_, ::dup(STDIN_FILENO)};
+  asio::streambuf commands_;
+};
+
+FakeKernel& populated(FakeKernel& kernel) {
+  populate(kernel);
+  return kernel;
+}
+
+ContractDaemon::ContractDaemon(const Options& options)
+    : options_(options),
+      names_(sysfs::DeviceNames::open(populated(kernel_), false)),
+      journal_(open_journal()),
+      engine_(services()),
+      control_(kernel_, tree_, workers_, engine_),
+      context_(context()),
+      server_(io_, settings()) {}
+
+std::unique_ptr<handoff::Journal> ContractDaemon::open_journal() {
+  auto journal = handoff::Journal::open(":memory:", "boot",
+                                        [this](std::function<void()> work) { asio::post(io_, std::move(work)); });
+  if (!journal) throw std::runtime_error(journal.error().message);
+  return std::move(*journal);
+}
+
+handoff::Engine::Services ContractDaemon::services() {
+  return {.tree = tree_,
+          .inventory = inventory_,
+          .drain_uevents = [this] { return kernel_.drain_uevents(); },
+          .run_task = workers_.run_task(),
+          .journal = *journal_,
+          .modules = modules_,
+          .read_only = options_.read_only};
+}
+
+api::Context ContractDaemon::context() {
+  const auto after = [this](std::chrono::milliseconds delay, std::function<void()> work) {
+    auto timer = std::make_shared<asio::steady_timer>(io_, delay);
+    timer->async_wait([timer, work = std::move(work)](error_code error) {
+      if (!error) work();
+    });
+  };
+  return {.engine = engine_,
+          .names = names_,
+          .version = daemon::build_version,
+          .boot_id = "11111111-2222-4333-8444-555555555555",
+          .openapi = std::string(daemon::openapi_text()),
+          .read_only = options_.read_only,
+          .default_wait = std::chrono::seconds(5),
+          .after = after,
+          .not_ready = [this] { return control_.not_ready(); }};
+}
+
+api::Server::Settings ContractDaemon::settings() {
+  return {.limits = options_.limits,
+          .unix_group = static_cast<unsigned>(::getegid()),
+          .tcp_may_change = options_.tcp_changes,
+          .handle = [this](const api::Request& request, api::Respond respond) { handle(request, std::move(respond)); },
+          .log = [](const api::AccessRecord&) {}};
+}
+
+void ContractDaemon::handle(const api::Request& request, api::Respond respond) {
+  if (control_.take_throw()) throw std::runtime_error("asked for by the test");
+  api::dispatch(context_, request, std::move(respond));
+}
+
+void ContractDaemon::read_command() {
+  asio::async_read_until(input_, commands_, '\n', [this](error_code error, std::size_t) {
+    if (error) return io_.stop();
+    std::istream stream(&commands_);
+    std::string line;
+    std::getline(stream, line);
+    std::cout << control_.perform(line) << std::endl;
+    read_command();
+  });
+}
+
+int ContractDaemon::run() {
+  control_.connections = [this] { return server_.connections(); };
+  const auto done = server_.listen_unix(options_.socket, 0600, std::nullopt);
+  const auto port = server_.listen_tcp("127.0.0.1", 0);
+  if (!done || !port) {
+    std::cerr << (done ? port.error().message : done.error().message) << '\n';
+    return 1;
+  }
+  std::cout << "listening " << *port << std::endl;
+  read_command();
+  io_.run();
+  return 0;
+}
+
+int print_routes() {
+  for (const auto& route : api::routes()) std::cout << route.method << ' ' << route.pattern << '\n';
+  return 0;
+}
+
+// "error NAME STATUS" and "evidence CODE", one a line.
+int print_codes() {
+  for (int code = 0; code <= static_cast<int>(sysfs::ErrorCode::Kernel); ++code) {
+    const auto known = static_cast<sysfs::ErrorCode>(code);
+    std::cout << "error " << sysfs::name_of(known) << ' ' << api::status_of(known) << '\n';
+  }
+  for (const auto code : handoff::evidence_codes()) std::cout << "evidence " << code << '\n';
+  return 0;
+}
+
+std::chrono::milliseconds milliseconds(const std::string& text) { return std::chrono::milliseconds(std::stoul(text)); }
+
+Options options_from(const std::vector<std::string>& arguments) {
+  Options options;
+  for (const auto& argument : arguments) {
+    const auto equals = argument.find('=');
+    const auto name = argument.substr(0, equals);
+    const auto value = equals == std::string::npos ? std::string{} : argument.substr(equals + 1);
+    if (name == "--tcp-changes")
+      options.tcp_changes = true;
+    else if (name == "--read-only")
+      options.read_only = true;
+    else if (name == "--socket")
+      options.socket = value;
+    else if (name == "--connections")
+      options.limits.connections = std::stoul(value);
+    else if (name == "--header-ms")
+      options.limits.header_time = milliseconds(value);
+    else if (name == "--body-ms")
+      options.limits.body_time = milliseconds(value);
+    else if (name == "--idle-ms")
+      options.limits.idle_time = milliseconds(value);
+    else
+      throw std::invalid_argument("unknown option " + argument);
+  }
+  if (options.socket.empty()) throw std::invalid_argument("--socket=PATH is needed (or --routes, --codes)");
+  return options;
+}
+
+}  // namespace
+}  // namespace devbindd::tests
+
+int main(int argc, char** argv) {
+  using namespace devbindd::tests;
+  std::signal(SIGPIPE, SIG_IGN);
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  try {
+    if (arguments == std::vector<std::string>{"--routes"}) return print_routes();
+    if (arguments == std::vector<std::string>{"--codes"}) return print_codes();
+    return ContractDaemon(options_from(arguments)).run();
+  } catch (const std::exception& wrong) {
+    std::cerr << "contract_daemon: " << wrong.what() << '\n';
+    return 2;
+  }
+}

@@ -1,0 +1,51 @@
+// The channel through which a test hurts the contract daemon's kernel: one command in, one line out ("ok ...", "error
+// ...").
+//   fail-write N ERRNO            the N-th write from now fails          fail-reads PREFIX ERRNO, heal-reads
+//   refuse-probe DRIVER BDF ERRNO    probe-lies DRIVER BDF               remove BDF, remove-before-write N BDF
+//   block PATH [VALUE], unblock PATH [VALUE]                             open BDF PID COMMAND, close BDF
+//   hold-overrides on|off         reading driver_override hangs while an unbind of the device does
+//   not-ready [WORDS]             throw-next: the next handler throws    stop-accepting
+//   binding BDF                   answers "ok DRIVER override OVERRIDE"  connections: answers their number
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "handoff/engine.hpp"
+#include "tests/contract/faulty_tree.hpp"
+#include "tests/fake_workers.hpp"
+
+namespace devbindd::tests {
+
+class Control {
+ public:
+  Control(FakeKernel& kernel, FaultyTree& tree, FakeWorkers& workers, handoff::Engine& engine);
+
+  /// Performs one command line and gives the line to answer.
+  std::string perform(const std::string& line);
+
+  const std::string& not_ready() const { return not_ready_; }
+  /// True once after each throw-next.
+  bool take_throw() { return std::exchange(throw_next_, false); }
+  std::function<std::size_t()> connections;
+
+ private:
+  using Words = std::vector<std::string>;
+  using Command = std::function<std::string(const Words&)>;
+
+  void add_write_commands();
+  void add_kernel_commands();
+  void add_daemon_commands();
+
+  FakeKernel& kernel_;
+  FaultyTree& tree_;
+  FakeWorkers& workers_;
+  handoff::Engine& engine_;
+  std::map<std::string, Command> commands_;
+  std::string not_ready_;
+  bool throw_next_ = false;
+};
+
+}  // namespace devbindd::tests

@@ -1,0 +1,133 @@
+// See machine.hpp.
+#include "tests/contract/machine.hpp"
+
+#include <linux/vfio.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "vfio/uapi.hpp"
+
+namespace devbindd::tests {
+namespace {
+
+constexpr const char* ids = R"(8086  Intel Corporation
+	0953  PCIe Data Center SSD
+	10c9  82576 Gigabit Network Connection
+	10ca  82576 Virtual Function
+	10d3  82574L Gigabit Network Connection
+	3420  5520/5500/X58 I/O Hub PCI Express Root Port 0
+C 01  Mass storage controller
+	08  Non-Volatile memory controller
+C 02  Network controller
+	00  Ethernet controller
+C 06  Bridge
+	04  PCI bridge
+)";
+
+constexpr const char* routes =
+    "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+    "eth1\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+    "eth1\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
+
+void add_network_cards(FakeKernel& kernel) {
+  kernel.add_device(
+      {.address = "0000:05:00.0", .group = 1, .driver = "e1000e", .interfaces = {"eth0"}, .numa_node = 0});
+  kernel.add_device({.address = "0000:06:00.0", .group = 6, .driver = "e1000e", .interfaces = {"eth1"}});
+  kernel.set_file("proc/net/route", routes);
+}
+
+// Two functions that share a group with the bridge above them.
+void add_shared_group(FakeKernel& kernel) {
+  kernel.add_device(
+      {.address = "0000:10:00.0", .device = 0x3420, .class_code = 0x060400, .group = 2, .driver = "pcieport"});
+  kernel.add_device(
+      {.address = "0000:11:00.0", .group = 2, .driver = "e1000e", .interfaces = {"eth2"}, .parent = "0000:10:00.0"});
+  kernel.add_device(
+      {.address = "0000:11:00.1", .group = 2, .driver = "e1000e", .interfaces = {"eth3"}, .parent = "0000:10:00.0"});
+}
+
+void add_virtual_functions(FakeKernel& kernel) {
+  kernel.add_device({.address = "0000:15:00.0",
+                     .device = 0x10c9,
+                     .group = 15,
+                     .driver = "igb",
+                     .interfaces = {"eth4"},
+                     .totalvfs = 7});
+  kernel.add_device(
+      {.address = "0000:15:10.0", .device = 0x10ca, .group = 16, .driver = "igbvf", .physfn = "0000:15:00.0"});
+  kernel.add_device(
+      {.address = "0000:15:10.2", .device = 0x10ca, .group = 17, .driver = "igbvf", .physfn = "0000:15:00.0"});
+}
+
+// 16: held open by a virtual machine. 17: bound by somebody else, so there is nothing to give back.
+void add_vfio_devices(FakeKernel& kernel) {
+  kernel.add_device({.address = "0000:16:00.0", .group = 18, .driver = "vfio-pci", .driver_override = "vfio-pci"});
+  kernel.open_device("0000:16:00.0", 4711, "qemu-system-x86");
+  kernel.add_device({.address = "0000:17:00.0", .group = 19, .driver = "vfio-pci", .driver_override = "vfio-pci"});
+}
+
+void add_others(FakeKernel& kernel) {
+  kernel.add_device(
+      {.address = "0000:12:00.0", .device = 0x0953, .class_code = 0x010802, .group = 12, .driver = "nvme"});
+  kernel.add_device({.address = "0000:13:00.0", .device = 0x10c9, .group = 13});
+  kernel.add_device({.address = "0000:14:00.0", .device = 0x10c9, .driver = "igb"});
+  kernel.add_device(
+      {.address = "10000:01:00.0", .device = 0x0953, .class_code = 0x010802, .group = 20, .driver = "nvme"});
+}
+
+// 0000:20:00.0 to 0000:37:00.0 (hexadecimal): cards of their own groups, to be moved about.
+void add_spare_cards(FakeKernel& kernel) {
+  for (unsigned bus = 0x20; bus < 0x38; ++bus) {
+    char address[16] = {};
+    std::snprintf(address, sizeof address, "0000:%02x:00.0", bus);
+    kernel.add_device({.address = address, .group = 0x20 + bus, .driver = "e1000e"});
+  }
+}
+
+}  // namespace
+
+void populate(FakeKernel& kernel) {
+  add_usual_drivers(kernel);
+  kernel.set_device_cdev(true);
+  kernel.set_file("usr/share/misc/pci.ids", ids);
+  add_network_cards(kernel);
+  add_shared_group(kernel);
+  add_others(kernel);
+  add_virtual_functions(kernel);
+  add_vfio_devices(kernel);
+  add_spare_cards(kernel);
+}
+
+// A device with one region of 128 KiB and an MSI-X interrupt with 5 vectors; it has no feature and no neighbours.
+vfio::Result<int> AnsweringIoctl::call(const vfio::FileDescriptor&, unsigned long request,
+                                       vfio::Bytes& argument) const {
+  const auto put = [&argument](const auto& value) {
+    std::memcpy(argument.data(), &value, std::min(sizeof value, argument.size()));
+    return 0;
+  };
+  std::uint32_t index = 0;
+  if (argument.size() >= 12) std::memcpy(&index, argument.data() + 8, sizeof index);
+  switch (request) {
+    case VFIO_GROUP_GET_STATUS: return put(vfio_group_status{.argsz = 8, .flags = VFIO_GROUP_FLAGS_VIABLE});
+    case VFIO_GROUP_SET_CONTAINER:
+    case vfio::uapi::device_bind_iommufd: return 0;
+    case VFIO_GROUP_GET_DEVICE_FD: return -1;
+    case VFIO_DEVICE_GET_INFO:
+      return put(vfio_device_info{.argsz = 20, .flags = 3, .num_regions = 9, .num_irqs = 5, .cap_offset = 0});
+    case VFIO_DEVICE_GET_REGION_INFO:
+      if (index == 8) return sysfs::fail(sysfs::ErrorCode::Kernel, "no VGA region", EINVAL);
+      return put(vfio_region_info{.argsz = 32,
+                                  .flags = index == 0 ? 7U : 0U,
+                                  .index = index,
+                                  .cap_offset = 0,
+                                  .size = index == 0 ? 0x20000U : 0U,
+                                  .offset = std::uint64_t{index} << 40U});
+    case VFIO_DEVICE_GET_IRQ_INFO:
+      return put(vfio_irq_info{.argsz = 16, .flags = 9, .index = index, .count = index == 2 ? 5U : 0U});
+    default: return sysfs::fail(sysfs::ErrorCode::Kernel, "there is no such thing here", ENOTTY);
+  }
+}
+
+}  // namespace devbindd::tests

@@ -1,0 +1,216 @@
+#!/usr/bin/python3
+"""Sends raw bytes to the contract daemon over real sockets and looks at every answer. Usage: raw_http.py CONTRACT_DAEMON"""
+import sys
+import time
+
+import raw_cases
+from harness import Daemon, Report, request_bytes, wait_until
+
+PROBLEM_FIELDS = ("type", "title", "status", "code", "detail", "instance")
+
+
+def fault_in(answer, expected):
+    """Why an answer is not the expected one, or ""."""
+    if answer is None:
+        return f"the connection ended instead of {expected}"
+    status, _, code = expected.partition(" ")
+    if answer.status != int(status):
+        return f"{answer.status} {answer.code()} instead of {expected}"
+    for field in ("api-version", "request-id", "content-length", "date", "cache-control", "x-content-type-options"):
+        if field not in answer.fields:
+            return f"there is no {field}"
+    if code and (answer.code() != code or any(name not in answer.json() for name in PROBLEM_FIELDS)):
+        return f"the problem is {answer.body[:200]!r} instead of {code}"
+    return ""
+
+
+def run_case(daemon, transport, data, expected, closes):
+    head_only = data.startswith(b"HEAD ")
+    with daemon.connect(transport) as connection:
+        connection.send(data)
+        for wanted in expected:
+            fault = fault_in(connection.answer(head_only), wanted)
+            if fault:
+                return fault
+        if closes:
+            return "" if connection.ended() else f"more came: {connection.buffer[:80]!r}"
+        connection.send(raw_cases.OK)
+        return fault_in(connection.answer(), "200")
+
+
+def timed(connection, expected, least, most):
+    begun = time.monotonic()
+    fault = fault_in(connection.answer(), expected)
+    took = time.monotonic() - begun
+    if fault:
+        return fault
+    if not least <= took <= most:
+        return f"it took {took:.2f} s"
+    return "" if connection.ended() else "the connection stays open"
+
+
+def slow_head(daemon, transport):
+    with daemon.connect(transport) as connection:
+        connection.send(b"GET /healthz HTTP/1.1\r\nHost: ")
+        return timed(connection, "408 request_timeout", 0.2, 3)
+
+
+def dripping_head(daemon, transport):
+    with daemon.connect(transport) as connection:
+        begun = time.monotonic()
+        connection.stream.settimeout(0.05)
+        for byte in b"GET /healthz HTTP/1.1\r\nX: " + b"y" * 1000:
+            connection.send(bytes([byte]))
+            try:
+                if connection.stream.recv(1, 2):  # MSG_PEEK
+                    break
+            except TimeoutError:
+                continue
+        connection.stream.settimeout(20)
+        fault = fault_in(connection.answer(), "408 request_timeout")
+        return fault or ("" if time.monotonic() - begun < 3 else "each byte starts the clock anew")
+
+
+def half_a_head_behind_a_request(daemon, transport):
+    with daemon.connect(transport) as connection:
+        connection.send(raw_cases.OK + b"GET /healthz HTTP/1.1\r\n")
+        return fault_in(connection.answer(), "200") or timed(connection, "408 request_timeout", 0.2, 3)
+
+
+def missing_body(daemon, transport):
+    with daemon.connect(transport) as connection:
+        connection.send(raw_cases.put(raw_cases.BIND)[:-1])
+        return timed(connection, "408 request_timeout", 0.2, 3)
+
+
+def expect_continue(daemon, transport):
+    with daemon.connect(transport) as connection:
+        data = raw_cases.put(raw_cases.BIND, "Expect: 100-continue")
+        connection.send(data[:-len(raw_cases.BIND)])
+        interim = connection.answer()
+        if interim is None or interim.status != 100:
+            return "no 100 Continue came"
+        connection.send(raw_cases.BIND)
+        return fault_in(connection.answer(), "200")
+
+
+def half_closed(daemon, transport):
+    with daemon.connect(transport) as connection:
+        connection.send(raw_cases.OK)
+        connection.half_close()
+        return fault_in(connection.answer(), "200") or ("" if connection.ended() else "the connection stays open")
+
+
+def half_closed_in_the_head(daemon, transport):
+    with daemon.connect(transport) as connection:
+        connection.send(b"GET /healthz HTTP/1.1\r\n")
+        connection.half_close()
+        return "" if connection.ended() else "an answer came to half a request"
+
+
+def gone_at_once(daemon, transport):
+    for data in (b"", b"GET", raw_cases.OK, raw_cases.OK * 50, raw_cases.put(raw_cases.BIND)[:-3]):
+        with daemon.connect(transport) as connection:
+            connection.send(data)
+    return run_case(daemon, transport, raw_cases.OK, ["200"], False)
+
+
+def byte_by_byte(daemon, transport):
+    with daemon.connect(transport) as connection:
+        for byte in raw_cases.OK:
+            connection.send(bytes([byte]))
+        return fault_in(connection.answer(), "200")
+
+
+def head_as_get(daemon, transport):
+    with daemon.connect(transport) as connection:
+        connection.send(raw_cases.head("GET /v1/devices HTTP/1.1"))
+        full = connection.answer()
+        connection.send(raw_cases.head("HEAD /v1/devices HTTP/1.1") + raw_cases.OK)
+        alone = connection.answer(head_only=True)
+        if alone.status != 200 or alone.fields["content-length"] != full.fields["content-length"]:
+            return f"HEAD says {alone.status}, {alone.fields.get('content-length')} bytes"
+        return fault_in(connection.answer(), "200")
+
+
+def host_names(daemon, transport):
+    """On TCP only the names of the loopback are served; on a Unix socket the name means nothing."""
+    good = ["localhost", "localhost:8480", "127.0.0.1", "127.0.0.1:1", "127.8.9.10", "[::1]", "[::1]:8480"]
+    bad = ["example.com", "example.com:8480", "localhost.example.com", "127.0.0.1.example.com", "", "10.0.0.1", "[::2]", "0.0.0.0", "127.0.0.1:8480x"]
+    for name in good + bad:
+        status = "200" if name in good or transport == "unix" else "421 misdirected_request"
+        data = raw_cases.head(host="Host: " + name)
+        fault = run_case(daemon, transport, data, [status], status != "200")
+        if fault:
+            return f"Host '{name}': {fault}"
+    return ""
+
+
+def change(binary, transport, *options):
+    """The status of a real change over the transport."""
+    with Daemon(binary, *options) as daemon, daemon.connect(transport) as connection:
+        connection.send(request_bytes("PUT", "/v1/devices/0000:20:00.0/binding", {"Content-Type": "application/json"}, raw_cases.BIND))
+        return connection.answer()
+
+
+def changes_by_transport(binary):
+    for transport, options, expected in (("unix", [], "200"), ("tcp", [], "403 forbidden"), ("tcp", ["--tcp-changes"], "200"),
+                                         ("unix", ["--read-only"], "403 read_only")):
+        fault = fault_in(change(binary, transport, *options), expected)
+        if fault:
+            return f"{transport} {options}: {fault}"
+    return ""
+
+
+def idle_connections(binary):
+    with Daemon(binary, "--idle-ms=300", "--header-ms=300") as daemon:
+        for data in (b"", raw_cases.OK):
+            with daemon.connect() as connection:
+                connection.send(data)
+                if data and fault_in(connection.answer(), "200"):
+                    return "the first request was not answered"
+                if not connection.ended():
+                    return "something came on an idle connection"
+        wait_until(lambda: daemon.control("connections") == "0")
+    return ""
+
+
+def too_many_connections(binary):
+    with Daemon(binary, "--connections=100", "--header-ms=60000") as daemon:
+        idle = [daemon.connect("unix" if number % 2 else "tcp") for number in range(100)]
+        wait_until(lambda: daemon.control("connections") == "100")
+        with daemon.connect() as one_more:
+            answer = one_more.answer()
+            fault = fault_in(answer, "503 too_many_connections")
+            if fault or "retry-after" not in answer.fields or not one_more.ended():
+                return fault or "there is no Retry-After, or the connection stays"
+        idle[0].send(raw_cases.OK)
+        if fault_in(idle[0].answer(), "200"):
+            return "one of the hundred is not served"
+        for connection in idle:
+            connection.stream.close()
+        wait_until(lambda: daemon.control("connections") == "0")
+        return run_case(daemon, "unix", raw_cases.OK, ["200"], False)
+
+
+def main():
+    report = Report()
+    binary = sys.argv[1]
+    with Daemon(binary, "--header-ms=1500", "--body-ms=1500") as daemon:
+        for transport in ("unix", "tcp"):
+            for name, data, expected, closes in raw_cases.cases():
+                report.check(f"{transport}: {name}", lambda: run_case(daemon, transport, data, expected, closes))
+            for test in (expect_continue, half_closed, half_closed_in_the_head, gone_at_once, byte_by_byte, head_as_get, host_names):
+                report.check(f"{transport}: {test.__name__}", lambda: test(daemon, transport))
+    with Daemon(binary, "--header-ms=400", "--body-ms=400") as daemon:
+        for transport in ("unix", "tcp"):
+            for test in (slow_head, dripping_head, half_a_head_behind_a_request, missing_body):
+                report.check(f"{transport}: {test.__name__}", lambda: test(daemon, transport))
+        report.check("connections are let go", lambda: wait_until(lambda: daemon.control("connections") == "0"))
+    for test in (changes_by_transport, idle_connections, too_many_connections):
+        report.check(test.__name__, lambda: test(binary))
+    return report.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

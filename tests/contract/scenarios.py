@@ -1,0 +1,388 @@
+"""What a caller does with the daemon, one function for each thing; each gets a fresh daemon (machine.cpp says what it holds)."""
+
+BINDING = "/v1/devices/{}/binding"
+OVERRIDE = "/v1/devices/{}/driver-override"
+VFIO = {"driver": "vfio-pci"}
+ASYNC = {"Prefer": "respond-async"}
+
+
+def expect(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def codes(evidence):
+    return [item["code"] for item in evidence]
+
+
+def service(client, daemon):
+    about = client.ask("GET", "/v1", 200)
+    expect(about["read_only"] is False, "the daemon says that it is read-only")
+    client.ask("GET", "/healthz", 200)
+    client.ask("GET", "/readyz", 200)
+    daemon.control("not-ready the devices cannot be read")
+    expect(client.ask("GET", "/readyz", 503, code="not_ready")["detail"] == "the devices cannot be read", "the reason is missing")
+    text = client.ask("GET", "/openapi.yaml", 200)
+    expect(text.encode() == client.document.bytes, "what is served is not openapi.yaml: build anew")
+
+
+def devices(client, _):
+    everything = client.ask("GET", "/v1/devices", 200)["items"]
+    expect(len(everything) == 38, f"{len(everything)} devices")
+    expect([item["address"] for item in everything[-2:]] == ["0000:37:00.0", "10000:01:00.0"], "the order is not by address")
+    for item in everything:
+        detail = client.ask("GET", "/v1/devices/" + item["address"], 200)
+        client.ask("GET", BINDING.format(item["address"]), 200)
+        expect(all(detail[key] == value for key, value in item.items()), "list and detail differ")
+    client.ask("GET", "/v1/devices/0000%3A05%3A00.0", 200)
+    client.ask("GET", "/v1/devices/10000:01:00.0", 200)
+    for address in ("05:00.0", "0000:05:00.8", "0000:05:20.0", "00000:05:00.0", "nonsense"):
+        client.ask("GET", "/v1/devices/" + address, 400, code="invalid_address")
+
+
+def filters(client, _):
+    def matching(query):
+        return [item["address"] for item in client.ask("GET", "/v1/devices?" + query, 200)["items"]]
+    expect(matching("driver=nvme") == ["0000:12:00.0", "10000:01:00.0"], "driver")
+    expect(matching("driver=nvme&driver=vfio-pci") == matching("driver=nvme,vfio-pci"), "repeats and commas are not the same")
+    expect(len(matching("driver=nvme,vfio-pci")) == 4, "repeats are not OR")
+    expect(matching("driver=none") == ["0000:13:00.0"], "driver none")
+    expect(matching("iommu_group=none") == ["0000:14:00.0"], "iommu_group none")
+    expect(matching("iommu_group=2") == ["0000:10:00.0", "0000:11:00.0", "0000:11:00.1"], "iommu_group")
+    expect(matching("numa_node=0") == ["0000:05:00.0"] and len(matching("numa_node=none")) == 37, "numa_node")
+    expect(matching("class=0x0108") == matching("category=storage") == matching("device=0953"), "class, category, device")
+    expect(matching("vendor=0X8086&class=06") == ["0000:10:00.0"], "different filters are not AND")
+    expect(matching("vendor=1234") == [], "vendor")
+    for query in ("driver=a/b", "driver=", "vendor=808", "vendor=none", "class=1", "category=net", "iommu_group=-1", "iommu_group=x",
+                  "numa_node=", "page_size=0", "page_size=1001", "page_size=x", "page_token=0000:99:00.0"):
+        client.ask("GET", "/v1/devices?" + query, 400, code="invalid_value")
+    client.ask("GET", "/v1/devices?drivr=nvme", 400, code="unknown_parameter")
+    client.ask("GET", "/v1/devices?page_size=1&page_size=2", 400, code="repeated_parameter")
+
+
+def pages(client, _):
+    for path in ("/v1/devices", "/v1/iommu-groups", "/v1/drivers"):
+        whole = client.ask("GET", path, 200)
+        expect(whole["next_page_token"] is None, "the whole list has a next page")
+        items, token = [], ""
+        while token is not None:
+            page = client.ask("GET", f"{path}?page_size=4" + (f"&page_token={token}" if token else ""), 200)
+            expect(len(page["items"]) <= 4, "a page is too long")
+            items += page["items"]
+            token = page["next_page_token"]
+        expect(items == whole["items"], "the pages are not the list")
+        client.ask("GET", path + "?page_token=nothing", 400, code="invalid_value")
+
+
+def text(client, _):
+    shown = client.ask("GET", "/v1/devices", 200, fields={"Accept": "text/plain"})
+    expect("Network devices using kernel driver\n=====" in shown and "if=eth1 drv=e1000e unused=vfio-pci *Active*" in shown, shown)
+    expect("0000:12:00.0" not in client.ask("GET", "/v1/devices?category=network", 200, fields={"Accept": "text/plain"}), "filters are left out")
+    for accept in ("*/*", "application/json", "application/json, text/plain", "text/html"):
+        expect(isinstance(client.ask("GET", "/v1/devices", 200, fields={"Accept": accept}), dict), accept)
+
+
+def groups(client, _):
+    group = client.ask("GET", "/v1/iommu-groups/2", 200)
+    expect(not group["viable"] and len(group["blockers"]) == 2 and group["members"][0]["bridge"], "group 2")
+    expect(client.ask("GET", "/v1/iommu-groups/18", 200)["node"]["path"] == "/dev/vfio/18", "the node of group 18")
+    client.ask("GET", "/v1/iommu-groups/999", 404, code="iommu_group_not_found")
+    for number in ("x", "-1", "4294967296", "0x2"):
+        client.ask("GET", "/v1/iommu-groups/" + number, 400, code="invalid_value")
+
+
+def drivers(client, _):
+    client.ask("GET", "/v1/drivers", 200)
+    expect(client.ask("GET", "/v1/drivers/vfio-pci", 200)["vfio"], "vfio-pci is no VFIO driver")
+    client.ask("GET", "/v1/drivers/ixgbe", 404, code="driver_not_found")
+    for name in ("%20x", "a" * 64, "%c3%a9", "x%20"):
+        client.ask("GET", "/v1/drivers/" + name, 400, code="invalid_name")
+    facts = client.ask("GET", "/v1/vfio", 200)
+    expect(facts["devices"] == ["0000:16:00.0", "0000:17:00.0"] and facts["container"]["api_version"] == 0, "vfio")
+
+
+def bind_and_give_back(client, daemon):
+    path = BINDING.format("0000:20:00.0")
+    before = daemon.control("binding 0000:20:00.0")
+    plan = client.ask("PUT", path + "?dry_run=true", 200, VFIO)
+    expect(plan["would"] == "change" and [step["action"] for step in plan["steps"]] == ["set_override", "unbind", "bind"], "the plan")
+    done = client.ask("PUT", path, 200, VFIO)
+    expect(done["changed"] and done["driver"] == "vfio-pci" and done["original"]["driver"] == "e1000e", "the binding after it")
+    expect(done["driver_override_set_by"] == "devbindd" and done["nodes"]["group"]["path"] == "/dev/vfio/64", "override or node")
+    operation = client.ask("GET", done["operation"], 200)
+    expect([step["value"] for step in operation["steps"]] == [step["value"] for step in plan["steps"]], "the plan is not what was done")
+    again = client.ask("PUT", path, 200, VFIO)
+    expect(not again["changed"] and again["operation"] is None, "the second time changed something")
+    expect(client.ask("PUT", path + "?dry_run=true", 200, VFIO)["would"] == "nothing", "the dry run after it")
+    back = client.ask("DELETE", path, 200)
+    expect(back["changed"] and back["original"] is None and daemon.control("binding 0000:20:00.0") == before, "the give-back")
+    expect(not client.ask("DELETE", path, 200)["changed"], "the second give-back changed something")
+
+
+def other_changes(client, daemon):
+    client.ask("PUT", BINDING.format("0000:21:00.0"), 200, {"driver": None})
+    expect(daemon.control("binding 0000:21:00.0") == "- override -", "unbind")
+    client.ask("DELETE", BINDING.format("0000:21:00.0"), 200)
+    expect(daemon.control("binding 0000:21:00.0") == "e1000e override -", "give-back of an unbind")
+    client.ask("PUT", BINDING.format("0000:22:00.0"), 200, {"driver": "vfio-pci", "method": "new_id"})
+    expect(daemon.control("binding 0000:22:00.0") == "vfio-pci override -", "new_id")
+    client.ask("PUT", BINDING.format("0000:23:00.0") + "?dry_run=false", 200, {"driver": "vfio-pci", "scope": "device", "method": "driver_override", "accept_risks": []})
+    client.ask("PUT", OVERRIDE.format("0000:24:00.0"), 200, VFIO)
+    expect(daemon.control("binding 0000:24:00.0") == "e1000e override vfio-pci", "override")
+    expect(client.ask("PUT", OVERRIDE.format("0000:24:00.0") + "?dry_run=true", 200, VFIO)["would"] == "nothing", "override twice")
+    client.ask("DELETE", OVERRIDE.format("0000:24:00.0") + "?dry_run=true", 200)
+    client.ask("DELETE", OVERRIDE.format("0000:24:00.0"), 200)
+    expect(daemon.control("binding 0000:24:00.0") == "e1000e override -", "override cleared")
+
+
+def whole_groups(client, daemon):
+    alone = client.ask("PUT", BINDING.format("0000:11:00.0") + "?dry_run=true", 200, VFIO)
+    expect(alone["would"] == "change" and codes(alone["evidence"]) == ["group.not_viable"], "the warning about the other member")
+    done = client.ask("PUT", BINDING.format("0000:11:00.0"), 200, {"driver": "vfio-pci", "scope": "group"})
+    expect([item["address"] for item in done["devices"]] == ["0000:11:00.0", "0000:11:00.1"], "the devices of the answer")
+    expect(daemon.control("binding 0000:10:00.0") == "pcieport override -", "the bridge was touched")
+    expect(client.ask("GET", "/v1/iommu-groups/2", 200)["viable"], "the group is not viable")
+    back = client.ask("DELETE", BINDING.format("0000:11:00.1") + "?scope=group", 200)
+    expect(len(back["devices"]) == 2 and back["devices"][0]["address"] == "0000:11:00.1", "the give-back of the group")
+
+
+def refusals(client, daemon):
+    def refused(address, body, code, path=BINDING):
+        problem = client.ask("PUT", path.format(address), 409, body, code="refused")
+        expect(code in codes(problem["blockers"]), f"{code} is not among {codes(problem['blockers'])}")
+        plan = client.ask("PUT", path.format(address) + "?dry_run=true", 200, body)
+        expect(plan["would"] == "refuse" and code in codes(plan["refused_by"]), f"the dry run does not say {code}")
+    before = {address: daemon.control("binding " + address) for address in ("0000:06:00.0", "0000:16:00.0", "0000:10:00.0", "0000:15:00.0", "0000:14:00.0")}
+    refused("0000:06:00.0", VFIO, "net.default_route")
+    refused("0000:16:00.0", {"driver": None}, "vfio.open")
+    refused("0000:10:00.0", VFIO, "device.bridge")
+    refused("0000:15:00.0", VFIO, "sriov.vfs_enabled")
+    refused("0000:14:00.0", VFIO, "iommu.absent")
+    refused("0000:20:00.0", {"driver": "ixgbe"}, "driver.absent")
+    refused("0000:20:00.0", {"driver": "igb"}, "driver.no_match")
+    client.ask("PUT", BINDING.format("0000:25:00.0"), 200, {"driver": None})
+    refused("0000:05:00.0", {"driver": "vfio-pci", "method": "new_id", "accept_risks": ["net.default_route"]}, "driver.id_captures")
+    expect(all(daemon.control("binding " + address) == state for address, state in before.items()), "a refusal changed something")
+    client.ask("PUT", BINDING.format("0000:06:00.0"), 200, {"driver": "vfio-pci", "accept_risks": ["net.default_route"]})
+    client.ask("DELETE", BINDING.format("0000:17:00.0"), 409, code="nothing_to_restore")
+    client.ask("DELETE", BINDING.format("0000:06:00.0") + "?accept_risks=net.default_route&accept_risks=vfio.open", 200)
+    client.ask("DELETE", OVERRIDE.format("0000:17:00.0") + "?accept_risks=vfio.open,net.default_route", 200)
+    problem = client.ask("POST", "/v1/drivers/ixgbe/ids", 409, {"vendor": "8086", "device": "10d3"}, code="refused")
+    expect(codes(problem["blockers"]) == ["driver.absent"], "the driver that is absent")
+    client.ask("DELETE", "/v1/drivers/ixgbe/ids?vendor=8086&device=10d3", 409, code="refused")
+
+
+def failures(client, daemon):
+    daemon.control("refuse-probe vfio-pci 0000:20:00.0 EIO")
+    problem = client.ask("PUT", BINDING.format("0000:20:00.0"), 409, VFIO, code="bind_failed")
+    expect(problem["errno"] == "EIO" and problem["restored"] and problem["step"]["action"] == "bind", "the failed bind")
+    expect(daemon.control("binding 0000:20:00.0") == "e1000e override -", "the failed bind is not undone")
+    expect(client.ask("GET", problem["operation"], 200)["state"] == "failed", "the operation's state")
+    daemon.control("probe-lies vfio-pci 0000:21:00.0")
+    problem = client.ask("PUT", BINDING.format("0000:21:00.0"), 409, VFIO, code="bind_failed")
+    expect(problem["step"] is None and problem["errno"] is None, "a bind that only looks like one")
+    daemon.control("fail-write 3 EIO")
+    daemon.control("fail-write 5 EBUSY")
+    problem = client.ask("PUT", BINDING.format("0000:22:00.0"), 500, VFIO, code="restore_failed")
+    expect(not problem["restored"] and problem["undo_failures"], "the failed undo")
+    daemon.control("remove-before-write 2 0000:23:00.0")
+    problem = client.ask("PUT", BINDING.format("0000:23:00.0"), 500, VFIO, code="restore_failed")
+    client.ask("GET", "/v1/devices/0000:23:00.0", 404, code="device_not_found")
+    for path, body in ((OVERRIDE, VFIO), (OVERRIDE, None)):
+        if body is None:
+            client.ask("PUT", path.format("0000:24:00.0"), 200, VFIO)
+        daemon.control("fail-write 1 ENOMEM")
+        client.ask("PUT" if body else "DELETE", path.format("0000:24:00.0"), 409, body, code="bind_failed")
+    client.ask("PUT", BINDING.format("0000:25:00.0"), 200, VFIO)
+    daemon.control("refuse-probe e1000e 0000:25:00.0 EIO")
+    client.ask("DELETE", BINDING.format("0000:25:00.0"), 409, code="bind_failed")
+    expect(daemon.control("binding 0000:25:00.0") == "vfio-pci override vfio-pci", "the failed give-back is not undone")
+
+
+def blocked(client, daemon):
+    path = BINDING.format("0000:16:00.0")
+    operation = client.ask("PUT", path, 202, {"driver": None, "accept_risks": ["vfio.open"]})
+    expect(operation["state"] == "blocked" and operation["blocked"]["holders"][0]["pid"] == 4711, "who holds it")
+    where = "/v1/operations/" + operation["id"]
+    expect(client.ask("GET", "/v1/devices/0000:16:00.0", 200)["operation"] == where, "the device does not name the operation")
+    for method, target, body in (("PUT", path, VFIO), ("DELETE", path, None), ("PUT", OVERRIDE.format("0000:16:00.0"), VFIO),
+                                 ("DELETE", OVERRIDE.format("0000:16:00.0"), None)):
+        problem = client.ask(method, target, 409, body, code="operation_in_progress")
+        expect(problem["operation"] == where, "the operation in the way is not named")
+    expect([item["id"] for item in client.ask("GET", "/v1/operations?state=blocked", 200)["items"]] == [operation["id"]], "the list of blocked ones")
+    client.ask("PUT", BINDING.format("0000:20:00.0"), 200, VFIO)
+    daemon.control("close 0000:16:00.0")
+    wait_for(client, where, "succeeded")
+    expect(client.ask("GET", path, 200)["driver"] is None, "the binding in the end")
+
+
+def wait_for(client, where, state):
+    for _ in range(1000):
+        if client.ask("GET", where, 200)["state"] == state:
+            return
+    raise AssertionError(f"{where} did not come to be {state}")
+
+
+def busy_kernel(client, daemon):
+    """The kernel hangs in somebody's unbind and holds the device's lock."""
+    daemon.control("block sys/bus/pci/devices/0000:20:00.0/driver_override")
+    binding = client.ask("GET", BINDING.format("0000:20:00.0"), 200)
+    expect(binding["driver_override_error"] and binding["driver_override"] is None, "the override that cannot be read")
+    client.ask("GET", "/v1/devices/0000:20:00.0", 200)
+    problem = client.ask("PUT", BINDING.format("0000:20:00.0"), 409, VFIO, code="refused")
+    expect("device.stuck" in codes(problem["blockers"]), "device.stuck")
+    client.ask("PUT", BINDING.format("0000:21:00.0"), 200, VFIO)
+    daemon.control("unblock sys/bus/pci/devices/0000:20:00.0/driver_override")
+    client.ask("PUT", BINDING.format("0000:20:00.0"), 200, VFIO)
+
+
+def not_waiting(client, daemon):
+    requests = [("PUT", BINDING.format("0000:20:00.0"), VFIO), ("DELETE", BINDING.format("0000:20:00.0"), None),
+                ("PUT", OVERRIDE.format("0000:21:00.0"), VFIO), ("DELETE", OVERRIDE.format("0000:21:00.0"), None),
+                ("POST", "/v1/drivers/vfio-pci/ids", {"vendor": "8086", "device": "beef"}),
+                ("DELETE", "/v1/drivers/vfio-pci/ids?vendor=8086&device=beef", None)]
+    for method, target, body in requests:
+        operation = client.ask(method, target, 202, body, fields=ASYNC)
+        wait_for(client, "/v1/operations/" + operation["id"], "succeeded")
+    client.ask("PUT", BINDING.format("0000:22:00.0"), 202, VFIO, fields={"Prefer": "wait=0"})
+    client.ask("PUT", BINDING.format("0000:23:00.0"), 200, VFIO, fields={"Prefer": "handling=lenient, wait=5"})
+    daemon.control("block sys/bus/pci/drivers/e1000e/unbind 0000:24:00.0")
+    client.ask("PUT", BINDING.format("0000:24:00.0"), 202, VFIO)
+    daemon.control("unblock sys/bus/pci/drivers/e1000e/unbind 0000:24:00.0")
+
+
+def ids(client, _):
+    path = "/v1/drivers/vfio-pci/ids"
+    expect(client.ask("POST", path + "?dry_run=true", 200, {"vendor": "8086", "device": "beef"})["would"] == "change", "dry run")
+    done = client.ask("POST", path, 200, {"vendor": "8086", "device": "beef", "accept_risks": ["driver.id_captures"]})
+    expect(done["changed"] and done["name"] == "vfio-pci", "the driver after it")
+    client.ask("DELETE", path + "?vendor=8086&device=beef&dry_run=true", 200)
+    client.ask("DELETE", path + "?vendor=8086&device=beef", 200)
+    client.ask("DELETE", path + "?vendor=8086&device=beef", 409, code="bind_failed")
+    for body, code in (({"vendor": "8086"}, "missing_field"), ({"vendor": "0x8086", "device": "beef"}, "invalid_value"),
+                       ({"vendor": "8086", "device": "BEEF"}, "invalid_value"), ({"vendor": 8086, "device": "beef"}, "invalid_value"),
+                       ({"vendor": "8086", "device": "beef", "x": 1}, "unknown_field")):
+        client.ask("POST", path, 400, body, code=code)
+    client.ask("DELETE", path, 400, code="missing_field")
+    client.ask("DELETE", path + "?vendor=8086&device=bee", 400, code="invalid_value")
+    client.ask("POST", "/v1/drivers/%20/ids", 400, {"vendor": "8086", "device": "beef"}, code="invalid_name")
+
+
+def operations(client, _):
+    expect(client.ask("GET", "/v1/operations", 200)["items"] == [], "operations before the first change")
+    names = []
+    for bus in ("20", "21", "22"):
+        names.insert(0, client.ask("PUT", BINDING.format(f"0000:{bus}:00.0"), 200, VFIO)["operation"])
+    listed = ["/v1/operations/" + item["id"] for item in client.ask("GET", "/v1/operations", 200)["items"]]
+    expect(listed == names, "the order is not the newest first")
+    page = client.ask("GET", "/v1/operations?page_size=2&state=succeeded", 200)
+    rest = client.ask("GET", "/v1/operations?state=succeeded&page_token=" + page["next_page_token"], 200)
+    expect(len(page["items"]) == 2 and "/v1/operations/" + rest["items"][0]["id"] == names[2], "the pages")
+    client.ask("GET", "/v1/operations?state=done", 400, code="invalid_value")
+    client.ask("GET", "/v1/operations/nothing", 404, code="operation_not_found")
+
+
+def wrong_bodies(client, _):
+    path = BINDING.format("0000:20:00.0")
+    cases = (({}, "missing_field", "/driver"), ({"drivr": "x", "driver": None}, "unknown_field", "/drivr"),
+             ({"driver": 5}, "invalid_value", "/driver"), ({"driver": ""}, "invalid_value", "/driver"),
+             ({"driver": "a/b"}, "invalid_value", "/driver"), ({"driver": ".."}, "invalid_value", "/driver"),
+             ({"driver": "x", "scope": "all"}, "invalid_value", "/scope"), ({"driver": "x", "scope": None}, "invalid_value", "/scope"),
+             ({"driver": "x", "method": "magic"}, "invalid_value", "/method"), ({"driver": None, "method": "new_id"}, "invalid_value", "/method"),
+             ({"driver": "x", "accept_risks": "vfio.open"}, "invalid_value", "/accept_risks"),
+             ({"driver": "x", "accept_risks": ["everything"]}, "invalid_value", "/accept_risks"),
+             ({"driver": "x", "accept_risks": [1]}, "invalid_value", "/accept_risks"),
+             ({"driver": "x", "accept_risks": ["vfio.open"] * 33}, "invalid_value", "/accept_risks"))
+    for body, code, pointer in cases:
+        problem = client.ask("PUT", path, 400, body, code=code)
+        expect(problem["errors"][0]["pointer"] == pointer, f"{body}: the pointer is {problem['errors'][0]['pointer']}")
+        expect(client.document.body_fault("/v1/devices/{bdf}/binding", "put", body), f"{body}: the contract allows it")
+    problem = client.ask("PUT", path, 400, b'{"driver":null,"a~/b":1}', code="unknown_field")
+    expect(problem["errors"][0]["pointer"] == "/a~0~1b", "the pointer is not escaped")
+    client.ask("PUT", path, 400, b'{"driver":null,"driver":null}', code="duplicate_field")
+    client.ask("PUT", path, 400, b"{", code="invalid_json")
+    client.ask("PUT", path, 415, b"{}", fields={"Content-Type": "text/plain"}, code="unsupported_media_type")
+    for body, code in (({}, "missing_field"), ({"driver": None}, "invalid_value"), ({"driver": "x y "}, "invalid_value"), ({"driver": "x", "scope": "group"}, "unknown_field")):
+        client.ask("PUT", OVERRIDE.format("0000:20:00.0"), 400, body, code=code)
+    client.ask("PUT", path + "?dry_run=yes", 400, VFIO, code="invalid_value")
+    client.ask("DELETE", path + "?scope=all", 400, code="invalid_value")
+    client.ask("DELETE", path + "?accept_risks=everything", 400, code="invalid_value")
+    client.ask("DELETE", OVERRIDE.format("0000:20:00.0") + "?scope=device", 400, code="unknown_parameter")
+
+
+def absent_devices(client, _):
+    for path in (BINDING, OVERRIDE):
+        client.ask("PUT", path.format("0000:99:00.0"), 404, VFIO, code="device_not_found")
+        client.ask("DELETE", path.format("0000:99:00.0"), 404, code="device_not_found")
+        client.ask("DELETE", path.format("99:00.0"), 400, code="invalid_address")
+    client.ask("GET", "/v1/devices/0000:99:00.0", 404, code="device_not_found")
+    client.ask("GET", BINDING.format("0000:99:00.0"), 404, code="device_not_found")
+    client.ask("GET", "/v1/devices/0000:99:00.0/config", 404, code="device_not_found")
+
+
+def callers(client, _):
+    remote = client.over("tcp")
+    for method, target, body in changes("0000:20:00.0"):
+        remote.ask(method, target, 403, body, code="forbidden")
+        remote.ask(method, target + ("&" if "?" in target else "?") + "dry_run=true", 200, body)
+    remote.ask("GET", "/v1/devices", 200)
+
+
+def changes(address):
+    return [("PUT", BINDING.format(address), VFIO), ("DELETE", BINDING.format(address), None), ("PUT", OVERRIDE.format(address), VFIO),
+            ("DELETE", OVERRIDE.format(address), None), ("POST", "/v1/drivers/vfio-pci/ids", {"vendor": "8086", "device": "beef"}),
+            ("DELETE", "/v1/drivers/vfio-pci/ids?vendor=8086&device=beef", None)]
+
+
+def regions(client, _):
+    device = "/v1/devices/0000:20:00.0"
+    for part in ("regions", "irqs"):
+        passive = client.ask("GET", f"{device}/{part}", 200)
+        expect(passive["source"] == "sysfs" and passive["complete"], "the passive answer")
+        client.ask("GET", f"{device}/{part}?probe=yes", 400, code="invalid_value")
+        client.ask("GET", f"{device}/{part}?probe=vfio&way=any", 400, code="invalid_value")
+        client.ask("GET", f"{device}/{part}?prob=vfio", 400, code="unknown_parameter")
+        client.ask("GET", f"/v1/devices/0000:99:00.0/{part}", 404, code="device_not_found")
+        client.ask("GET", f"{device}/{part}?probe=vfio", 409, code="not_bound_to_vfio")
+        client.ask("GET", f"/v1/devices/0000:16:00.0/{part}?probe=vfio", 409, code="device_open")
+        client.over("tcp").ask("GET", f"/v1/devices/0000:17:00.0/{part}?probe=vfio", 403, code="forbidden")
+        for way in ("auto", "group", "cdev"):
+            active = client.ask("GET", f"/v1/devices/0000:17:00.0/{part}?probe=vfio&way={way}", 200)
+            expect(active["source"] == "vfio" and active["probe"]["region_count"] == 9, "the active answer")
+    bars = client.ask("GET", f"{device}/regions", 200)["regions"]
+    expect([(bar["size"], bar["flags"]) for bar in bars[:3]] == [(131072, ["read", "write", "mmap"]), (0, []), (32, ["read", "write"])], bars[:3])
+
+
+def failing_kernel(client, daemon):
+    daemon.control("fail-reads sys/bus/pci/drivers EIO")
+    for path in ("/v1/drivers", "/v1/drivers/e1000e"):
+        expect(client.ask("GET", path, 500, code="kernel_error")["errno"] == "EIO", "the errno")
+    daemon.control("heal-reads")
+    daemon.control("fail-reads sys/bus/pci/devices EIO")
+    daemon.control("lose-uevents")
+    for path in ("/v1/devices", "/v1/devices/0000:20:00.0", BINDING.format("0000:20:00.0"), "/v1/iommu-groups", "/v1/iommu-groups/2", "/v1/vfio",
+                 "/v1/devices/0000:20:00.0/config", "/v1/devices/0000:20:00.0/regions", "/v1/devices/0000:20:00.0/irqs"):
+        client.ask("GET", path, 500, code="kernel_error")
+    for method, target, body in changes("0000:20:00.0"):
+        client.ask(method, target, 500, body, code="kernel_error")
+    daemon.control("heal-reads")
+    client.ask("GET", "/v1/devices", 200)
+
+
+def a_bug(client, daemon):
+    daemon.control("throw-next")
+    client.ask("GET", "/v1/devices", 500, code="internal_error")
+    client.ask("GET", "/v1/devices", 200)
+
+
+def stopping(client, daemon):
+    daemon.control("stop-accepting")
+    for method, target, body in changes("0000:20:00.0"):
+        client.ask(method, target, 503, body, code="shutting_down")
+    for part in ("regions", "irqs"):
+        client.ask("GET", f"/v1/devices/0000:17:00.0/{part}?probe=vfio", 503, code="shutting_down")
+    client.ask("GET", "/v1/devices", 200)
+
+
+ALL = (service, devices, filters, pages, text, groups, drivers, bind_and_give_back, other_changes, whole_groups, refusals, failures, blocked,
+       busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)

@@ -1,0 +1,135 @@
+// The configuration file: what it may say, and that every mistake names its place.
+#include "daemon/configuration.hpp"
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/catch2.hpp"
+#include "tests/temporary_directory.hpp"
+
+namespace {
+
+using devbindd::daemon::Configuration;
+using devbindd::daemon::load_configuration;
+using devbindd::daemon::parse_configuration;
+
+// "ok" or the pointer of the mistake.
+std::string outcome(std::string_view text) {
+  const auto configuration = parse_configuration(text);
+  return configuration ? "ok" : "at " + configuration.error().pointer;
+}
+
+void check_equal(const Configuration& left, const Configuration& right) {
+  CHECK(left.unix_path == right.unix_path);
+  CHECK(left.unix_group == right.unix_group);
+  CHECK(left.unix_mode == right.unix_mode);
+  CHECK(left.tcp.has_value() == right.tcp.has_value());
+  CHECK(left.state_directory == right.state_directory);
+  CHECK(left.log_level == right.log_level);
+  CHECK(left.read_only == right.read_only);
+  CHECK(left.step_deadline == right.step_deadline);
+  CHECK(left.request_wait == right.request_wait);
+  CHECK(left.shutdown_wait == right.shutdown_wait);
+}
+
+}  // namespace
+
+TEST_CASE("the shipped configuration says the defaults", "[daemon][configuration]") {
+  const auto source = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
+  const auto shipped = load_configuration(source / "systemd" / "devbindd.json");
+  REQUIRE(shipped);
+  check_equal(*shipped, Configuration{});
+  check_equal(parse_configuration("{}").value(), Configuration{});
+}
+
+TEST_CASE("every key can be set", "[daemon][configuration]") {
+  const auto configuration = parse_configuration(R"(// a comment
+    { "unix": { "path": "/tmp/s", "group": "", "mode": "0600" }, /* another */
+      "tcp": { "address": "::1", "port": 0, "allow_changes": true },
+      "state_directory": "/tmp/state", "log_level": "debug", "read_only": true,
+      "step_deadline_seconds": 1, "request_wait_seconds": 3600, "shutdown_wait_seconds": 2 })");
+  REQUIRE(configuration);
+  CHECK(configuration->unix_path == "/tmp/s");
+  CHECK(configuration->unix_group.empty());
+  CHECK(configuration->unix_mode == 0600);
+  REQUIRE(configuration->tcp);
+  CHECK(configuration->tcp->address == "::1");
+  CHECK(configuration->tcp->port == 0);
+  CHECK(configuration->tcp->allow_changes);
+  CHECK(configuration->state_directory == "/tmp/state");
+  CHECK(configuration->log_level == "debug");
+  CHECK(configuration->read_only);
+  CHECK(configuration->step_deadline == std::chrono::seconds(1));
+  CHECK(configuration->request_wait == std::chrono::seconds(3600));
+  CHECK(configuration->shutdown_wait == std::chrono::seconds(2));
+}
+
+TEST_CASE("an unknown key is named", "[daemon][configuration]") {
+  CHECK(outcome(R"({"red_only":true})") == "at /red_only");
+  CHECK(outcome(R"({"unix":{"pth":"/x"}})") == "at /unix/pth");
+  CHECK(outcome(R"({"tcp":{"prt":1}})") == "at /tcp/prt");
+  CHECK(outcome(R"({"a/b":1})") == "at /a~1b");
+}
+
+TEST_CASE("a value of another type is named", "[daemon][configuration]") {
+  CHECK(outcome(R"({"unix":[]})") == "at /unix");
+  CHECK(outcome(R"({"unix":null})") == "at /unix");
+  CHECK(outcome(R"({"unix":{"path":1}})") == "at /unix/path");
+  CHECK(outcome(R"({"unix":{"group":null}})") == "at /unix/group");
+  CHECK(outcome(R"({"unix":{"mode":660}})") == "at /unix/mode");
+  CHECK(outcome(R"({"tcp":true})") == "at /tcp");
+  CHECK(outcome(R"({"tcp":{"port":"8480"}})") == "at /tcp/port");
+  CHECK(outcome(R"({"tcp":{"allow_changes":1}})") == "at /tcp/allow_changes");
+  CHECK(outcome(R"({"read_only":"yes"})") == "at /read_only");
+  CHECK(outcome(R"({"state_directory":null})") == "at /state_directory");
+}
+
+TEST_CASE("numbers keep to their bounds", "[daemon][configuration]") {
+  for (const auto* value : {"0", "3601", "-1", "1.5", "\"1\"", "null"}) {
+    for (const auto* key : {"step_deadline_seconds", "request_wait_seconds", "shutdown_wait_seconds"}) {
+      CHECK(outcome(std::string("{\"") + key + "\":" + value + "}") == std::string("at /") + key);
+    }
+  }
+  CHECK(outcome(R"({"tcp":{"port":65536}})") == "at /tcp/port");
+  CHECK(outcome(R"({"tcp":{"port":-1}})") == "at /tcp/port");
+}
+
+TEST_CASE("a mode is octal digits in a string", "[daemon][configuration]") {
+  CHECK(parse_configuration(R"({"unix":{"mode":"660"}})")->unix_mode == 0660);
+  for (const auto* mode : {"0689", "rw", "00660", "-660", "0x1b0", " 660", ""}) {
+    INFO(mode);
+    CHECK(outcome(std::string(R"({"unix":{"mode":")") + mode + "\"}}") == "at /unix/mode");
+  }
+}
+
+TEST_CASE("a TCP address is on the loopback", "[daemon][configuration]") {
+  CHECK(parse_configuration(R"({"tcp":{}})")->tcp->port == 8480);
+  CHECK(outcome(R"({"tcp":{"address":"127.3.2.1"}})") == "ok");
+  for (const auto* address :
+       {"0.0.0.0", "::", "192.168.0.1", "localhost", "", "127.", "127.0.0.1.example.com", "127.0.0.1:80", "[::1]"}) {
+    INFO(address);
+    CHECK(outcome(std::string(R"({"tcp":{"address":")") + address + "\"}}") == "at /tcp/address");
+  }
+}
+
+TEST_CASE("paths are absolute and levels known", "[daemon][configuration]") {
+  CHECK(outcome(R"({"unix":{"path":"run/s"}})") == "at /unix/path");
+  CHECK(outcome(R"({"unix":{"path":""}})") == "at /unix/path");
+  CHECK(outcome(R"({"state_directory":"var"})") == "at /state_directory");
+  CHECK(outcome(R"({"log_level":"trace"})") == "at /log_level");
+  CHECK(outcome(R"({"log_level":"warning"})") == "ok");
+}
+
+TEST_CASE("what is no JSON object is refused", "[daemon][configuration]") {
+  for (const auto* text : {"", "[]", "{", "{} x", "# x\n{}"}) CHECK(outcome(text) == "at ");
+  CHECK(outcome(R"({"read_only":true,"read_only":false})") == "at /read_only");
+  CHECK(outcome("{" + std::string(70000, ' ') + "}") == "at ");
+}
+
+TEST_CASE("a file that cannot be read is an error", "[daemon][configuration]") {
+  const devbindd::tests::TemporaryDirectory directory;
+  CHECK(load_configuration(directory.path() / "absent").error().message.find("No such file") != std::string::npos);
+  CHECK_FALSE(load_configuration(directory.path()));
+  std::ofstream(directory.path() / "good") << R"({"read_only":true})";
+  CHECK(load_configuration(directory.path() / "good")->read_only);
+}

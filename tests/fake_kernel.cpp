@@ -1,0 +1,240 @@
+// What a write does to FakeKernel's model. See fake_kernel.hpp.
+#include "tests/fake_kernel.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <sstream>
+
+namespace devbindd::tests {
+namespace {
+
+using sysfs::Result;
+
+std::unexpected<sysfs::Error> kernel_error(std::string_view what, std::string_view path, int errno_value) {
+  return sysfs::fail(sysfs::ErrorCode::Kernel,
+                     std::string(what) + " /" + std::string(path) + ": " + sysfs::errno_text(errno_value) + " (" +
+                         sysfs::errno_name(errno_value) + ")",
+                     errno_value, "/" + std::string(path));
+}
+
+// sysfs compares the whole string and forgives one newline at its end.
+std::string without_newline(std::string value) {
+  if (value.ends_with('\n')) value.pop_back();
+  return value;
+}
+
+using Id = std::pair<std::uint16_t, std::uint16_t>;
+
+// "VVVV DDDD ...": at least two hexadecimal fields.
+std::optional<Id> id_from(const std::string& value) {
+  std::istringstream words(value);
+  unsigned vendor = 0;
+  unsigned device = 0;
+  words >> std::hex >> vendor >> device;
+  if (!words || vendor > 0xffff || device > 0xffff) return std::nullopt;
+  return Id{static_cast<std::uint16_t>(vendor), static_cast<std::uint16_t>(device)};
+}
+
+bool lists(const std::vector<Id>& ids, const Id& id) { return std::ranges::find(ids, id) != ids.end(); }
+
+bool is_bridge(const FakeDevice& device) { return device.class_code >> 8U == 0x0604; }
+
+}  // namespace
+
+bool fake_is_vfio(const std::string& driver) {
+  return driver == "vfio-pci" || driver.ends_with("-vfio-pci") || driver.ends_with("_vfio_pci");
+}
+
+bool FakeKernel::bound_to_vfio(const FakeDevice& device) const { return device.driver && fake_is_vfio(*device.driver); }
+
+FakeDriver* FakeKernel::find_driver(const std::string& name) {
+  const auto found = std::ranges::find(drivers_, name, &FakeDriver::name);
+  return found == drivers_.end() ? nullptr : &*found;
+}
+
+bool FakeKernel::matches(const FakeDriver& driver, const FakeDevice& device) const {
+  if (device.driver_override) return *device.driver_override == driver.name;
+  const Id id{device.vendor, device.device};
+  if (lists(driver.dynamic_ids, id)) return true;
+  return !driver.override_only && lists(driver.ids, id);
+}
+
+bool FakeKernel::autoprobe_off(const FakeDevice& device) const {
+  if (!device.physfn || device.driver_override) return false;
+  const auto parent = devices_.find(*device.physfn);
+  return parent != devices_.end() && !parent->second.drivers_autoprobe;
+}
+
+bool FakeKernel::group_in_use(const FakeDevice& device) const {
+  return device.group && std::ranges::any_of(devices_, [&](const auto& entry) {
+           return entry.second.group == device.group && entry.second.opens > 0;
+         });
+}
+
+bool FakeKernel::has_vfs(const std::string& address) const {
+  return std::ranges::any_of(devices_, [&](const auto& entry) { return entry.second.physfn == address; });
+}
+
+unsigned FakeKernel::free_vfio_number() const {
+  for (unsigned number = 0;; ++number) {
+    const auto taken = [number](const auto& entry) { return entry.second.vfio_number == number; };
+    if (std::ranges::none_of(devices_, taken)) return number;
+  }
+}
+
+int FakeKernel::probe(const FakeDriver& driver, FakeDevice& device) {
+  const bool vfio = fake_is_vfio(driver.name);
+  if (!vfio && !driver.manages_dma && group_in_use(device)) return EBUSY;
+  if (const auto refused = refused_probes_.find({driver.name, device.address}); refused != refused_probes_.end())
+    return refused->second;
+  if (vfio && is_bridge(device)) return EINVAL;
+  if (vfio && !device.group && !noiommu_mode_) return EINVAL;
+  if (vfio && has_vfs(device.address)) return EBUSY;
+  if (lying_probes_.contains({driver.name, device.address})) return 0;
+  device.driver = driver.name;
+  if (vfio) device.vfio_number = free_vfio_number();
+  announce("bind", device);
+  return 0;
+}
+
+int FakeKernel::bind(const FakeDriver& driver, const std::string& address) {
+  const auto found = devices_.find(address);
+  if (found == devices_.end()) return ENODEV;
+  auto& device = found->second;
+  if (device.driver && !device.unbinding) return EBUSY;
+  if (device.unbinding || !matches(driver, device) || autoprobe_off(device)) return ENODEV;
+  return probe(driver, device);
+}
+
+int FakeKernel::unbind(const FakeDriver& driver, const std::string& address) {
+  const auto found = devices_.find(address);
+  if (found == devices_.end() || found->second.driver != driver.name) return ENODEV;
+  auto& device = found->second;
+  device.driver.reset();
+  device.unbinding = false;
+  device.vfio_number.reset();
+  announce("unbind", device);
+  std::vector<std::string> functions;
+  for (const auto& [name, other] : devices_) {
+    if (other.physfn == address) functions.push_back(name);
+  }
+  for (const auto& name : functions) remove_device(name);
+  return 0;
+}
+
+int FakeKernel::add_id(FakeDriver& driver, const std::string& value) {
+  const auto id = id_from(value);
+  if (!id) return EINVAL;
+  if (lists(driver.dynamic_ids, *id) || (!driver.override_only && lists(driver.ids, *id))) return EEXIST;
+  driver.dynamic_ids.push_back(*id);
+  for (auto& [address, device] : devices_) {
+    if (device.driver || !matches(driver, device) || autoprobe_off(device)) continue;
+    (void)probe(driver, device);  // new_id tells nothing about failed probes
+  }
+  return 0;
+}
+
+int FakeKernel::remove_id(FakeDriver& driver, const std::string& value) {
+  const auto id = id_from(value);
+  if (!id) return EINVAL;
+  const auto found = std::ranges::find(driver.dynamic_ids, *id);
+  if (found == driver.dynamic_ids.end()) return ENODEV;
+  driver.dynamic_ids.erase(found);
+  return 0;
+}
+
+int FakeKernel::probe_any(const std::string& address) {
+  const auto found = devices_.find(address);
+  if (found == devices_.end()) return ENODEV;
+  auto& device = found->second;
+  if (device.driver) return 0;
+  if (group_in_use(device)) return EINVAL;
+  for (const auto& driver : drivers_) {
+    if (!matches(driver, device) || autoprobe_off(device)) continue;
+    if (probe(driver, device) == 0) return 0;
+  }
+  return 0;
+}
+
+int FakeKernel::set_override(const std::string& address, const std::string& value) {
+  const auto found = devices_.find(address);
+  if (found == devices_.end()) return ENODEV;
+  if (value.size() >= 4095) return EINVAL;
+  const auto name = value.substr(0, value.find('\n'));
+  found->second.driver_override = name.empty() ? std::nullopt : std::optional(name);
+  return 0;
+}
+
+int FakeKernel::write_to_driver(FakeDriver& driver, const std::string& file, const std::string& value) {
+  if (file == "bind") return bind(driver, without_newline(value));
+  if (file == "unbind") return unbind(driver, without_newline(value));
+  if (file == "new_id") return add_id(driver, value);
+  if (file == "remove_id") return remove_id(driver, value);
+  return EACCES;
+}
+
+int FakeKernel::perform_write(const std::string& path, const std::string& value) {
+  const auto slash = path.rfind('/');
+  const auto directory = path.substr(0, slash);
+  const auto file = path.substr(slash + 1);
+  const auto owner = directory.substr(directory.rfind('/') + 1);
+  if (path == "sys/bus/pci/drivers_probe") return probe_any(without_newline(value));
+  if (path.starts_with("sys/bus/pci/drivers/")) return write_to_driver(*find_driver(owner), file, value);
+  if (file == "driver_override") return set_override(owner, value);
+  return EACCES;
+}
+
+int FakeKernel::take_write(std::string_view path, const std::string& value) {
+  ++write_count_;
+  if (auto action = actions_.extract(write_count_)) action.mapped()();
+  if (const auto failing = failing_writes_.find(write_count_); failing != failing_writes_.end()) return failing->second;
+  const auto at = files().resolve(path);
+  if (!at) return at.error();
+  if (value.empty()) return 0;  // sysfs swallows it
+  return perform_write(*at, value);
+}
+
+Result<> FakeKernel::write(std::string_view path, std::string_view value) {
+  const std::string text(value);
+  const int error = take_write(path, text);
+  files_.reset();
+  writes_.push_back({std::string(path), text, error});
+  if (error != 0) return kernel_error("cannot write to", path, error);
+  return {};
+}
+
+Result<std::string> FakeKernel::read(std::string_view path, std::size_t limit) const {
+  auto content = read_bytes(path, limit);
+  if (!content) return content;
+  return without_newline(std::move(*content));
+}
+
+Result<std::string> FakeKernel::read_bytes(std::string_view path, std::size_t limit) const {
+  auto content = files().content(path);
+  if (!content) return kernel_error("cannot read", path, content.error());
+  content->resize(std::min(content->size(), limit));
+  return std::move(*content);
+}
+
+Result<std::optional<std::string>> FakeKernel::link(std::string_view path) const {
+  auto target = files().link_target(path);
+  if (target) return std::optional(*target);
+  const int error = target.error();
+  if (error == ENOENT || error == EINVAL || error == ENOTDIR) return std::nullopt;
+  return kernel_error("cannot read the link", path, error);
+}
+
+Result<std::vector<std::string>> FakeKernel::list(std::string_view path) const {
+  auto names = files().names_in(path);
+  if (!names) return kernel_error("cannot list", path, names.error());
+  return *names;
+}
+
+Result<std::optional<sysfs::NodeStatus>> FakeKernel::status(std::string_view path) const {
+  const auto found = files().status(path);
+  if (found) return std::optional(*found);
+  if (found.error() == ENOENT || found.error() == ENOTDIR) return std::nullopt;
+  return kernel_error("cannot look at", path, found.error());
+}
+
+}  // namespace devbindd::tests

@@ -1,0 +1,88 @@
+// See fake_workers.hpp.
+#include "tests/fake_workers.hpp"
+
+#include <boost/asio/post.hpp>
+#include <cerrno>
+
+namespace devbindd::tests {
+namespace {
+
+using handoff::Task;
+using handoff::TaskKind;
+using handoff::TaskResult;
+
+std::optional<sysfs::Step> step_of(const Task& task) {
+  if (task.kind != TaskKind::Step || task.arguments.size() != 3) return std::nullopt;
+  const auto kind = sysfs::step_kind_named(task.arguments[0]);
+  if (!kind) return std::nullopt;
+  sysfs::Step step{*kind, std::nullopt, task.arguments[2]};
+  if (const auto address = sysfs::parse_pci_address(task.arguments[1])) step.address = *address;
+  return step;
+}
+
+}  // namespace
+
+handoff::RunTask FakeWorkers::run_task() {
+  return [this](Task task, handoff::TaskCallbacks callbacks) {
+    tasks_.push_back(task);
+    boost::asio::post(io_, [this, job = Job{std::move(task), std::move(callbacks), next_pid_++}] { take(job); });
+  };
+}
+
+void FakeWorkers::take(Job job) {
+  if (!would_block(job.task)) return finish(std::move(job));
+  if (const auto step = step_of(job.task)) {
+    const auto write = sysfs::write_of(*step);
+    kernel_.hang(write.path.substr(1), write.value);
+  }
+  held_.push_back(std::move(job));
+  boost::asio::post(io_, [overdue = held_.back().callbacks.on_overdue, pid = held_.back().pid] { overdue(pid); });
+}
+
+void FakeWorkers::finish(Job job) {
+  auto result = perform(job.task);
+  boost::asio::post(io_,
+                    [callback = std::move(job.callbacks.on_result), result = std::move(result)] { callback(result); });
+}
+
+void FakeWorkers::resume() {
+  auto waiting = std::exchange(held_, {});
+  for (auto& job : waiting) {
+    if (would_block(job.task)) {
+      held_.push_back(std::move(job));
+    } else {
+      finish(std::move(job));
+    }
+  }
+}
+
+bool FakeWorkers::would_block(const Task& task) const {
+  if (const auto step = step_of(task)) {
+    const auto write = sysfs::write_of(*step);
+    return kernel_.would_block(std::string_view(write.path).substr(1), write.value);
+  }
+  if (task.kind != TaskKind::ReadOverrides && task.kind != TaskKind::ReadConfig) return false;
+  const std::string attribute = task.kind == TaskKind::ReadConfig ? "/config" : "/driver_override";
+  for (const auto& address : task.arguments) {
+    if (kernel_.would_block("sys/bus/pci/devices/" + address + attribute, {})) return true;
+  }
+  return false;
+}
+
+TaskResult FakeWorkers::perform(const Task& task) {
+  const auto step = step_of(task);
+  TaskResult result;
+  if (step && step->kind == sysfs::StepKind::LoadModule) {
+    // Never through libkmod: a test must not load a module into the kernel that it runs on.
+    const auto loaded = kernel_.load_module(step->argument);
+    result = loaded ? TaskResult(std::vector<std::string>{"done"}) : std::unexpected(loaded.error());
+  } else {
+    result = handoff::perform({kernel_, ioctl_, modules_}, task);
+  }
+  if (step && ++steps_ == dying_step_) {
+    return sysfs::fail(sysfs::ErrorCode::Kernel, "the worker process 1 ended before it had answered", ECHILD);
+  }
+  return result;
+}
+
+}  // namespace devbindd::tests

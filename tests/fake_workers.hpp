@@ -1,0 +1,54 @@
+// The workers of tests: tasks are performed on a FakeKernel in the one thread of an io_context, answers come through it
+// as from the real pool. A task that would block is told as overdue and held until the kernel lets go (see resume).
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <list>
+#include <vector>
+
+#include "handoff/task.hpp"
+#include "tests/fake_kernel.hpp"
+
+namespace devbindd::tests {
+
+class FakeWorkers {
+ public:
+  FakeWorkers(boost::asio::io_context& io, FakeKernel& kernel, const vfio::Ioctl& ioctl,
+              const sysfs::ModuleIndex& modules)
+      : io_(io), kernel_(kernel), ioctl_(ioctl), modules_(modules) {}
+
+  handoff::RunTask run_task();
+
+  /// Performs the held tasks that would not block any more.
+  void resume();
+  /// The n-th step from now is performed, but its worker dies before it has answered.
+  void die_after_nth_step(std::size_t n) { dying_step_ = steps_ + n; }
+
+  std::size_t held() const { return held_.size(); }
+  /// Every task that was given, in order.
+  const std::vector<handoff::Task>& tasks() const { return tasks_; }
+
+ private:
+  struct Job {
+    handoff::Task task;
+    handoff::TaskCallbacks callbacks;
+    int pid = 0;
+  };
+
+  void take(Job job);
+  void finish(Job job);
+  bool would_block(const handoff::Task& task) const;
+  handoff::TaskResult perform(const handoff::Task& task);
+
+  boost::asio::io_context& io_;
+  FakeKernel& kernel_;
+  const vfio::Ioctl& ioctl_;
+  const sysfs::ModuleIndex& modules_;
+  std::list<Job> held_;
+  std::vector<handoff::Task> tasks_;
+  std::size_t steps_ = 0;
+  std::size_t dying_step_ = 0;
+  int next_pid_ = 9000;
+};
+
+}  // namespace devbindd::tests

@@ -1,0 +1,16 @@
+// The text of a pci.ids file.
+#include "sysfs/device_names.hpp"
+
+#include "tests/fuzz/fuzz.hpp"
+
+using namespace devbindd;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto ids = sysfs::parse_pci_ids(fuzz::text_of(data, size));
+  for (const auto& [id, name] : ids.vendors) fuzz::must(!name.empty());
+  for (const auto& [id, name] : ids.devices)
+    fuzz::must(!name.empty() && ids.vendors.contains(static_cast<std::uint16_t>(id >> 16)));
+  for (const auto& [id, name] : ids.subclasses)
+    fuzz::must(!name.empty() && ids.classes.contains(static_cast<std::uint8_t>(id >> 8)));
+  return 0;
+}

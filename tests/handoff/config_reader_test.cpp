@@ -1,0 +1,71 @@
+// Reading configuration spaces through workers: never a hang, and never twice at a device that hangs.
+#include "handoff/config_reader.hpp"
+
+#include "tests/catch2.hpp"
+#include "tests/handoff/stage.hpp"
+
+namespace {
+
+using namespace devbindd;
+using namespace devbindd::handoff;
+using namespace devbindd::tests;
+
+struct Bench {
+  ConfigReader::Answer read(const sysfs::PciAddress& address) {
+    std::optional<ConfigReader::Answer> answer;
+    reader.read(address, [&answer](ConfigReader::Answer read) { answer = std::move(read); });
+    run_until(io, [&answer] { return answer.has_value(); });
+    return *answer;
+  }
+  void settle() {
+    io.restart();
+    io.poll();
+  }
+
+  std::shared_ptr<FakeKernel> kernel = usual_machine();
+  boost::asio::io_context io;
+  FakeIoctl ioctl;
+  sysfs::ModuleIndex index{.directory = "/nonexistent", .config_paths = {"/nonexistent"}};
+  FakeWorkers workers{io, *kernel, ioctl, index};
+  ConfigReader reader{workers.run_task()};
+};
+
+const std::string hanging_file = "sys/bus/pci/devices/0000:05:00.0/config";
+
+}  // namespace
+
+TEST_CASE("The bytes of the configuration space come with its size") {
+  Bench bench;
+  const auto config = bench.read(at("0000:05:00.0"));
+  REQUIRE(config);
+  CHECK(config->file_size == 256);
+  CHECK(config->bytes.size() == 256);
+  CHECK(config->bytes[0] == std::byte{0x86});
+}
+
+TEST_CASE("A byte 0x0a at the end is a byte") {
+  Bench bench;
+  auto bytes = std::string(255, '\0') + "\n";
+  bench.kernel->add_device({.address = "0000:45:00.0", .config = bytes});
+  const auto config = bench.read(at("0000:45:00.0"));
+  REQUIRE(config);
+  CHECK(config->bytes.size() == 256);
+  CHECK(config->bytes.back() == std::byte{0x0a});
+}
+
+TEST_CASE("An absent device is not found") {
+  Bench bench;
+  CHECK(bench.read(at("0000:44:00.0")).error().code == sysfs::ErrorCode::DeviceNotFound);
+}
+
+TEST_CASE("A device whose configuration space hangs is overdue, and not asked again until it answers") {
+  Bench bench;
+  bench.kernel->block(hanging_file);
+  CHECK(bench.read(at("0000:05:00.0")).error().code == sysfs::ErrorCode::Overdue);
+  CHECK(bench.read(at("0000:05:00.0")).error().code == sysfs::ErrorCode::Overdue);
+  CHECK(bench.workers.tasks().size() == 1);
+  bench.kernel->unblock(hanging_file);
+  bench.workers.resume();
+  bench.settle();
+  CHECK(bench.read(at("0000:05:00.0")).has_value());
+}

@@ -1,0 +1,228 @@
+// The journal on disk: what a next daemon finds, and whom it keeps out.
+#include "handoff/journal.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+
+#include "tests/catch2.hpp"
+#include "tests/handoff/stage.hpp"
+
+namespace {
+
+using namespace devbindd;
+using namespace devbindd::handoff;
+using namespace devbindd::tests;
+
+Original original(std::string_view address, const char* driver, const char* driver_override = nullptr) {
+  Original made{.address = at(address),
+                .vendor = 0x8086,
+                .device = 0x10d3,
+                .subsystem_vendor = 0xffff,
+                .subsystem_device = 1,
+                .driver = {},
+                .driver_override = {},
+                .scope = Scope::Group,
+                .operation = "op-1"};
+  if (driver != nullptr) made.driver = driver;
+  if (driver_override != nullptr) made.driver_override = driver_override;
+  return made;
+}
+
+OperationRow row(const std::string& id, const std::string& state,
+                 const std::string& created = "2026-01-01T00:00:00.000Z") {
+  return {id, created, state, R"({"id":")" + id + R"("})"};
+}
+
+struct Disk {
+  std::string path() const { return (directory.path() / "state.db").string(); }
+
+  /// One life of a daemon: what it found, after `work` was done and is on disk.
+  template <class Work>
+  Remembered life(Work work, const std::string& boot = "boot-1") {
+    auto journal = Journal::open(path(), boot, [](const std::function<void()>& action) { action(); });
+    REQUIRE(journal);
+    auto found = (*journal)->remembered();
+    work(**journal);
+    return found;
+  }
+  Remembered found(const std::string& boot = "boot-1") {
+    return life([](Journal&) {}, boot);
+  }
+
+  TemporaryDirectory directory;
+};
+
+void ignore(const sysfs::Result<>&) {}
+
+void execute(const std::string& path, const char* sql) {
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(path.c_str(), &database) == SQLITE_OK);
+  CHECK(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+}
+
+}  // namespace
+
+TEST_CASE("A new journal is empty") {
+  Disk disk;
+  const auto found = disk.found();
+  CHECK(found.originals.empty());
+  CHECK(found.operations.empty());
+}
+
+TEST_CASE("What was begun is found by the next daemon, exactly") {
+  Disk disk;
+  const std::vector originals{original("0000:05:00.0", "e1000e"), original("0000:05:00.1", nullptr, "parked"),
+                              original("10000:01:00.0", "nvme", "nvme")};
+  disk.life([&](Journal& journal) { journal.begin(row("a", "running"), originals, ignore); });
+  const auto found = disk.found();
+  CHECK(found.originals == originals);
+  REQUIRE(found.operations.size() == 1);
+  CHECK(found.operations[0].id == "a");
+  CHECK(found.operations[0].state == "running");
+  CHECK(found.operations[0].created_at == "2026-01-01T00:00:00.000Z");
+  CHECK(found.operations[0].document == R"({"id":"a"})");
+}
+
+TEST_CASE("Texts are kept byte by byte") {
+  Disk disk;
+  auto odd = original("0000:05:00.0", "it's; DROP TABLE originals;--", "\xc3\xa9 \"x\"");
+  auto operation = row("a'b", "running");
+  operation.document = std::string("{\"x\":\"\0y\"}", 10);
+  disk.life([&](Journal& journal) { journal.begin(operation, {odd}, ignore); });
+  const auto found = disk.found();
+  CHECK(found.originals == std::vector{odd});
+  CHECK(found.operations[0].document == operation.document);
+  CHECK(found.operations[0].id == "a'b");
+}
+
+TEST_CASE("The end of an operation replaces its state and forgets what it was told to") {
+  Disk disk;
+  disk.life([&](Journal& journal) {
+    journal.begin(row("a", "running"), {original("0000:05:00.0", "e1000e"), original("0000:05:00.1", "igb")}, ignore);
+    journal.finish(row("a", "succeeded"), {at("0000:05:00.0"), at("0000:44:00.0")}, ignore);
+  });
+  const auto found = disk.found();
+  CHECK(found.originals == std::vector{original("0000:05:00.1", "igb")});
+  REQUIRE(found.operations.size() == 1);
+  CHECK(found.operations[0].state == "succeeded");
+}
+
+TEST_CASE("A record replaces the one of another device at the same address") {
+  Disk disk;
+  disk.life([&](Journal& journal) {
+    journal.begin(row("a", "running"), {original("0000:05:00.0", "e1000e")}, ignore);
+    journal.begin(row("b", "running"), {original("0000:05:00.0", "igb")}, ignore);
+  });
+  CHECK(disk.found().originals == std::vector{original("0000:05:00.0", "igb")});
+}
+
+TEST_CASE("After a reboot the records of devices are gone, the operations are not") {
+  Disk disk;
+  disk.life(
+      [&](Journal& journal) { journal.begin(row("a", "running"), {original("0000:05:00.0", "e1000e")}, ignore); });
+  const auto found = disk.found("boot-2");
+  CHECK(found.originals.empty());
+  CHECK(found.operations.size() == 1);
+  CHECK(disk.found("boot-1").originals.empty());  // gone for good
+}
+
+TEST_CASE("Only the newest operations are kept, and unfinished ones always") {
+  Disk disk;
+  const auto time = [](std::size_t index) { return "2026-01-01T00:" + std::to_string(100'000 + index); };
+  disk.life([&](Journal& journal) {
+    journal.begin(row("oldest", "blocked", time(0)), {}, ignore);
+    for (std::size_t index = 1; index <= max_operations + 5; ++index) {
+      journal.begin(row("op-" + std::to_string(index), "succeeded", time(index)), {}, ignore);
+    }
+    journal.finish(row("last", "succeeded", time(max_operations + 6)), {}, ignore);
+  });
+  const auto found = disk.found();
+  CHECK(found.operations.size() == max_operations + 1);
+  CHECK(found.operations.front().id == "last");
+  CHECK(found.operations.back().id == "oldest");
+  CHECK(std::ranges::count(found.operations, "op-7", &OperationRow::id) == 1);
+  CHECK(std::ranges::count(found.operations, "op-6", &OperationRow::id) == 0);
+}
+
+TEST_CASE("A state database of a newer devbindd is left alone") {
+  Disk disk;
+  disk.found();
+  execute(disk.path(), "PRAGMA user_version=99");
+  const auto opened = Journal::open(disk.path(), "boot-1", [](const std::function<void()>& action) { action(); });
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().code == sysfs::ErrorCode::JournalFailed);
+  CHECK(opened.error().message.find("newer") != std::string::npos);
+}
+
+TEST_CASE("A second daemon on the same state is kept out") {
+  Disk disk;
+  disk.life([&](Journal&) {
+    const auto second = Journal::open(disk.path(), "boot-1", [](const std::function<void()>& action) { action(); });
+    REQUIRE_FALSE(second);
+    CHECK(second.error().code == sysfs::ErrorCode::JournalFailed);
+  });
+  disk.found();  // afterwards it may come in
+}
+
+TEST_CASE("A file that is no database, or a directory that is not there, is refused") {
+  TemporaryDirectory directory;
+  const auto open = [](const std::filesystem::path& path) {
+    return Journal::open(path.string(), "boot-1", [](const std::function<void()>& action) { action(); });
+  };
+  execute((directory.path() / "x.db").string(), "CREATE TABLE t(x)");
+  std::filesystem::resize_file(directory.path() / "x.db", 100);
+  CHECK(open(directory.path() / "x.db").error().code == sysfs::ErrorCode::JournalFailed);
+  CHECK(open(directory.path() / "missing" / "x.db").error().code == sysfs::ErrorCode::JournalFailed);
+  CHECK(open(directory.path()).error().code == sysfs::ErrorCode::JournalFailed);
+}
+
+TEST_CASE("A change that could not be stored is told, and nothing of it is kept") {
+  Disk disk;
+  disk.found();
+  execute(disk.path(),
+          "CREATE TRIGGER no BEFORE INSERT ON originals WHEN NEW.driver='igb' BEGIN SELECT RAISE(ABORT,'full'); END");
+  std::vector<bool> stored;
+  disk.life([&](Journal& journal) {
+    const auto note = [&stored](const sysfs::Result<>& result) { stored.push_back(result.has_value()); };
+    journal.begin(row("bad", "running"), {original("0000:05:00.0", "e1000e"), original("0000:05:00.1", "igb")}, note);
+    journal.begin(row("good", "running"), {original("0000:05:00.2", "e1000e")}, note);
+  });
+  CHECK(stored == std::vector{false, true});
+  const auto found = disk.found();
+  CHECK(found.originals == std::vector{original("0000:05:00.2", "e1000e")});
+  REQUIRE(found.operations.size() == 1);
+  CHECK(found.operations[0].id == "good");
+}
+
+TEST_CASE("Answers come through post, in the order of the calls, the last ones before the journal ends") {
+  std::vector<std::function<void()>> posted;  // by the journal's thread; read when that has ended
+  std::vector<int> order;
+  {
+    auto journal = Journal::open(":memory:", "boot-1", [&posted](std::function<void()> action) {
+                     posted.push_back(std::move(action));
+                   }).value();
+    for (int index = 0; index < 50; ++index) {
+      journal->begin(row(std::to_string(index), "running"), {},
+                     [&order, index](const sysfs::Result<>&) { order.push_back(index); });
+    }
+  }
+  CHECK(order.empty());
+  for (const auto& action : posted) action();
+  CHECK(order.size() == 50);
+  CHECK(std::ranges::is_sorted(order));
+}
+
+TEST_CASE("Nothing is written to the kernel when the journal cannot be") {
+  Disk disk;
+  disk.found();
+  execute(disk.path(), "CREATE TRIGGER no BEFORE INSERT ON operations BEGIN SELECT RAISE(ABORT,'full'); END");
+  Stage stage(usual_machine(), disk.path());
+  const auto refusal = stage.refused(bind_request("0000:05:00.0"));
+  CHECK(refusal.error.code == sysfs::ErrorCode::JournalFailed);
+  CHECK(stage.kernel.writes().empty());
+  CHECK(stage.engine->originals().empty());
+  CHECK(stage.engine->operation_on(at("0000:05:00.0")).empty());
+  CHECK(stage.refused(bind_request("0000:05:00.0")).error.code == sysfs::ErrorCode::JournalFailed);  // not: in progress
+}

@@ -1,0 +1,102 @@
+// Reading overrides through workers: never a hang, and never twice at a device that hangs.
+#include "handoff/override_reader.hpp"
+
+#include <cerrno>
+
+#include "tests/catch2.hpp"
+#include "tests/handoff/stage.hpp"
+
+namespace {
+
+using namespace devbindd;
+using namespace devbindd::handoff;
+using namespace devbindd::tests;
+
+struct Bench {
+  OverrideAnswers read(const std::vector<sysfs::PciAddress>& addresses) {
+    std::optional<OverrideAnswers> answers;
+    reader.read(addresses, [&answers](OverrideAnswers read) { answers = std::move(read); });
+    run_until(io, [&answers] { return answers.has_value(); });
+    return *answers;
+  }
+  void settle() {
+    io.restart();
+    io.poll();
+  }
+
+  std::shared_ptr<FakeKernel> kernel = usual_machine();
+  boost::asio::io_context io;
+  FakeIoctl ioctl;
+  sysfs::ModuleIndex index{.directory = "/nonexistent", .config_paths = {"/nonexistent"}};
+  FakeWorkers workers{io, *kernel, ioctl, index};
+  OverrideReader reader{workers.run_task()};
+};
+
+const std::string hanging_file = "sys/bus/pci/devices/0000:05:00.0/driver_override";
+const auto hanging = at("0000:05:00.0");
+const auto other = at("0000:07:00.2");
+
+}  // namespace
+
+TEST_CASE("Every address gets its answer") {
+  Bench bench;
+  const auto answers = bench.read({hanging, other, at("0000:44:00.0")});
+  CHECK(answers.size() == 3);
+  CHECK(answers.at(hanging).value() == std::nullopt);
+  CHECK(answers.at(other).value() == "nvme");
+  CHECK(answers.at(at("0000:44:00.0")).value() == std::nullopt);
+}
+
+TEST_CASE("Nothing asked is nothing answered, at once") {
+  Bench bench;
+  bool called = false;
+  bench.reader.read({}, [&called](const OverrideAnswers& answers) { called = answers.empty(); });
+  CHECK(called);
+  CHECK(bench.workers.tasks().empty());
+}
+
+TEST_CASE("A device whose read hangs is told as overdue and not asked again until it answers") {
+  Bench bench;
+  bench.kernel->block(hanging_file);
+  auto answers = bench.read({hanging, other});
+  CHECK(answers.at(hanging).error().code == sysfs::ErrorCode::Overdue);
+  CHECK(answers.at(other).value() == "nvme");
+  const auto asked = bench.workers.tasks().size();
+  CHECK(bench.read({hanging}).at(hanging).error().code == sysfs::ErrorCode::Overdue);
+  CHECK(bench.workers.tasks().size() == asked);
+
+  bench.kernel->unblock(hanging_file);
+  bench.workers.resume();
+  bench.settle();
+  CHECK(bench.read({hanging}).at(hanging).value() == std::nullopt);
+}
+
+TEST_CASE("Two readers of one hanging device both get their answer") {
+  Bench bench;
+  bench.kernel->block(hanging_file);
+  int answered = 0;
+  for (int count = 0; count < 2; ++count) {
+    bench.reader.read({hanging}, [&answered](const OverrideAnswers& answers) {
+      answered += answers.at(hanging).error().code == sysfs::ErrorCode::Overdue ? 1 : 0;
+    });
+  }
+  run_until(bench.io, [&answered] { return answered == 2; });
+  bench.kernel->unblock(hanging_file);
+  bench.workers.resume();
+  bench.settle();
+  CHECK(answered == 2);
+  CHECK(bench.read({hanging}).at(hanging).value() == std::nullopt);
+}
+
+TEST_CASE("A failed read is that address's error alone") {
+  int asked = 0;
+  OverrideReader reader([&asked](const Task&, const TaskCallbacks& callbacks) {
+    callbacks.on_result(++asked == 1 ? TaskResult(sysfs::fail(sysfs::ErrorCode::TooBusy, "busy", EAGAIN))
+                                     : TaskResult(std::vector<std::string>{"vfio-pci"}));
+  });
+  std::optional<OverrideAnswers> answers;
+  reader.read({hanging, other}, [&answers](OverrideAnswers read) { answers = std::move(read); });
+  REQUIRE(answers);
+  CHECK(answers->at(hanging).error().code == sysfs::ErrorCode::TooBusy);
+  CHECK(answers->at(other).value() == "vfio-pci");
+}

@@ -1,0 +1,60 @@
+// Requests in one line each.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "handoff/request.hpp"
+
+namespace devbindd::tests {
+
+inline sysfs::PciAddress at(std::string_view text) { return sysfs::parse_pci_address(text).value(); }
+inline sysfs::DriverName driver_named(std::string_view text) { return sysfs::DriverName::parse(text).value(); }
+
+inline handoff::ChangeRequest bind_request(std::string_view address, std::string_view driver = "vfio-pci",
+                                           std::optional<handoff::Scope> scope = {}) {
+  return {.kind = handoff::ChangeKind::Bind,
+          .address = at(address),
+          .driver = driver_named(driver),
+          .scope = scope,
+          .method = handoff::Method::DriverOverride,
+          .id = {},
+          .accept_risks = {}};
+}
+
+inline handoff::ChangeRequest new_id_request(std::string_view address, std::string_view driver = "vfio-pci",
+                                             std::optional<handoff::Scope> scope = {}) {
+  auto request = bind_request(address, driver, scope);
+  request.method = handoff::Method::NewId;
+  return request;
+}
+
+inline handoff::ChangeRequest request_of(handoff::ChangeKind kind, std::string_view address,
+                                         std::optional<handoff::Scope> scope = {}) {
+  return {.kind = kind,
+          .address = at(address),
+          .driver = {},
+          .scope = scope,
+          .method = handoff::Method::DriverOverride,
+          .id = {},
+          .accept_risks = {}};
+}
+
+inline handoff::ChangeRequest id_request(handoff::ChangeKind kind, std::string_view driver, std::string id) {
+  return {.kind = kind,
+          .address = {},
+          .driver = driver_named(driver),
+          .scope = {},
+          .method = handoff::Method::DriverOverride,
+          .id = std::move(id),
+          .accept_risks = {}};
+}
+
+inline handoff::ChangeRequest accepting(handoff::ChangeRequest request, std::vector<std::string> codes) {
+  request.accept_risks = std::move(codes);
+  return request;
+}
+
+}  // namespace devbindd::tests

@@ -1,0 +1,266 @@
+// The verdict: each reason when it holds and when it does not, and whether it may be accepted.
+#include "handoff/verdict.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include "tests/catch2.hpp"
+#include "tests/handoff/facts.hpp"
+
+namespace {
+
+using namespace devbindd;
+using namespace devbindd::handoff;
+using namespace devbindd::tests;
+
+const std::string card = "0000:05:00.0";
+
+struct Case {
+  std::string what;
+  ChangeRequest request;
+  Facts facts;
+  std::string code;  ///< the only one expected; "": none
+  Severity severity = Severity::Block;
+  bool acceptable = false;
+};
+
+MemberFacts changed(MemberFacts member, const std::function<void(MemberFacts&)>& change) {
+  change(member);
+  return member;
+}
+
+Facts with_driver(MemberFacts member, const std::string& name, DriverFacts driver) {
+  auto facts = facts_of({std::move(member)});
+  facts.drivers[name] = std::move(driver);
+  return facts;
+}
+
+DriverFacts missing(sysfs::ModuleState state) {
+  return {.registered = false, .module = "vfio_pci", .module_state = state};
+}
+
+MemberFacts opened(MemberFacts member) {
+  member.device.enable_count = 1;
+  return member;
+}
+
+MemberFacts held(MemberFacts member) {
+  member.holders = {{42, "qemu", "/dev/vfio/1", true}};
+  return member;
+}
+
+MemberFacts routed(MemberFacts member) {
+  member.default_routes = {{"eth0", "bond0"}};
+  return member;
+}
+
+MemberFacts with_vfs(MemberFacts member) {
+  member.device.virtfns = {at("0000:05:10.0")};
+  return member;
+}
+
+MemberFacts bridge() {
+  auto made = member(card, "pcieport");
+  made.device.class_code = 0x060400;
+  return made;
+}
+
+MemberFacts without_group(const char* driver) {
+  auto made = member(card, driver);
+  made.device.iommu_group.reset();
+  return made;
+}
+
+Facts registered(MemberFacts member) {
+  auto facts = facts_of({std::move(member)});
+  facts.drivers["e1000e"] = {.registered = true, .module = "e1000e"};
+  return facts;
+}
+
+MemberFacts matching(const char* driver, std::vector<std::string> modules) {
+  auto made = member(card, driver);
+  made.candidate_modules = std::move(modules);
+  return made;
+}
+
+Facts no_iommu_mode(Facts facts) {
+  facts.no_iommu_mode = true;
+  return facts;
+}
+
+Facts beside(const char* driver) {
+  auto facts = facts_of({member(card, "e1000e")});
+  facts.bystanders = {device("0000:05:00.1", driver)};
+  return facts;
+}
+
+Facts capturing(Facts facts, std::size_t count) {
+  for (std::size_t index = 0; index < count; ++index)
+    facts.id_captures.push_back({0, 0x20, static_cast<std::uint8_t>(index), 0});
+  return facts;
+}
+
+const auto restore = request_of(ChangeKind::Restore, card);
+const auto remove_driver = request_of(ChangeKind::Unbind, card);
+const auto to_vfio = bind_request(card);
+const auto to_native = bind_request(card, "e1000e");
+const auto clear_override = request_of(ChangeKind::ClearOverride, card);
+
+std::vector<Case> cases() {
+  constexpr auto warn = Severity::Warn;
+  constexpr auto block = Severity::Block;
+  return {
+      {"nothing wrong", to_vfio, facts_of({member(card, "e1000e")}), ""},
+
+      {"stuck", to_vfio, facts_of({changed(member(card, "e1000e"), [](auto& m) { m.override_known = false; })}),
+       "device.stuck"},
+      {"stuck, override", clear_override, facts_of({changed(member(card), [](auto& m) { m.override_known = false; })}),
+       "device.stuck"},
+
+      {"bridge", to_vfio, facts_of({bridge()}), "device.bridge"},
+      {"bridge, unbind", remove_driver, facts_of({bridge()}), "device.bridge", block, true},
+      {"bridge, give-back", restore, facts_of({given(bridge(), "shpchp")}), ""},
+      {"bridge of the group, not asked for", bind_request("0000:05:00.1", "vfio-pci", Scope::Group),
+       facts_of({bridge()}), ""},
+      {"bridge, override only", clear_override, facts_of({bridge()}), ""},
+
+      {"default route", to_vfio, facts_of({routed(member(card, "e1000e"))}), "net.default_route", block, true},
+      {"default route, unbind", remove_driver, facts_of({routed(member(card, "e1000e"))}), "net.default_route", block,
+       true},
+      {"default route, driver stays", to_native, facts_of({routed(member(card, "e1000e"))}), ""},
+      {"default route, override only", clear_override, facts_of({routed(member(card, "e1000e"))}), ""},
+      {"default route, no driver", to_vfio, facts_of({routed(member(card))}), ""},
+
+      {"open", restore, facts_of({opened(given(member(card, "vfio-pci"), "e1000e"))}), "vfio.open", block, true},
+      {"open, only a holder", remove_driver, facts_of({held(member(card, "vfio-pci"))}), "vfio.open", block, true},
+      {"open, stays bound", to_vfio, facts_of({opened(member(card, "vfio-pci"))}), ""},
+      {"enabled by a kernel driver", to_vfio, facts_of({opened(member(card, "e1000e"))}), ""},
+      {"idle", remove_driver, facts_of({changed(member(card, "vfio-pci"), [](auto& m) { m.device.enable_count = 0; })}),
+       ""},
+      {"open, nothing to give back", restore, facts_of({opened(member(card, "vfio-pci"))}), ""},
+
+      {"VFs, to VFIO", to_vfio, facts_of({with_vfs(member(card, "igb"))}), "sriov.vfs_enabled", block, false},
+      {"VFs, unbind", remove_driver, facts_of({with_vfs(member(card, "igb"))}), "sriov.vfs_enabled", block, true},
+      {"VFs, driver stays", clear_override, facts_of({with_vfs(member(card, "igb"))}), ""},
+
+      {"no group", to_vfio, facts_of({without_group("e1000e")}), "iommu.absent", block, false},
+      {"no group, no-IOMMU mode", to_vfio, no_iommu_mode(facts_of({without_group("e1000e")})), "iommu.absent", block,
+       true},
+      {"no group, kernel driver", to_native, facts_of({matching(nullptr, {"e1000e"})}), ""},
+      {"no group, unbind", remove_driver, facts_of({without_group("e1000e")}), ""},
+
+      {"driver unknown", to_vfio, with_driver(member(card), "vfio-pci", missing(sysfs::ModuleState::Unknown)),
+       "driver.absent"},
+      {"module loaded without driver", to_vfio,
+       with_driver(member(card), "vfio-pci", missing(sysfs::ModuleState::Loaded)), "driver.absent"},
+      {"module built in without driver", to_vfio,
+       with_driver(member(card), "vfio-pci", missing(sysfs::ModuleState::BuiltIn)), "driver.absent"},
+      {"module blacklisted", to_vfio, with_driver(member(card), "vfio-pci", missing(sysfs::ModuleState::Blacklisted)),
+       "driver.blacklisted"},
+      {"module loadable", to_vfio, with_driver(member(card), "vfio-pci", missing(sysfs::ModuleState::Loadable)), ""},
+      {"driver registered", to_vfio, with_driver(member(card), "vfio-pci", {.registered = true, .module = {}}), ""},
+      {"driver of before gone", restore,
+       with_driver(given(member(card, "vfio-pci"), "e1000e"), "e1000e", missing(sysfs::ModuleState::Unknown)),
+       "driver.absent"},
+      {"driver of an ID unknown", id_request(ChangeKind::AddId, "vfio-pci", "8086 10d3"),
+       with_driver(member(card), "vfio-pci", missing(sysfs::ModuleState::Unknown)), "driver.absent"},
+
+      {"no match", to_native, registered(member(card)), "driver.no_match", block, true},
+      {"no match, others do", to_native, registered(matching(nullptr, {"igb"})), "driver.no_match", block, true},
+      {"no match, loadable", to_native, with_driver(member(card), "e1000e", missing(sysfs::ModuleState::Loadable)),
+       "driver.no_match", block, true},
+      {"no match, no such driver either", to_native,
+       with_driver(member(card), "e1000e", missing(sysfs::ModuleState::Unknown)), "driver.absent"},
+      {"match", to_native, registered(matching(nullptr, {"igb", "e1000e"})), ""},
+      {"no match, bound now", to_native, registered(member(card, "e1000e")), ""},
+      {"no match, bound before", to_native, registered(given(member(card, "vfio-pci"), "e1000e")), ""},
+      {"no match, pci-stub", bind_request(card, "pci-stub"), facts_of({member(card)}), ""},
+      {"no match, uio", bind_request(card, "uio_pci_generic"), facts_of({member(card)}), ""},
+      {"no match, variant driver", bind_request(card, "mlx5_vfio_pci"), facts_of({member(card)}), ""},
+
+      {"new_id captures", new_id_request(card), capturing(facts_of({member(card)}), 1), "driver.id_captures", block,
+       true},
+      {"new_id captures nothing", new_id_request(card), facts_of({member(card)}), ""},
+      {"override captures nothing", to_vfio, capturing(facts_of({member(card)}), 1), ""},
+      {"bare ID captures one", id_request(ChangeKind::AddId, "vfio-pci", "8086 10d3"), capturing({}, 1), ""},
+      {"bare ID captures two", id_request(ChangeKind::AddId, "vfio-pci", "8086 10d3"), capturing({}, 2),
+       "driver.id_captures", block, true},
+      {"removing an ID captures nothing", id_request(ChangeKind::RemoveId, "vfio-pci", "8086 10d3"), capturing({}, 2),
+       ""},
+
+      {"sibling on a kernel driver", to_vfio, beside("e1000e"), "group.not_viable", warn, false},
+      {"sibling on UIO", to_vfio, beside("uio_pci_generic"), "group.not_viable", warn, false},
+      {"sibling on VFIO", to_vfio, beside("vfio-pci"), ""},
+      {"sibling without driver", to_vfio, beside(nullptr), ""},
+      {"sibling, kernel driver wanted", to_native, beside("igb"), ""},
+  };
+}
+
+}  // namespace
+
+TEST_CASE("Each reason against a change is given when it holds, and only then") {
+  for (const auto& row : cases()) {
+    INFO(row.what);
+    const auto evidence = verdict(row.request, row.facts);
+    if (row.code.empty()) {
+      CHECK(evidence.empty());
+      continue;
+    }
+    REQUIRE(evidence.size() == 1);
+    const auto& item = evidence.front();
+    CHECK(item.code == row.code);
+    CHECK(item.severity == row.severity);
+    CHECK(item.acceptable == row.acceptable);
+    CHECK_FALSE(item.detail.empty());
+    CHECK_FALSE(item.next_step.empty());
+  }
+}
+
+TEST_CASE("Every code that can be given is in the list of codes, and every code of the list can be given") {
+  std::set<std::string> given_codes;
+  for (const auto& row : cases()) {
+    if (!row.code.empty()) given_codes.insert(row.code);
+  }
+  const std::set<std::string> listed(evidence_codes().begin(), evidence_codes().end());
+  CHECK(given_codes == listed);
+}
+
+TEST_CASE("A risk is accepted by its code, and only where it may be") {
+  for (const auto& row : cases()) {
+    if (row.code.empty()) continue;
+    INFO(row.what);
+    const auto evidence = verdict(row.request, row.facts);
+    const bool blocks = row.severity == Severity::Block;
+    CHECK(blocking(evidence, {}).empty() == !blocks);
+    CHECK(blocking(evidence, {"some.other_code"}).empty() == !blocks);
+    CHECK(blocking(evidence, {"some.other_code", row.code}).empty() == (!blocks || row.acceptable));
+  }
+}
+
+TEST_CASE("Accepting one risk does not accept another") {
+  auto facts = facts_of({routed(with_vfs(member(card, "igb")))});
+  const auto evidence = verdict(remove_driver, facts);
+  CHECK(evidence.size() == 2);
+  CHECK(blocking(evidence, {"net.default_route"}).size() == 1);
+  CHECK(blocking(evidence, {"net.default_route", "sriov.vfs_enabled"}).empty());
+}
+
+TEST_CASE("Every member of a group is judged, and a blocker of the group is named once") {
+  auto facts = facts_of({routed(member(card, "e1000e")), routed(member("0000:05:00.1", "e1000e"))});
+  facts.bystanders = {device("0000:05:00.2", "igb")};
+  const auto evidence = verdict(bind_request(card, "vfio-pci", Scope::Group), facts);
+  const auto count = [&evidence](std::string_view code) { return std::ranges::count(evidence, code, &Evidence::code); };
+  CHECK(count("net.default_route") == 2);
+  CHECK(count("group.not_viable") == 1);
+  CHECK(evidence.front().device == at(card));
+}
+
+TEST_CASE("Whoever has the device open is named, also when nobody may be seen") {
+  const auto seen = verdict(remove_driver, facts_of({held(opened(member(card, "vfio-pci")))}));
+  CHECK(seen.front().detail.find("qemu (pid 42)") != std::string::npos);
+  CHECK(seen.front().processes.size() == 1);
+  const auto hidden = verdict(remove_driver, facts_of({opened(member(card, "vfio-pci"))}));
+  CHECK(hidden.front().processes.empty());
+  CHECK_FALSE(hidden.front().detail.empty());
+}

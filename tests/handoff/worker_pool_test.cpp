@@ -1,0 +1,262 @@
+// Real worker processes, on a directory instead of the kernel. A write that hangs is a pipe that nobody reads yet.
+#include "handoff/worker_pool.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+#include <map>
+
+#include "sysfs/file_descriptor.hpp"
+#include "tests/catch2.hpp"
+#include "tests/handoff/stage.hpp"
+
+namespace {
+
+using namespace devbindd;
+using namespace devbindd::handoff;
+using namespace devbindd::tests;
+namespace fs = std::filesystem;
+
+struct Call {
+  int overdue = 0;
+  int pid = 0;
+  std::optional<TaskResult> result;
+};
+
+struct Bench {
+  explicit Bench(std::chrono::milliseconds deadline = std::chrono::milliseconds(50), std::size_t max_workers = 64,
+                 std::size_t max_queue = 1024)
+      : pool(io, {.command = {DEVBINDD_TEST_WORKER, directory.path().string()},
+                  .step_deadline = deadline,
+                  .read_deadline = deadline,
+                  .max_workers = max_workers,
+                  .max_queue = max_queue}) {
+    fs::create_directories(directory.path() / "sys/bus/pci/drivers/fine");
+    std::ofstream(directory.path() / "sys/bus/pci/drivers/fine/unbind") << "";
+  }
+
+  fs::path unbind_of(const std::string& driver) const {
+    return directory.path() / "sys/bus/pci/drivers" / driver / "unbind";
+  }
+  /// Unbinding from this driver hangs until somebody reads.
+  void make_hanging(const std::string& driver) const {
+    fs::create_directories(unbind_of(driver).parent_path());
+    REQUIRE(::mkfifo(unbind_of(driver).c_str(), 0600) == 0);
+  }
+  /// Lets the writers of the driver go on. They go on while the result lives.
+  sysfs::FileDescriptor reader_of(const std::string& driver) const {
+    return sysfs::FileDescriptor(::open(unbind_of(driver).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  }
+
+  std::shared_ptr<Call> unbind(const std::string& driver) {
+    auto call = std::make_shared<Call>();
+    pool.run(task_for(sysfs::Step{sysfs::StepKind::Unbind, at("0000:05:00.0"), driver}),
+             {.on_overdue =
+                  [call](int pid) {
+                    ++call->overdue;
+                    call->pid = pid;
+                  },
+              .on_result = [call](TaskResult result) { call->result = std::move(result); }});
+    return call;
+  }
+  void wait_for(const std::shared_ptr<Call>& call) {
+    run_until(io, [&call] { return call->result.has_value(); });
+  }
+  void wait_until_overdue(const std::shared_ptr<Call>& call) {
+    run_until(io, [&call] { return call->overdue > 0; });
+  }
+
+  TemporaryDirectory directory;
+  boost::asio::io_context io;
+  WorkerPool pool;
+};
+
+constexpr auto patient = std::chrono::milliseconds(60'000);
+
+}  // namespace
+
+TEST_CASE("A worker process performs a task") {
+  Bench bench(patient);
+  REQUIRE(bench.pool.start());
+  const auto call = bench.unbind("fine");
+  CHECK_FALSE(call->result.has_value());  // never before run() has returned
+  bench.wait_for(call);
+  CHECK(call->result->value() == std::vector<std::string>{"done"});
+  CHECK(call->overdue == 0);
+  std::ifstream written(bench.unbind_of("fine"));
+  CHECK(std::string(std::istreambuf_iterator<char>(written), {}) == "0000:05:00.0");
+}
+
+TEST_CASE("A worker's error arrives with its errno") {
+  Bench bench(patient);
+  REQUIRE(bench.pool.start());
+  const auto call = bench.unbind("missing");
+  bench.wait_for(call);
+  CHECK(call->result->error().errno_value == ENOENT);
+  CHECK(call->result->error().path.ends_with("sys/bus/pci/drivers/missing/unbind"));
+}
+
+TEST_CASE("A write that hangs is told as overdue once, others go on, and its result comes when the kernel lets go") {
+  Bench bench;
+  bench.make_hanging("stuck");
+  REQUIRE(bench.pool.start());
+  const auto stuck = bench.unbind("stuck");
+  bench.wait_until_overdue(stuck);
+  CHECK(stuck->pid > 0);
+  CHECK(bench.pool.stuck() == 1);
+  for (int count = 0; count < 10; ++count) {
+    const auto fine = bench.unbind("fine");
+    bench.wait_for(fine);
+    CHECK(fine->result->has_value());
+  }
+  CHECK_FALSE(stuck->result.has_value());
+  const auto reader = bench.reader_of("stuck");
+  bench.wait_for(stuck);
+  CHECK(stuck->result->value() == std::vector<std::string>{"done"});
+  CHECK(stuck->overdue == 1);
+  CHECK(bench.pool.stuck() == 0);
+}
+
+TEST_CASE("A signal does not end a worker in the middle of a task") {
+  Bench bench;
+  bench.make_hanging("stuck");
+  REQUIRE(bench.pool.start());
+  const auto stuck = bench.unbind("stuck");
+  bench.wait_until_overdue(stuck);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) REQUIRE(::kill(stuck->pid, signal) == 0);
+  const auto reader = bench.reader_of("stuck");
+  bench.wait_for(stuck);
+  CHECK(stuck->result->has_value());
+}
+
+TEST_CASE("A worker that dies gives an error, and the next task another worker") {
+  Bench bench;
+  bench.make_hanging("stuck");
+  REQUIRE(bench.pool.start());
+  const auto stuck = bench.unbind("stuck");
+  bench.wait_until_overdue(stuck);
+  REQUIRE(::kill(stuck->pid, SIGKILL) == 0);
+  bench.wait_for(stuck);
+  CHECK(stuck->result->error().errno_value == ECHILD);
+  CHECK(bench.pool.stuck() == 0);
+  const auto fine = bench.unbind("fine");
+  bench.wait_for(fine);
+  CHECK(fine->result->has_value());
+  // It does not stay behind as a zombie either.
+  run_until(bench.io, [&] { return ::kill(stuck->pid, 0) != 0; });
+  CHECK(errno == ESRCH);
+}
+
+TEST_CASE("A worker that died while it had nothing to do is replaced, and no task is lost") {
+  Bench bench;
+  bench.make_hanging("stuck");
+  REQUIRE(bench.pool.start());
+  const auto stuck = bench.unbind("stuck");
+  bench.wait_until_overdue(stuck);
+  {
+    const auto reader = bench.reader_of("stuck");
+    bench.wait_for(stuck);
+  }
+  REQUIRE(::kill(stuck->pid, SIGKILL) == 0);  // it is idle now
+  run_until(bench.io, [&] { return ::kill(stuck->pid, 0) != 0; });
+  for (int count = 0; count < 8; ++count) {
+    const auto fine = bench.unbind("fine");
+    bench.wait_for(fine);
+    CHECK(fine->result->has_value());
+  }
+}
+
+TEST_CASE("Many tasks run side by side") {
+  Bench bench(patient);
+  for (int index = 0; index < 12; ++index) bench.make_hanging("stuck" + std::to_string(index));
+  REQUIRE(bench.pool.start());
+  std::vector<std::shared_ptr<Call>> calls;
+  for (int index = 0; index < 12; ++index) calls.push_back(bench.unbind("stuck" + std::to_string(index)));
+  // Let go of in the other order: each has a worker of its own.
+  for (int index = 12; index-- > 0;) {
+    const auto reader = bench.reader_of("stuck" + std::to_string(index));
+    bench.wait_for(calls[static_cast<std::size_t>(index)]);
+    CHECK(calls[static_cast<std::size_t>(index)]->result->has_value());
+  }
+}
+
+TEST_CASE("With every worker at work, tasks wait their turn, and too many are refused") {
+  Bench bench(patient, 2, 3);
+  bench.make_hanging("stuck");
+  REQUIRE(bench.pool.start());
+  std::vector<std::shared_ptr<Call>> stuck{bench.unbind("stuck"), bench.unbind("stuck")};
+  std::vector<std::shared_ptr<Call>> waiting;
+  for (int count = 0; count < 3; ++count) waiting.push_back(bench.unbind("fine"));
+  const auto refused = bench.unbind("fine");
+  bench.wait_for(refused);
+  CHECK(refused->result->error().code == sysfs::ErrorCode::TooBusy);
+  const auto reader = bench.reader_of("stuck");
+  for (const auto& call : waiting) bench.wait_for(call);
+  for (const auto& call : stuck) bench.wait_for(call);
+  for (const auto& call : waiting) CHECK(call->result->has_value());
+}
+
+TEST_CASE("When every worker is stuck, a task does not wait for ever") {
+  Bench bench(std::chrono::milliseconds(20), 2);
+  bench.make_hanging("stuck");
+  REQUIRE(bench.pool.start());
+  const auto first = bench.unbind("stuck");
+  const auto second = bench.unbind("stuck");
+  const auto early = bench.unbind("fine");  // before anybody knows that the others are stuck
+  bench.wait_until_overdue(first);
+  bench.wait_until_overdue(second);
+  bench.wait_for(early);
+  CHECK(early->result->error().code == sysfs::ErrorCode::TooBusy);
+  const auto late = bench.unbind("fine");
+  bench.wait_for(late);
+  CHECK(late->result->error().code == sysfs::ErrorCode::TooBusy);
+  const auto reader = bench.reader_of("stuck");
+  bench.wait_for(first);
+  bench.wait_for(second);
+  const auto after = bench.unbind("fine");
+  bench.wait_for(after);
+  CHECK(after->result->has_value());
+}
+
+TEST_CASE("When the only worker dies, what waited for it is done by another") {
+  Bench bench(std::chrono::milliseconds(200), 1);
+  bench.make_hanging("stuck");
+  REQUIRE(bench.pool.start());
+  const auto stuck = bench.unbind("stuck");
+  const auto waiting = bench.unbind("fine");
+  // The pid of the one worker is only told when it is overdue; until then it may as well be asked for by its parent.
+  bench.wait_until_overdue(stuck);
+  if (!waiting->result) {
+    REQUIRE(::kill(stuck->pid, SIGKILL) == 0);
+    bench.wait_for(waiting);
+    bench.wait_for(stuck);
+    CHECK(stuck->result->error().errno_value == ECHILD);
+  }
+}
+
+TEST_CASE("A program that cannot be started is an error of start and of the task") {
+  boost::asio::io_context io;
+  WorkerPool pool(io, {.command = {"/nonexistent/worker"}});
+  CHECK(pool.start().error().errno_value == ENOENT);
+  std::optional<TaskResult> result;
+  pool.run({TaskKind::VfioFacts, {}},
+           {.on_overdue = [](int) {}, .on_result = [&](TaskResult got) { result = std::move(got); }});
+  CHECK_FALSE(result.has_value());
+  run_until(io, [&] { return result.has_value(); });
+  CHECK(result->error().errno_value == ENOENT);
+}
+
+TEST_CASE("A program that is no worker gives an error and no hang") {
+  boost::asio::io_context io;
+  WorkerPool pool(io, {.command = {"/bin/true"}});
+  REQUIRE(pool.start());
+  std::optional<TaskResult> result;
+  pool.run({TaskKind::VfioFacts, {}},
+           {.on_overdue = [](int) {}, .on_result = [&](TaskResult got) { result = std::move(got); }});
+  run_until(io, [&] { return result.has_value(); });
+  CHECK_FALSE(result->has_value());
+}

@@ -1,0 +1,140 @@
+// The snapshot: what is read again, and when.
+#include "sysfs/inventory.hpp"
+
+#include <cerrno>
+
+#include "tests/catch2.hpp"
+#include "tests/fake_kernel.hpp"
+
+namespace {
+
+using namespace devbindd::sysfs;
+using devbindd::tests::add_usual_drivers;
+using devbindd::tests::FakeKernel;
+
+PciAddress at(std::string_view text) { return parse_pci_address(text).value(); }
+const PciAddress first{0, 5, 0, 0};
+const PciAddress second{0, 6, 0, 0};
+
+/// Counts the reads of each device's vendor, and can lose the directory of devices.
+struct WatchedKernel : FakeKernel {
+  WatchedKernel() {
+    add_usual_drivers(*this);
+    add_device({.address = "0000:05:00.0", .group = 1, .driver = "e1000e"});
+    add_device({.address = "0000:06:00.0", .group = 1});
+    drain_uevents();
+  }
+  Result<std::string> read(std::string_view path, std::size_t limit = 4096) const override {
+    if (path.ends_with("/vendor")) ++reads[std::string(path)];
+    return FakeKernel::read(path, limit);
+  }
+  Result<std::vector<std::string>> list(std::string_view path) const override {
+    if (broken && path == "sys/bus/pci/devices") return fail(ErrorCode::Kernel, "broken", EIO);
+    return FakeKernel::list(path);
+  }
+  int reads_of(const char* address) const { return reads["sys/bus/pci/devices/" + std::string(address) + "/vendor"]; }
+
+  mutable std::map<std::string, int> reads;
+  bool broken = false;
+};
+
+}  // namespace
+
+TEST_CASE("The first refresh reads every device, the next one nothing") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  CHECK(inventory.devices().empty());
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.devices().size() == 2);
+  CHECK(inventory.generation() == 1);
+  REQUIRE(inventory.refresh());
+  CHECK(kernel.reads_of("0000:05:00.0") == 1);
+  CHECK(inventory.generation() == 1);
+  CHECK(inventory.find(first)->driver->text() == "e1000e");
+  CHECK(inventory.find(at("0000:44:00.0")) == nullptr);
+  CHECK(inventory.group_members(1).size() == 2);
+  CHECK(inventory.group_members(2).empty());
+}
+
+TEST_CASE("Only what an event names is read again") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  REQUIRE(kernel.write("sys/bus/pci/drivers/e1000e/unbind", "0000:05:00.0"));
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.find(first)->driver.has_value());  // nobody has told the inventory yet
+  inventory.apply(kernel.drain_uevents());
+  REQUIRE(inventory.refresh());
+  CHECK_FALSE(inventory.find(first)->driver.has_value());
+  CHECK(kernel.reads_of("0000:05:00.0") == 2);
+  CHECK(kernel.reads_of("0000:06:00.0") == 1);
+  CHECK(inventory.generation() == 2);
+}
+
+TEST_CASE("A marked device that did not change does not count as a change") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  inventory.mark(second);
+  REQUIRE(inventory.refresh());
+  CHECK(kernel.reads_of("0000:06:00.0") == 2);
+  CHECK(inventory.generation() == 1);
+}
+
+TEST_CASE("Lost events make everything be read again") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  kernel.add_device({.address = "0000:07:00.0"});
+  REQUIRE(kernel.write("sys/bus/pci/drivers/e1000e/unbind", "0000:05:00.0"));
+  kernel.lose_uevents();
+  inventory.apply(kernel.drain_uevents());
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.devices().size() == 3);
+  CHECK_FALSE(inventory.find(first)->driver.has_value());
+}
+
+TEST_CASE("A module event makes everything be read again") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  const auto subsystem = GENERATE(values<std::string>({"module", "drivers"}));
+  inventory.apply(
+      {.events = {{.action = "add", .devpath = "/module/igb", .subsystem = subsystem, .keys = {}}}, .lost = false});
+  REQUIRE(inventory.refresh());
+  CHECK(kernel.reads_of("0000:06:00.0") == 2);
+}
+
+TEST_CASE("A vanished device leaves the snapshot, a new one enters it") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  kernel.remove_device("0000:05:00.0");
+  kernel.add_device({.address = "0000:07:00.0", .group = 1});
+  inventory.apply(kernel.drain_uevents());
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.find(first) == nullptr);
+  REQUIRE(inventory.find(at("0000:07:00.0")) != nullptr);
+  CHECK(inventory.group_members(1).size() == 2);
+  inventory.mark(first);  // gone is gone
+  const auto generation = inventory.generation();
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.generation() == generation);
+}
+
+TEST_CASE("What could not be read stays marked") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  kernel.broken = true;
+  CHECK(inventory.refresh().error().errno_value == EIO);
+  kernel.broken = false;
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.devices().size() == 2);
+
+  kernel.set_file("sys/devices/pci0000:00/0000:05:00.0/vendor", "rubbish\n");
+  inventory.mark(first);
+  CHECK_FALSE(inventory.refresh());
+  kernel.set_file("sys/devices/pci0000:00/0000:05:00.0/vendor", "0x1234\n");
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.find(first)->vendor == 0x1234);
+}
