@@ -22,6 +22,12 @@ std::string hex_text(std::size_t value) {
   return text.data();
 }
 
+// A read that nobody answers gives all ones. The IDs alone do not tell: those of a virtual function are all ones too
+// (PCI Express Base 6.0, 9.3.4.1.1).
+bool does_not_answer(const ConfigSpace& config) {
+  return number_at(config, 0, 4) == 0xffffffffU && number_at(config, 4, 4) == 0xffffffffU;
+}
+
 // One list on its way: where it may be, where it has been, and what it came to.
 class Walk {
  public:
@@ -156,9 +162,9 @@ std::string_view name_of(ListProblemKind kind) {
 
 CapabilityLists walk_capabilities(const ConfigSpace& config) {
   CapabilityLists lists;
-  if (number_at(config, 0, 4) == 0xffffffffU) {
-    lists.problems.push_back({ListProblemKind::AllOnes, ListKind::Standard, 0,
-                              "the device does not answer: its vendor and device IDs read as all ones"});
+  if (does_not_answer(config)) {
+    lists.problems.push_back(
+        {ListProblemKind::AllOnes, ListKind::Standard, 0, "the device does not answer: its header reads as all ones"});
     return lists;
   }
   walk_standard(config, lists);

@@ -47,7 +47,7 @@ SUITES = [
     ("raw-http", raw_http("release"), 600),
     ("vm", "tests/vm/run", 1500),
     ("vm-no-iommu", "tests/vm/run --iommu off", 600),
-    ("vm-iommufd", "tests/vm/run --kernel iommufd --filter 'test_[135]0*'", 900),
+    ("vm-iommufd", "tests/vm/run --kernel iommufd --filter 'test_[1358]0*'", 900),
     ("build-asan", build("asan"), 1800),
     ("unit-asan", unit("asan"), 900),
     ("contract-asan", contract("asan"), 900),

@@ -234,6 +234,14 @@ def busy_kernel(client, daemon):
     client.ask("PUT", BINDING.format("0000:21:00.0"), 200, VFIO)
     daemon.control("unblock sys/bus/pci/devices/0000:20:00.0/driver_override")
     client.ask("PUT", BINDING.format("0000:20:00.0"), 200, VFIO)
+    config = "/v1/devices/0000:21:00.0/config"
+    daemon.control("block sys/bus/pci/devices/0000:21:00.0/config")
+    for _ in range(2):
+        client.ask("GET", config, 503, code="overdue")
+    daemon.control("unblock sys/bus/pci/devices/0000:21:00.0/config")
+    shown = client.ask("GET", config, 200)
+    expect(shown["complete"] and shown["size"] == 256 and shown["capabilities"] == [], "the configuration space")
+    expect("\n00: 86 80 d3 10 " in client.ask("GET", config, 200, fields={"Accept": "text/plain"}), "its text")
 
 
 def not_waiting(client, daemon):

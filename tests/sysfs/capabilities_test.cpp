@@ -141,7 +141,7 @@ TEST_CASE("A register beyond what was read is named, and not made up") {
 
 TEST_CASE("Every space of every length is decoded without reading beyond it") {
   for (const auto* file : {"handmade_endpoint.txt", "handmade_ports.txt", "handmade_others.txt", "broken_lists.txt",
-                           "qemu_q35.txt", "virtio_cloud.txt"}) {
+                           "qemu_nvme_vf.txt", "qemu_q35.txt", "virtio_cloud.txt"}) {
     std::ifstream stream(std::string(DEVBINDD_TEST_DATA) + "/config/" + file);
     for (const auto& dump : devbindd::tests::read_dumps(stream)) {
       for (std::size_t size = 0; size <= dump.config.bytes.size(); size += size < 0x400 ? 1 : 256) {

@@ -130,6 +130,15 @@ TEST_CASE("All ones are a broken list, and on the whole device no answer") {
   CHECK(!space.walk().extended);
 }
 
+TEST_CASE("A virtual function has IDs of all ones, and answers") {
+  Space space(conventional_bytes);
+  space.put(0x00, 0xffffffff, 4);
+  space.first(0x40);
+  space.standard(0x40, 0x10, 0);
+  CHECK(space.walk().problems.empty());
+  CHECK(offsets(space.walk().standard) == Offsets{0x40});
+}
+
 TEST_CASE("An extended list that leads to nothing says so") {
   Space space(extended_bytes);
   space.extended(0x100, 0x01, 0x200);

@@ -685,20 +685,25 @@ def differences(config, address, text, **about_options):
     about = About(config, address, **about_options)
     header, shown = parse(text)
     found = [f"header: expected {line!r}" for line in header_text(config["header"]) if line not in header]
-    expected = list(config["capabilities"] or [])
-    if any(item["name"] in ("exp", "pcix") for item in expected):  # the others' extended space is not looked at by lspci
-        expected += config["extended_capabilities"] or []
-    if config["problems"]:
-        # lspci notices a loop and 0xff as well; what lies out of range it follows all the same.
-        places = {place(item) for item in expected}
-        shown = [item for item in shown if item[0] in places and item[1][0] not in ("<chain looped>", "<chain broken>")]
-    if [place(item) for item in expected] != [item[0] for item in shown]:
-        return found + [f"places: ours {[place(item) for item in expected]}, lspci's {[item[0] for item in shown]}"]
-    for capability, (where, lines) in zip(expected, shown):
+    lists = {"standard": config["capabilities"] or [], "extended": config["extended_capabilities"] or []}
+    if not any(item["name"] in ("exp", "pcix") for item in lists["standard"]):
+        lists["extended"] = []  # lspci does not look there
+    pairs = []
+    for name, expected in lists.items():
+        theirs = [item for item in shown if (" v" in item[0]) == (name == "extended")]
+        problems = {problem["code"] for problem in config["problems"] if problem["list"] == name}
+        if problems & {"loop", "all_ones"}:  # lspci notices them as well
+            theirs = [item for item in theirs if item[1][0] not in ("<chain looped>", "<chain broken>")]
+        if problems & {"out_of_range", "truncated"}:  # lspci goes on
+            theirs = theirs[:len(expected)]
+        if [place(item) for item in expected] != [item[0] for item in theirs]:
+            return found + [f"{name} list: ours {[place(item) for item in expected]}, lspci's {[item[0] for item in theirs]}"]
+        pairs += zip(expected, theirs)
+    for capability, (where, lines) in pairs:
         wanted = capability_text(capability, about)
         if wanted[-1] is None:
             wanted, lines = wanted[:-1], lines[:len(wanted) - 1]
         if len(wanted) != len(lines) or not all(map(same, wanted, lines)):
-            pairs = [(a, b) for a, b in zip(wanted + [None] * len(lines), lines + [None] * len(wanted)) if (a or b) and (a is None or b is None or not same(a, b))]
-            found.append(f"{where} {capability['name']}: " + "; ".join(f"ours {a!r}, lspci's {b!r}" for a, b in pairs[:3]))
+            unlike = [(a, b) for a, b in zip(wanted + [None] * len(lines), lines + [None] * len(wanted)) if (a or b) and (a is None or b is None or not same(a, b))]
+            found.append(f"{where} {capability['name']}: " + "; ".join(f"ours {a!r}, lspci's {b!r}" for a, b in unlike[:3]))
     return found

@@ -66,10 +66,21 @@ class Whole(unittest.TestCase):
                 changed = [at for at in range(0x40, len(file)) if data[at] != file[at]]
                 self.assertLess(len(changed), 8, changed)
 
+    @api.timeout(120)
     def test_virtual_functions_are_decoded_too(self):
         controller = machine.DEVICES["sriov"].bdf
+        folder = api.PCI / "devices" / controller
+        self.addCleanup(api.write_sysfs, folder / "sriov_drivers_autoprobe", "1")
+        api.write_sysfs(folder / "sriov_drivers_autoprobe", "0")
+        self.addCleanup(api.write_sysfs, folder / "sriov_numvfs", "0")
+        api.write_sysfs(folder / "sriov_numvfs", "2")
         sriov = next(item for item in config_of(controller)["extended_capabilities"] if item["name"] == "sriov")
-        self.assertEqual(sriov["fields"]["total_vfs"], 4)
+        self.assertEqual((sriov["fields"]["total_vfs"], sriov["fields"]["num_vfs"]), (4, 2))
+        function = (folder / "virtfn1").resolve().name
+        config = config_of(function)
+        shown = api.sh("lspci", "-D", "-nn", "-vvv", "-s", function)
+        self.assertEqual(lspci_text.differences(config, function, shown, memory_bar=has_memory_bar(function)), [], shown)
+        self.assertIn("exp", [item["name"] for item in config["capabilities"]])
 
     def test_the_text_is_that_of_lspci(self):
         answer = api.request("GET", f"/v1/devices/{NIC}/config", headers={"Accept": "text/plain"})
