@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """The suites of the test command, one after the other: builds, runs, counts. `tests/run NAME...` runs some of them.
 
+`tests/run build-tsan unit-tsan contract-tsan fuzz` runs those that the plain command leaves out.
+
 Each suite is a command whose output says how many of its tests passed and failed; one that says nothing, or ends with an
 error that it did not count, is a failed test by the suite's own name.
 """
@@ -59,6 +61,10 @@ SUITES = [
 ]
 
 
+# Only when asked for by name: they take long, or say little in a short run.
+ON_REQUEST = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz"}
+
+
 def counts_in(lines):
     """(passed, failed) of the last summary line, or None. A skipped test counts as failed: nobody has seen it pass."""
     for line in reversed(lines):
@@ -99,7 +105,7 @@ def main():
     total_passed = total_failed = 0
     table = []
     for name, command, seconds in SUITES:
-        if wanted and name not in wanted:
+        if name not in wanted if wanted else name in ON_REQUEST:
             continue
         if name == "vm-iommufd" and not IOMMUFD_KERNEL.exists() and not wanted:
             print(f"\n=== {name}: not run, there is no iommufd kernel beside this repository (Debian's kernels have no iommufd)")
