@@ -186,12 +186,8 @@ def unplug(device_id, bdf, seconds=40):
         time.sleep(1)
 
 
+# Opens a VFIO device and holds it until its standard input ends.
 HOLD_VFIO = "/usr/libexec/devbindd-tests/hold_vfio"
-
-
-def hold_vfio():
-    """The program that opens a VFIO device and holds it until its standard input ends."""
-    return HOLD_VFIO
 
 
 class Holder:

@@ -159,7 +159,7 @@ class Group(Case):
         group = api.request("GET", f"/v1/iommu-groups/{number}").json
         self.assertEqual((group["viable"], group["blockers"]), (True, []), group)
         # The kernel agrees: SET_CONTAINER of a group that is not viable is EPERM.
-        held = api.sh(f"{api.hold_vfio()} {number} {PAIR[1]} </dev/null")
+        held = api.sh(f"{api.HOLD_VFIO} {number} {PAIR[1]} </dev/null")
         self.assertEqual(held.split(), ["viable=1", "open"])
         self.assertEqual(api.request("DELETE", binding(PAIR[1])).status, 200)
         self.assert_restored()
