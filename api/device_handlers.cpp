@@ -5,7 +5,9 @@
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
+#include "api/render_facts.hpp"
 #include "sysfs/kernel_module.hpp"
+#include "sysfs/paths.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -109,6 +111,53 @@ std::string status_text(Context& context, const std::vector<const sysfs::Device*
   return devbind_status(lines, sysfs::userspace_drivers(context.engine.services().tree));
 }
 
+// What workers read for one device; each part may be an error of its own.
+struct DeviceParts {
+  handoff::OverrideAnswer driver_override;
+  handoff::ConfigReader::Answer config;
+  sysfs::Result<handoff::Attributes> attributes;
+  std::optional<handoff::TaskResult> vpd;
+  int waiting = 0;
+};
+
+sysfs::Result<json> device_document(Context& context, const sysfs::PciAddress& address, const DeviceParts& parts) {
+  const auto& tree = context.engine.services().tree;
+  auto inventory = context.engine.current();
+  if (!inventory) return std::unexpected(inventory.error());
+  const auto* device = (*inventory)->find(address);
+  if (device == nullptr) {
+    return sysfs::fail(sysfs::ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address));
+  }
+  auto routes = sysfs::read_routes(tree);
+  if (!routes) return std::unexpected(routes.error());
+  auto document = render_device(context, *device, *routes);
+  if (!document) return std::unexpected(document.error());
+  auto binding = render_binding(context, *device, parts.driver_override);
+  if (!binding) return std::unexpected(binding.error());
+  for (const auto* key : {"driver_override", "driver_override_set_by", "driver_override_error", "original"})
+    (*document)[key] = (*binding)[key];
+  auto text = tree.read(sysfs::paths::attribute(address, "resource"));
+  if (!text) return std::unexpected(text.error());
+  auto resources = sysfs::parse_resources(*text);
+  if (!resources) return std::unexpected(resources.error());
+  document->update(render_facts(tree, *device, parts.attributes));
+  document->update(render_resources(*resources, *device));
+  document->update(render_serial(parts.config));
+  const auto board =
+      context.names.subsystem(device->vendor, device->device, device->subsystem_vendor, device->subsystem_device);
+  const auto maker = context.names.vendor(device->subsystem_vendor);
+  (*document)["subsystem_name"] = board ? json(*board) : json(nullptr);
+  (*document)["subsystem_vendor_name"] = maker ? json(*maker) : json(nullptr);
+  if (parts.vpd) (*document)["vital_product_data"] = render_vital_product_data(*parts.vpd);
+  return document;
+}
+
+Response device_response(Context& context, const Request& request, const sysfs::PciAddress& address,
+                         const DeviceParts& parts) {
+  auto document = device_document(context, address, parts);
+  return document ? json_response(*document) : problem_of(request, document.error());
+}
+
 }  // namespace
 
 void list_devices(Context& context, const Request& request, const PathArguments&, Respond respond) {
@@ -147,26 +196,34 @@ void get_device(Context& context, const Request& request, const PathArguments& a
   auto address = address_parameter(request, arguments[0]);
   if (!address) return respond(std::move(address.error()));
   QueryReader query(request.query);
+  const auto with_vpd = query.flag("vpd");
+  if (!with_vpd) return respond(to_response(request, with_vpd.error()));
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  context.engine.overrides().read(
-      {*address}, [&context, request, address = *address, respond](const handoff::OverrideAnswers& answers) {
-        auto inventory = context.engine.current();
-        if (!inventory) return respond(problem_of(request, inventory.error()));
-        const auto* device = (*inventory)->find(address);
-        if (device == nullptr) {
-          return respond(problem_of(request, sysfs::Error{sysfs::ErrorCode::DeviceNotFound,
-                                                          "there is no PCI device at " + sysfs::to_string(address)}));
-        }
-        auto routes = sysfs::read_routes(context.engine.services().tree);
-        if (!routes) return respond(problem_of(request, routes.error()));
-        auto document = render_device(context, *device, *routes);
-        if (!document) return respond(problem_of(request, document.error()));
-        auto binding = render_binding(context, *device, answers.at(address));
-        if (!binding) return respond(problem_of(request, binding.error()));
-        for (const auto* key : {"driver_override", "driver_override_set_by", "driver_override_error", "original"})
-          (*document)[key] = (*binding)[key];
-        respond(json_response(*document));
-      });
+  const auto parts = std::make_shared<DeviceParts>();
+  parts->waiting = *with_vpd ? 4 : 3;
+  const auto arrived = [&context, request, parts, address = *address, respond] {
+    if (--parts->waiting == 0) respond(device_response(context, request, address, *parts));
+  };
+  auto& engine = context.engine;
+  engine.overrides().read({*address}, [parts, arrived](handoff::OverrideAnswers answers) {
+    parts->driver_override = std::move(answers.begin()->second);
+    arrived();
+  });
+  engine.configs().read(*address, [parts, arrived](handoff::ConfigReader::Answer config) {
+    parts->config = std::move(config);
+    arrived();
+  });
+  engine.attributes().read(*address, sysfs::fact_attributes(),
+                           [parts, arrived](sysfs::Result<handoff::Attributes> attributes) {
+                             parts->attributes = std::move(attributes);
+                             arrived();
+                           });
+  if (!*with_vpd) return;
+  engine.vital_product_data().read(*address, {handoff::TaskKind::ReadVpd, {sysfs::to_string(*address)}},
+                                   [parts, arrived](handoff::TaskResult vpd) {
+                                     parts->vpd = std::move(vpd);
+                                     arrived();
+                                   });
 }
 
 }  // namespace devbindd::api

@@ -4,6 +4,7 @@
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
+#include "api/text_table.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -67,6 +68,15 @@ OrResponse<ChangeRequest> read_id_query(const Request& request, QueryReader& que
   return change;
 }
 
+const std::vector<Column>& columns() {
+  static const std::vector<Column> list = {
+      {"DRIVER", [](const json& driver) { return plain(driver["name"]); }},
+      {"MODULE", [](const json& driver) { return plain(driver["module"]); }},
+      {"VFIO", [](const json& driver) { return std::string(driver["vfio"] ? "yes" : "no"); }},
+      {"DEVICES", [](const json& driver) { return plain(driver["devices"]); }}};
+  return list;
+}
+
 RenderResult render_id_change(Context& context, const Request& request, const sysfs::DriverName& name) {
   return [&context, request, name](bool changed, const std::string& operation, const Respond& respond) {
     auto driver = sysfs::read_driver(context.engine.services().tree, name);
@@ -112,7 +122,7 @@ void list_drivers(Context& context, const Request& request, const PathArguments&
   }
   auto document = page(items, *wanted);
   if (!document) return respond(to_response(request, document.error()));
-  respond(json_response(*document));
+  respond(list_response(request, *document, columns()));
 }
 
 void get_driver(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {

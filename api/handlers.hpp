@@ -1,5 +1,5 @@
 // The handlers that the route table names, by file: device_handlers.cpp, config_handlers.cpp, region_handlers.cpp,
-// binding_handlers.cpp, driver_handlers.cpp, vfio_handlers.cpp (groups and VFIO), operation_handlers.cpp,
+// binding_handlers.cpp, driver_handlers.cpp, group_handlers.cpp, vfio_handlers.cpp, operation_handlers.cpp,
 // service_handlers.cpp. Each parses its request into typed values, asks the layers below, and renders the answer.
 #pragma once
 

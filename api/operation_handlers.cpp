@@ -3,10 +3,32 @@
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
+#include "api/text_table.hpp"
 
 namespace devbindd::api {
+namespace {
 
 using nlohmann::json;
+
+const std::vector<Column>& columns() {
+  static const std::vector<Column> list = {
+      {"CREATED", [](const json& operation) { return plain(operation["created_at"]); }},
+      {"STATE", [](const json& operation) { return plain(operation["state"]); }},
+      {"ID", [](const json& operation) { return plain(operation["id"]); }},
+      {"DEVICES (driver before -> after)", [](const json& operation) {
+         std::string text;
+         for (const auto& device : operation["devices"]) {
+           const auto before = plain(device["driver_before"]);
+           const auto after = plain(device["driver_after"]);
+           text += (text.empty() ? "" : ", ") + plain(device["address"]) + " (" + (before.empty() ? "none" : before) +
+                   " -> " + (after.empty() ? "none" : after) + ")";
+         }
+         return text;
+       }}};
+  return list;
+}
+
+}  // namespace
 
 void list_operations(Context& context, const Request& request, const PathArguments&, Respond respond) {
   QueryReader query(request.query);
@@ -26,7 +48,7 @@ void list_operations(Context& context, const Request& request, const PathArgumen
   }
   auto document = page(items, *wanted);
   if (!document) return respond(to_response(request, document.error()));
-  respond(json_response(*document));
+  respond(list_response(request, *document, columns()));
 }
 
 void get_operation(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {

@@ -20,9 +20,9 @@ json or_null(const std::optional<T>& value) {
 
 json name_or_null(const std::optional<sysfs::DriverName>& name) { return name ? json(name->text()) : json(nullptr); }
 
-std::string hex(std::uint32_t value, int digits) {
-  std::array<char, 16> text{};
-  const int length = std::snprintf(text.data(), text.size(), "%0*x", digits, value);
+std::string hex(std::uint64_t value, int digits) {
+  std::array<char, 24> text{};
+  const int length = std::snprintf(text.data(), text.size(), "%0*llx", digits, static_cast<unsigned long long>(value));
   return {text.data(), static_cast<std::size_t>(length)};
 }
 
@@ -61,6 +61,19 @@ json override_owner(const std::optional<std::string>& value, const handoff::Orig
   if (!value) return nullptr;
   const bool ours = original != nullptr && original->driver_override != value;
   return ours ? "devbindd" : "other";
+}
+
+json render_reserved(const sysfs::IommuGroup& group) {
+  json list = json::array();
+  for (const auto& region : group.reserved_regions) {
+    list.push_back({{"start", "0x" + hex(region.start, 0)}, {"end", "0x" + hex(region.end, 0)}, {"kind", region.kind}});
+  }
+  return list;
+}
+
+// The firmware wants memory that a member can always reach (an RMRR): VFIO then refuses the group, however viable.
+bool is_direct_mapped(const sysfs::IommuGroup& group) {
+  return std::ranges::any_of(group.reserved_regions, [](const auto& region) { return region.kind == "direct"; });
 }
 
 json render_member(const sysfs::Device& member, bool blocks) {
@@ -155,7 +168,8 @@ sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device
 
 sysfs::Result<json> render_group(Context& context, const sysfs::IommuGroup& group) {
   const auto members = context.engine.services().inventory.group_members(group.number);
-  const auto blockers = sysfs::viability_blockers(members);
+  const auto rule = sysfs::viability_rule(context.engine.services().tree);
+  const auto blockers = sysfs::viability_blockers(members, rule);
   json member_list = json::array();
   json blocker_list = json::array();
   json node = nullptr;
@@ -179,7 +193,10 @@ sysfs::Result<json> render_group(Context& context, const sysfs::IommuGroup& grou
               {"members", std::move(member_list)},
               {"other_members", group.other_members},
               {"viable", blockers.empty()},
+              {"viability_rule", rule == sysfs::ViabilityRule::DmaOwnership ? "dma_ownership" : "known_drivers"},
               {"blockers", std::move(blocker_list)},
+              {"reserved_regions", render_reserved(group)},
+              {"direct_mapped", is_direct_mapped(group)},
               {"node", std::move(node)}};
 }
 

@@ -48,22 +48,47 @@ json neighbour_json(const vfio::ResetNeighbour& neighbour, bool by_device_id) {
           {by_device_id ? "device_id" : "iommu_group", neighbour.group_or_device}};
 }
 
-json iommu_json(const std::optional<vfio::IommuInfo>& iommu) {
-  if (!iommu) return nullptr;
+template <class T>
+json or_null(const std::optional<T>& value) {
+  return value ? json(*value) : json(nullptr);
+}
+
+json page_sizes_json(const std::optional<std::uint64_t>& bitmap) {
+  if (!bitmap) return nullptr;
   json sizes = json::array();
   for (unsigned bit = 0; bit < 64; ++bit) {
-    if ((iommu->page_sizes >> bit & 1U) != 0) sizes.push_back(hex(std::uint64_t{1} << bit));
+    if ((*bitmap >> bit & 1U) != 0) sizes.push_back(hex(std::uint64_t{1} << bit));
   }
-  json ranges = json::array();
-  for (const auto& range : iommu->iova_ranges) {
-    ranges.push_back({{"start", hex(range.offset)}, {"end", hex(range.offset + range.size - 1)}});
+  return sizes;
+}
+
+// include/uapi/linux/iommufd.h, enum iommu_hw_info_type
+json hardware_json(const std::optional<std::uint32_t>& type) {
+  if (!type) return nullptr;
+  switch (*type) {
+    case 0: return "unknown";
+    case 1: return "intel_vtd";
+    case 2: return "arm_smmuv3";
+    case 3: return "tegra241_cmdqv";
+    case 4: return "amd";
+    default: return "type_" + std::to_string(*type);
   }
-  return {{"page_sizes", std::move(sizes)},
-          {"iova_ranges", std::move(ranges)},
-          {"dma_mappings_available", iommu->dma_available ? json(*iommu->dma_available) : json(nullptr)}};
 }
 
 }  // namespace
+
+json render_iommu(const vfio::IommuInfo& iommu) {
+  json ranges = json::array();
+  for (const auto& range : iommu.iova_ranges) {
+    ranges.push_back({{"start", hex(range.offset)}, {"end", hex(range.offset + range.size - 1)}});
+  }
+  return {{"page_sizes", page_sizes_json(iommu.page_sizes)},
+          {"iova_ranges", std::move(ranges)},
+          {"iova_alignment", or_null(iommu.alignment)},
+          {"dma_mappings_available", or_null(iommu.dma_available)},
+          {"hardware", hardware_json(iommu.hardware_type)},
+          {"dirty_tracking", iommu.capabilities ? json((*iommu.capabilities & 1U) != 0) : json(nullptr)}};
+}
 
 json render_regions(const std::vector<vfio::Region>& regions, std::string_view source) {
   json list = json::array();
@@ -127,7 +152,7 @@ json render_probe(const vfio::ProbeReport& report) {
           {"hot_reset", {{"errno", errno_or_null(report.reset_errno)}, {"devices", std::move(neighbours)}}},
           {"features", std::move(features)},
           {"migration_flags", report.migration_flags ? json(hex(*report.migration_flags)) : json(nullptr)},
-          {"iommu", iommu_json(report.iommu)}};
+          {"iommu", report.iommu ? render_iommu(*report.iommu) : json(nullptr)}};
 }
 
 }  // namespace devbindd::api

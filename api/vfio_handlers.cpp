@@ -2,9 +2,11 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "api/active_probe.hpp"
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
+#include "api/render_regions.hpp"
 #include "sysfs/kernel_module.hpp"
 #include "vfio/container.hpp"
 
@@ -13,12 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-std::optional<unsigned> group_number(const std::string& text) {
-  unsigned number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
+constexpr std::size_t most_candidates = 16;  // devices that are tried for a probe of the IOMMU
 
 template <class Number>
 Number number_in(const std::string& text) {
@@ -66,6 +63,25 @@ json no_iommu_json(const sysfs::Tree& tree) {
   return {{"supported", mode ? json(true) : json(nullptr)}, {"enabled", mode && *mode == "Y"}};
 }
 
+// The module parameters that decide what VFIO does; those that this kernel does not show are left out. `ids` of
+// vfio-pci is never shown by the kernel.
+json parameters_json(const sysfs::Tree& tree) {
+  json document = json::object();
+  for (const auto* path :
+       {"vfio/enable_unsafe_noiommu_mode", "vfio_iommu_type1/allow_unsafe_interrupts",
+        "vfio_iommu_type1/disable_hugepages", "vfio_iommu_type1/dma_entry_limit", "vfio_pci/disable_idle_d3",
+        "vfio_pci/nointxmask", "vfio_pci/disable_vga", "vfio_pci/enable_sriov", "vfio_pci/disable_denylist",
+        "vfio_pci_core/disable_idle_d3", "vfio_pci_core/nointxmask", "vfio_pci_core/disable_vga",
+        "iommufd/allow_unsafe_interrupts"}) {
+    const std::string name(path);
+    const auto slash = name.find('/');
+    const auto value = tree.read("sys/module/" + name.substr(0, slash) + "/parameters/" + name.substr(slash + 1));
+    if (!value) continue;
+    document[name.substr(0, slash) + "." + name.substr(slash + 1)] = *value;
+  }
+  return document;
+}
+
 sysfs::Result<json> static_facts(Context& context) {
   const auto& tree = context.engine.services().tree;
   auto nodes = vfio::list_nodes(tree);
@@ -82,59 +98,81 @@ sysfs::Result<json> static_facts(Context& context) {
               {"devices", std::move(bound)},
               {"modules", modules_json(context)},
               {"no_iommu", no_iommu_json(tree)},
-              {"iommufd", sysfs::exists(tree, "dev/iommu")}};
+              {"parameters", parameters_json(tree)},
+              {"iommufd", sysfs::exists(tree, "dev/iommu")},
+              {"iommu", nullptr},
+              {"iommu_error", nullptr}};
+}
+
+// The devices through which the IOMMU can be asked without disturbing anybody, as far as sysfs tells.
+using Candidates = std::vector<std::pair<sysfs::Device, vfio::ProbeQuery>>;
+Candidates idle_devices(Context& context, const Request& request, const std::string& way) {
+  Candidates found;
+  for (const auto& [address, device] : context.engine.services().inventory.devices()) {
+    if (found.size() == most_candidates) break;
+    if (probe_refusal(context, request, device)) continue;
+    if (auto query = probe_query(context, device, way)) found.emplace_back(device, *query);
+  }
+  return found;
+}
+
+json render_answer(const vfio::ProbeQuery& query, const vfio::ProbeReport& report) {
+  json document = render_iommu(report.iommu.value_or(vfio::IommuInfo{}));
+  document["way"] = query.way == vfio::ProbeWay::Cdev ? "cdev" : "group";
+  document["node"] = query.node;
+  document["device"] = query.address;
+  document["extensions"] = json::array();
+  for (const auto& [number, answer] : report.extensions) {
+    document["extensions"].push_back(
+        {{"number", number}, {"name", vfio::extension_name(number)}, {"present", answer > 0}});
+  }
+  return document;
+}
+
+// Asks one device after the other until one answers: any of them may have been opened meanwhile.
+void add_iommu(Context& context, const Request& request, const std::shared_ptr<const Candidates>& candidates,
+               std::size_t at, json document, const Respond& respond) {
+  if (at >= candidates->size()) return respond(json_response(document));
+  const auto& [device, query] = candidates->at(at);
+  probe_device(context, request, device, query, handoff::TaskKind::ProbeIommu,
+               [&context, request, candidates, at, document = std::move(document),
+                respond](const OrResponse<vfio::ProbeReport>& report) mutable {
+                 if (!report) {
+                   document["iommu_error"] = json::parse(report.error().body)["detail"];
+                   return add_iommu(context, request, candidates, at + 1, std::move(document), respond);
+                 }
+                 document["iommu"] = render_answer(candidates->at(at).second, *report);
+                 document["iommu_error"] = nullptr;
+                 respond(json_response(document));
+               });
 }
 
 }  // namespace
 
-void list_iommu_groups(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  QueryReader query(request.query);
-  auto wanted = paging(request, query);
-  if (!wanted) return respond(std::move(wanted.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  if (auto inventory = context.engine.current(); !inventory) return respond(problem_of(request, inventory.error()));
-  const auto& tree = context.engine.services().tree;
-  auto numbers = sysfs::list_iommu_groups(tree);
-  if (!numbers) return respond(problem_of(request, numbers.error()));
-  std::vector<std::pair<std::string, json>> items;
-  for (const auto number : *numbers) {
-    auto group = sysfs::read_iommu_group(tree, number);
-    if (!group && group.error().code == sysfs::ErrorCode::GroupNotFound) continue;  // gone since it was listed
-    if (!group) return respond(problem_of(request, group.error()));
-    auto rendered = render_group(context, *group);
-    if (!rendered) return respond(problem_of(request, rendered.error()));
-    items.emplace_back(std::to_string(number), std::move(*rendered));
-  }
-  auto document = page(items, *wanted);
-  if (!document) return respond(to_response(request, document.error()));
-  respond(json_response(*document));
-}
-
-void get_iommu_group(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  const auto number = group_number(arguments[0]);
-  if (!number) return respond(problem(request, 400, "invalid_value", "an IOMMU group is named by its number"));
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  if (auto inventory = context.engine.current(); !inventory) return respond(problem_of(request, inventory.error()));
-  auto group = sysfs::read_iommu_group(context.engine.services().tree, *number);
-  if (!group) return respond(problem_of(request, group.error()));
-  auto rendered = render_group(context, *group);
-  if (!rendered) return respond(problem_of(request, rendered.error()));
-  respond(json_response(*rendered));
-}
-
 void get_vfio(Context& context, const Request& request, const PathArguments&, Respond respond) {
   QueryReader query(request.query);
+  auto probe = wants_probe(request, query);
+  if (!probe) return respond(std::move(probe.error()));
+  auto way = probe_way(request, query);
+  if (!way) return respond(std::move(way.error()));
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  if (*probe && request.access != Access::Change) {
+    return respond(
+        problem(request, 403, "forbidden", "a probe opens an idle group or device: this caller may only read"));
+  }
   auto facts = static_facts(context);
   if (!facts) return respond(problem_of(request, facts.error()));
   const auto answered = std::make_shared<bool>(false);
-  const auto finish = [answered, respond, facts = *facts](json container, json error) {
+  const auto finish = [&context, request, probe = *probe, way = *way, answered, respond, facts = *facts](json container,
+                                                                                                         json error) {
     if (std::exchange(*answered, true)) return;
     auto document = facts;
     document["container"] = std::move(container);
     document["container_error"] = std::move(error);
-    respond(json_response(document));
+    if (!probe) return respond(json_response(document));
+    document["iommu_error"] = "no device that is bound to a VFIO driver is idle with its whole group viable";
+    add_iommu(context, request, std::make_shared<const Candidates>(idle_devices(context, request, way)), 0,
+              std::move(document), respond);
   };
   // Opening the static node would make the kernel load the vfio module: a read must not change the host.
   if (!sysfs::exists(context.engine.services().tree, "sys/module/vfio"))

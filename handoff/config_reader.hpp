@@ -1,12 +1,12 @@
-// Reads the configuration space of a device without ever hanging the daemon: the read waits while the device is in
-// reset and may have to wake it. A device whose read hangs is not asked again until that read returns.
+// Reads the configuration space of devices through workers: the read waits while the device is in reset and may have to
+// wake it.
 #pragma once
 
 #include <functional>
-#include <memory>
-#include <set>
+#include <map>
+#include <vector>
 
-#include "handoff/task.hpp"
+#include "handoff/guarded_reader.hpp"
 #include "sysfs/config_space.hpp"
 
 namespace devbindd::handoff {
@@ -14,16 +14,18 @@ namespace devbindd::handoff {
 class ConfigReader {
  public:
   using Answer = sysfs::Result<sysfs::ConfigSpace>;
+  using Answers = std::map<sysfs::PciAddress, Answer>;
 
   explicit ConfigReader(RunTask run_task);
 
   /// Calls `done` once, within the workers' deadline. Errors: DeviceNotFound; Overdue when the kernel is busy with the
   /// device, else those of the read.
   void read(const sysfs::PciAddress& address, std::function<void(Answer)> done);
+  /// The same for several, with an entry for each.
+  void read_all(const std::vector<sysfs::PciAddress>& addresses, std::function<void(Answers)> done);
 
  private:
-  RunTask run_task_;
-  std::shared_ptr<std::set<sysfs::PciAddress>> hanging_;
+  GuardedReader reader_;
 };
 
 }  // namespace devbindd::handoff

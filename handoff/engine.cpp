@@ -77,7 +77,11 @@ struct Engine::Running {
 };
 
 Engine::Engine(Services services)
-    : services_(std::move(services)), overrides_(services_.run_task), configs_(services_.run_task) {
+    : services_(std::move(services)),
+      overrides_(services_.run_task),
+      configs_(services_.run_task),
+      attributes_(services_.run_task),
+      vital_product_data_(services_.run_task, "its vital product data") {
   adopt(services_.journal.remembered());
 }
 
@@ -162,6 +166,7 @@ sysfs::Result<> Engine::select_members(Gathering& gathering) {
   if (!routes) return std::unexpected(routes.error());
   const auto& request = gathering.request;
   auto& facts = gathering.facts;
+  facts.viability_rule = sysfs::viability_rule(services_.tree);
   facts.no_iommu_mode =
       services_.tree.read("sys/module/vfio/parameters/enable_unsafe_noiommu_mode").value_or("N") == "Y";
   if (is_id_change(request.kind)) {

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "handoff/attribute_reader.hpp"
 #include "handoff/config_reader.hpp"
 #include "handoff/execution.hpp"
 #include "handoff/journal.hpp"
@@ -84,6 +85,8 @@ class Engine {
   std::string operation_on(const sysfs::PciAddress& address) const;
   OverrideReader& overrides() { return overrides_; }
   ConfigReader& configs() { return configs_; }
+  AttributeReader& attributes() { return attributes_; }
+  GuardedReader& vital_product_data() { return vital_product_data_; }
   const Services& services() const { return services_; }
 
   /// From now on every change is refused with ShuttingDown.
@@ -116,6 +119,8 @@ class Engine {
   Services services_;
   OverrideReader overrides_;
   ConfigReader configs_;
+  AttributeReader attributes_;
+  GuardedReader vital_product_data_;
   std::map<sysfs::PciAddress, Original> originals_;
   std::map<std::string, std::unique_ptr<Running>> running_;
   std::deque<PastOperation> past_;            ///< newest first

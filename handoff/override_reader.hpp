@@ -1,17 +1,14 @@
-// Reads driver_override without ever hanging the daemon: the read takes the device lock on some kernels, and so blocks
-// as long as somebody's unbind of that device does. A device whose read hangs is not asked again until that read
-// returns.
+// Reads driver_override through workers: the read takes the device lock on some kernels, and so blocks as long as
+// somebody's unbind of that device does.
 #pragma once
 
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "handoff/task.hpp"
+#include "handoff/guarded_reader.hpp"
 
 namespace devbindd::handoff {
 
@@ -27,11 +24,7 @@ class OverrideReader {
   void read(const std::vector<sysfs::PciAddress>& addresses, std::function<void(OverrideAnswers)> done);
 
  private:
-  struct Request;
-  void read_one(const std::shared_ptr<Request>& request, const sysfs::PciAddress& address);
-
-  RunTask run_task_;
-  std::shared_ptr<std::set<sysfs::PciAddress>> hanging_;
+  GuardedReader reader_;
 };
 
 }  // namespace devbindd::handoff

@@ -11,6 +11,7 @@
 #include "handoff/evidence.hpp"
 #include "handoff/request.hpp"
 #include "sysfs/device.hpp"
+#include "sysfs/iommu_group.hpp"
 #include "sysfs/kernel_module.hpp"
 #include "sysfs/network_routes.hpp"
 #include "sysfs/step.hpp"
@@ -56,7 +57,8 @@ struct Facts {
   std::vector<sysfs::Device> bystanders;       ///< the rest of their IOMMU groups
   std::map<std::string, DriverFacts> drivers;  ///< of every driver that the request may need, by name
   std::vector<sysfs::PciAddress> id_captures;  ///< unbound devices outside `members` that a new ID would capture
-  bool no_iommu_mode = false;                  ///< vfio's enable_unsafe_noiommu_mode is on
+  sysfs::ViabilityRule viability_rule = sysfs::ViabilityRule::DmaOwnership;
+  bool no_iommu_mode = false;  ///< vfio's enable_unsafe_noiommu_mode is on
 };
 
 struct PlannedStep {

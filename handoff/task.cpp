@@ -116,13 +116,24 @@ TaskResult read_attributes(const Kernel& kernel, const std::vector<std::string>&
   return fields;
 }
 
-TaskResult probe_vfio(const Kernel& kernel, const std::vector<std::string>& arguments) {
+TaskResult read_vpd(const Kernel& kernel, const std::vector<std::string>& arguments) {
+  constexpr std::size_t largest = 32768;  // PCI_VPD_MAX_SIZE, drivers/pci/vpd.c
+  if (arguments.size() != 1) return malformed("read vpd");
+  auto address = sysfs::parse_pci_address(arguments[0]);
+  if (!address) return std::unexpected(address.error());
+  auto bytes = kernel.tree.read_bytes(sysfs::paths::attribute(*address, "vpd"), largest);
+  if (!bytes) return std::unexpected(bytes.error());
+  return std::vector<std::string>{std::move(*bytes)};
+}
+
+TaskResult probe_vfio(const Kernel& kernel, const std::vector<std::string>& arguments, TaskKind kind) {
   if (arguments.size() != 4) return malformed("probe");
   const vfio::ProbeQuery query{.way = arguments[0] == "cdev" ? vfio::ProbeWay::Cdev : vfio::ProbeWay::Group,
                                .address = arguments[1],
                                .node = arguments[2],
                                .no_iommu = arguments[3] == "no_iommu"};
-  auto answers = vfio::probe(kernel.ioctl, query);
+  auto answers =
+      kind == TaskKind::ProbeVfio ? vfio::probe(kernel.ioctl, query) : vfio::probe_iommu(kernel.ioctl, query);
   if (!answers) return std::unexpected(answers.error());
   std::vector<std::string> fields;
   for (const auto& answer : *answers) {
@@ -135,8 +146,8 @@ TaskResult probe_vfio(const Kernel& kernel, const std::vector<std::string>& argu
 
 }  // namespace
 
-Task task_for(const vfio::ProbeQuery& query) {
-  return {TaskKind::ProbeVfio,
+Task task_for(const vfio::ProbeQuery& query, TaskKind kind) {
+  return {kind,
           {query.way == vfio::ProbeWay::Cdev ? "cdev" : "group", query.address, query.node,
            query.no_iommu ? "no_iommu" : ""}};
 }
@@ -186,7 +197,9 @@ TaskResult perform(const Kernel& kernel, const Task& task) {
     case TaskKind::FindHolders: return find_holders(kernel, task.arguments);
     case TaskKind::VfioFacts: return vfio_facts(kernel);
     case TaskKind::ReadAttributes: return read_attributes(kernel, task.arguments);
-    case TaskKind::ProbeVfio: return probe_vfio(kernel, task.arguments);
+    case TaskKind::ProbeVfio:
+    case TaskKind::ProbeIommu: return probe_vfio(kernel, task.arguments, task.kind);
+    case TaskKind::ReadVpd: return read_vpd(kernel, task.arguments);
     case TaskKind::ReadConfig: return read_config(kernel, task.arguments);
   }
   return malformed("kind");

@@ -24,7 +24,11 @@ enum class TaskKind {
   ReadAttributes,  ///< arguments: address, attribute names; answer: for each "=CONTENT", "" when absent, or "!ERRNO"
   ProbeVfio,   ///< arguments: "group" or "cdev", address, node, "no_iommu" or ""; answer: question, errno, bytes each
   ReadConfig,  ///< argument: address; answer: the bytes of `config`, and the file's size
+  ReadVpd,     ///< argument: address; answer: the bytes of `vpd`
+  ProbeIommu,  ///< as ProbeVfio, of the IOMMU alone
 };
+
+constexpr TaskKind last_task_kind = TaskKind::ProbeIommu;
 
 struct Task {
   TaskKind kind = TaskKind::Step;
@@ -38,7 +42,7 @@ using TaskResult = sysfs::Result<std::vector<std::string>>;
 
 Task task_for(const sysfs::Step& step);
 Task task_for(const vfio::HolderQuery& query);
-Task task_for(const vfio::ProbeQuery& query);
+Task task_for(const vfio::ProbeQuery& query, TaskKind kind = TaskKind::ProbeVfio);
 std::vector<vfio::RawAnswer> answers_from(const std::vector<std::string>& fields);
 std::vector<vfio::Holder> holders_from(const std::vector<std::string>& fields);
 sysfs::ConfigSpace config_from(const std::vector<std::string>& fields);

@@ -75,8 +75,10 @@ void check_open(const ChangeRequest& request, const MemberFacts& member, std::ve
   const bool open = member.device.enable_count.value_or(0) > 0;
   if (!open && member.holders.empty()) return;
   std::vector<std::string> names;
-  for (const auto& holder : member.holders)
-    names.push_back(holder.command + " (pid " + std::to_string(holder.pid) + ")");
+  for (const auto& holder : member.holders) {
+    auto name = holder.command + " (pid " + std::to_string(holder.pid) + ")";
+    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));  // group and device descriptor
+  }
   const auto who = names.empty() ? std::string("a process that devbindd may not see") : joined(names, ", ");
   evidence.push_back(
       {.code = "vfio.open",
@@ -194,7 +196,7 @@ void check_captures(const ChangeRequest& request, const Facts& facts, std::vecto
 void check_viability(const ChangeRequest& request, const Facts& facts, std::vector<Evidence>& evidence) {
   for (const auto& member : facts.members) {
     if (!wants_vfio(request, member) || !member.device.iommu_group) continue;
-    for (const auto& blocker : sysfs::viability_blockers(facts.bystanders)) {
+    for (const auto& blocker : sysfs::viability_blockers(facts.bystanders, facts.viability_rule)) {
       evidence.push_back({.code = "group.not_viable",
                           .severity = Severity::Warn,
                           .device = blocker.address,

@@ -100,7 +100,7 @@ std::optional<Task> decode_task(std::string_view frame) {
   if (frame.size() < word) return std::nullopt;
   Reader reader(frame.substr(word));
   const auto kind = reader.number();
-  if (kind > static_cast<std::uint32_t>(TaskKind::ReadConfig)) return std::nullopt;
+  if (kind > static_cast<std::uint32_t>(last_task_kind)) return std::nullopt;
   Task task{static_cast<TaskKind>(kind), reader.list()};
   if (!reader.complete()) return std::nullopt;
   return task;

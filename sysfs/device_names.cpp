@@ -15,6 +15,7 @@ constexpr std::size_t pci_ids_limit = std::size_t{8} << 20;  // the file of 2025
 struct Position {
   enum class Block { Skipped, Vendor, Class } block = Block::Skipped;
   unsigned id = 0;
+  std::optional<unsigned> device;  ///< the device that lines with two tabs belong to
 };
 
 struct Entry {
@@ -48,23 +49,41 @@ Position add_top_level(PciIds& ids, std::string_view line) {
     const auto entry = parse_entry(line.substr(2), 2);
     if (!entry) return {};
     ids.classes.emplace(static_cast<std::uint8_t>(entry->id), entry->name);
-    return {Position::Block::Class, entry->id};
+    return {Position::Block::Class, entry->id, {}};
   }
   if (is_lettered_block(line)) return {};
   const auto entry = parse_entry(line, 4);
   if (!entry) return {};
   ids.vendors.emplace(static_cast<std::uint16_t>(entry->id), entry->name);
-  return {Position::Block::Vendor, entry->id};
+  return {Position::Block::Vendor, entry->id, {}};
 }
 
-void add_nested(PciIds& ids, const Position& position, std::string_view line) {
+std::uint64_t subsystem_key(unsigned vendor, unsigned device, unsigned subvendor, unsigned subdevice) {
+  return std::uint64_t{vendor} << 48U | std::uint64_t{device} << 32U | std::uint64_t{subvendor} << 16U | subdevice;
+}
+
+void add_nested(PciIds& ids, Position& position, std::string_view line) {
+  position.device.reset();
   if (position.block == Position::Block::Vendor) {
-    if (const auto entry = parse_entry(line, 4)) ids.devices.emplace(position.id << 16 | entry->id, entry->name);
+    const auto entry = parse_entry(line, 4);
+    if (!entry) return;
+    ids.devices.emplace(position.id << 16 | entry->id, entry->name);
+    position.device = entry->id;
   }
   if (position.block == Position::Block::Class) {
     const auto entry = parse_entry(line, 2);
     if (entry) ids.subclasses.emplace(static_cast<std::uint16_t>(position.id << 8 | entry->id), entry->name);
   }
+}
+
+// "SUBVENDOR SUBDEVICE  NAME"
+void add_subsystem(PciIds& ids, const Position& position, std::string_view line) {
+  if (position.block != Position::Block::Vendor || !position.device) return;
+  const auto vendor = parse_entry(line, 4);
+  if (!vendor) return;
+  const auto device = parse_entry(vendor->name, 4);
+  if (!device) return;
+  ids.subsystems.emplace(subsystem_key(position.id, *position.device, vendor->id, device->id), device->name);
 }
 
 void add_line(PciIds& ids, Position& position, std::string_view line) {
@@ -74,6 +93,7 @@ void add_line(PciIds& ids, Position& position, std::string_view line) {
   const auto depth = line.find_first_not_of('\t');
   if (depth == 0) position = add_top_level(ids, line);
   if (depth == 1) add_nested(ids, position, line.substr(1));
+  if (depth == 2) add_subsystem(ids, position, line.substr(2));
 }
 
 template <class Key>
@@ -157,6 +177,12 @@ std::optional<std::string> DeviceNames::device(std::uint16_t vendor, std::uint16
   const auto key = static_cast<std::uint32_t>(vendor) << 16 | device;
   if (auto name = find(ids_.devices, key)) return name;
   return ask_device(hwdb_.get(), vendor, device);
+}
+
+std::optional<std::string> DeviceNames::subsystem(std::uint16_t vendor, std::uint16_t device,
+                                                  std::uint16_t subsystem_vendor,
+                                                  std::uint16_t subsystem_device) const {
+  return find(ids_.subsystems, subsystem_key(vendor, device, subsystem_vendor, subsystem_device));
 }
 
 std::optional<std::string> DeviceNames::class_name(std::uint32_t class_code) const {

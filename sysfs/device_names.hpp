@@ -16,10 +16,11 @@ struct sd_hwdb;
 
 namespace devbindd::sysfs {
 
-/// The vendor, device and class names of one pci.ids file. Passive. Subsystem names are left out.
+/// The vendor, device and class names of one pci.ids file. Passive.
 struct PciIds {
   std::map<std::uint16_t, std::string> vendors;
-  std::map<std::uint32_t, std::string> devices;  ///< key: vendor << 16 | device
+  std::map<std::uint32_t, std::string> devices;     ///< key: vendor << 16 | device
+  std::map<std::uint64_t, std::string> subsystems;  ///< key: vendor << 48 | device << 32 | subvendor << 16 | subdevice
   std::map<std::uint8_t, std::string> classes;
   std::map<std::uint16_t, std::string> subclasses;  ///< key: base class << 8 | subclass
 };
@@ -41,6 +42,9 @@ class DeviceNames {
 
   std::optional<std::string> vendor(std::uint16_t vendor) const;
   std::optional<std::string> device(std::uint16_t vendor, std::uint16_t device) const;
+  /// The board's name ("Ethernet Converged Network Adapter X520-2") by all four IDs. Only from pci.ids.
+  std::optional<std::string> subsystem(std::uint16_t vendor, std::uint16_t device, std::uint16_t subsystem_vendor,
+                                       std::uint16_t subsystem_device) const;
   /// The subclass's name ("Ethernet controller") for a 24 bit class code, else the base class's.
   std::optional<std::string> class_name(std::uint32_t class_code) const;
 

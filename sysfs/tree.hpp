@@ -22,6 +22,7 @@ struct NodeStatus {
   std::uint32_t minor = 0;
   std::uint64_t size = 0;  ///< as the file system says: that of a sysfs attribute is one page, whatever it holds
   bool character_device = false;
+  bool block_device = false;
   bool directory = false;
 
   bool operator==(const NodeStatus&) const = default;

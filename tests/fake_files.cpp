@@ -50,6 +50,10 @@ void FakeFiles::add_node(const std::string& path, std::uint32_t mode, std::uint3
   add(path, {Kind::Node, {}, {.mode = mode, .major = major, .minor = minor, .character_device = true}});
 }
 
+void FakeFiles::add_block_node(const std::string& path, std::uint32_t major, std::uint32_t minor) {
+  add(path, {Kind::Node, {}, {.mode = 0660, .major = major, .minor = minor, .block_device = true}});
+}
+
 std::expected<std::string, int> FakeFiles::resolve(std::string_view path, bool follow_last) const {
   auto rest = components(path);
   std::string at;

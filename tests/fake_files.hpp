@@ -21,6 +21,7 @@ class FakeFiles {
   void add_link(const std::string& path, std::string target);
   void add_directory(const std::string& path);
   void add_node(const std::string& path, std::uint32_t mode, std::uint32_t major, std::uint32_t minor);
+  void add_block_node(const std::string& path, std::uint32_t major, std::uint32_t minor);
 
   /// The path without any link in it; for a link itself when `follow_last` is false. Or the errno.
   std::expected<std::string, int> resolve(std::string_view path, bool follow_last = true) const;

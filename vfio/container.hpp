@@ -1,6 +1,7 @@
 // What the VFIO container says about the kernel: API version and extensions. Touches no device.
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct ContainerFacts {
 /// without vfio_iommu_type1 every one is 0. Errors: Kernel (ENOENT, ENODEV: no vfio module).
 /// Source: include/uapi/linux/vfio.h; drivers/vfio/container.c, vfio_ioctl_check_extension.
 Result<ContainerFacts> container_facts(const Ioctl& ioctl);
+
+/// Every extension of linux/vfio.h, without an answer.
+std::span<const Extension> known_extensions();
 
 /// The wire name of an extension, "unknown" for a number that this version does not know.
 std::string_view extension_name(unsigned long number);

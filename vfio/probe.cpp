@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "vfio/question.hpp"
 #include "vfio/uapi.hpp"
 
 namespace devbindd::vfio {
@@ -12,41 +13,7 @@ namespace {
 
 constexpr unsigned max_indices = 64;  // more than any device has; the kernel's count is not trusted beyond it
 constexpr unsigned known_features = 14;
-constexpr std::size_t max_answer = 1U << 20U;
 constexpr int open_attempts = 5;
-
-template <class Struct>
-Bytes bytes_of(const Struct& value) {
-  Bytes bytes(sizeof value);
-  std::memcpy(bytes.data(), &value, sizeof value);
-  return bytes;
-}
-
-std::uint32_t argsz_of(const Bytes& bytes) {
-  std::uint32_t size = 0;
-  std::memcpy(&size, bytes.data(), sizeof size);
-  return size;
-}
-
-void set_argsz(Bytes& bytes) {
-  const auto size = static_cast<std::uint32_t>(bytes.size());
-  std::memcpy(bytes.data(), &size, sizeof size);
-}
-
-// Asks, and asks again with the room that the kernel says it needs.
-RawAnswer ask(const Ioctl& ioctl, const FileDescriptor& fd, unsigned long request, std::string question,
-              Bytes argument) {
-  set_argsz(argument);
-  auto first = argument;
-  auto done = ioctl.call(fd, request, first);
-  if (done && argsz_of(first) > first.size() && argsz_of(first) <= max_answer) {
-    argument.resize(argsz_of(first));
-    set_argsz(argument);
-    first = argument;
-    done = ioctl.call(fd, request, first);
-  }
-  return {std::move(question), done ? 0 : done.error().errno_value, done ? std::move(first) : Bytes{}};
-}
 
 // ENOSPC with the count tells how many entries there are (struct vfio_pci_hot_reset_info: 12 bytes, then 8 for each).
 RawAnswer ask_hot_reset(const Ioctl& ioctl, const FileDescriptor& device) {
@@ -146,6 +113,9 @@ sysfs::Result<std::vector<RawAnswer>> probe_cdev(const Ioctl& ioctl, const Probe
   if (auto done = ioctl.call(*device, uapi::device_bind_iommufd, argument); !done) return std::unexpected(done.error());
   std::vector<RawAnswer> answers;
   ask_device(ioctl, *device, answers);
+  uapi::BindIommufd bound{};
+  std::memcpy(&bound, argument.data(), std::min(argument.size(), sizeof bound));
+  ask_iommufd(ioctl, *iommufd, *device, bound.out_devid, answers);
   return answers;
 }
 

@@ -38,6 +38,15 @@ struct RawAnswer {
 /// include/uapi/linux/vfio.h.
 sysfs::Result<std::vector<RawAnswer>> probe(const Ioctl& ioctl, const ProbeQuery& query);
 
+/// What an IOMMU can map, asked through the group (`way` Group; no device is opened, none is reset) or through a device
+/// and iommufd (`way` Cdev; the device is opened, and so reset). Only for idle groups: while it is asked, nobody else
+/// can open the group. Errors as probe(). Source: kernel.md 7.2, 7.3.
+sysfs::Result<std::vector<RawAnswer>> probe_iommu(const Ioctl& ioctl, const ProbeQuery& query);
+
+/// The same questions for a device that has been bound to an iommufd: its I/O addresses and its IOMMU's registers.
+void ask_iommufd(const Ioctl& ioctl, const FileDescriptor& iommufd, const FileDescriptor& device,
+                 std::uint32_t device_id, std::vector<RawAnswer>& answers);
+
 /// A device that a hot reset of this one would reset too.
 struct ResetNeighbour {
   std::uint32_t group_or_device = 0;  ///< group number, or the iommufd device ID
@@ -57,11 +66,14 @@ struct DeviceFeature {
   bool operator==(const DeviceFeature&) const = default;
 };
 
-/// What the container's IOMMU can map; only by the group way.
+/// What the IOMMU can map.
 struct IommuInfo {
-  std::uint64_t page_sizes = 0;                ///< bitmap of bytes
-  std::vector<SparseArea> iova_ranges;         ///< usable I/O addresses
-  std::optional<std::uint32_t> dma_available;  ///< mappings that are left
+  std::optional<std::uint64_t> page_sizes;     ///< bitmap of bytes; only by the group way
+  std::vector<SparseArea> iova_ranges;         ///< usable I/O addresses; size 0 at offset 0 is the whole 64-bit space
+  std::optional<std::uint32_t> dma_available;  ///< mappings that are left; only by the group way
+  std::optional<std::uint64_t> alignment;      ///< of I/O addresses, bytes; only by iommufd
+  std::optional<std::uint32_t> hardware_type;  ///< 0 unknown, 1 VT-d, 2 SMMUv3, 4 AMD; only by iommufd
+  std::optional<std::uint64_t> capabilities;   ///< bit 0: dirty tracking; only by iommufd
 };
 
 struct ProbeReport {
@@ -77,6 +89,7 @@ struct ProbeReport {
   std::optional<std::uint64_t> migration_flags;
   std::optional<IommuInfo> iommu;
   std::optional<std::uint32_t> group_flags;
+  std::vector<std::pair<unsigned long, int>> extensions;  ///< number and answer, after SET_IOMMU
 };
 
 /// Error: Kernel, for answers that do not fit their structures.

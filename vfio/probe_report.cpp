@@ -91,7 +91,7 @@ void add_iommu(const RawAnswer& answer, ProbeReport& report) {
   constexpr std::size_t fixed = 20;
   if (answer.errno_value != 0) return;
   IommuInfo info;
-  info.page_sizes = at<std::uint64_t>(answer.bytes, 8).value_or(0);
+  info.page_sizes = at<std::uint64_t>(answer.bytes, 8);
   const bool has_chain = (at<std::uint32_t>(answer.bytes, 4).value_or(0) & 2U) != 0;
   std::size_t offset = has_chain ? at<std::uint32_t>(answer.bytes, 16).value_or(0) : 0;
   std::size_t least = fixed;
@@ -115,6 +115,28 @@ void add_iommu(const RawAnswer& answer, ProbeReport& report) {
   report.iommu = std::move(info);
 }
 
+// The alignment (u64), then start and last (u64) of each range.
+void add_ranges(const RawAnswer& answer, ProbeReport& report) {
+  const auto alignment = at<std::uint64_t>(answer.bytes, 0);
+  if (answer.errno_value != 0 || !alignment) return;
+  auto& info = report.iommu ? *report.iommu : report.iommu.emplace();
+  info.alignment = alignment;
+  for (std::size_t offset = 8;; offset += 16) {
+    const auto start = at<std::uint64_t>(answer.bytes, offset);
+    const auto last = at<std::uint64_t>(answer.bytes, offset + 8);
+    if (!start || !last) return;
+    info.iova_ranges.push_back({*start, *last - *start + 1});
+  }
+}
+
+// struct iommu_hw_info: out_data_type (u32) at 24, out_capabilities (u64) at 32
+void add_hardware(const RawAnswer& answer, ProbeReport& report) {
+  if (answer.errno_value != 0) return;
+  auto& info = report.iommu ? *report.iommu : report.iommu.emplace();
+  info.hardware_type = at<std::uint32_t>(answer.bytes, 24);
+  info.capabilities = at<std::uint64_t>(answer.bytes, 32);
+}
+
 sysfs::Result<> add(const RawAnswer& answer, ProbeReport& report) {
   const auto& question = answer.question;
   if (question.starts_with("region/")) return add_region(answer, report);
@@ -123,6 +145,10 @@ sysfs::Result<> add(const RawAnswer& answer, ProbeReport& report) {
   if (question.starts_with("feature_set/")) add_feature(answer, false, report);
   if (question == "hot_reset") add_hot_reset(answer, report);
   if (question == "iommu_info") add_iommu(answer, report);
+  if (question == "ioas_ranges") add_ranges(answer, report);
+  if (question == "hw_info") add_hardware(answer, report);
+  if (question.starts_with("extension/"))
+    report.extensions.emplace_back(index_of(question), at<std::int32_t>(answer.bytes, 0).value_or(0));
   if (question == "group_status") report.group_flags = at<std::uint32_t>(answer.bytes, 4);
   if (question == "migration" && answer.errno_value == 0) report.migration_flags = at<std::uint64_t>(answer.bytes, 8);
   if (question == "device_info") {

@@ -43,6 +43,19 @@ struct IoasIovaRanges {
   std::uint64_t out_iova_alignment;
 };
 
+// struct iommu_hw_info
+struct HwInfo {
+  std::uint32_t size;
+  std::uint32_t flags;
+  std::uint32_t dev_id;
+  std::uint32_t data_len;
+  std::uint64_t data_uptr;
+  std::uint32_t out_data_type;
+  std::uint32_t reserved;
+  std::uint64_t out_capabilities;
+};
+
+static_assert(sizeof(HwInfo) == 40);
 static_assert(sizeof(BindIommufd) == 16 && sizeof(AttachIommufdPt) == 12 && sizeof(IoasAlloc) == 12);
 static_assert(sizeof(IovaRange) == 16 && sizeof(IoasIovaRanges) == 32);
 
@@ -50,9 +63,10 @@ constexpr unsigned long device_bind_iommufd = _IO(';', 100 + 18);
 constexpr unsigned long device_attach_iommufd_pt = _IO(';', 100 + 19);
 constexpr unsigned long ioas_alloc = _IO(';', 0x81);
 constexpr unsigned long ioas_iova_ranges = _IO(';', 0x84);
+constexpr unsigned long get_hw_info = _IO(';', 0x8a);
 
 static_assert(device_bind_iommufd == 0x3B76 && device_attach_iommufd_pt == 0x3B77);
-static_assert(ioas_alloc == 0x3B81 && ioas_iova_ranges == 0x3B84);
+static_assert(ioas_alloc == 0x3B81 && ioas_iova_ranges == 0x3B84 && get_hw_info == 0x3B8A);
 
 // Device features that came after kernel 6.1.
 constexpr std::uint32_t feature_index_mask = 0xffff;

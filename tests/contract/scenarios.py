@@ -35,6 +35,9 @@ def devices(client, _):
         client.ask("GET", BINDING.format(item["address"]), 200)
         expect(all(detail[key] == value for key, value in item.items()), "list and detail differ")
     client.ask("GET", "/v1/devices/0000%3A05%3A00.0", 200)
+    card = client.ask("GET", "/v1/devices/0000:20:00.0?vpd=true", 200)
+    expect(card["vital_product_data"]["error"] == "the device has no vital product data", card["vital_product_data"])
+    client.ask("GET", "/v1/devices/0000:20:00.0?vpd=1", 400, code="invalid_value")
     client.ask("GET", "/v1/devices/10000:01:00.0", 200)
     for address in ("05:00.0", "0000:05:00.8", "0000:05:20.0", "00000:05:00.0", "nonsense"):
         client.ask("GET", "/v1/devices/" + address, 400, code="invalid_address")
@@ -78,6 +81,16 @@ def text(client, _):
     shown = client.ask("GET", "/v1/devices", 200, fields={"Accept": "text/plain"})
     expect("Network devices using kernel driver\n=====" in shown and "if=eth1 drv=e1000e unused=vfio-pci *Active*" in shown, shown)
     expect("0000:12:00.0" not in client.ask("GET", "/v1/devices?category=network", 200, fields={"Accept": "text/plain"}), "filters are left out")
+    def table(path):
+        return client.ask("GET", path, 200, fields={"Accept": "text/plain"}).splitlines()
+    expect(table("/v1/iommu-groups/2")[1].split()[:4] == ["2", "DMA-FQ", "no", "-"], table("/v1/iommu-groups/2"))
+    for path, heading in (("/v1/iommu-groups", "GROUP"), ("/v1/drivers", "DRIVER"), ("/v1/operations", "CREATED"),
+                          ("/v1/devices/0000:20:00.0/regions", "INDEX"), ("/v1/devices/0000:20:00.0/irqs", "INDEX")):
+        lines = table(path)
+        expect(lines[0].startswith(heading) and max(map(len, lines)) <= 120, lines[:2])
+        items = client.ask("GET", path, 200).get("items")
+        expect(items is None or len(lines) > len(items), f"{path}: lines are missing")
+    expect("page_token=" in table("/v1/drivers?page_size=1")[-1], "the table does not tell of the next page")
     for accept in ("*/*", "application/json", "application/json, text/plain", "text/html"):
         expect(isinstance(client.ask("GET", "/v1/devices", 200, fields={"Accept": accept}), dict), accept)
 
@@ -85,9 +98,13 @@ def text(client, _):
 def groups(client, _):
     group = client.ask("GET", "/v1/iommu-groups/2", 200)
     expect(not group["viable"] and len(group["blockers"]) == 2 and group["members"][0]["bridge"], "group 2")
-    expect(client.ask("GET", "/v1/iommu-groups/18", 200)["node"]["path"] == "/dev/vfio/18", "the node of group 18")
+    merges = group["merged_by"]
+    expect([merge["kind"] for merge in merges] == ["requester_alias"] and merges[0]["bridge"] == "0000:10:00.0", merges)
+    held = client.ask("GET", "/v1/iommu-groups/18", 200)
+    expect(held["node"]["path"] == "/dev/vfio/18", "the node of group 18")
+    expect({holder["pid"] for holder in held["processes"]} == {4711} and held["merged_by"] == [], "who has group 18 open")
     client.ask("GET", "/v1/iommu-groups/999", 404, code="iommu_group_not_found")
-    for number in ("x", "-1", "4294967296", "0x2"):
+    for number in ("x", "-1", "4294967296", "0x2", "02"):
         client.ask("GET", "/v1/iommu-groups/" + number, 400, code="invalid_value")
 
 
@@ -99,6 +116,13 @@ def drivers(client, _):
         client.ask("GET", "/v1/drivers/" + name, 400, code="invalid_name")
     facts = client.ask("GET", "/v1/vfio", 200)
     expect(facts["devices"] == ["0000:16:00.0", "0000:17:00.0"] and facts["container"]["api_version"] == 0, "vfio")
+    expect(facts["iommu"] is None and facts["iommu_error"] is None, "the IOMMU was asked unasked")
+    for way in ("auto", "group", "cdev"):
+        iommu = client.ask("GET", "/v1/vfio?probe=vfio&way=" + way, 200)["iommu"]
+        expect(iommu["device"] == "0000:17:00.0" and iommu["way"] == ("cdev" if way == "cdev" else "group"), iommu)
+    client.ask("GET", "/v1/vfio?probe=yes", 400, code="invalid_value")
+    client.ask("GET", "/v1/vfio?probe=vfio&way=any", 400, code="invalid_value")
+    client.over("tcp").ask("GET", "/v1/vfio?probe=vfio", 403, code="forbidden")
 
 
 def bind_and_give_back(client, daemon):

@@ -1,0 +1,165 @@
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "api/handlers.hpp"
+#include "api/parameters.hpp"
+#include "api/render.hpp"
+#include "api/text_table.hpp"
+#include "handoff/json.hpp"
+#include "sysfs/isolation.hpp"
+
+namespace devbindd::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t most_functions = 64;  // of a group whose configuration spaces are read to explain it
+
+std::optional<unsigned> group_number(const std::string& text) {
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool leading_zero = text.size() > 1 && text.front() == '0';
+  if (error != std::errc{} || end != text.data() + text.size() || leading_zero) return std::nullopt;
+  return number;
+}
+
+const std::vector<Column>& columns() {
+  static const std::vector<Column> list = {
+      {"GROUP", [](const json& group) { return plain(group["number"]); }},
+      {"TYPE", [](const json& group) { return plain(group["type"]); }},
+      {"VIABLE", [](const json& group) { return std::string(group["viable"] ? "yes" : "no"); }},
+      {"NODE", [](const json& group) { return group["node"].is_null() ? "" : plain(group["node"]["path"]); }},
+      {"MEMBERS (driver; * keeps VFIO out)", [](const json& group) {
+         std::string text;
+         for (const auto& member : group["members"]) {
+           const auto driver = plain(member["driver"]);
+           text += (text.empty() ? "" : ", ") + plain(member["address"]) + " (" + (driver.empty() ? "none" : driver) +
+                   ")" + (member["blocks_viability"] ? "*" : "");
+         }
+         return text;
+       }}};
+  return list;
+}
+
+json render_merge(const sysfs::Merge& merge) {
+  json members = json::array();
+  for (const auto& address : merge.members) members.push_back(sysfs::to_string(address));
+  return {{"kind", sysfs::name_of(merge.kind)},
+          {"bridge", merge.culprit ? json(sysfs::to_string(*merge.culprit)) : json(nullptr)},
+          {"members", std::move(members)},
+          {"acs_missing", merge.missing},
+          {"detail", sysfs::explanation_of(merge)}};
+}
+
+json render_merges(const std::vector<sysfs::Device>& members, const handoff::ConfigReader::Answers& answers) {
+  std::map<sysfs::PciAddress, sysfs::ConfigSpace> configs;
+  for (const auto& [address, answer] : answers) {
+    if (answer) configs.emplace(address, *answer);
+  }
+  json list = json::array();
+  for (const auto& merge : sysfs::merges_in(members, configs)) list.push_back(render_merge(merge));
+  return list;
+}
+
+// What takes workers: the configuration spaces that explain the group, and who has it open.
+struct GroupParts {
+  std::vector<sysfs::Device> members;
+  handoff::ConfigReader::Answers configs;
+  std::vector<vfio::Holder> holders;
+  std::optional<std::string> holders_error;
+  std::size_t waiting = 0;
+};
+
+Response group_response(Context& context, const Request& request, unsigned number, const GroupParts& parts) {
+  auto group = sysfs::read_iommu_group(context.engine.services().tree, number);
+  if (!group) return problem_of(request, group.error());
+  auto document = render_group(context, *group);
+  if (!document) return problem_of(request, document.error());
+  (*document)["merged_by"] = render_merges(parts.members, parts.configs);
+  json processes = json::array();
+  for (const auto& holder : parts.holders) processes.push_back(handoff::to_json(holder));
+  (*document)["processes"] = std::move(processes);
+  (*document)["processes_error"] = parts.holders_error ? json(*parts.holders_error) : json(nullptr);
+  return list_response(request, wants_text(request) ? json{{"items", json::array({*document})}} : *document, columns());
+}
+
+// One search of /proc for each member that a process can have open.
+void find_holders(Context& context, const std::shared_ptr<GroupParts>& parts, const std::function<void()>& arrived) {
+  for (const auto& member : parts->members) {
+    if (!sysfs::is_vfio_bound(member)) continue;
+    const vfio::HolderQuery query{.address = member.address,
+                                  .group = member.iommu_group,
+                                  .vfio_device = member.vfio_device,
+                                  .device_open = member.enable_count.value_or(0) > 0};
+    const auto answered = std::make_shared<bool>(false);
+    const auto take = [parts, arrived, answered](const handoff::TaskResult& result) {
+      if (std::exchange(*answered, true)) return;
+      if (!result) parts->holders_error = result.error().message;
+      const auto found = result ? handoff::holders_from(*result) : std::vector<vfio::Holder>{};
+      for (const auto& holder : found) {
+        if (std::ranges::find(parts->holders, holder) == parts->holders.end()) parts->holders.push_back(holder);
+      }
+      arrived();
+    };
+    context.engine.services().run_task(
+        handoff::task_for(query),
+        {.on_overdue =
+             [take](int) {
+               take(sysfs::fail(sysfs::ErrorCode::Overdue, "looking through all processes took too long"));
+             },
+         .on_result = take});
+  }
+}
+
+}  // namespace
+
+void list_iommu_groups(Context& context, const Request& request, const PathArguments&, Respond respond) {
+  QueryReader query(request.query);
+  auto wanted = paging(request, query);
+  if (!wanted) return respond(std::move(wanted.error()));
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  if (auto inventory = context.engine.current(); !inventory) return respond(problem_of(request, inventory.error()));
+  const auto& tree = context.engine.services().tree;
+  auto numbers = sysfs::list_iommu_groups(tree);
+  if (!numbers) return respond(problem_of(request, numbers.error()));
+  std::vector<std::pair<std::string, json>> items;
+  for (const auto number : *numbers) {
+    auto group = sysfs::read_iommu_group(tree, number);
+    if (!group && group.error().code == sysfs::ErrorCode::GroupNotFound) continue;  // gone since it was listed
+    if (!group) return respond(problem_of(request, group.error()));
+    auto rendered = render_group(context, *group);
+    if (!rendered) return respond(problem_of(request, rendered.error()));
+    items.emplace_back(std::to_string(number), std::move(*rendered));
+  }
+  auto document = page(items, *wanted);
+  if (!document) return respond(to_response(request, document.error()));
+  respond(list_response(request, *document, columns()));
+}
+
+void get_iommu_group(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  const auto number = group_number(arguments[0]);
+  if (!number) return respond(problem(request, 400, "invalid_value", "an IOMMU group is named by its number"));
+  QueryReader query(request.query);
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  auto inventory = context.engine.current();
+  if (!inventory) return respond(problem_of(request, inventory.error()));
+  if (auto group = sysfs::read_iommu_group(context.engine.services().tree, *number); !group)
+    return respond(problem_of(request, group.error()));
+  const auto parts = std::make_shared<GroupParts>();
+  parts->members = (*inventory)->group_members(*number);
+  auto involved =
+      parts->members.size() > 1 ? sysfs::functions_involved(parts->members) : std::vector<sysfs::PciAddress>{};
+  if (involved.size() > most_functions) involved.resize(most_functions);
+  parts->waiting = 1 + static_cast<std::size_t>(std::ranges::count_if(parts->members, sysfs::is_vfio_bound));
+  const std::function<void()> arrived = [&context, request, number = *number, parts, respond] {
+    if (--parts->waiting == 0) respond(group_response(context, request, number, *parts));
+  };
+  find_holders(context, parts, arrived);
+  context.engine.configs().read_all(involved, [parts, arrived](handoff::ConfigReader::Answers answers) {
+    parts->configs = std::move(answers);
+    arrived();
+  });
+}
+
+}  // namespace devbindd::api

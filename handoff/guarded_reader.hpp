@@ -1,0 +1,30 @@
+// A read of one device that may hang in the kernel, done by a worker: the daemon never waits for it. A device whose
+// read hangs is not asked again until that read returns. Not here: what is read and what it means (override_reader.hpp,
+// config_reader.hpp, attribute_reader.hpp).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "handoff/task.hpp"
+
+namespace devbindd::handoff {
+
+class GuardedReader {
+ public:
+  /// `what` completes "the kernel is busy with 0000:05:00.0: reading ... hangs".
+  GuardedReader(RunTask run_task, std::string what);
+
+  /// Calls `done` once, within the workers' deadline. Errors: Overdue when the read hangs, DeviceNotFound when the
+  /// device's directory is gone, else those of the task.
+  void read(const sysfs::PciAddress& address, Task task, std::function<void(TaskResult)> done);
+
+ private:
+  RunTask run_task_;
+  std::string what_;
+  std::shared_ptr<std::set<sysfs::PciAddress>> hanging_;
+};
+
+}  // namespace devbindd::handoff
