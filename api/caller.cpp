@@ -46,8 +46,11 @@ Caller unix_caller(int socket, std::optional<unsigned> group) {
   return caller;
 }
 
-Caller tcp_caller(bool may_change) {
-  return {.requester = {.transport = "tcp", .uid = std::nullopt, .pid = std::nullopt},
+Caller tcp_caller(bool may_change, std::string local_address) {
+  return {.requester = {.transport = "tcp",
+                        .uid = std::nullopt,
+                        .pid = std::nullopt,
+                        .local_address = std::move(local_address)},
           .access = may_change ? Access::Change : Access::Read,
           .text = "tcp"};
 }

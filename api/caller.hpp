@@ -19,7 +19,8 @@ struct Caller {
 /// `group` may change things. A peer that the kernel does not name may read. Source: socket(7), unix(7).
 Caller unix_caller(int socket, std::optional<unsigned> group);
 
-Caller tcp_caller(bool may_change);
+/// `local_address`: where the caller reached the daemon.
+Caller tcp_caller(bool may_change, std::string local_address);
 
 /// Whether a Host header names this machine's loopback ("localhost", 127.x.y.z, [::1], with or without a port).
 /// Anything else on the loopback listener is a browser that was led here by a name of somebody else's (DNS rebinding).

@@ -1,6 +1,7 @@
-// The handlers that the route table names, by file: device_handlers.cpp, config_handlers.cpp, region_handlers.cpp,
-// binding_handlers.cpp, driver_handlers.cpp, group_handlers.cpp, vfio_handlers.cpp, operation_handlers.cpp,
-// service_handlers.cpp. Each parses its request into typed values, asks the layers below, and renders the answer.
+// The handlers that the route table names, by file: device_handlers.cpp, usage_handlers.cpp, config_handlers.cpp,
+// region_handlers.cpp, binding_handlers.cpp, driver_handlers.cpp, group_handlers.cpp, host_handlers.cpp (IOMMUs,
+// doctor), vfio_handlers.cpp, operation_handlers.cpp, service_handlers.cpp. Each parses its request into typed values,
+// asks the layers below, and renders the answer.
 #pragma once
 
 #include "api/context.hpp"
@@ -10,6 +11,7 @@ namespace devbindd::api {
 
 void list_devices(Context&, const Request&, const PathArguments&, Respond);
 void get_device(Context&, const Request&, const PathArguments&, Respond);
+void get_usage(Context&, const Request&, const PathArguments&, Respond);
 void get_config(Context&, const Request&, const PathArguments&, Respond);
 void get_regions(Context&, const Request&, const PathArguments&, Respond);
 void get_irqs(Context&, const Request&, const PathArguments&, Respond);
@@ -27,6 +29,8 @@ void delete_driver_id(Context&, const Request&, const PathArguments&, Respond);
 
 void list_iommu_groups(Context&, const Request&, const PathArguments&, Respond);
 void get_iommu_group(Context&, const Request&, const PathArguments&, Respond);
+void list_iommus(Context&, const Request&, const PathArguments&, Respond);
+void get_doctor(Context&, const Request&, const PathArguments&, Respond);
 void get_vfio(Context&, const Request&, const PathArguments&, Respond);
 
 void list_operations(Context&, const Request&, const PathArguments&, Respond);

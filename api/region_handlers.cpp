@@ -91,15 +91,16 @@ Response part_response(const Request& request, Part part, const json& document) 
 }
 
 // Passive: the resource file is read here, since that never blocks; config space comes from a worker.
-void answer_from_sysfs(Context& context, const Request& request, const Question& question, Respond respond) {
+void answer_from_sysfs(Context& context, const Request& request, const Question& question, bool virtual_function,
+                       Respond respond) {
   auto text = context.engine.services().tree.read(sysfs::paths::attribute(question.address, "resource"));
   if (!text) return respond(problem_of(request, text.error()));
   auto resources = sysfs::parse_resources(*text);
   if (!resources) return respond(problem_of(request, resources.error()));
-  context.engine.configs().read(question.address, [request, question, resources = *resources,
+  context.engine.configs().read(question.address, [request, question, resources = *resources, virtual_function,
                                                    respond](const sysfs::Result<sysfs::ConfigSpace>& config) {
     if (!config) return respond(problem_of(request, config.error()));
-    const auto report = vfio::passive_report(resources, *config);
+    const auto report = vfio::passive_report(resources, *config, virtual_function);
     json document = {
         {"address", sysfs::to_string(question.address)},
         {"source", "sysfs"},
@@ -142,7 +143,7 @@ void answer(Context& context, const Request& request, const PathArguments& argum
   auto device = device_now(context, question->address);
   if (!device) return respond(problem_of(request, device.error()));
   if (question->probe) return answer_from_vfio(context, request, *question, *device, std::move(respond));
-  answer_from_sysfs(context, request, *question, std::move(respond));
+  answer_from_sysfs(context, request, *question, device->physfn.has_value(), std::move(respond));
 }
 
 }  // namespace

@@ -314,6 +314,17 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<http::response_serializer<http::string_body>> serializer_;
 };
 
+// Who is at the other end, taken when the connection is made.
+Caller caller_of(asio::ip::tcp::socket& socket, const Server::Settings& settings) {
+  error_code error;
+  const auto local = socket.local_endpoint(error);
+  return tcp_caller(settings.tcp_may_change, error ? std::string{} : local.address().to_string());
+}
+
+Caller caller_of(asio::local::stream_protocol::socket& socket, const Server::Settings& settings) {
+  return unix_caller(socket.native_handle(), settings.unix_group);
+}
+
 template <class Acceptor>
 void Server::Impl::accept(Acceptor& acceptor, void (Impl::*again)()) {
   acceptor.async_accept([self = shared_from_this(), again](error_code error, auto socket) {
@@ -327,8 +338,7 @@ void Server::Impl::accept(Acceptor& acceptor, void (Impl::*again)()) {
       });
       return;
     }
-    auto caller = tcp ? tcp_caller(self->settings.tcp_may_change)
-                      : unix_caller(socket.native_handle(), self->settings.unix_group);
+    auto caller = caller_of(socket, self->settings);
     std::make_shared<Session>(self, Generic::socket(std::move(socket)), std::move(caller), tcp)->start();
     (self.get()->*again)();
   });

@@ -81,7 +81,8 @@ Engine::Engine(Services services)
       overrides_(services_.run_task),
       configs_(services_.run_task),
       attributes_(services_.run_task),
-      vital_product_data_(services_.run_task, "its vital product data") {
+      vital_product_data_(services_.run_task, "its vital product data"),
+      usage_(services_.run_task, "how the host uses it") {
   adopt(services_.journal.remembered());
 }
 
@@ -162,10 +163,9 @@ void Engine::gather(std::shared_ptr<Gathering> gathering) {
 sysfs::Result<> Engine::select_members(Gathering& gathering) {
   auto inventory = current();
   if (!inventory) return std::unexpected(inventory.error());
-  auto routes = sysfs::read_routes(services_.tree);
-  if (!routes) return std::unexpected(routes.error());
   const auto& request = gathering.request;
   auto& facts = gathering.facts;
+  facts.denylist_off = services_.tree.read("sys/module/vfio_pci/parameters/disable_denylist").value_or("N") == "Y";
   facts.viability_rule = sysfs::viability_rule(services_.tree);
   facts.no_iommu_mode =
       services_.tree.read("sys/module/vfio/parameters/enable_unsafe_noiommu_mode").value_or("N") == "Y";
@@ -183,7 +183,7 @@ sysfs::Result<> Engine::select_members(Gathering& gathering) {
       target->iommu_group ? (*inventory)->group_members(*target->iommu_group) : std::vector<sysfs::Device>{};
   const auto affected = affected_devices(request, *target, group, originals_);
   for (const auto& address : affected) {
-    if (const auto* device = (*inventory)->find(address)) add_member(gathering, *device, *routes);
+    if (const auto* device = (*inventory)->find(address)) add_member(gathering, *device);
   }
   for (const auto& device : group) {
     if (std::ranges::find(affected, device.address) == affected.end()) facts.bystanders.push_back(device);
@@ -200,17 +200,17 @@ sysfs::Result<> Engine::select_members(Gathering& gathering) {
   return {};
 }
 
-void Engine::add_member(Gathering& gathering, const sysfs::Device& device, const sysfs::Routes& routes) {
+void Engine::add_member(Gathering& gathering, const sysfs::Device& device) {
   MemberFacts member;
   member.device = device;
   member.candidate_modules = sysfs::modules_for(services_.modules, device.modalias);
   if (const auto original = originals_.find(device.address); original != originals_.end()) {
     if (same_identity(original->second, device)) member.original = original->second;
   }
-  for (const auto& interface : device.interfaces) {
-    for (const auto& path : sysfs::stacked_interfaces(services_.tree, interface)) {
-      if (routes.default_interfaces.contains(path.back())) member.default_routes.push_back(path);
-    }
+  for (const auto& address : device.virtfns) {
+    const auto* function = services_.inventory.find(address);
+    if (function != nullptr && sysfs::is_vfio_bound(*function) && function->enable_count.value_or(0) > 0)
+      member.open_vfs.push_back(address);
   }
   gathering.facts.members.push_back(std::move(member));
 }
@@ -235,7 +235,7 @@ void Engine::gather_holders(const std::shared_ptr<Gathering>& gathering) {
     if (sysfs::is_vfio_bound(gathering->facts.members[at].device)) asked.push_back(at);
   }
   gathering->waiting = asked.size();
-  if (asked.empty()) return gathered(gathering);
+  if (asked.empty()) return gather_uses(gathering);
   for (const auto at : asked) {
     const auto& device = gathering->facts.members[at].device;
     const vfio::HolderQuery query{.address = device.address,
@@ -245,7 +245,7 @@ void Engine::gather_holders(const std::shared_ptr<Gathering>& gathering) {
     const auto answered = std::make_shared<bool>(false);
     const auto answer = [this, gathering, answered] {
       if (std::exchange(*answered, true)) return;
-      if (--gathering->waiting == 0) gathered(gathering);
+      if (--gathering->waiting == 0) gather_uses(gathering);
     };
     // Too many processes to look through in time: the enable count still tells that somebody has the device open.
     services_.run_task(task_for(query), {.on_overdue = [answer](int) { answer(); },
@@ -257,6 +257,38 @@ void Engine::gather_holders(const std::shared_ptr<Gathering>& gathering) {
                                                answer();
                                              }});
   }
+}
+
+// Of the members that a driver of the host has: what would be lost with it.
+void Engine::gather_uses(const std::shared_ptr<Gathering>& gathering) {
+  const bool taken_away = gathering->request.kind == ChangeKind::Bind ||
+                          gathering->request.kind == ChangeKind::Unbind ||
+                          gathering->request.kind == ChangeKind::Restore;
+  std::vector<std::size_t> asked;
+  for (std::size_t at = 0; taken_away && at < gathering->facts.members.size(); ++at) {
+    const auto& device = gathering->facts.members[at].device;
+    if (device.driver && !sysfs::is_vfio_bound(device)) asked.push_back(at);
+  }
+  gathering->waiting = asked.size();
+  if (asked.empty()) return gathered(gathering);
+  for (const auto at : asked) {
+    find_usage(gathering->facts.members[at].device.address, gathering->requester,
+               [this, gathering, at](const UsageAnswer& uses) {
+                 auto& member = gathering->facts.members[at];
+                 if (uses) member.uses = *uses;
+                 member.uses_known = uses.has_value();
+                 if (--gathering->waiting == 0) gathered(gathering);
+               });
+  }
+}
+
+void Engine::find_usage(const sysfs::PciAddress& address, const Requester& requester,
+                        std::function<void(UsageAnswer)> done) {
+  usage_.read(address, {TaskKind::FindUsage, {sysfs::to_string(address), requester.local_address.value_or("")}},
+              [done = std::move(done)](const TaskResult& result) {
+                if (!result) return done(std::unexpected(result.error()));
+                done(uses_from(*result));
+              });
 }
 
 // Facts are only good if nothing ended since they were read: another operation may have changed what they say.

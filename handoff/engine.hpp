@@ -38,6 +38,8 @@ struct Unchanged {
 struct Accepted {
   std::string operation;
 };
+/// The uses of a device. Error: as GuardedReader; then nothing is known.
+using UsageAnswer = sysfs::Result<std::vector<sysfs::Use>>;
 using Decision = std::variant<Refusal, Preview, Unchanged, Accepted>;
 
 /// An operation that ended, as its document.
@@ -87,6 +89,9 @@ class Engine {
   ConfigReader& configs() { return configs_; }
   AttributeReader& attributes() { return attributes_; }
   GuardedReader& vital_product_data() { return vital_product_data_; }
+  /// How the host uses a device and its VFs, found out by a worker. `requester` tells the connection that must not be
+  /// cut.
+  void find_usage(const sysfs::PciAddress& address, const Requester& requester, std::function<void(UsageAnswer)> done);
   const Services& services() const { return services_; }
 
   /// From now on every change is refused with ShuttingDown.
@@ -102,9 +107,10 @@ class Engine {
   void adopt(const Remembered& remembered);
   void gather(std::shared_ptr<Gathering> gathering);
   void gather_holders(const std::shared_ptr<Gathering>& gathering);
+  void gather_uses(const std::shared_ptr<Gathering>& gathering);
   void gathered(const std::shared_ptr<Gathering>& gathering);
   sysfs::Result<> select_members(Gathering& gathering);
-  void add_member(Gathering& gathering, const sysfs::Device& device, const sysfs::Routes& routes);
+  void add_member(Gathering& gathering, const sysfs::Device& device);
   void look_up_drivers(Gathering& gathering) const;
   void decide(const std::shared_ptr<Gathering>& gathering);
   void begin(const std::shared_ptr<Gathering>& gathering, Plan plan);
@@ -121,6 +127,7 @@ class Engine {
   ConfigReader configs_;
   AttributeReader attributes_;
   GuardedReader vital_product_data_;
+  GuardedReader usage_;
   std::map<sysfs::PciAddress, Original> originals_;
   std::map<std::string, std::unique_ptr<Running>> running_;
   std::deque<PastOperation> past_;            ///< newest first

@@ -13,8 +13,8 @@
 #include "sysfs/device.hpp"
 #include "sysfs/iommu_group.hpp"
 #include "sysfs/kernel_module.hpp"
-#include "sysfs/network_routes.hpp"
 #include "sysfs/step.hpp"
+#include "sysfs/use.hpp"
 
 namespace devbindd::handoff {
 
@@ -42,8 +42,10 @@ struct MemberFacts {
   std::optional<std::string> driver_override = {};
   std::vector<vfio::Holder> holders = {};
   std::optional<Original> original = {};
-  std::vector<sysfs::InterfacePath> default_routes = {};  ///< ways from its interfaces to one with a default route
-  std::vector<std::string> candidate_modules = {};        ///< modules whose aliases match it
+  std::vector<sysfs::Use> uses = {};                ///< how the host uses it, when a driver of the host has it
+  bool uses_known = true;                           ///< false: that could not be found out in time
+  std::vector<sysfs::PciAddress> open_vfs = {};     ///< its VFs that somebody has open through VFIO
+  std::vector<std::string> candidate_modules = {};  ///< modules whose aliases match it
 };
 
 struct DriverFacts {
@@ -58,6 +60,7 @@ struct Facts {
   std::map<std::string, DriverFacts> drivers;  ///< of every driver that the request may need, by name
   std::vector<sysfs::PciAddress> id_captures;  ///< unbound devices outside `members` that a new ID would capture
   sysfs::ViabilityRule viability_rule = sysfs::ViabilityRule::DmaOwnership;
+  bool denylist_off = false;   ///< vfio-pci's disable_denylist is on
   bool no_iommu_mode = false;  ///< vfio's enable_unsafe_noiommu_mode is on
 };
 

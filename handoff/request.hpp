@@ -29,6 +29,7 @@ struct Requester {
   std::string transport;  ///< "unix" or "tcp"
   std::optional<unsigned> uid;
   std::optional<int> pid;
+  std::optional<std::string> local_address = {};  ///< where a TCP caller reached the daemon
 };
 
 std::string_view name_of(ChangeKind kind);

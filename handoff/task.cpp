@@ -116,6 +116,18 @@ TaskResult read_attributes(const Kernel& kernel, const std::vector<std::string>&
   return fields;
 }
 
+TaskResult find_usage(const Kernel& kernel, const std::vector<std::string>& arguments) {
+  if (arguments.size() != 2) return malformed("find usage");
+  auto address = sysfs::parse_pci_address(arguments[0]);
+  if (!address) return std::unexpected(address.error());
+  auto device = sysfs::read_device(kernel.tree, *address);
+  if (!device) return std::unexpected(device.error());
+  auto uses =
+      find_uses(kernel.tree, *device, kernel.usage, arguments[1].empty() ? std::nullopt : std::optional(arguments[1]));
+  if (!uses) return std::unexpected(uses.error());
+  return fields_of(*uses);
+}
+
 TaskResult read_vpd(const Kernel& kernel, const std::vector<std::string>& arguments) {
   constexpr std::size_t largest = 32768;  // PCI_VPD_MAX_SIZE, drivers/pci/vpd.c
   if (arguments.size() != 1) return malformed("read vpd");
@@ -199,6 +211,7 @@ TaskResult perform(const Kernel& kernel, const Task& task) {
     case TaskKind::ReadAttributes: return read_attributes(kernel, task.arguments);
     case TaskKind::ProbeVfio:
     case TaskKind::ProbeIommu: return probe_vfio(kernel, task.arguments, task.kind);
+    case TaskKind::FindUsage: return find_usage(kernel, task.arguments);
     case TaskKind::ReadVpd: return read_vpd(kernel, task.arguments);
     case TaskKind::ReadConfig: return read_config(kernel, task.arguments);
   }

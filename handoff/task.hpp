@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "handoff/usage.hpp"
 #include "sysfs/config_space.hpp"
 #include "sysfs/kernel_module.hpp"
 #include "sysfs/step.hpp"
@@ -26,9 +27,10 @@ enum class TaskKind {
   ReadConfig,  ///< argument: address; answer: the bytes of `config`, and the file's size
   ReadVpd,     ///< argument: address; answer: the bytes of `vpd`
   ProbeIommu,  ///< as ProbeVfio, of the IOMMU alone
+  FindUsage,   ///< arguments: address, local address of the caller's connection or ""; answer: as fields_of() the uses
 };
 
-constexpr TaskKind last_task_kind = TaskKind::ProbeIommu;
+constexpr TaskKind last_task_kind = TaskKind::FindUsage;
 
 struct Task {
   TaskKind kind = TaskKind::Step;
@@ -52,6 +54,7 @@ struct Kernel {
   sysfs::Tree& tree;
   const vfio::Ioctl& ioctl;
   const sysfs::ModuleIndex& modules;
+  UsageSeams usage = real_usage_seams();
 };
 
 /// Performs the task. Blocks as long as the kernel does. Errors: those of the functions called; Kernel with EINVAL for

@@ -1,7 +1,10 @@
 #include "handoff/verdict.hpp"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 
+#include "handoff/usage.hpp"
 #include "sysfs/iommu_group.hpp"
 
 namespace devbindd::handoff {
@@ -54,42 +57,43 @@ void check_bridge(const ChangeRequest& request, const MemberFacts& member, std::
            "Bind the devices behind the bridge; \"scope\":\"group\" takes care of a bridge in their IOMMU group."});
 }
 
-void check_default_route(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
+void check_uses(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
   if (!loses_driver(request, member)) return;
-  for (const auto& path : member.default_routes) {
-    evidence.push_back(
-        {.code = "net.default_route",
-         .severity = Severity::Block,
-         .acceptable = true,
-         .device = member.device.address,
-         .detail = "The default route leaves through " + path.back() +
-                   (path.size() > 1 ? " (reached by " + joined(path, " -> ") + ")." : ", an interface of this device."),
-         .next_step =
-             "Move the route to another interface first, or accept net.default_route if the host may lose its network.",
-         .path = path});
+  if (!member.uses_known) {
+    evidence.push_back({.code = "usage.unknown",
+                        .severity = Severity::Block,
+                        .acceptable = true,
+                        .device = member.device.address,
+                        .detail = "Whether the host uses the device could not be found out in time.",
+                        .next_step = "Ask again, look at GET /v1/devices/ADDRESS/usage, or accept usage.unknown."});
   }
+  for (auto& item : evidence_of(member.uses, member.device.address)) evidence.push_back(std::move(item));
+}
+
+// The codes of what blocks are the sibling's own; this one tells whose device stands in the way of the one asked for.
+void check_siblings(const ChangeRequest& request, const Facts& facts, std::vector<Evidence>& evidence) {
+  std::vector<Evidence> found;
+  for (const auto& member : facts.members) {
+    if (request.address == member.device.address) continue;
+    const auto in_use = std::ranges::find_if(evidence, [&member](const Evidence& item) {
+      return item.device == member.device.address && item.severity == Severity::Block &&
+             sysfs::use_kind_from(item.code);
+    });
+    if (in_use == evidence.end()) continue;
+    found.push_back(
+        {.code = "group.sibling_in_use",
+         .severity = Severity::Warn,
+         .device = member.device.address,
+         .detail = sysfs::to_string(member.device.address) + " of the same IOMMU group is in use: " + in_use->detail,
+         .next_step = "Free that device first, or ask for one device with \"scope\":\"device\".",
+         .path = in_use->path});
+  }
+  std::ranges::move(found, std::back_inserter(evidence));
 }
 
 void check_open(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
-  if (!loses_driver(request, member) || !sysfs::is_vfio_bound(member.device)) return;
-  const bool open = member.device.enable_count.value_or(0) > 0;
-  if (!open && member.holders.empty()) return;
-  std::vector<std::string> names;
-  for (const auto& holder : member.holders) {
-    auto name = holder.command + " (pid " + std::to_string(holder.pid) + ")";
-    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));  // group and device descriptor
-  }
-  const auto who = names.empty() ? std::string("a process that devbindd may not see") : joined(names, ", ");
-  evidence.push_back(
-      {.code = "vfio.open",
-       .severity = Severity::Block,
-       .acceptable = true,
-       .device = member.device.address,
-       .detail =
-           "The device is open through VFIO by " + who + ": the unbind would hang in the kernel until it is closed.",
-       .next_step =
-           "End the process, or accept vfio.open: the operation then stays blocked until the device is closed.",
-       .processes = member.holders});
+  if (!loses_driver(request, member)) return;
+  if (auto item = open_evidence(member.device, member.holders)) evidence.push_back(std::move(*item));
 }
 
 void check_virtual_functions(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
@@ -102,6 +106,42 @@ void check_virtual_functions(const ChangeRequest& request, const MemberFacts& me
                                 std::to_string(member.device.virtfns.size()) +
                                 " VFs: unbinding its driver destroys them, and VFIO does not take it while they exist.",
                       .next_step = "Set the number of VFs to 0 first."});
+}
+
+// Unbinding the PF removes its VFs, and hangs with a lock of the whole PCI core while one of them is open (kernel.md
+// 4.4).
+void check_open_functions(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
+  if (!loses_driver(request, member)) return;
+  for (const auto& function : member.open_vfs) {
+    evidence.push_back({.code = "sriov.vf_in_use",
+                        .severity = Severity::Block,
+                        .acceptable = false,
+                        .device = member.device.address,
+                        .detail = "Its virtual function " + sysfs::to_string(function) +
+                                  " is open through VFIO: removing it would hang, and every other change to PCI "
+                                  "devices with it.",
+                        .next_step = "End whoever has it open; GET /v1/devices/" + sysfs::to_string(function) +
+                                     "/usage names the process.",
+                        .path = {sysfs::to_string(function)}});
+  }
+}
+
+// Devices that vfio-pci refuses since they are not safe to hand out. Source: drivers/vfio/pci/vfio_pci.c,
+// vfio_pci_dev_in_denylist.
+bool on_denylist(const sysfs::Device& device) {
+  constexpr std::array<std::uint16_t, 8> ids = {0x19e2, 0x19e3, 0x37c8, 0x37c9, 0x0435, 0x0443, 0x0b25, 0x0cfe};
+  return device.vendor == 0x8086 && std::ranges::find(ids, device.device) != ids.end();
+}
+
+void check_denylist(const ChangeRequest& request, const MemberFacts& member, const Facts& facts,
+                    std::vector<Evidence>& evidence) {
+  if (wanted_driver(request, member) != "vfio-pci" || facts.denylist_off || !on_denylist(member.device)) return;
+  evidence.push_back({.code = "device.denylisted",
+                      .severity = Severity::Block,
+                      .device = member.device.address,
+                      .detail = "The kernel keeps vfio-pci from this device, which is known not to be safe in other "
+                                "hands (the kernel's answer would be EINVAL).",
+                      .next_step = "Load vfio-pci with disable_denylist=1 if you know what you do."});
 }
 
 void check_iommu(const ChangeRequest& request, const MemberFacts& member, const Facts& facts,
@@ -211,14 +251,36 @@ void check_viability(const ChangeRequest& request, const Facts& facts, std::vect
 
 }  // namespace
 
+std::optional<Evidence> open_evidence(const sysfs::Device& device, const std::vector<vfio::Holder>& holders) {
+  const bool open = device.enable_count.value_or(0) > 0;
+  if (!sysfs::is_vfio_bound(device) || (!open && holders.empty())) return std::nullopt;
+  std::vector<std::string> names;
+  for (const auto& holder : holders) {
+    auto name = holder.command + " (pid " + std::to_string(holder.pid) + ")";
+    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));  // group and device descriptor
+  }
+  const auto who = names.empty() ? std::string("a process that devbindd may not see") : joined(names, ", ");
+  return Evidence{
+      .code = "vfio.open",
+      .severity = Severity::Block,
+      .acceptable = true,
+      .device = device.address,
+      .detail =
+          "The device is open through VFIO by " + who + ": the unbind would hang in the kernel until it is closed.",
+      .next_step = "End the process, or accept vfio.open: the operation then stays blocked until the device is closed.",
+      .processes = holders};
+}
+
 std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts) {
   std::vector<Evidence> evidence;
   for (const auto& member : facts.members) {
     check_stuck(member, evidence);
     check_bridge(request, member, evidence);
-    check_default_route(request, member, evidence);
+    check_uses(request, member, evidence);
     check_open(request, member, evidence);
     check_virtual_functions(request, member, evidence);
+    check_open_functions(request, member, evidence);
+    check_denylist(request, member, facts, evidence);
     check_iommu(request, member, facts, evidence);
     check_match(request, member, facts, evidence);
     if (const auto wanted = wanted_driver(request, member))
@@ -227,6 +289,7 @@ std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts) 
   if (request.kind == ChangeKind::AddId || request.kind == ChangeKind::RemoveId) {
     check_driver(request.driver->text(), nullptr, facts, evidence);
   }
+  check_siblings(request, facts, evidence);
   check_captures(request, facts, evidence);
   check_viability(request, facts, evidence);
   return evidence;

@@ -7,6 +7,9 @@
 
 namespace devbindd::handoff {
 
+/// That somebody has a VFIO-bound device open, or nullopt.
+std::optional<Evidence> open_evidence(const sysfs::Device& device, const std::vector<vfio::Holder>& holders);
+
 /// All evidence about the request, blocking or only a warning, in the order of the members.
 std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts);
 

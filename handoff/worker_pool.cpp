@@ -179,8 +179,19 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
                [job = std::move(job), error = std::move(error)] { job.callbacks.on_result(std::unexpected(error)); });
   }
 
+  std::chrono::milliseconds deadline_of(TaskKind kind) const {
+    switch (kind) {
+      case TaskKind::Step: return settings.step_deadline;
+      case TaskKind::FindUsage:
+      case TaskKind::ReadVpd:
+      case TaskKind::ProbeVfio:
+      case TaskKind::ProbeIommu: return settings.scan_deadline;
+      default: return settings.read_deadline;
+    }
+  }
+
   void give(const std::shared_ptr<Worker>& worker, Job job) {
-    const auto limit = job.task.kind == TaskKind::Step ? settings.step_deadline : settings.read_deadline;
+    const auto limit = deadline_of(job.task.kind);
     worker->outgoing = encode(job.task);
     worker->job = std::move(job);
     worker->overdue = false;

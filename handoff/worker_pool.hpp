@@ -18,6 +18,7 @@ class WorkerPool {
     std::vector<std::string> command;  ///< program and arguments; the socket is descriptor 3 of the new process
     std::chrono::milliseconds step_deadline{10'000};  ///< for steps: writes that may reset devices and load firmware
     std::chrono::milliseconds read_deadline{1'000};   ///< for everything else
+    std::chrono::milliseconds scan_deadline{5'000};   ///< for what looks at all processes or resets a device
     std::size_t max_workers = 64;                     ///< stuck ones included
     std::size_t max_queue = 1024;
   };

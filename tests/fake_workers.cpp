@@ -4,6 +4,8 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 
+#include "tests/fake_usage.hpp"
+
 namespace devbindd::tests {
 namespace {
 
@@ -77,7 +79,7 @@ TaskResult FakeWorkers::perform(const Task& task) {
     const auto loaded = kernel_.load_module(step->argument);
     result = loaded ? TaskResult(std::vector<std::string>{"done"}) : std::unexpected(loaded.error());
   } else {
-    result = handoff::perform({kernel_, ioctl_, modules_}, task);
+    result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams()}, task);
   }
   if (step && ++steps_ == dying_step_) {
     return sysfs::fail(sysfs::ErrorCode::Kernel, "the worker process 1 ended before it had answered", ECHILD);

@@ -94,7 +94,8 @@ Irq irq(unsigned index, std::uint32_t count, std::uint32_t flags) {
 
 }  // namespace
 
-PassiveReport passive_report(const std::vector<sysfs::Resource>& resources, const sysfs::ConfigSpace& config) {
+PassiveReport passive_report(const std::vector<sysfs::Resource>& resources, const sysfs::ConfigSpace& config,
+                             bool virtual_function) {
   PassiveReport report;
   const auto lists = sysfs::walk_capabilities(config);
   report.interrupts_known = lists.standard.has_value() && !sysfs::missing_reason(config);
@@ -107,7 +108,7 @@ PassiveReport passive_report(const std::vector<sysfs::Resource>& resources, cons
   auto vga = empty_region(8);
   vga.present = false;
   report.regions.push_back(vga);
-  const bool pin = number_at(config.bytes, interrupt_pin, 1).value_or(0) != 0;
+  const bool pin = !virtual_function && number_at(config.bytes, interrupt_pin, 1).value_or(0) != 0;
   const bool express = find(lists, capability_express) != nullptr;
   report.irqs = {irq(0, pin ? 1 : 0, irq_eventfd | irq_maskable | irq_automasked),
                  irq(1, msi_vectors(find(lists, capability_msi)), irq_eventfd | irq_noresize),

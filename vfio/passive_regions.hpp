@@ -32,7 +32,9 @@ struct PassiveReport {
 };
 
 /// `config` may hold the first 64 bytes alone: then interrupts_known is false and the MSI and MSI-X counts are 0.
+/// A virtual function has no INTx for VFIO, whatever its interrupt pin register says.
 /// Source: drivers/vfio/pci/vfio_pci_core.c, vfio_pci_ioctl_get_region_info and vfio_pci_get_irq_count.
-PassiveReport passive_report(const std::vector<sysfs::Resource>& resources, const sysfs::ConfigSpace& config);
+PassiveReport passive_report(const std::vector<sysfs::Resource>& resources, const sysfs::ConfigSpace& config,
+                             bool virtual_function);
 
 }  // namespace devbindd::vfio

@@ -50,10 +50,10 @@ TEST_CASE("every other name is somebody else's", "[api][caller]") {
 }
 
 TEST_CASE("TCP callers may change things only when that is configured", "[api][caller]") {
-  CHECK(tcp_caller(false).access == Access::Read);
-  CHECK(tcp_caller(true).access == Access::Change);
-  CHECK_FALSE(tcp_caller(true).requester.uid);
-  CHECK(tcp_caller(false).requester.transport == "tcp");
+  CHECK(tcp_caller(false, "127.0.0.1").access == Access::Read);
+  CHECK(tcp_caller(true, "127.0.0.1").access == Access::Change);
+  CHECK_FALSE(tcp_caller(true, "127.0.0.1").requester.uid);
+  CHECK(tcp_caller(false, "127.0.0.1").requester.transport == "tcp");
 }
 
 TEST_CASE("the kernel names the peer of a Unix socket", "[api][caller]") {

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <map>
+#include <string>
 
 #include "vfio/uapi.hpp"
 
@@ -98,6 +100,15 @@ void populate(FakeKernel& kernel) {
   add_virtual_functions(kernel);
   add_vfio_devices(kernel);
   add_spare_cards(kernel);
+  for (const auto& [name, value] : std::map<std::string, std::string>{{"address", "fed90000"},
+                                                                      {"version", "1:0"},
+                                                                      {"cap", "1c0000c40660462"},
+                                                                      {"ecap", "19e2ff0505e"},
+                                                                      {"domains_supported", "65536"},
+                                                                      {"domains_used", "3"}})
+    kernel.set_file("sys/class/iommu/dmar0/intel-iommu/" + name, value + "\n");
+  for (unsigned unit = 1; unit < 5; ++unit)  // without devices: for paging
+    kernel.set_file("sys/class/iommu/dmar" + std::to_string(unit) + "/intel-iommu/version", "1:0\n");
 }
 
 // A device with one region of 128 KiB and an MSI-X interrupt with 5 vectors; it has no feature and no neighbours.

@@ -64,7 +64,7 @@ def filters(client, _):
 
 
 def pages(client, _):
-    for path in ("/v1/devices", "/v1/iommu-groups", "/v1/drivers"):
+    for path in ("/v1/devices", "/v1/iommu-groups", "/v1/iommus", "/v1/drivers"):
         whole = client.ask("GET", path, 200)
         expect(whole["next_page_token"] is None, "the whole list has a next page")
         items, token = [], ""
@@ -106,6 +106,24 @@ def groups(client, _):
     client.ask("GET", "/v1/iommu-groups/999", 404, code="iommu_group_not_found")
     for number in ("x", "-1", "4294967296", "0x2", "02"):
         client.ask("GET", "/v1/iommu-groups/" + number, 400, code="invalid_value")
+
+
+def host(client, daemon):
+    listed = client.ask("GET", "/v1/iommus", 200)
+    expect(listed["translation"]["on"] and [unit["name"] for unit in listed["items"]] == ["dmar0", "dmar1", "dmar2", "dmar3", "dmar4"], listed)
+    unit = listed["items"][0]
+    expect(unit["kind"] == "intel" and unit["intel"]["capabilities"]["address_widths"] == [48], unit["intel"])
+    expect("dmar0  intel  48 " in client.ask("GET", "/v1/iommus", 200, fields={"Accept": "text/plain"}), "the table of IOMMUs")
+    doctor = client.ask("GET", "/v1/doctor", 200)
+    checks = {check["id"]: check["verdict"] for check in doctor["checks"]}
+    expect(checks["iommu.present"] == "pass" and doctor["verdict"] in ("warn", "fail"), checks)
+    expect(all((check["verdict"] == "pass") == (check["next_step"] is None) for check in doctor["checks"]), "a finding without advice")
+    report = client.ask("GET", "/v1/doctor", 200, fields={"Accept": "text/plain"})
+    expect("[ ok ]" in report and max(map(len, report.splitlines())) <= 100, report)
+    daemon.control("fail-reads sys/class/iommu EIO")
+    for path in ("/v1/iommus", "/v1/doctor"):
+        client.ask("GET", path, 500, code="kernel_error")
+    daemon.control("heal-reads")
 
 
 def drivers(client, _):
@@ -194,6 +212,19 @@ def refusals(client, daemon):
     problem = client.ask("POST", "/v1/drivers/ixgbe/ids", 409, {"vendor": "8086", "device": "10d3"}, code="refused")
     expect(codes(problem["blockers"]) == ["driver.absent"], "the driver that is absent")
     client.ask("DELETE", "/v1/drivers/ixgbe/ids?vendor=8086&device=10d3", 409, code="refused")
+
+
+def usage(client, _):
+    shown = client.ask("GET", "/v1/devices/0000:06:00.0/usage", 200)
+    expect(shown["in_use"] and codes(shown["evidence"])[0] == "net.default_route", shown)
+    expect(shown["evidence"][0]["path"] == ["eth1"], shown)
+    expect(not client.ask("GET", "/v1/devices/0000:20:00.0/usage", 200)["in_use"], "an idle card is in use")
+    held = client.ask("GET", "/v1/devices/0000:16:00.0/usage", 200)
+    expect(codes(held["evidence"]) == ["vfio.open"] and held["evidence"][0]["processes"][0]["pid"] == 4711, held)
+    expect(client.ask("GET", "/v1/devices/0000:17:00.0/usage", 200)["evidence"] == [], "an idle VFIO device is in use")
+    report = client.ask("GET", "/v1/devices/0000:06:00.0/usage", 200, fields={"Accept": "text/plain"})
+    expect(report.splitlines()[0].split() == ["CODE", "SEVERITY", "WHAT"], report)
+    client.ask("GET", "/v1/devices/0000:99:00.0/usage", 404, code="device_not_found")
 
 
 def failures(client, daemon):
@@ -393,7 +424,7 @@ def failing_kernel(client, daemon):
     daemon.control("fail-reads sys/bus/pci/devices EIO")
     daemon.control("lose-uevents")
     for path in ("/v1/devices", "/v1/devices/0000:20:00.0", BINDING.format("0000:20:00.0"), "/v1/iommu-groups", "/v1/iommu-groups/2", "/v1/vfio",
-                 "/v1/devices/0000:20:00.0/config", "/v1/devices/0000:20:00.0/regions", "/v1/devices/0000:20:00.0/irqs"):
+                 "/v1/devices/0000:20:00.0/usage", "/v1/devices/0000:20:00.0/config", "/v1/devices/0000:20:00.0/regions", "/v1/devices/0000:20:00.0/irqs"):
         client.ask("GET", path, 500, code="kernel_error")
     for method, target, body in changes("0000:20:00.0"):
         client.ask(method, target, 500, body, code="kernel_error")
@@ -416,5 +447,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, devices, filters, pages, text, groups, drivers, bind_and_give_back, other_changes, whole_groups, refusals, failures, blocked,
+ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_changes, whole_groups, refusals, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)

@@ -51,8 +51,14 @@ MemberFacts held(MemberFacts member) {
 }
 
 MemberFacts routed(MemberFacts member) {
-  member.default_routes = {{"eth0", "bond0"}};
+  member.uses = {{.kind = sysfs::UseKind::DefaultRoute, .path = {"eth0", "bond0"}}};
   return member;
+}
+
+MemberFacts used(sysfs::UseKind kind) {
+  auto made = member("0000:05:00.0", "e1000e");
+  made.uses = {{.kind = kind, .path = {"child"}, .subject = "subject"}};
+  return made;
 }
 
 MemberFacts with_vfs(MemberFacts member) {
@@ -101,6 +107,11 @@ Facts capturing(Facts facts, std::size_t count) {
   return facts;
 }
 
+Facts denylist_off(Facts facts) {
+  facts.denylist_off = true;
+  return facts;
+}
+
 const auto restore = request_of(ChangeKind::Restore, card);
 const auto remove_driver = request_of(ChangeKind::Unbind, card);
 const auto to_vfio = bind_request(card);
@@ -131,6 +142,43 @@ std::vector<Case> cases() {
       {"default route, driver stays", to_native, facts_of({routed(member(card, "e1000e"))}), ""},
       {"default route, override only", clear_override, facts_of({routed(member(card, "e1000e"))}), ""},
       {"default route, no driver", to_vfio, facts_of({routed(member(card))}), ""},
+
+      {"use: net.address", to_vfio, facts_of({used(sysfs::UseKind::Address)}), "net.address", block, true},
+      {"use: net.carrier", to_vfio, facts_of({used(sysfs::UseKind::Carrier)}), "net.carrier", warn, true},
+      {"use: net.master", to_vfio, facts_of({used(sysfs::UseKind::Master)}), "net.master", block, true},
+      {"use: net.other_namespace", to_vfio, facts_of({used(sysfs::UseKind::OtherNamespace)}), "net.other_namespace",
+       block, true},
+      {"use: net.api_client", to_vfio, facts_of({used(sysfs::UseKind::ApiClient)}), "net.api_client", block, true},
+      {"use: block.mounted", to_vfio, facts_of({used(sysfs::UseKind::Mounted)}), "block.mounted", block, false},
+      {"use: block.swap", to_vfio, facts_of({used(sysfs::UseKind::Swap)}), "block.swap", block, false},
+      {"use: block.holder", to_vfio, facts_of({used(sysfs::UseKind::Holder)}), "block.holder", block, true},
+      {"use: block.open", to_vfio, facts_of({used(sysfs::UseKind::BlockOpen)}), "block.open", block, true},
+      {"use: block.signature", to_vfio, facts_of({used(sysfs::UseKind::Signature)}), "block.signature", warn, true},
+      {"use: display.boot_vga", to_vfio, facts_of({used(sysfs::UseKind::BootVga)}), "display.boot_vga", warn, true},
+      {"use: display.framebuffer", to_vfio, facts_of({used(sysfs::UseKind::Framebuffer)}), "display.framebuffer", block,
+       true},
+      {"use: display.open", to_vfio, facts_of({used(sysfs::UseKind::DisplayOpen)}), "display.open", block, true},
+      {"use: compute.open", to_vfio, facts_of({used(sysfs::UseKind::ComputeOpen)}), "compute.open", block, true},
+      {"use: rdma.open", to_vfio, facts_of({used(sysfs::UseKind::RdmaOpen)}), "rdma.open", block, true},
+      {"use: sound.open", to_vfio, facts_of({used(sysfs::UseKind::SoundOpen)}), "sound.open", warn, true},
+      {"use: usb.in_use", to_vfio, facts_of({used(sysfs::UseKind::UsbInUse)}), "usb.in_use", block, true},
+      {"use unknown", to_vfio, facts_of({changed(member(card, "e1000e"), [](auto& m) { m.uses_known = false; })}),
+       "usage.unknown", block, true},
+      {"use unknown, driver stays", to_native,
+       facts_of({changed(member(card, "e1000e"), [](auto& m) { m.uses_known = false; })}), ""},
+
+      {"a VF open", remove_driver,
+       facts_of({changed(member(card, "igb"), [](auto& m) { m.open_vfs = {at("0000:05:10.0")}; })}), "sriov.vf_in_use",
+       block, false},
+      {"a VF open, driver stays", clear_override,
+       facts_of({changed(member(card, "igb"), [](auto& m) { m.open_vfs = {at("0000:05:10.0")}; })}), ""},
+
+      {"on the denylist", to_vfio, facts_of({changed(member(card), [](auto& m) { m.device.device = 0x37c8; })}),
+       "device.denylisted", block, false},
+      {"on the denylist, which is off", to_vfio,
+       denylist_off(facts_of({changed(member(card), [](auto& m) { m.device.device = 0x37c8; })})), ""},
+      {"on the denylist, variant driver", bind_request(card, "qat_vfio_pci"),
+       facts_of({changed(member(card), [](auto& m) { m.device.device = 0x37c8; })}), ""},
 
       {"open", restore, facts_of({opened(given(member(card, "vfio-pci"), "e1000e"))}), "vfio.open", block, true},
       {"open, only a holder", remove_driver, facts_of({held(member(card, "vfio-pci"))}), "vfio.open", block, true},
@@ -218,12 +266,26 @@ TEST_CASE("Each reason against a change is given when it holds, and only then") 
 }
 
 TEST_CASE("Every code that can be given is in the list of codes, and every code of the list can be given") {
-  std::set<std::string> given_codes;
+  std::set<std::string> given_codes{"group.sibling_in_use"};  // comes with the sibling's own code: see below
   for (const auto& row : cases()) {
     if (!row.code.empty()) given_codes.insert(row.code);
   }
   const std::set<std::string> listed(evidence_codes().begin(), evidence_codes().end());
   CHECK(given_codes == listed);
+}
+
+TEST_CASE("A sibling in use blocks by its own code, and is told to be a sibling") {
+  auto sibling = used(sysfs::UseKind::Mounted);
+  sibling.device.address = at("0000:05:00.1");
+  const auto request = bind_request(card, "vfio-pci", Scope::Group);
+  const auto evidence = verdict(request, facts_of({member(card, "e1000e"), sibling}));
+  REQUIRE(evidence.size() == 2);
+  CHECK(evidence[0].code == "block.mounted");
+  CHECK(evidence[0].device == at("0000:05:00.1"));
+  CHECK(evidence[1].code == "group.sibling_in_use");
+  CHECK(evidence[1].severity == Severity::Warn);
+  CHECK(evidence[1].path == std::vector<std::string>{"child"});
+  CHECK(verdict(request, facts_of({used(sysfs::UseKind::Mounted), member("0000:05:00.1", "e1000e")})).size() == 1);
 }
 
 TEST_CASE("A risk is accepted by its code, and only where it may be") {

@@ -61,7 +61,7 @@ class Iommu(unittest.TestCase):
         self.assertIn("dmar0", os.listdir("/sys/class/iommu"))
 
     def test_devices_are_alone(self):
-        for name in ("vga", "edu", "mgmt", "nic0", "nic1", "nvme", "sriov"):
+        for name in ("vga", "edu", "usb", "mgmt", "nic0", "nic1", "nvme", "sriov"):
             bdf = DEVICES[name].bdf
             self.assertEqual(api.group_members(api.iommu_group_of(bdf)), [bdf])
 

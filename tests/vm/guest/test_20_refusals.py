@@ -56,11 +56,11 @@ class Refusals(unittest.TestCase):
 
     def test_the_device_with_the_default_route(self):
         answer = put(MGMT, VFIO)
-        self.assertEqual((answer.status, codes(answer)), (409, ["net.default_route"]))
+        self.assertEqual((answer.status, codes(answer)), (409, ["net.default_route", "net.address"]))
         evidence = answer.json["blockers"][0]
         self.assertEqual(evidence["path"], api.interfaces_of(MGMT))
         self.assertTrue(evidence["acceptable"])
-        allowed = put(MGMT, VFIO | {"accept_risks": ["net.default_route"]}, "?dry_run=true")
+        allowed = put(MGMT, VFIO | {"accept_risks": ["net.default_route", "net.address"]}, "?dry_run=true")
         self.assertEqual(allowed.json["would"], "change")
 
     def test_the_default_route_on_a_vlan_of_the_device(self):
@@ -69,7 +69,7 @@ class Refusals(unittest.TestCase):
                "ip address add 10.7.0.1/24 dev vlan7 && ip route add default via 10.7.0.2 dev vlan7 metric 500")
         self.addCleanup(api.sh, f"ip link del vlan7; ip link set {nic} down")
         answer = put(NIC, VFIO)
-        self.assertEqual((answer.status, codes(answer)), (409, ["net.default_route"]))
+        self.assertEqual((answer.status, codes(answer)), (409, ["net.default_route", "net.address"]))
         self.assertEqual(answer.json["blockers"][0]["path"], [nic, "vlan7"])
 
     def test_a_driver_that_does_not_list_the_device(self):

@@ -26,9 +26,19 @@ def as_numbers(text):
     return int(text, 16) if isinstance(text, str) else text
 
 
+def create_vfs(test, count):
+    """The addresses of new virtual functions that no driver takes; they go with the test."""
+    controller = api.PCI / "devices" / machine.DEVICES["sriov"].bdf
+    test.addCleanup(api.write_sysfs, controller / "sriov_drivers_autoprobe", "1")
+    api.write_sysfs(controller / "sriov_drivers_autoprobe", "0")
+    test.addCleanup(api.write_sysfs, controller / "sriov_numvfs", "0")
+    api.write_sysfs(controller / "sriov_numvfs", str(count))
+    return [(controller / f"virtfn{index}").resolve().name for index in range(count)]
+
+
 class OnVfio(unittest.TestCase):
     def bind(self, name):
-        bdf = machine.DEVICES[name].bdf
+        bdf = machine.DEVICES[name].bdf if name in machine.DEVICES else name
         answer = api.request("PUT", f"/v1/devices/{bdf}/binding", VFIO, timeout=60)
         self.assertEqual(answer.status, 200, answer)
         self.addCleanup(api.request, "DELETE", f"/v1/devices/{bdf}/binding", timeout=60)
@@ -75,6 +85,9 @@ class ActiveProbe(OnVfio):
 
     def test_an_sriov_function(self):
         self.assert_equal_to_the_witness("sriov")
+
+    def test_a_virtual_function(self):
+        self.assert_equal_to_the_witness(create_vfs(self, 2)[1])
 
     def test_the_edu_device(self):
         self.assert_equal_to_the_witness("edu")
@@ -136,6 +149,9 @@ class PassiveAnswer(OnVfio):
 
     def test_an_nvme(self):
         self.assert_equal_to_the_probe("nvme")
+
+    def test_a_virtual_function(self):
+        self.assert_equal_to_the_probe(create_vfs(self, 2)[1])
 
     def test_the_edu_device(self):
         self.assert_equal_to_the_probe("edu")

@@ -1,0 +1,94 @@
+// The preflight: is this host fit to hand devices to VFIO, and if not, what to do. Facts are gathered in one step and
+// judged in another, which is pure.
+// Not here: whether one device may be handed over (verdict.hpp), the report's text (api/doctor_text.hpp).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sysfs/device.hpp"
+#include "sysfs/iommu_state.hpp"
+#include "sysfs/iommu_unit.hpp"
+#include "sysfs/kernel_module.hpp"
+
+namespace devbindd::handoff {
+
+struct ModuleFact {
+  std::string name;                         ///< with underscores
+  std::optional<sysfs::ModuleState> state;  ///< nullopt: it could not be found out
+};
+
+/// A line of modprobe.d that is about a VFIO module.
+struct ModprobeLine {
+  std::string file;       ///< "/etc/modprobe.d/vfio.conf"
+  std::string command;    ///< "options", "blacklist", "install", "alias", ...
+  std::string module;     ///< with underscores
+  std::string arguments;  ///< the rest of the line
+};
+
+/// Bytes; nullopt: unlimited.
+struct LockedMemoryLimit {
+  std::optional<std::uint64_t> soft;
+  std::optional<std::uint64_t> hard;
+};
+
+/// The huge pages of one size, of one NUMA node where the kernel knows nodes.
+struct HugepagePool {
+  std::uint64_t size_kib = 0;
+  std::optional<unsigned> node;
+  std::uint64_t total = 0;
+  std::uint64_t free = 0;
+};
+
+/// What the checks look at. A member that is empty could not be read, unless it says otherwise.
+struct HostFacts {
+  std::string kernel_release;           ///< "6.1.0-44-amd64"
+  std::optional<std::string> lockdown;  ///< "none", "integrity", "confidentiality"; nullopt: no such security module
+  sysfs::IommuState iommu;
+  std::vector<sysfs::IommuUnit> units;
+  std::vector<ModuleFact> modules;                ///< vfio, vfio_pci, vfio_iommu_type1, iommufd
+  std::optional<bool> unsafe_interrupts_type1;    ///< vfio_iommu_type1.allow_unsafe_interrupts; nullopt: not loaded
+  std::optional<bool> unsafe_interrupts_iommufd;  ///< iommufd.allow_unsafe_interrupts; nullopt: not loaded
+  std::optional<bool> no_iommu_mode;  ///< vfio.enable_unsafe_noiommu_mode; nullopt: not loaded or not compiled in
+  std::vector<ModprobeLine> modprobe_lines;
+  std::vector<std::string> uio_drivers;            ///< of uio_pci_generic and igb_uio, those that are loaded
+  std::optional<LockedMemoryLimit> locked_memory;  ///< of this process
+  std::uint64_t memory_bytes = 0;                  ///< RAM of the host; 0: unknown
+  std::vector<HugepagePool> hugepages;             ///< empty: the kernel has none
+  std::vector<sysfs::Device> devices;
+  /// The driver_override of each device that has one; a worker reads them, since that can hang. nullopt: it did.
+  std::optional<std::map<sysfs::PciAddress, std::string>> overrides = std::map<sysfs::PciAddress, std::string>{};
+};
+
+enum class Verdict { Pass, Warn, Fail };
+
+/// "pass", "warn", "fail".
+std::string_view name_of(Verdict verdict);
+
+struct Check {
+  std::string id;  ///< "iommu.present": stable
+  Verdict verdict = Verdict::Pass;
+  std::string title;      ///< what was looked at
+  std::string detail;     ///< what was found, in sentences
+  std::string next_step;  ///< what to do; "" when it passed
+};
+
+/// Reads files that never block; driver_override and sriov_numvfs are not among them. `devices` are all of the host's.
+/// What cannot be read is missing from the facts. Error: Kernel, when the list of IOMMUs is there and cannot be read,
+/// since every other finding hangs on it.
+sysfs::Result<HostFacts> gather_host_facts(const sysfs::Tree& tree, const sysfs::ModuleIndex& index,
+                                           const std::vector<sysfs::Device>& devices);
+
+/// Every check in the order of a report: the kernel, the IOMMU, VFIO, drivers and devices, memory. Without an IOMMU in
+/// use, what only makes sense with one (iommu.interrupt_remapping, .default_domain, .acs_override, .groups) is left
+/// out.
+std::vector<Check> examine(const HostFacts& facts);
+
+/// The lines of one modprobe.d file that are about VFIO modules. Source: modprobe.d(5).
+std::vector<ModprobeLine> parse_modprobe_file(const std::string& file, std::string_view content);
+
+}  // namespace devbindd::handoff

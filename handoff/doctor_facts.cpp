@@ -1,0 +1,211 @@
+// Gathering what the checks look at. Judging it: doctor.cpp.
+#include "handoff/doctor.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <functional>
+#include <map>
+#include <set>
+#include <utility>
+
+namespace devbindd::handoff {
+namespace {
+
+using sysfs::Device;
+using sysfs::ModuleState;
+using sysfs::Tree;
+
+constexpr std::size_t max_file = 1U << 18U;
+constexpr std::string_view blanks = " \t\r";
+
+// In the order of precedence: a file hides those of its name in the later directories (modprobe.d(5)).
+constexpr std::array modprobe_directories{"etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d",
+                                          "usr/lib/modprobe.d", "lib/modprobe.d"};
+
+std::optional<std::uint64_t> number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::string_view take_line(std::string_view& text) {
+  const auto line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(line.size() + 1, text.size()));
+  return line;
+}
+
+std::string_view take_word(std::string_view& line) {
+  line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+  const auto word = line.substr(0, line.find_first_of(blanks));
+  line.remove_prefix(word.size());
+  return word;
+}
+
+std::string trimmed(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
+  return std::string(text.substr(0, text.find_last_not_of(blanks) + 1));
+}
+
+std::string with_underscores(std::string_view name) {
+  std::string result(name);
+  std::ranges::replace(result, '-', '_');
+  return result;
+}
+
+// A backslash at the end continues a line.
+std::string take_logical_line(std::string_view& text) {
+  std::string line;
+  while (!text.empty()) {
+    line += take_line(text);
+    if (!line.ends_with('\\')) break;
+    line.back() = ' ';
+  }
+  return line;
+}
+
+bool is_vfio_module(std::string_view module) { return module.contains("vfio") || module == "iommufd"; }
+
+std::optional<ModprobeLine> modprobe_line(const std::string& file, std::string_view line) {
+  ModprobeLine found;
+  found.file = file;
+  found.command = take_word(line);
+  if (found.command.starts_with('#')) return std::nullopt;
+  found.module = with_underscores(take_word(line));
+  if (!is_vfio_module(found.module)) return std::nullopt;
+  found.arguments = trimmed(line);
+  return found;
+}
+
+std::vector<ModprobeLine> read_modprobe_lines(const Tree& tree) {
+  std::vector<ModprobeLine> lines;
+  std::set<std::string> seen;
+  for (const std::string directory : modprobe_directories) {
+    const auto names = tree.list(directory).value_or(std::vector<std::string>{});
+    for (const auto& name : names) {
+      if (!name.ends_with(".conf") || !seen.insert(name).second) continue;
+      const auto path = directory + "/" + name;
+      for (auto& line : parse_modprobe_file("/" + path, tree.read(path, max_file).value_or(""))) {
+        lines.push_back(std::move(line));
+      }
+    }
+  }
+  return lines;
+}
+
+std::optional<bool> module_switch(const Tree& tree, const std::string& module, const std::string& name) {
+  const auto value = tree.read("sys/module/" + module + "/parameters/" + name);
+  if (!value) return std::nullopt;
+  return *value == "Y" || *value == "1";
+}
+
+// "none [integrity] confidentiality" (security/lockdown/lockdown.c).
+std::optional<std::string> read_lockdown(const Tree& tree) {
+  const auto text = tree.read("sys/kernel/security/lockdown");
+  if (!text) return std::nullopt;
+  const auto open = text->find('[');
+  const auto close = text->find(']');
+  if (open == std::string::npos || close == std::string::npos || close < open) return std::nullopt;
+  return text->substr(open + 1, close - open - 1);
+}
+
+// "Max locked memory         8388608              8388608              bytes" (fs/proc/base.c, proc_pid_limits).
+std::optional<LockedMemoryLimit> read_locked_memory(const Tree& tree) {
+  const auto content = tree.read("proc/self/limits", max_file);
+  if (!content) return std::nullopt;
+  constexpr std::string_view head = "Max locked memory";
+  std::string_view rest = *content;
+  while (!rest.empty()) {
+    auto line = take_line(rest);
+    if (!line.starts_with(head)) continue;
+    line.remove_prefix(head.size());
+    const auto soft = take_word(line);
+    const auto hard = take_word(line);
+    const auto is_limit = [](std::string_view word) { return word == "unlimited" || number(word).has_value(); };
+    if (!is_limit(soft) || !is_limit(hard)) return std::nullopt;
+    return LockedMemoryLimit{number(soft), number(hard)};
+  }
+  return std::nullopt;
+}
+
+// "MemTotal:       16384000 kB"; 0 where it is not said.
+std::uint64_t read_memory(const Tree& tree) {
+  const auto content = tree.read("proc/meminfo").value_or("");
+  std::string_view rest = content;
+  auto line = take_line(rest);
+  if (take_word(line) != "MemTotal:") return 0;
+  return number(take_word(line)).value_or(0) * 1024;
+}
+
+// The pools below one directory: "hugepages-2048kB" and the like.
+void read_pools(const Tree& tree, const std::string& directory, std::optional<unsigned> node,
+                std::vector<HugepagePool>& pools) {
+  constexpr std::string_view prefix = "hugepages-";
+  const auto names = tree.list(directory).value_or(std::vector<std::string>{});
+  for (const std::string_view name : names) {
+    if (!name.starts_with(prefix) || !name.ends_with("kB")) continue;
+    const auto size = number(name.substr(prefix.size(), name.size() - prefix.size() - 2));
+    if (!size) continue;
+    const auto path = directory + "/" + std::string(name);
+    pools.push_back({*size, node, number(tree.read(path + "/nr_hugepages").value_or("")).value_or(0),
+                     number(tree.read(path + "/free_hugepages").value_or("")).value_or(0)});
+  }
+}
+
+std::vector<HugepagePool> read_hugepages(const Tree& tree) {
+  const std::string nodes = "sys/devices/system/node";
+  std::vector<HugepagePool> pools;
+  const auto names = tree.list(nodes).value_or(std::vector<std::string>{});
+  for (const auto& name : names) {
+    const auto node = name.starts_with("node") ? number(std::string_view(name).substr(4)) : std::nullopt;
+    if (node) read_pools(tree, nodes + "/" + name + "/hugepages", static_cast<unsigned>(*node), pools);
+  }
+  if (pools.empty()) read_pools(tree, "sys/kernel/mm/hugepages", std::nullopt, pools);
+  std::ranges::stable_sort(pools, {}, [](const HugepagePool& pool) { return std::pair(pool.node, pool.size_kib); });
+  return pools;
+}
+
+std::vector<ModuleFact> read_modules(const Tree& tree, const sysfs::ModuleIndex& index) {
+  std::vector<ModuleFact> facts;
+  for (const std::string name : {"vfio", "vfio_pci", "vfio_iommu_type1", "iommufd"}) {
+    const auto state = sysfs::module_state(tree, index, name);
+    facts.push_back({name, state ? std::optional(*state) : std::nullopt});
+  }
+  return facts;
+}
+
+}  // namespace
+
+std::vector<ModprobeLine> parse_modprobe_file(const std::string& file, std::string_view content) {
+  std::vector<ModprobeLine> lines;
+  while (!content.empty()) {
+    if (auto line = modprobe_line(file, take_logical_line(content))) lines.push_back(std::move(*line));
+  }
+  return lines;
+}
+
+sysfs::Result<HostFacts> gather_host_facts(const Tree& tree, const sysfs::ModuleIndex& index,
+                                           const std::vector<sysfs::Device>& devices) {
+  auto units = sysfs::list_iommu_units(tree);
+  if (!units) return std::unexpected(units.error());
+  HostFacts facts;
+  facts.kernel_release = tree.read("proc/sys/kernel/osrelease").value_or("");
+  facts.lockdown = read_lockdown(tree);
+  facts.iommu = sysfs::read_iommu_state(tree);
+  facts.units = std::move(*units);
+  facts.modules = read_modules(tree, index);
+  facts.unsafe_interrupts_type1 = module_switch(tree, "vfio_iommu_type1", "allow_unsafe_interrupts");
+  facts.unsafe_interrupts_iommufd = module_switch(tree, "iommufd", "allow_unsafe_interrupts");
+  facts.no_iommu_mode = module_switch(tree, "vfio", "enable_unsafe_noiommu_mode");
+  facts.modprobe_lines = read_modprobe_lines(tree);
+  facts.uio_drivers = sysfs::userspace_drivers(tree);
+  std::erase(facts.uio_drivers, "vfio-pci");
+  facts.locked_memory = read_locked_memory(tree);
+  facts.memory_bytes = read_memory(tree);
+  facts.hugepages = read_hugepages(tree);
+  facts.devices = devices;
+  return facts;
+}
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,41 @@
+// What the host does with the disks of one PCI function, followed upward through partitions, md, dm, loop devices and
+// NVMe multipath. Not here: which processes have the nodes open (open_nodes.hpp takes the list made here).
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sysfs/descendants.hpp"
+#include "sysfs/mounts.hpp"
+#include "sysfs/open_nodes.hpp"
+#include "sysfs/use.hpp"
+
+namespace devbindd::sysfs {
+
+/// The two questions about a disk that need its node opened (the real answers: block_probe.hpp).
+struct BlockSeams {
+  /// Whether "/dev/<disk>" can be claimed exclusively: 0, or the errno. EBUSY: somebody in the kernel has claimed it.
+  std::function<int(const std::string& node)> open_exclusive = {};
+  /// What superblock or partition table begins the device: "ext4", "LVM2_member", "gpt"; nullopt when it looks blank.
+  std::function<std::optional<std::string>(const std::string& node)> signature = {};
+};
+
+/// The subject of a Signature for a disk whose node may not be opened: nobody can say whether it is claimed or blank.
+inline constexpr std::string_view unknown_content = "unknown";
+
+struct BlockUse {
+  std::vector<Use> uses;
+  std::vector<OwnedNode> nodes;  ///< every block device met on the way, for the scan of open descriptors
+};
+
+/// The uses of all disks below a function, given its descendants. Mounted and Swap at the device that carries them;
+/// Holder for one that leads to neither, for an exclusive claim that nothing explains (ZFS, an external journal), and
+/// for an NVMe multipath head that stays reachable through another function; Signature for a disk or partition that is
+/// not in use and yet not blank.
+BlockUse block_uses(const Tree& tree, const std::vector<Descendant>& descendants, const MountTable& table,
+                    const BlockSeams& seams);
+
+}  // namespace devbindd::sysfs
