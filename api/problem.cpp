@@ -56,6 +56,7 @@ int status_of(ErrorCode code) {
     case ErrorCode::GroupNotViable:
     case ErrorCode::BindFailed:
     case ErrorCode::StateChanged:
+    case ErrorCode::Interrupted:
     case ErrorCode::DeviceGone: return 409;
     case ErrorCode::TooBusy:
     case ErrorCode::ShuttingDown:

@@ -6,10 +6,12 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "daemon/build_info.hpp"
 #include "daemon/service.hpp"
+#include "handoff/leftover_workers.hpp"
 
 namespace {
 
@@ -33,16 +35,18 @@ struct Options {
   bool configuration_given = false;
   bool check = false;
   bool read_only = false;
-  bool worker = false;
   std::string socket;
 };
 
 // The exit status when there is nothing left to do, or nullopt.
 std::optional<int> parse_options(int argc, char** argv, Options& options) {
-  constexpr option known[] = {{"config", required_argument, nullptr, 'c'}, {"check-config", no_argument, nullptr, 'k'},
-                              {"read-only", no_argument, nullptr, 'r'},    {"socket", required_argument, nullptr, 's'},
-                              {"version", no_argument, nullptr, 'v'},      {"help", no_argument, nullptr, 'h'},
-                              {"worker", no_argument, nullptr, 'w'},       {nullptr, 0, nullptr, 0}};
+  constexpr option known[] = {{"config", required_argument, nullptr, 'c'},
+                              {"check-config", no_argument, nullptr, 'k'},
+                              {"read-only", no_argument, nullptr, 'r'},
+                              {"socket", required_argument, nullptr, 's'},
+                              {"version", no_argument, nullptr, 'v'},
+                              {"help", no_argument, nullptr, 'h'},
+                              {nullptr, 0, nullptr, 0}};
   for (int chosen = 0; (chosen = ::getopt_long(argc, argv, "", known, nullptr)) != -1;) {
     switch (chosen) {
       case 'c':
@@ -52,7 +56,6 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
       case 'k': options.check = true; break;
       case 'r': options.read_only = true; break;
       case 's': options.socket = optarg; break;
-      case 'w': options.worker = true; break;
       case 'v': std::printf("devbindd %s\n", build_version); return exit_ok;
       case 'h': std::fputs(usage, stdout); return exit_ok;
       default: std::fputs(usage, stderr); return exit_usage;
@@ -83,9 +86,10 @@ void set_up_log(const Configuration& configuration) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Before getopt, which would move the arguments: the last one is room for what the worker shows of its work.
+  if (argc == 3 && std::string_view(argv[1]) == "--worker") return run_worker_process({argv[2], std::strlen(argv[2])});
   Options options;
   if (const auto status = parse_options(argc, argv, options)) return *status;
-  if (options.worker) return run_worker_process();
   auto configuration = configuration_for(options);
   if (!configuration) return exit_configuration;
   if (options.check) {
@@ -95,5 +99,5 @@ int main(int argc, char** argv) {
   if (options.read_only) configuration->read_only = true;
   if (!options.socket.empty()) configuration->unix_path = std::filesystem::absolute(options.socket);
   set_up_log(*configuration);
-  return run_service(*configuration, {"/proc/self/exe", "--worker"});
+  return run_service(*configuration, {"/proc/self/exe", "--worker", std::string(devbindd::handoff::worker_label_room)});
 }

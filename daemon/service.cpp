@@ -58,6 +58,7 @@ class Service {
   void watch_systemd();
   void stop();
   void leave_when_quiet(std::chrono::steady_clock::time_point deadline);
+  void later(std::chrono::milliseconds delay, std::function<void()> work);
   void fill_context();
 
   const Configuration& configuration_;
@@ -113,26 +114,27 @@ void Service::watch_uevents() {
   });
 }
 
+void Service::later(std::chrono::milliseconds delay, std::function<void()> work) {
+  auto timer = std::make_shared<asio::steady_timer>(io_, delay);
+  timer->async_wait([timer, work = std::move(work)](error_code error) {
+    if (!error) work();
+  });
+}
+
 void Service::fill_context() {
-  context_ = std::make_unique<api::Context>(
-      api::Context{.engine = *engine_,
-                   .names = names_,
-                   .version = build_version,
-                   .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
-                   .openapi = std::string(openapi_text()),
-                   .read_only = configuration_.read_only,
-                   .default_wait = configuration_.request_wait,
-                   .after =
-                       [this](std::chrono::milliseconds delay, std::function<void()> work) {
-                         auto timer = std::make_shared<asio::steady_timer>(io_, delay);
-                         timer->async_wait([timer, work = std::move(work)](error_code error) {
-                           if (!error) work();
-                         });
-                       },
-                   .not_ready = [this]() -> std::string {
-                     const auto inventory = engine_->current();
-                     return inventory ? std::string{} : inventory.error().message;
-                   }});
+  context_ = std::make_unique<api::Context>(api::Context{
+      .engine = *engine_,
+      .names = names_,
+      .version = build_version,
+      .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
+      .openapi = std::string(openapi_text()),
+      .read_only = configuration_.read_only,
+      .default_wait = configuration_.request_wait,
+      .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
+      .not_ready = [this]() -> std::string {
+        const auto inventory = engine_->current();
+        return inventory ? std::string{} : inventory.error().message;
+      }});
 }
 
 sysfs::Result<> Service::start_parts() {
@@ -154,8 +156,13 @@ sysfs::Result<> Service::start_parts() {
       .journal = *journal_,
       .modules = modules_,
       .read_only = configuration_.read_only,
+      .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
+      .pid = ::getpid(),
+      .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
+      .inform = [](const std::string& message) { spdlog::info("{}", message); },
       .warn = [](const std::string& message) { spdlog::warn("{}, ignoring", message); }});
   if (auto first = engine_->current(); !first) return std::unexpected(first.error());
+  engine_->start_recovery();
   fill_context();
   return listen();
 }
@@ -263,12 +270,12 @@ int run_service(const Configuration& configuration, std::vector<std::string> wor
   return Service(configuration, *tree, std::move(worker)).run();
 }
 
-int run_worker_process() {
+int run_worker_process(std::span<char> label) {
   auto tree = sysfs::LinuxTree::open("/");
   if (!tree) return exit_failure;
   const vfio::LinuxIoctl ioctl;
   const sysfs::ModuleIndex modules;
-  return handoff::run_worker(3, {*tree, ioctl, modules});
+  return handoff::run_worker(3, {*tree, ioctl, modules}, label);
 }
 
 }  // namespace devbindd::daemon

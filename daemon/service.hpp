@@ -1,6 +1,7 @@
 // The daemon put together: pool of workers, engine, server, uevents, signals, systemd. Runs until it is told to stop.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@ enum ExitStatus { exit_ok = 0, exit_failure = 1, exit_usage = 2, exit_configurat
 /// or an operation is stuck in the kernel it ends the process directly, since nothing could be waited for.
 int run_service(const Configuration& configuration, std::vector<std::string> worker);
 
-/// What `devbindd --worker` does: serves tasks on descriptor 3.
-int run_worker_process();
+/// What `devbindd --worker LABEL` does: serves tasks on descriptor 3, and shows in its last argument what it works on.
+int run_worker_process(std::span<char> label);
 
 }  // namespace devbindd::daemon

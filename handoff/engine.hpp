@@ -60,10 +60,19 @@ class Engine {
     Journal& journal;
     const sysfs::ModuleIndex& modules;
     bool read_only = false;
-    std::function<void(const std::string&)> warn = {};  ///< for what is worth a line in the log and nothing more
+    std::string boot_id = {};
+    std::int32_t pid = 0;  ///< of this daemon: workers that are not its children are an earlier one's
+    /// Runs a function after a while, on the daemon's thread. Without it nothing is recovered.
+    std::function<void(std::chrono::milliseconds, std::function<void()>)> after = {};
+    std::function<void(const std::string&)> inform = {};  ///< for what is worth a line in the log
+    std::function<void(const std::string&)> warn = {};    ///< for what is worth a line in the log and nothing more
   };
 
   explicit Engine(Services services);
+
+  /// Brings the operations that an earlier daemon left unfinished to an end, before any request is taken: each as it
+  /// was asked for where the kernel shows that, else as it was before. Until then they keep their devices from others.
+  void start_recovery();
 
   /// Calls `decide` once: at once, or when the facts are there.
   void submit(ChangeRequest request, Requester requester, bool dry_run, std::function<void(Decision)> decide);
@@ -105,6 +114,13 @@ class Engine {
   struct Running;
 
   void adopt(const Remembered& remembered);
+  bool adopt_unfinished(const OperationRow& row);
+  void recover(const std::string& id);
+  bool wait_for_leftovers(const std::string& id);
+  void select_unfinished(Gathering& gathering);
+  void decide_recovery(const std::shared_ptr<Gathering>& gathering);
+  void repair(const std::string& id, Plan plan);
+  void end_recovery(const std::string& id, OperationState state, std::optional<sysfs::Error> error);
   void gather(std::shared_ptr<Gathering> gathering);
   void gather_holders(const std::shared_ptr<Gathering>& gathering);
   void gather_uses(const std::shared_ptr<Gathering>& gathering);
@@ -115,6 +131,7 @@ class Engine {
   void decide(const std::shared_ptr<Gathering>& gathering);
   void begin(const std::shared_ptr<Gathering>& gathering, Plan plan);
   void started(const std::string& id);
+  std::set<std::string> keys_of(const std::vector<sysfs::Device>& devices) const;
   void ended(const std::string& id);
   std::vector<sysfs::PciAddress> originals_to_forget(const Operation& operation) const;
   std::set<std::string> lock_keys(const Gathering& gathering) const;

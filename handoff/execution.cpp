@@ -63,6 +63,10 @@ void Execution::on_step_result(std::size_t index, const TaskResult& result) {
   unblock();
   auto& record = operation_->steps[index];
   record.finished_at = now();
+  if (!result && result.error().errno_value == ENODEV && record.planned.absent_is_done) {
+    record.state = StepState::AlreadyDone;
+    return run_step(index + 1);
+  }
   if (result) {
     const bool already = !result->empty() && result->front() == "already_done";
     record.state = already ? StepState::AlreadyDone : StepState::Done;

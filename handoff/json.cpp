@@ -138,6 +138,7 @@ json to_json(const Operation& operation) {
   json devices = json::array();
   for (const auto& transition : operation.transitions) devices.push_back(to_json(transition));
   return {{"id", operation.id},
+          {"boot_id", operation.boot_id},
           {"kind", name_of(operation.request.kind)},
           {"state", name_of(operation.state)},
           {"created_at", rfc3339(operation.created_at)},

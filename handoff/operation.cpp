@@ -30,6 +30,7 @@ std::string_view name_of(StepState state) {
     case StepState::Skipped: return "skipped";
     case StepState::Undone: return "undone";
     case StepState::UndoFailed: return "undo_failed";
+    case StepState::Unknown: return "unknown";
   }
   return "unknown";
 }

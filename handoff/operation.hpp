@@ -21,10 +21,10 @@ enum class OperationState {
   Blocked,  ///< a step has not returned within its deadline: the kernel still works on it, it cannot be cancelled
   Succeeded,
   Failed,       ///< the earlier state is back, unless error says RestoreFailed
-  Interrupted,  ///< the daemon ended before the operation did
+  Interrupted,  ///< the daemon ended before the operation did, and a later one could not undo it: error says why
 };
 
-enum class StepState { Pending, Running, Blocked, Done, AlreadyDone, Failed, Skipped, Undone, UndoFailed };
+enum class StepState { Pending, Running, Blocked, Done, AlreadyDone, Failed, Skipped, Undone, UndoFailed, Unknown };
 
 struct StepRecord {
   PlannedStep planned;
@@ -57,7 +57,8 @@ struct OperationError {
 };
 
 struct Operation {
-  std::string id;  ///< UUID
+  std::string id;       ///< UUID
+  std::string boot_id;  ///< of the kernel that it changed
   ChangeRequest request;
   Requester requester;
   OperationState state = OperationState::Running;

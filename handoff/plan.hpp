@@ -67,6 +67,7 @@ struct Facts {
 struct PlannedStep {
   sysfs::Step step;
   std::vector<sysfs::Step> undo;  ///< in the order in which they are performed
+  bool absent_is_done = false;    ///< of RemoveId: an ID that is not there counts as removed
 
   bool operator==(const PlannedStep&) const = default;
 };

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "handoff/leftover_workers.hpp"
 #include "handoff/worker_wire.hpp"
 
 namespace devbindd::handoff {
@@ -22,6 +23,12 @@ bool write_all(int socket, std::string_view bytes) {
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
   return true;
+}
+
+// Only a step changes anything: the other tasks need not be waited for by a later daemon.
+std::string label_of(const Task& task) {
+  if (task.kind != TaskKind::Step || task.arguments.size() != 3) return "reading";
+  return task.arguments[1].empty() ? task.arguments[2] : task.arguments[1];
 }
 
 // nullopt: the daemon is gone, or sent what no daemon sends.
@@ -44,12 +51,16 @@ std::optional<Task> next_task(int socket, std::string& buffer) {
 
 }  // namespace
 
-int run_worker(int socket, const Kernel& kernel) {
+int run_worker(int socket, const Kernel& kernel, std::span<char> label) {
+  WorkerLabel shown(label);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGQUIT}) std::signal(signal, SIG_IGN);
-  ::prctl(PR_SET_NAME, "devbindd-worker");  // what ps and the log of a restart show
+  ::prctl(PR_SET_NAME, worker_name.data());
   std::string buffer;
   while (auto task = next_task(socket, buffer)) {
-    if (!write_all(socket, encode(perform(kernel, *task)))) break;
+    shown.set(label_of(*task));
+    const auto answer = encode(perform(kernel, *task));
+    shown.set("idle");
+    if (!write_all(socket, answer)) break;
   }
   return 0;
 }

@@ -3,12 +3,15 @@
 // for.
 #pragma once
 
+#include <span>
+
 #include "handoff/task.hpp"
 
 namespace devbindd::handoff {
 
 /// Serves `socket` until it is closed. Ignores the polite signals: a signal would turn a wait in the kernel that can be
 /// interrupted into one that cannot (vfio_unregister_group_dev), and could cut a task in two. Returns the exit status.
-int run_worker(int socket, const Kernel& kernel);
+/// `label` is the argument of the command line in which it shows what it works on (leftover_workers.hpp).
+int run_worker(int socket, const Kernel& kernel, std::span<char> label = {});
 
 }  // namespace devbindd::handoff

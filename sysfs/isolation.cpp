@@ -40,10 +40,11 @@ const CapabilityHeader* find(const std::optional<std::vector<CapabilityHeader>>&
 }
 
 std::vector<std::string> services_off(const CapabilityHeader* acs) {
+  const auto capable = acs == nullptr ? ~0U : RegisterReader(acs->bytes).read("capability", 4, 2).value_or(~0U);
   const auto control = acs == nullptr ? 0U : RegisterReader(acs->bytes).read("control", 6, 2).value_or(0);
   std::vector<std::string> off;
   for (const auto& service : services) {
-    if ((control >> service.bit & 1U) == 0) off.emplace_back(service.name);
+    if ((capable & ~control) >> service.bit & 1U) off.emplace_back(service.name);
   }
   return off;
 }
@@ -117,7 +118,7 @@ struct Search {
         return merge.kind == MergeKind::RequesterAlias &&
                std::ranges::find(merge.members, member.address) != merge.members.end();
       });
-      if (aliased || seen == nullptr || !seen->known || seen->missing.empty()) continue;
+      if (aliased || member.physfn || seen == nullptr || !seen->known || seen->missing.empty()) continue;
       const auto text = to_string(member.address);
       auto& merge = by_slot[text.substr(0, text.rfind('.'))];
       merge.kind = MergeKind::FunctionAcs;

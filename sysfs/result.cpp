@@ -24,6 +24,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::BindFailed: return "bind_failed";
     case ErrorCode::RestoreFailed: return "restore_failed";
     case ErrorCode::StateChanged: return "state_changed";
+    case ErrorCode::Interrupted: return "interrupted";
     case ErrorCode::DeviceGone: return "device_gone";
     case ErrorCode::TooBusy: return "too_busy";
     case ErrorCode::ShuttingDown: return "shutting_down";

@@ -30,6 +30,7 @@ enum class ErrorCode {
   BindFailed,           ///< the kernel refused or failed a step; the earlier state is back
   RestoreFailed,        ///< a step failed and so did (part of) its undo
   StateChanged,         ///< the kernel's state is not the one the plan was made for
+  Interrupted,          ///< the daemon ended before the operation did
   DeviceGone,           ///< the device vanished while it was worked on
   TooBusy,              ///< a limit on workers, operations or connections is reached
   ShuttingDown,         ///< the daemon is stopping

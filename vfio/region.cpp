@@ -61,6 +61,7 @@ void parse_capability(std::span<const std::byte> info, std::size_t start, std::s
 
 void walk_capabilities(std::span<const std::byte> info, std::uint32_t first, Region& region) {
   std::size_t offset = first;
+  if (first == 0) region.problems.emplace_back("the kernel announces capabilities and gives none: they did not fit");
   std::size_t least = region_info_size;
   for (std::size_t link = 0; offset != 0; ++link) {
     if (link == max_links || offset < least || !fits(info, offset, header_size)) {
@@ -69,7 +70,7 @@ void walk_capabilities(std::span<const std::byte> info, std::uint32_t first, Reg
       return;
     }
     const std::size_t next = at<std::uint32_t>(info, offset + 4);
-    parse_capability(info, offset, next > offset ? std::min(next, info.size()) : info.size(), region);
+    parse_capability(info, offset, next >= offset + header_size ? std::min(next, info.size()) : info.size(), region);
     least = offset + header_size;
     offset = next;
   }
@@ -112,10 +113,13 @@ Mappable mappable(const Region& region) {
   if ((region.flags & region_mappable) == 0)
     return {{}, "the kernel gives the region no MMAP flag: read and write it instead"};
   const auto sparse = std::ranges::find(region.capabilities, capability_sparse_mmap, &RegionCapability::id);
+  if (sparse == region.capabilities.end() && !region.problems.empty())
+    return {{}, "the capability chain is broken: it may have limited what can be mapped"};
   if (sparse == region.capabilities.end()) return {{{0, region.size}}, "the whole region"};
   Mappable result{{}, "only the areas of the sparse mmap capability"};
   for (const auto& area : sparse->areas) {
-    if (area.size > 0) result.areas.push_back(area);
+    if (area.size > 0 && area.offset < region.size && area.size <= region.size - area.offset)
+      result.areas.push_back(area);
   }
   if (result.areas.empty()) {
     result.reason =

@@ -45,27 +45,6 @@ TEST_CASE("After a reboot nothing is given back: the kernel has forgotten it all
   CHECK(machine.stage->engine->documents("").size() == 1);
 }
 
-TEST_CASE("An operation that the daemon's end cut off is shown as interrupted, and can be taken back") {
-  Machine machine;
-  const auto before = machine.kernel->bindings();
-  const std::string bind = "sys/bus/pci/drivers/vfio-pci/bind";
-  machine.kernel->block(bind, card);
-  const auto id = std::get<Accepted>(machine.stage->decide(bind_request(card))).operation;
-  CHECK(machine.stage->settled(id)["state"] == "blocked");
-  machine.restart();
-  const auto document = machine.stage->engine->document(id).value();
-  CHECK(document["state"] == "interrupted");
-  CHECK_FALSE(document["finished_at"].is_null());
-  CHECK(machine.stage->engine->documents("interrupted").size() == 1);
-  CHECK(machine.stage->engine->originals().contains(at(card)));
-
-  machine.kernel->unblock(bind, card);
-  CHECK(machine.stage->carry_out(request_of(ChangeKind::Restore, card))["state"] == "succeeded");
-  CHECK(machine.kernel->bindings() == before);
-  machine.restart();
-  CHECK(machine.stage->engine->document(id).value()["state"] == "interrupted");
-}
-
 TEST_CASE("A change that failed and was undone leaves no record") {
   Machine machine;
   machine.kernel->refuse_probe("vfio-pci", card, EIO);

@@ -5,6 +5,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -49,7 +50,18 @@ class Stage {
                                   .run_task = workers.run_task(),
                                   .journal = *journal,
                                   .modules = index,
-                                  .read_only = read_only});
+                                  .read_only = read_only,
+                                  .boot_id = boot_id,
+                                  .pid = 1,
+                                  .after =
+                                      [this](std::chrono::milliseconds delay, std::function<void()> work) {
+                                        auto timer = std::make_shared<boost::asio::steady_timer>(io, delay);
+                                        timer->async_wait([timer, work = std::move(work)](auto error) {
+                                          if (!error) work();
+                                        });
+                                      }});
+    if (auto known = engine->current(); !known) throw std::runtime_error(known.error().message);
+    engine->start_recovery();
   }
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;

@@ -63,14 +63,23 @@ class Held(unittest.TestCase):
         self.assertEqual(api.request("DELETE", f"/v1/devices/{OTHER}/binding").json["driver"], "e1000e")
 
     @api.timeout(120)
-    def test_the_service_stops_and_restarts_in_time(self):
-        self.go_on()
+    def test_the_service_restarts_in_time_and_recovers_when_the_kernel_lets_go(self):
+        location = self.go_on().headers["location"]
         started = time.monotonic()
         api.sh("systemctl", "restart", "devbindd", timeout=60)
         self.assertLess(time.monotonic() - started, 25, "a restart must not wait for the kernel")
         self.assertEqual(api.request("GET", "/healthz").status, 200)
         self.assertEqual(api.request("GET", "/v1/devices", timeout=20).status, 200)
-        operations = api.request("GET", "/v1/operations?state=interrupted").json["items"]
-        self.assertEqual(operations[0]["devices"][0]["address"], NIC)
-        # The device is still remembered: give_back() brings its driver back.
+        # The worker of before is still in the kernel: the new daemon waits for it, and lets nobody race it.
+        operation = api.request("GET", "/v1/operations?state=blocked").json["items"][0]
+        self.assertEqual((operation["id"], operation["devices"][0]["address"]), (location.rsplit("/", 1)[1], NIC))
+        self.assertEqual(operation["blocked"]["wait_channel"], "vfio_unregister_group_dev")
+        second = api.request("PUT", BINDING, {"driver": "vfio-pci"})
+        self.assertEqual((second.status, second.json["code"], second.json["operation"]), (409, "operation_in_progress", location))
         self.assertEqual(api.request("GET", BINDING, timeout=20).json["original"]["driver"], "e1000e")
+        # When it is done, the device is brought back to how it was before the operation.
+        self.holder.release()
+        api.wait_for(lambda: api.request("GET", location).json["state"] == "failed", 30, "the recovery's end")
+        error = api.request("GET", location).json["error"]
+        self.assertEqual((error["code"], error["restored"]), ("interrupted", True))
+        self.assertEqual((api.driver_of(NIC), api.override_of(NIC)), ("vfio-pci", "vfio-pci"))

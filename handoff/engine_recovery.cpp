@@ -1,0 +1,244 @@
+// What an earlier daemon left unfinished (kill -9, power loss, upgrade): brought to an end before anything else touches
+// those devices. The journal had the whole operation, with the state before it, before its first write; what the kernel
+// shows now decides.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "handoff/engine_parts.hpp"
+#include "handoff/json.hpp"
+#include "handoff/leftover_workers.hpp"
+#include "handoff/operation_document.hpp"
+
+namespace devbindd::handoff {
+namespace {
+
+using sysfs::ErrorCode;
+
+constexpr std::chrono::milliseconds look_again{200};
+
+TimePoint now() { return std::chrono::system_clock::now(); }
+
+bool names_a_device(const std::string& label) { return sysfs::parse_pci_address(label).has_value(); }
+
+// A worker that is idle may still find the daemon's last task in its socket.
+bool concerns(const LeftoverWorker& worker, const Operation& operation) {
+  if (worker.label == "reading") return false;
+  if (!names_a_device(worker.label)) return true;
+  return std::ranges::any_of(operation.transitions, [&worker](const Transition& transition) {
+    return sysfs::to_string(transition.address) == worker.label;
+  });
+}
+
+bool is_after(const MemberFacts& member, const Transition& transition) {
+  const auto driver = member.device.driver ? std::optional(member.device.driver->text()) : std::nullopt;
+  return driver == transition.driver_after && member.driver_override == transition.override_after;
+}
+
+const MemberFacts* member_at(const Facts& facts, const sysfs::PciAddress& address) {
+  const auto found = std::ranges::find_if(
+      facts.members, [&address](const MemberFacts& member) { return member.device.address == address; });
+  return found == facts.members.end() ? nullptr : &*found;
+}
+
+// An ID that was added for a moment must not stay: it would capture devices for ever.
+std::vector<PlannedStep> id_removals(const Operation& operation) {
+  std::vector<PlannedStep> steps;
+  if (operation.request.kind != ChangeKind::Bind) return steps;
+  for (const auto& record : operation.steps) {
+    if (record.planned.step.kind == sysfs::StepKind::AddId)
+      steps.push_back({.step = {sysfs::StepKind::RemoveId, std::nullopt, record.planned.step.argument},
+                       .undo = {},
+                       .absent_is_done = true});
+  }
+  return steps;
+}
+
+sysfs::Error interrupted(std::string outcome) {
+  return {ErrorCode::Interrupted, "devbindd ended before the operation did; " + std::move(outcome)};
+}
+
+}  // namespace
+
+// False: the row is told as it is. Another boot has undone every binding by itself.
+bool Engine::adopt_unfinished(const OperationRow& row) {
+  auto operation = operation_from(nlohmann::json::parse(row.document, nullptr, false));
+  if (!operation) return false;
+  auto running = std::make_unique<Running>();
+  running->operation = std::make_shared<Operation>(std::move(*operation));
+  running->unfinished = true;
+  running_.emplace(row.id, std::move(running));
+  return true;
+}
+
+void Engine::start_recovery() {
+  std::vector<std::string> unfinished;
+  for (auto& [id, running] : running_) {
+    if (!running->unfinished) continue;
+    unfinished.push_back(id);
+    std::vector<sysfs::Device> devices;
+    for (const auto& transition : running->operation->transitions) {
+      if (const auto* device = services_.inventory.find(transition.address)) devices.push_back(*device);
+    }
+    running->keys = keys_of(devices);
+    for (const auto& key : running->keys) locks_.emplace(key, id);
+  }
+  for (const auto& id : unfinished) recover(id);
+}
+
+// True when a worker of before still is at it: looked at again in a while, shown as blocked meanwhile.
+bool Engine::wait_for_leftovers(const std::string& id) {
+  auto& operation = *running_.at(id)->operation;
+  for (const auto& worker : leftover_workers(services_.tree, services_.pid)) {
+    if (!concerns(worker, operation)) continue;
+    const auto channel = services_.tree.read("proc/" + std::to_string(worker.pid) + "/wchan").value_or("");
+    const auto since = operation.blocked ? operation.blocked->since : now();
+    operation.state = OperationState::Blocked;
+    operation.blocked = Blockage{.step = 0,
+                                 .since = since,
+                                 .worker_pid = worker.pid,
+                                 .wait_channel = channel == "0" ? std::string{} : channel,
+                                 .holders = {}};
+    notify(id);
+    services_.after(look_again, [this, id] { recover(id); });
+    return true;
+  }
+  operation.state = OperationState::Running;
+  operation.blocked.reset();
+  return false;
+}
+
+void Engine::recover(const std::string& id) {
+  const auto& operation = *running_.at(id)->operation;
+  if (operation.boot_id != services_.boot_id) {
+    return end_recovery(id, OperationState::Failed,
+                        interrupted("the host was restarted since, so that every device is as the start left it."));
+  }
+  if (wait_for_leftovers(id)) return;
+  if (operation.transitions.empty()) {
+    return end_recovery(id, OperationState::Interrupted,
+                        interrupted("whether the driver has the ID now cannot be asked of the kernel."));
+  }
+  auto gathering = std::make_shared<Gathering>();
+  gathering->recovers = id;
+  gathering->request.kind = ChangeKind::Restore;
+  gathering->request.address = operation.transitions.front().address;
+  gathering->request.accept_risks = operation.request.accept_risks;
+  gathering->requester = operation.requester;
+  gathering->decide = [this, id](const Decision& decision) {
+    const auto* refusal = std::get_if<Refusal>(&decision);
+    end_recovery(id, OperationState::Interrupted,
+                 interrupted("nothing was changed back: " +
+                             (refusal != nullptr ? refusal->error.message : std::string("no reason is known")) + "."));
+  };
+  gather(std::move(gathering));
+}
+
+// The operation's own devices, each with the state before it as what is to come back.
+void Engine::select_unfinished(Gathering& gathering) {
+  for (const auto& transition : running_.at(gathering.recovers)->operation->transitions) {
+    const auto* device = services_.inventory.find(transition.address);
+    if (device == nullptr) continue;
+    add_member(gathering, *device);
+    auto& member = gathering.facts.members.back();
+    member.original = Original{.address = device->address,
+                               .vendor = device->vendor,
+                               .device = device->device,
+                               .subsystem_vendor = device->subsystem_vendor,
+                               .subsystem_device = device->subsystem_device,
+                               .driver = transition.driver_before,
+                               .driver_override = transition.override_before,
+                               .scope = Scope::Device,
+                               .operation = gathering.recovers};
+  }
+}
+
+void Engine::decide_recovery(const std::shared_ptr<Gathering>& gathering) {
+  const auto& id = gathering->recovers;
+  auto& operation = *running_.at(id)->operation;
+  const auto& facts = gathering->facts;
+  const bool stuck = std::ranges::any_of(facts.members, [](const auto& member) { return !member.override_known; });
+  if (stuck) {
+    services_.after(look_again, [this, id] { recover(id); });
+    return;
+  }
+  if (facts.members.empty())
+    return end_recovery(id, OperationState::Failed, sysfs::Error{ErrorCode::DeviceGone, "the device is gone"});
+  const bool all_after = std::ranges::all_of(operation.transitions, [&facts](const Transition& transition) {
+    const auto* member = member_at(facts, transition.address);
+    return member != nullptr && is_after(*member, transition);
+  });
+  auto removals = id_removals(operation);
+  if (all_after && removals.empty()) return end_recovery(id, OperationState::Succeeded, std::nullopt);
+  auto made = all_after ? Plan{} : plan(gathering->request, facts);
+  made.steps.insert(made.steps.end(), removals.begin(), removals.end());
+  operation.evidence = made.evidence;
+  const auto refused_by = blocking(made.evidence, gathering->request.accept_risks);
+  if (!refused_by.empty()) {
+    return end_recovery(id, OperationState::Interrupted,
+                        interrupted("it was not undone, since a device is in use now: " + refused_by.front().detail));
+  }
+  if (made.steps.empty()) {
+    return end_recovery(id, OperationState::Failed, interrupted("every device is as it was before."));
+  }
+  repair(id, std::move(made));
+}
+
+// The steps back are an operation of their own in all but the name; they are shown behind the steps of before.
+void Engine::repair(const std::string& id, Plan plan) {
+  const auto undoing = std::make_shared<Operation>();
+  undoing->transitions = plan.transitions;
+  for (auto& planned : plan.steps) undoing->steps.push_back({std::move(planned), StepState::Pending, {}, {}, 0, {}});
+  const auto show = [this, id, undoing, first = running_.at(id)->operation->steps.size()] {
+    auto& operation = *running_.at(id)->operation;
+    operation.steps.resize(first);
+    operation.steps.insert(operation.steps.end(), undoing->steps.begin(), undoing->steps.end());
+    operation.state = undoing->state == OperationState::Blocked ? OperationState::Blocked : OperationState::Running;
+    operation.blocked = undoing->blocked;
+    if (operation.blocked) operation.blocked->step += first;
+  };
+  auto& running = *running_.at(id);
+  running.execution = std::make_shared<Execution>(
+      undoing, services_.tree, services_.run_task,
+      Execution::Hooks{.on_change =
+                           [this, id, show] {
+                             show();
+                             notify(id);
+                           },
+                       .on_end =
+                           [this, id, undoing, show] {
+                             show();
+                             if (undoing->state == OperationState::Succeeded) {
+                               const bool forward = undoing->transitions.empty();
+                               return end_recovery(
+                                   id, forward ? OperationState::Succeeded : OperationState::Failed,
+                                   forward ? std::nullopt
+                                           : std::optional(interrupted("the state before it was brought back.")));
+                             }
+                             running_.at(id)->operation->error = undoing->error;
+                             running_.at(id)->operation->error->restored = false;
+                             end_recovery(id, OperationState::Interrupted,
+                                          interrupted("undoing it failed: " + undoing->error->error.message + "."));
+                           }});
+  running.execution->start();
+}
+
+void Engine::end_recovery(const std::string& id, OperationState state, std::optional<sysfs::Error> error) {
+  auto& operation = *running_.at(id)->operation;
+  operation.state = state;
+  operation.finished_at = now();
+  operation.blocked.reset();
+  if (error) {
+    if (!operation.error) operation.error.emplace();
+    operation.error->error = std::move(*error);
+    operation.error->restored = state == OperationState::Failed && operation.error->error.code != ErrorCode::DeviceGone;
+    if (!operation.error->restored && operation.error->next_step.empty())
+      operation.error->next_step = "DELETE the device's binding, which brings back what was there before devbindd.";
+  }
+  if (services_.inform) {
+    services_.inform("operation " + id + " of an earlier devbindd: " + std::string(name_of(state)) +
+                     (operation.error ? ", " + operation.error->error.message : std::string{}));
+  }
+  ended(id);
+}
+
+}  // namespace devbindd::handoff

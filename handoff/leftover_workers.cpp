@@ -1,0 +1,60 @@
+#include "handoff/leftover_workers.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace devbindd::handoff {
+namespace {
+
+std::optional<std::int32_t> pid_in(std::string_view text) {
+  std::int32_t pid = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return pid;
+}
+
+// "PPid:\t1234" in /proc/PID/status.
+std::optional<std::int32_t> parent_of(const sysfs::Tree& tree, const std::string& process) {
+  const auto status = tree.read(process + "/status");
+  if (!status) return std::nullopt;
+  constexpr std::string_view key = "\nPPid:\t";
+  const auto start = status->find(key);
+  if (start == std::string::npos) return std::nullopt;
+  const auto from = start + key.size();
+  return pid_in(std::string_view(*status).substr(from, status->find('\n', from) - from));
+}
+
+// The last argument, without the blanks that fill its room.
+std::string label_of(const sysfs::Tree& tree, const std::string& process) {
+  auto line = tree.read_bytes(process + "/cmdline", 4096).value_or("");
+  while (!line.empty() && (line.back() == '\0' || line.back() == ' ')) line.pop_back();
+  const auto start = line.rfind('\0');
+  auto label = start == std::string::npos ? std::string{} : line.substr(start + 1);
+  return label == worker_label_room ? std::string{} : label;
+}
+
+}  // namespace
+
+std::vector<LeftoverWorker> leftover_workers(const sysfs::Tree& tree, std::int32_t own_pid) {
+  std::vector<LeftoverWorker> found;
+  const auto names = tree.list("proc");
+  if (!names) return found;
+  const auto own = tree.status("proc/" + std::to_string(own_pid));
+  for (const auto& name : *names) {
+    const auto pid = pid_in(name);
+    const auto process = "proc/" + name;
+    if (!pid || tree.read(process + "/comm").value_or("") != worker_name) continue;
+    const auto status = tree.status(process);
+    const bool same_user = own && *own && status && *status && (*status)->uid == (*own)->uid;
+    const auto parent = parent_of(tree, process);
+    if (!same_user || !parent || *parent == own_pid) continue;
+    found.push_back({*pid, label_of(tree, process)});
+  }
+  return found;
+}
+
+void WorkerLabel::set(std::string_view text) {
+  for (std::size_t at = 0; at < room_.size(); ++at) room_[at] = at < text.size() ? text[at] : ' ';
+}
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,146 @@
+#include "handoff/operation_document.hpp"
+
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+namespace devbindd::handoff {
+namespace {
+
+using nlohmann::json;
+using sysfs::StepKind;
+
+// The functions below take any JSON: what does not fit is nullopt or empty, never an exception.
+std::optional<std::string> text(const json& object, const char* key) {
+  if (!object.is_object()) return std::nullopt;
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? std::optional(found->get<std::string>()) : std::nullopt;
+}
+
+const json& list(const json& object, const char* key) {
+  static const json none = json::array();
+  if (!object.is_object()) return none;
+  const auto found = object.find(key);
+  return found != object.end() && found->is_array() ? *found : none;
+}
+
+std::optional<sysfs::PciAddress> address(const json& object, const char* key) {
+  const auto found = text(object, key);
+  if (!found) return std::nullopt;
+  auto parsed = sysfs::parse_pci_address(*found);
+  return parsed ? std::optional(*parsed) : std::nullopt;
+}
+
+// "2026-11-22T12:34:56.789Z"
+std::optional<TimePoint> time(const json& object, const char* key) {
+  const auto found = text(object, key);
+  std::tm parts{};
+  if (!found) return std::nullopt;
+  const char* rest = ::strptime(found->c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  if (rest == nullptr) return std::nullopt;
+  const int milliseconds = *rest == '.' ? std::atoi(rest + 1) : 0;
+  return std::chrono::system_clock::from_time_t(::timegm(&parts)) + std::chrono::milliseconds(milliseconds);
+}
+
+// The driver in "/sys/bus/pci/drivers/NAME/bind".
+std::string driver_in(const std::string& path) {
+  const auto end = path.rfind('/');
+  if (end == std::string::npos || end == 0) return {};
+  const auto start = path.rfind('/', end - 1);
+  return path.substr(start + 1, end - start - 1);
+}
+
+// The inverse of sysfs::write_of.
+std::optional<sysfs::Step> step_from(const json& document) {
+  const auto kind = sysfs::step_kind_named(text(document, "action").value_or(""));
+  const auto path = text(document, "path").value_or("");
+  const auto value = text(document, "value").value_or("");
+  if (!kind) return std::nullopt;
+  sysfs::Step step{*kind, address(document, "device"), {}};
+  switch (*kind) {
+    case StepKind::LoadModule:
+    case StepKind::SetOverride: step.argument = value; break;
+    case StepKind::Unbind:
+    case StepKind::Bind: step.argument = driver_in(path); break;
+    case StepKind::AddId:
+    case StepKind::RemoveId: step.argument = driver_in(path) + " " + value; break;
+    case StepKind::ClearOverride:
+    case StepKind::Probe: break;
+  }
+  return step;
+}
+
+std::optional<StepRecord> record_from(const json& document) {
+  auto step = step_from(document);
+  if (!step) return std::nullopt;
+  StepRecord record;
+  record.planned.step = std::move(*step);
+  for (const auto& undo : list(document, "undo")) {
+    if (auto undone = step_from(undo)) record.planned.undo.push_back(std::move(*undone));
+  }
+  record.state = StepState::Unknown;
+  record.started_at = time(document, "started_at");
+  return record;
+}
+
+std::optional<Transition> transition_from(const json& document) {
+  const auto where = address(document, "address");
+  if (!where) return std::nullopt;
+  return Transition{*where, text(document, "driver_before"), text(document, "driver_override_before"),
+                    text(document, "driver_after"), text(document, "driver_override_after")};
+}
+
+std::optional<ChangeKind> kind_from(const json& document) {
+  for (const auto kind : {ChangeKind::Bind, ChangeKind::Unbind, ChangeKind::Restore, ChangeKind::SetOverride,
+                          ChangeKind::ClearOverride, ChangeKind::AddId, ChangeKind::RemoveId}) {
+    if (text(document, "kind") == name_of(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+void read_request(const json& document, ChangeRequest& request) {
+  request.address = address(document, "device");
+  if (const auto name = text(document, "driver")) {
+    if (auto driver = sysfs::DriverName::parse(*name)) request.driver = *driver;
+  }
+  if (const auto scope = text(document, "scope"))
+    request.scope = *scope == name_of(Scope::Group) ? Scope::Group : Scope::Device;
+  if (text(document, "method") == name_of(Method::NewId)) request.method = Method::NewId;
+  request.id = text(document, "id").value_or("");
+  for (const auto& code : list(document, "accept_risks")) {
+    if (code.is_string()) request.accept_risks.push_back(code.get<std::string>());
+  }
+}
+
+void read_requester(const json& document, Requester& requester) {
+  requester.transport = text(document, "transport").value_or("");
+  if (!document.is_object()) return;
+  if (const auto uid = document.find("uid"); uid != document.end() && uid->is_number_unsigned())
+    requester.uid = uid->get<unsigned>();
+  if (const auto pid = document.find("pid"); pid != document.end() && pid->is_number_integer())
+    requester.pid = pid->get<int>();
+}
+
+}  // namespace
+
+std::optional<Operation> operation_from(const json& document) {
+  const auto id = text(document, "id");
+  const auto kind = kind_from(document);
+  const auto created = time(document, "created_at");
+  if (!id || !kind || !created) return std::nullopt;
+  Operation operation;
+  operation.id = *id;
+  operation.boot_id = text(document, "boot_id").value_or("");
+  operation.created_at = *created;
+  operation.request.kind = *kind;
+  if (document.contains("request")) read_request(document["request"], operation.request);
+  if (document.contains("requested_by")) read_requester(document["requested_by"], operation.requester);
+  for (const auto& item : list(document, "devices")) {
+    if (auto transition = transition_from(item)) operation.transitions.push_back(std::move(*transition));
+  }
+  for (const auto& item : list(document, "steps")) {
+    if (auto record = record_from(item)) operation.steps.push_back(std::move(*record));
+  }
+  return operation;
+}
+
+}  // namespace devbindd::handoff

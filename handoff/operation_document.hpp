@@ -1,0 +1,15 @@
+// Reading back what json.hpp writes of an operation: a new daemon learns from it what an earlier one was about to do.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+
+#include "handoff/operation.hpp"
+
+namespace devbindd::handoff {
+
+/// The operation as far as a recovery needs it: id, kind, request, requester, times, devices, steps. Steps whose end is
+/// not told are Unknown. nullopt for a document that is not one of an operation.
+std::optional<Operation> operation_from(const nlohmann::json& document);
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,475 @@
+"""Builds the ways in which a host uses its devices, for real: interfaces, disks, virtual functions, USB, open nodes.
+
+Each is a context manager that takes away again all that it made, whatever happens meanwhile. One that lets a process
+use the device gives its pid. It asserts nothing; test_90_usage does.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import pathlib
+import re
+import struct
+import subprocess
+
+import api
+import machine
+
+NIC, OTHER, MGMT, DISK, PF, USB, VGA, PAIR0, PAIR1 = (
+    machine.DEVICES[name].bdf for name in ("nic0", "nic1", "mgmt", "nvme", "sriov", "usb", "vga", "pair0", "pair1")
+)
+VF = PF[:-1] + "1"
+MOUNT = "/run/usage"
+
+
+@contextlib.contextmanager
+def nothing():
+    yield
+
+
+@contextlib.contextmanager
+def shell(up, down):
+    """`up`, which must succeed, and at the end `down`, each line of which is tried."""
+    try:
+        api.sh("set -e\n" + up)
+        yield
+    finally:
+        api.sh(down, check=False)
+
+
+def stacked(*builders):
+    """The builders one inside the other; gives what the last one gives."""
+
+    @contextlib.contextmanager
+    def build():
+        with contextlib.ExitStack() as stack:
+            given = None
+            for builder in builders:
+                given = stack.enter_context(builder())
+            yield given
+
+    return build
+
+
+@contextlib.contextmanager
+def process(*command):
+    """A program that says "ready" and stays; gives its pid."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            if child.stdout.readline() != "ready\n":
+                raise RuntimeError(f"{command} did not get ready")
+            yield child.pid
+        finally:
+            child.kill()
+
+
+@contextlib.contextmanager
+def holder(path, flags=os.O_RDONLY):
+    """A process that has a node open; gives its pid."""
+    started, say = os.pipe()
+    wait, release = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(release)
+            os.open(path, flags)
+            os.write(say, b"1")
+            os.read(wait, 1)
+        finally:
+            os._exit(0)
+    os.close(say)
+    os.close(wait)
+    try:
+        if os.read(started, 1) != b"1":
+            raise RuntimeError(f"{path} cannot be opened")
+        yield pid
+    finally:
+        os.close(release)
+        os.close(started)
+        os.waitpid(pid, 0)
+
+
+def opening(find_node, flags=os.O_RDONLY):
+    """Builder: a process with the node open that find_node() names."""
+    return lambda: holder(find_node(), flags)
+
+
+# Network.
+
+def interface(bdf=NIC):
+    return api.interfaces_of(bdf)[0]
+
+
+def network(up, down="", bdf=NIC):
+    """Builder from lines of ip-batch(8), with {nic}; a link that was made goes by its name in `down`."""
+
+    def build():
+        nic = interface(bdf)
+        lines = "\n".join(f"ip {line.strip()}" for line in up.format(nic=nic).split(";"))
+        remove = "".join(f"ip link delete {name}\n" for name in down.split())
+        tidy = f"{remove}ip address flush dev {nic}\nip link set {nic} nomaster down\nip link set {nic} mtu 1500"
+        return shell(lines, tidy)
+
+    return build
+
+
+@contextlib.contextmanager
+def without_management_network():
+    """The management interface is down and bare; afterwards it is as it was at boot."""
+    nic = interface(MGMT)
+    again = f"""ip link set {nic} up
+        ip address add {machine.GUEST_ADDRESS}/{machine.GUEST_PREFIX} dev {nic}
+        ip route add default via {machine.GUEST_GATEWAY}"""
+    with shell(f"ip address flush dev {nic}\nip link set {nic} down", again):
+        yield
+
+
+def management_network():
+    up = f"link set {{nic}} up; address add {machine.GUEST_ADDRESS}/24 dev {{nic}}; route add default via {machine.GUEST_GATEWAY}"
+    return network(up, bdf=MGMT)()
+
+
+@contextlib.contextmanager
+def in_named_namespace():
+    nic = interface()
+    with shell(f"ip netns add usage7\nip link set {nic} netns usage7", f"ip -n usage7 link set {nic} netns 1\nip netns delete usage7"):
+        yield
+
+
+@contextlib.contextmanager
+def in_namespace_of_a_process():
+    nic = interface()
+    with process("unshare", "-n", "sh", "-c", "echo ready; exec sleep 1000") as pid:
+        with shell(f"ip link set {nic} netns {pid}", f"nsenter -t {pid} -n ip link set {nic} netns 1"):
+            yield
+
+
+@contextlib.contextmanager
+def macvlan_in_namespace():
+    nic = interface()
+    up = f"ip netns add usage7\nip link add link {nic} name macvlan7 netns usage7 type macvlan\nip link set {nic} up"
+    with shell(up, f"ip -n usage7 link delete macvlan7\nip netns delete usage7\nip link set {nic} down"):
+        yield
+
+
+def vswitch(more="true"):
+    """Builder: the NIC as a port of an Open vSwitch datapath."""
+
+    def build():
+        up = f"modprobe openvswitch\novs-dpctl add-dp dp7\novs-dpctl add-if dp7 {interface()}\n{more}"
+        return shell(up, f"ovs-dpctl del-dp dp7\nip link set {interface()} down")
+
+    return build
+
+
+@contextlib.contextmanager
+def linked():
+    """The NIC is up and has found its link."""
+    carrier = pathlib.Path("/sys/class/net", interface(), "carrier")
+    with network("link set {nic} up")():
+        api.wait_for(lambda: carrier.read_text() == "1\n", 20, "the link")
+        yield
+
+
+# Disks.
+
+def disk_of(bdf):
+    """The kernel's name of a function's disk, or None."""
+    for pattern in ("nvme/nvme*/nvme*n*", "usb*/**/block/*"):
+        found = [path.name for path in (api.PCI / "devices" / bdf).glob(pattern)]
+        if found:
+            return re.sub(r"c\d+n", "n", found[0])  # one of several paths to it: they have no node
+    return None
+
+
+def disk_node(bdf=DISK):
+    return f"/dev/{disk_of(bdf)}"
+
+
+def controller_of(bdf=DISK):
+    return "/dev/" + next((api.PCI / "devices" / bdf).glob("nvme/nvme*")).name
+
+
+WIPE = "udevadm settle\nwipefs -aqf $(ls -r {0}*)\nudevadm settle\n"  # partitions first: what stood in them must not come back
+
+
+@contextlib.contextmanager
+def blank_disk():
+    """The disk is blank; afterwards it has the file system that it had at boot."""
+    disk = disk_node()
+    with shell(WIPE.format(disk), f"{WIPE.format(disk)}mke2fs -qF -t ext4 -L devbindd -E nodiscard {disk}"):
+        yield
+
+
+@contextlib.contextmanager
+def unwatched_disk():
+    """blank_disk without udev's rules that assemble md and LVM by themselves: it is the situation that does that."""
+    rules = [pathlib.Path("/etc/udev/rules.d", name) for name in ("64-md-raid-assembly.rules", "69-lvm.rules")]
+    rules[0].parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        for rule in rules:
+            rule.write_text("")
+            stack.callback(rule.unlink)
+        api.sh("udevadm control --reload")
+        yield stack.enter_context(blank_disk())
+
+
+def storage(up, down):
+    """Builder from shell lines, with {disk} and the mount points {mount} and {mount}2."""
+
+    def build():
+        names = {"disk": disk_node(), "mount": MOUNT}
+        stay = f"mkdir -p {MOUNT} {MOUNT}2\n"
+        return shell(stay + up.format(**names), down.format(**names) + f"\nrmdir {MOUNT} {MOUNT}2")
+
+    return build
+
+
+EXT4 = "mke2fs -qF -t ext4 {disk}\n"
+ONE_PARTITION = "echo ,,L | sfdisk -q {disk}\nudevadm settle\n"
+TWO_PARTITIONS = "printf ',64M,L\\n,64M,L\\n' | sfdisk -q {disk}\nudevadm settle\n"
+MIRROR = TWO_PARTITIONS + ("modprobe raid1\nmdadm --quiet --create /dev/md7 --run --level=1 --raid-devices=2 --metadata=1.2 "
+                           "--assume-clean {disk}p1 {disk}p2\nudevadm settle\n")
+NO_MIRROR = "udevadm settle\nmdadm --quiet --stop /dev/md7\n"
+LVM = "lvm {} --config 'devices/use_devicesfile=0 activation/monitoring=0' -q {}\n"
+NO_VOLUME = LVM.format("vgchange", "-an vg7") + LVM.format("vgremove", "-ff vg7")
+
+
+def volume(on):
+    """Lines that make a logical volume on a block device."""
+    return (LVM.format("pvcreate", f"-ffy {on}") + LVM.format("vgcreate", f"vg7 {on}") +
+            LVM.format("lvcreate", "-y -Wn -n data -l 100%FREE vg7"))
+
+
+@contextlib.contextmanager
+def mounted_out_of_sight():
+    """The disk is mounted in a mount namespace of its own and nowhere else."""
+    api.sh(f"mke2fs -qF -t ext4 {disk_node()}; mkdir -p {MOUNT}")
+    script = f"mount {disk_node()} {MOUNT} && echo ready && exec sleep 1000"
+    try:
+        with process("unshare", "-m", "--propagation", "private", "sh", "-c", script) as pid:
+            yield pid
+    finally:
+        pathlib.Path(MOUNT).rmdir()
+
+
+@contextlib.contextmanager
+def unmounted_while_in_use():
+    """Nothing shows the mount any more, but a process still works in it."""
+    with storage(EXT4 + "mount {disk} {mount}\ntouch {mount}/file", "umount {mount}")():
+        with holder(f"{MOUNT}/file"):
+            api.sh(f"umount -l {MOUNT}")
+            yield
+
+
+@contextlib.contextmanager
+def by_another_name():
+    """A process has the disk open by a node of a container, which has been removed since."""
+    folder = pathlib.Path("/tmp/usage/dev")  # device nodes do not work below /run
+    node = folder / "disk7"
+    folder.mkdir(parents=True)
+    try:
+        os.mknod(node, 0o60600, os.stat(disk_node()).st_rdev)
+        with holder(node) as pid:
+            node.unlink()
+            yield pid
+    finally:
+        node.unlink(missing_ok=True)
+        folder.rmdir()
+        folder.parent.rmdir()
+
+
+TARGET = "/sys/kernel/config/target/core/iblock_7"
+
+
+def exported():
+    """The kernel's SCSI target serves the disk."""
+    up = (f"modprobe target_core_iblock\nmountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config\nmkdir -p {TARGET}/disk\necho udev_path={disk_node()} >{TARGET}/disk/control\n"
+          f"echo 1 >{TARGET}/disk/enable")
+    return shell(up, f"rmdir {TARGET}/disk {TARGET}")
+
+
+# Virtual functions.
+
+def virtualization(controller, action, identity, resource=0, count=0):
+    """NVMe's Virtualization Management command (NVM Express 1.4, 5.22)."""
+    admin(controller, opcode=0x1C, cdw10=identity << 16 | resource << 8 | action, cdw11=count)
+
+
+def admin(controller, opcode, nsid=0, cdw10=0, cdw11=0, data=b""):
+    buffer = ctypes.create_string_buffer(data, max(len(data), 1))
+    command = struct.pack("<BBHIIIQQIIIIIIIIII", opcode, 0, 0, nsid, 0, 0, 0, ctypes.addressof(buffer) if data else 0, 0,
+                          len(data), cdw10, cdw11, 0, 0, 0, 0, 5000, 0)
+    with open(controller, "rb", buffering=0) as node:
+        status = fcntl.ioctl(node, 0xC0484E41, bytearray(command))  # NVME_IOCTL_ADMIN_CMD
+    if status:
+        raise RuntimeError(f"NVMe status {status:#x} of command {opcode:#x}")
+
+
+def reset(controller):
+    with open(controller, "rb", buffering=0) as node:
+        fcntl.ioctl(node, 0x4E44)  # NVME_IOCTL_RESET
+
+
+@contextlib.contextmanager
+def functions():
+    """The controller has a VF, which no driver takes."""
+    path = api.PCI / "devices" / PF
+    try:
+        api.write_sysfs(path / "sriov_drivers_autoprobe", "0")
+        api.write_sysfs(path / "sriov_numvfs", "1")
+        yield
+    finally:
+        api.write_sysfs(path / "sriov_numvfs", "0")
+        api.write_sysfs(path / "sriov_drivers_autoprobe", "1")
+
+
+@contextlib.contextmanager
+def function_with_disk():
+    """A VF with the kernel's driver and a disk of its own."""
+    controller = controller_of(PF)
+    queues, interrupts = (0, 8), (1, 4)  # resource, and how many of it the machine gives to share out
+    with contextlib.ExitStack() as stack:
+        stack.callback(reset, controller)
+        for resource, shared in (queues, interrupts):
+            virtualization(controller, 1, 0, resource, 0)
+            stack.callback(virtualization, controller, 1, 0, resource, shared)
+        reset(controller)
+        stack.enter_context(functions())
+        virtualization(controller, 8, 1, interrupts[0], 1)
+        virtualization(controller, 8, 1, queues[0], 2)
+        virtualization(controller, 9, 1)
+        only_the_first = struct.pack("<HH", 1, 1).ljust(4096, b"\0")
+        admin(controller, opcode=0x15, nsid=1, cdw10=0, data=only_the_first)
+        stack.callback(admin, controller, opcode=0x15, nsid=1, cdw10=1, data=only_the_first)
+        api.write_sysfs(api.PCI / "devices" / PF / "sriov_drivers_autoprobe", "1")
+        api.write_sysfs(api.PCI / "drivers/nvme/bind", VF)
+        api.wait_for(lambda: disk_of(VF), 30, "the VF's disk")
+        api.sh("udevadm settle")
+        yield
+
+
+def function_mounted():
+    node = f"/dev/{disk_of(VF)}"
+    return shell(f"mkdir -p {MOUNT}\nmke2fs -qF -t ext4 {node}\nmount {node} {MOUNT}", f"umount {MOUNT}\nrmdir {MOUNT}\nwipefs -aqf {node}")
+
+
+# VFIO.
+
+def on_vfio(bdf):
+    """Builder: devbindd has given the device to vfio-pci."""
+
+    @contextlib.contextmanager
+    def build():
+        answer = api.request("PUT", f"/v1/devices/{bdf}/binding", {"driver": "vfio-pci"}, timeout=60)
+        try:
+            if answer.status != 200:
+                raise RuntimeError(answer)
+            yield
+        finally:
+            api.request("DELETE", f"/v1/devices/{bdf}/binding", timeout=60)
+
+    return build
+
+
+def opened_by_a_vmm(bdf):
+    """Builder: a process has the device open as a VMM would."""
+
+    @contextlib.contextmanager
+    def build():
+        vmm = api.Holder(bdf)
+        try:
+            yield vmm.pid
+        finally:
+            vmm.release()
+
+    return build
+
+
+# Displays.
+
+def text_console():
+    """The directory of the text console that is drawn into the frame buffer."""
+    for console in pathlib.Path("/sys/class/vtconsole").iterdir():
+        if "frame buffer" in (console / "name").read_text():
+            return console
+    raise RuntimeError("no frame buffer console")
+
+
+@contextlib.contextmanager
+def without_console():
+    """No text console is shown; afterwards it is again."""
+    console = text_console()
+    api.write_sysfs(console / "bind", "0")
+    try:
+        yield
+    finally:
+        api.write_sysfs(console / "bind", "1")
+
+
+def with_console():
+    console = text_console()
+    return shell(f"echo 1 >{console}/bind", f"echo 0 >{console}/bind")
+
+
+def card():
+    return "/dev/dri/" + next((api.PCI / "devices" / VGA).glob("drm/card*")).name
+
+
+# USB.
+
+def plugged(driver, ready, **properties):
+    """Builder: a USB device, there when `ready`, a pattern below the controller, is."""
+
+    @contextlib.contextmanager
+    def build():
+        controller = api.PCI / "devices" / USB
+        try:
+            api.qmp("device_add", driver=driver, id="plugged", bus="usb.0", **properties)
+            api.wait_for(lambda: any(controller.glob(ready)), 30, f"{driver} to be ready")
+            api.sh("udevadm settle")
+            yield
+        finally:
+            api.qmp("device_del", id="plugged")
+            api.wait_for(lambda: not any(controller.glob("usb*/*-*/idVendor")), 30, f"{driver} to be gone")
+            api.sh("udevadm settle")
+
+    return build
+
+
+keyboard = plugged("usb-kbd", "usb*/*-*/*:*/driver")
+dongle = plugged("usb-net", "usb*/**/net/*")
+speaker = plugged("usb-audio", "usb*/**/sound/card*/pcm*p", audiodev="silence")
+
+
+@contextlib.contextmanager
+def stick():
+    """A blank USB stick."""
+    with plugged("usb-storage", "usb*/**/block/*", drive="stick")():
+        api.sh(f"wipefs -aqf {disk_node(USB)}")
+        yield
+
+
+@contextlib.contextmanager
+def mounted_stick():
+    node = disk_node(USB)
+    with shell(f"mkdir -p {MOUNT}\nmke2fs -qF -t ext4 {node}\nmount {node} {MOUNT}", f"umount {MOUNT}\nrmdir {MOUNT}"):
+        yield
+
+
+def dongle_interface():
+    return next((api.PCI / "devices" / USB).glob("usb*/**/net/*")).name
+
+
+def dongle_with_address():
+    return shell(f"ip address add 198.51.100.1/24 dev {dongle_interface()}", "true")
+
+
+def usb_node():
+    directory = next((api.PCI / "devices" / USB).glob("usb*/*-*/idVendor")).parent
+    return "/dev/bus/usb/{:03}/{:03}".format(*(int((directory / name).read_text()) for name in ("busnum", "devnum")))
+
+
+def speaker_node():
+    return "/dev/snd/" + next((api.PCI / "devices" / USB).glob("usb*/**/sound/card*/pcm*p")).name
