@@ -1,3 +1,4 @@
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "api/change.hpp"
@@ -71,7 +72,72 @@ OrResponse<bool> dry_run_parameter(const Request& request, QueryReader& query) {
   return *dry_run;
 }
 
-// {"driver": NAME or null, "scope": ..., "method": ..., "accept_risks": [...]}
+// One of the four-digit IDs that identify a device.
+OrResponse<std::optional<std::uint16_t>> id_value(const Request& request, const std::string* text,
+                                                  const std::string& pointer) {
+  if (text == nullptr) return std::nullopt;
+  std::uint16_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value, 16);
+  if (error != std::errc{} || end != text->data() + text->size() || text->size() != 4) {
+    return std::unexpected(
+        bad_request(request, "invalid_value", pointer, "an ID is four lower-case hex digits, such as 8086"));
+  }
+  return value;
+}
+
+// `text_of` gives the text of a member, or nullptr; `prefix` and its name make the pointer.
+template <class TextOf>
+OrResponse<handoff::Identity> read_identity(const Request& request, const std::string& prefix, TextOf text_of) {
+  handoff::Identity identity;
+  for (const auto& [name, member] :
+       {std::pair("vendor", &handoff::Identity::vendor), std::pair("device", &handoff::Identity::device),
+        std::pair("subsystem_vendor", &handoff::Identity::subsystem_vendor),
+        std::pair("subsystem_device", &handoff::Identity::subsystem_device)}) {
+    auto text = text_of(name);
+    if (!text) return std::unexpected(text.error());
+    auto value = id_value(request, *text ? &**text : nullptr, prefix + name);
+    if (!value) return std::unexpected(value.error());
+    identity.*member = *value;
+  }
+  auto serial = text_of("serial");
+  if (!serial) return std::unexpected(serial.error());
+  identity.serial = *serial;
+  return identity;
+}
+
+using MaybeText = std::optional<std::string>;
+
+// "expect": {"vendor": "8086", ...} of a body
+OrResponse<handoff::Identity> read_expect(const Request& request, BodyReader& body) {
+  const auto* object = body.find("expect");
+  if (object == nullptr) return handoff::Identity{};
+  if (!object->is_object())
+    return std::unexpected(bad_request(request, "invalid_value", "/expect", "\"expect\" must be an object"));
+  BodyReader reader(*object);
+  auto identity = read_identity(request, "/expect/", [&](const char* name) -> OrResponse<MaybeText> {
+    auto text = reader.string(name);
+    if (!text)
+      return std::unexpected(
+          bad_request(request, text.error().code, "/expect" + text.error().pointer, text.error().detail));
+    return *text != nullptr ? MaybeText(**text) : std::nullopt;
+  });
+  if (!identity) return identity;
+  if (auto done = reader.finish(); !done)
+    return std::unexpected(
+        bad_request(request, done.error().code, "/expect" + done.error().pointer, done.error().detail));
+  return identity;
+}
+
+// ?expect_vendor=8086&... of a request without body
+OrResponse<handoff::Identity> read_expect(const Request& request, QueryReader& query) {
+  return read_identity(request, "?expect_", [&](const char* name) -> OrResponse<MaybeText> {
+    auto text = query.one(std::string("expect_") + name);
+    if (!text) return std::unexpected(to_response(request, text.error()));
+    return *text;
+  });
+}
+
+// {"driver": NAME or null, "scope": ..., "method": ..., "accept_risks": [...], "expect": {...}}
 OrResponse<ChangeRequest> read_binding_request(const Request& request, const sysfs::PciAddress& address) {
   auto body = parse_body(request.body);
   if (!body) return std::unexpected(to_response(request, body.error()));
@@ -88,6 +154,9 @@ OrResponse<ChangeRequest> read_binding_request(const Request& request, const sys
   if (!method) return std::unexpected(to_response(request, method.error()));
   auto codes = reader.strings("accept_risks", max_risks);
   if (!codes) return std::unexpected(to_response(request, codes.error()));
+  auto expected = read_expect(request, reader);
+  if (!expected) return std::unexpected(expected.error());
+  change.expect = std::move(*expected);
   if (auto done = reader.finish(); !done) return std::unexpected(to_response(request, done.error()));
   auto accepted = risks(request, *codes, "/accept_risks");
   if (!accepted) return std::unexpected(accepted.error());
@@ -136,6 +205,9 @@ OrResponse<ChangeRequest> read_bodyless(const Request& request, QueryReader& que
   auto accepted = risks(request, query.all("accept_risks"), "?accept_risks");
   if (!accepted) return std::unexpected(accepted.error());
   change.accept_risks = *accepted;
+  auto expected = read_expect(request, query);
+  if (!expected) return std::unexpected(expected.error());
+  change.expect = std::move(*expected);
   return change;
 }
 
@@ -153,13 +225,15 @@ void change_without_body(Context& context, const Request& request, const PathArg
                 std::move(respond));
 }
 
-// {"driver": NAME, "accept_risks": [...]}
+// {"driver": NAME, "expect": {...}}
 OrResponse<ChangeRequest> read_override_request(const Request& request, const sysfs::PciAddress& address) {
   auto body = parse_body(request.body);
   if (!body) return std::unexpected(to_response(request, body.error()));
   BodyReader reader(*body);
   auto driver = reader.string("driver");
   if (!driver) return std::unexpected(to_response(request, driver.error()));
+  auto expected = read_expect(request, reader);
+  if (!expected) return std::unexpected(expected.error());
   if (auto done = reader.finish(); !done) return std::unexpected(to_response(request, done.error()));
   if (*driver == nullptr)
     return std::unexpected(bad_request(request, "missing_field", "/driver",
@@ -169,6 +243,7 @@ OrResponse<ChangeRequest> read_override_request(const Request& request, const sy
   ChangeRequest change;
   change.kind = ChangeKind::SetOverride;
   change.address = address;
+  change.expect = std::move(*expected);
   change.driver = *name;
   return change;
 }

@@ -88,27 +88,13 @@ Response group_response(Context& context, const Request& request, unsigned numbe
 void find_holders(Context& context, const std::shared_ptr<GroupParts>& parts, const std::function<void()>& arrived) {
   for (const auto& member : parts->members) {
     if (!sysfs::is_vfio_bound(member)) continue;
-    const vfio::HolderQuery query{.address = member.address,
-                                  .group = member.iommu_group,
-                                  .vfio_device = member.vfio_device,
-                                  .device_open = member.enable_count.value_or(0) > 0};
-    const auto answered = std::make_shared<bool>(false);
-    const auto take = [parts, arrived, answered](const handoff::TaskResult& result) {
-      if (std::exchange(*answered, true)) return;
-      if (!result) parts->holders_error = result.error().message;
-      const auto found = result ? handoff::holders_from(*result) : std::vector<vfio::Holder>{};
-      for (const auto& holder : found) {
+    context.engine.find_holders(member, [parts, arrived](const handoff::HoldersAnswer& holders) {
+      if (!holders) parts->holders_error = holders.error().message;
+      for (const auto& holder : holders.value_or(std::vector<vfio::Holder>{})) {
         if (std::ranges::find(parts->holders, holder) == parts->holders.end()) parts->holders.push_back(holder);
       }
       arrived();
-    };
-    context.engine.services().run_task(
-        handoff::task_for(query),
-        {.on_overdue =
-             [take](int) {
-               take(sysfs::fail(sysfs::ErrorCode::Overdue, "looking through all processes took too long"));
-             },
-         .on_result = take});
+    });
   }
 }
 

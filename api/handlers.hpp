@@ -33,6 +33,7 @@ void list_iommus(Context&, const Request&, const PathArguments&, Respond);
 void get_doctor(Context&, const Request&, const PathArguments&, Respond);
 void get_vfio(Context&, const Request&, const PathArguments&, Respond);
 
+void list_audit(Context&, const Request&, const PathArguments&, Respond);
 void list_operations(Context&, const Request&, const PathArguments&, Respond);
 void get_operation(Context&, const Request&, const PathArguments&, Respond);
 

@@ -20,6 +20,7 @@ std::string title_of(int status) {
     case 408: return "Request Timeout";
     case 409: return "Conflict";
     case 411: return "Length Required";
+    case 412: return "Precondition Failed";
     case 413: return "Content Too Large";
     case 414: return "URI Too Long";
     case 415: return "Unsupported Media Type";
@@ -45,6 +46,7 @@ int status_of(ErrorCode code) {
     case ErrorCode::DriverNotFound:
     case ErrorCode::OperationNotFound: return 404;
     case ErrorCode::ReadOnly: return 403;
+    case ErrorCode::IdentityMismatch: return 412;
     case ErrorCode::ModuleNotFound:
     case ErrorCode::ModuleBlacklisted:
     case ErrorCode::ModuleLoadFailed:

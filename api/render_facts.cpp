@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "sysfs/capabilities.hpp"
 #include "sysfs/isolation.hpp"
+#include "sysfs/serial_number.hpp"
 #include "sysfs/vital_product_data.hpp"
 
 namespace devbindd::api {
@@ -15,8 +15,6 @@ namespace {
 
 using nlohmann::json;
 using sysfs::ResourceKind;
-
-constexpr std::uint16_t serial_number_capability = 0x03;
 
 template <class T>
 json or_null(const std::optional<T>& value) {
@@ -90,18 +88,6 @@ std::map<std::string, std::string> contents(const handoff::Attributes& attribute
   return found;
 }
 
-// nullptr when there is no such capability or its value is all zeros or ones.
-json serial_in(const sysfs::CapabilityReport& report) {
-  if (!report.extended) return nullptr;
-  const auto found = std::ranges::find_if(
-      *report.extended, [](const auto& capability) { return capability.header.id == serial_number_capability; });
-  if (found == report.extended->end() || !found->fields) return nullptr;
-  const auto field = std::ranges::find(*found->fields, "serial_number", &sysfs::Field::name);
-  if (field == found->fields->end()) return nullptr;
-  const auto* text = std::get_if<std::string>(&field->value);
-  return text != nullptr ? json(*text) : json(nullptr);
-}
-
 }  // namespace
 
 json render_facts(const sysfs::Tree& tree, const sysfs::Device& device,
@@ -156,10 +142,9 @@ json render_resources(const std::vector<sysfs::Resource>& resources, const sysfs
 
 json render_serial(const handoff::ConfigReader::Answer& config) {
   if (!config) return {{"device_serial_number", nullptr}, {"device_serial_number_error", config.error().message}};
-  const auto report = sysfs::decode_capabilities(*config);
   const auto missing = sysfs::missing_reason(*config);
   const bool privilege = missing == sysfs::MissingReason::Privilege;
-  return {{"device_serial_number", serial_in(report)},
+  return {{"device_serial_number", or_null(sysfs::device_serial_number(*config))},
           {"device_serial_number_error",
            privilege ? json("the extended configuration space could not be read: that needs CAP_SYS_ADMIN")
                      : json(nullptr)}};

@@ -75,6 +75,14 @@ json hardware_json(const std::optional<std::uint32_t>& type) {
   }
 }
 
+// VFIO_GROUP_FLAGS_VIABLE, VFIO_GROUP_FLAGS_CONTAINER_SET
+json group_flag_names(std::uint32_t flags) {
+  json names = json::array();
+  if ((flags & 1U) != 0) names.push_back("viable");
+  if ((flags & 2U) != 0) names.push_back("container_set");
+  return names;
+}
+
 }  // namespace
 
 json render_iommu(const vfio::IommuInfo& iommu) {
@@ -148,6 +156,7 @@ json render_probe(const vfio::ProbeReport& report) {
           {"device_flags_value", hex(report.device_flags)},
           {"region_count", report.region_count},
           {"irq_count", report.irq_count},
+          {"group_flags", report.group_flags ? group_flag_names(*report.group_flags) : json(nullptr)},
           {"group_flags_value", report.group_flags ? json(hex(*report.group_flags)) : json(nullptr)},
           {"hot_reset", {{"errno", errno_or_null(report.reset_errno)}, {"devices", std::move(neighbours)}}},
           {"features", std::move(features)},

@@ -26,6 +26,7 @@ const std::vector<Route>& routes() {
       {"POST", "/v1/drivers/{name}/ids", Access::Change, BodyRule::Json, post_driver_id},
       {"DELETE", "/v1/drivers/{name}/ids", Access::Change, BodyRule::None, delete_driver_id},
       {"GET", "/v1/vfio", Access::Read, BodyRule::None, get_vfio},
+      {"GET", "/v1/audit", Access::Read, BodyRule::None, list_audit},
       {"GET", "/v1/operations", Access::Read, BodyRule::None, list_operations},
       {"GET", "/v1/operations/{id}", Access::Read, BodyRule::None, get_operation},
       {"GET", "/healthz", Access::Read, BodyRule::None, get_health},

@@ -33,26 +33,28 @@ Response usage_response(const Request& request, const sysfs::PciAddress& address
 }
 
 // A device on a VFIO driver: by whom it is open.
-void find_openers(Context& context, const Request& request, const sysfs::Device& device, const Respond& respond) {
-  const vfio::HolderQuery query{.address = device.address,
-                                .group = device.iommu_group,
-                                .vfio_device = device.vfio_device,
-                                .device_open = device.enable_count.value_or(0) > 0};
-  const auto answered = std::make_shared<bool>(false);
-  const auto answer = [request, device, answered, respond](const handoff::TaskResult& result) {
-    if (std::exchange(*answered, true)) return;
-    if (!result) return respond(problem_of(request, result.error()));
+void answer_for_vfio(Context& context, const Request& request, const sysfs::Device& device, const Respond& respond) {
+  context.engine.find_holders(device, [request, device, respond](const handoff::HoldersAnswer& holders) {
+    if (!holders) return respond(problem_of(request, holders.error()));
     std::vector<Evidence> evidence;
-    if (auto open = handoff::open_evidence(device, handoff::holders_from(*result))) evidence.push_back(*open);
+    if (auto open = handoff::open_evidence(device, *holders)) evidence.push_back(*open);
     respond(usage_response(request, device.address, evidence));
-  };
-  context.engine.services().run_task(
-      handoff::task_for(query),
-      {.on_overdue =
-           [answer](int) {
-             answer(sysfs::fail(sysfs::ErrorCode::Overdue, "looking through all processes took too long"));
-           },
-       .on_result = answer});
+  });
+}
+
+void answer_for_host(Context& context, const Request& request, const sysfs::Device& device, const Respond& respond) {
+  context.engine.find_usage(
+      device.address, request.requester, [&context, request, device, respond](const handoff::UsageAnswer& uses) {
+        if (!uses) return respond(problem_of(request, uses.error()));
+        auto evidence = handoff::evidence_of(*uses, device.address);
+        if (auto functions = handoff::functions_evidence(device)) evidence.push_back(std::move(*functions));
+        context.engine.find_open_functions(
+            device, [request, device, evidence, respond](const std::vector<handoff::OpenFunction>& functions) mutable {
+              auto open = handoff::open_function_evidence(device, functions);
+              evidence.insert(evidence.end(), open.begin(), open.end());
+              respond(usage_response(request, device.address, evidence));
+            });
+      });
 }
 
 }  // namespace
@@ -69,12 +71,8 @@ void get_usage(Context& context, const Request& request, const PathArguments& ar
     return respond(problem_of(request, sysfs::Error{sysfs::ErrorCode::DeviceNotFound,
                                                     "there is no PCI device at " + sysfs::to_string(*address)}));
   }
-  if (sysfs::is_vfio_bound(*device)) return find_openers(context, request, *device, respond);
-  context.engine.find_usage(*address, request.requester,
-                            [request, address = *address, respond](const handoff::UsageAnswer& uses) {
-                              if (!uses) return respond(problem_of(request, uses.error()));
-                              respond(usage_response(request, address, handoff::evidence_of(*uses, address)));
-                            });
+  if (sysfs::is_vfio_bound(*device)) return answer_for_vfio(context, request, *device, respond);
+  answer_for_host(context, request, *device, respond);
 }
 
 }  // namespace devbindd::api

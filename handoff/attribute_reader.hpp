@@ -23,7 +23,8 @@ class AttributeReader {
  public:
   explicit AttributeReader(RunTask run_task);
 
-  /// Calls `done` once, within the workers' deadline, with the attributes that are there. Errors: as GuardedReader.
+  /// Calls `done` once, within the workers' deadline, with the attributes that are there; none of a device that is
+  /// gone. Errors: Overdue, and those of the task.
   void read(const sysfs::PciAddress& address, const std::vector<std::string>& names,
             std::function<void(sysfs::Result<Attributes>)> done);
 

@@ -5,6 +5,7 @@
 #include <boost/uuid/uuid_io.hpp>
 #include <nlohmann/json.hpp>
 
+#include "handoff/audit.hpp"
 #include "handoff/engine_parts.hpp"
 #include "handoff/json.hpp"
 
@@ -32,6 +33,12 @@ Original original_of(const MemberFacts& member, Scope scope, const std::string& 
 
 OperationRow row_of(const Operation& operation) {
   return {operation.id, rfc3339(operation.created_at), std::string(name_of(operation.state)), dump(to_json(operation))};
+}
+
+AuditRow row_of(const AuditEntry& entry) {
+  return {.id = 0,
+          .device = entry.request.address ? sysfs::to_string(*entry.request.address) : std::string{},
+          .document = dump(to_json(entry))};
 }
 
 Decision refuse(ErrorCode code, std::string message) { return Refusal{{code, std::move(message)}, {}, {}}; }
@@ -70,6 +77,10 @@ sysfs::Result<const sysfs::Inventory*> Engine::current() {
   for (const auto& [id, running] : running_) {
     for (const auto& transition : running->operation->transitions) services_.inventory.mark(transition.address);
   }
+  // Opening a device through VFIO sends no uevent: whether one is open is read each time.
+  for (const auto& [address, device] : services_.inventory.devices()) {
+    if (sysfs::is_vfio_bound(device)) services_.inventory.mark(address);
+  }
   auto done = services_.inventory.refresh();
   if (!done) return std::unexpected(done.error());
   return &services_.inventory;
@@ -85,8 +96,31 @@ void Engine::submit(ChangeRequest request, Requester requester, bool dry_run, st
   gathering->request = std::move(request);
   gathering->requester = std::move(requester);
   gathering->dry_run = dry_run;
-  gathering->decide = std::move(decide);
+  gathering->decide = dry_run ? std::move(decide) : audited(*gathering, std::move(decide));
   gather(std::move(gathering));
+}
+
+// A refusal is on disk before it is told.
+std::function<void(Decision)> Engine::audited(const Gathering& gathering, std::function<void(Decision)> decide) {
+  return [this, request = gathering.request, requester = gathering.requester,
+          decide = std::move(decide)](Decision decision) {
+    const auto* refusal = std::get_if<Refusal>(&decision);
+    if (refusal == nullptr || refusal->error.code == ErrorCode::JournalFailed) return decide(std::move(decision));
+    AuditEntry entry{.at = std::chrono::system_clock::now(),
+                     .event = AuditEvent::Refused,
+                     .requester = requester,
+                     .request = request,
+                     .operation = refusal->operation,
+                     .outcome = std::string(sysfs::name_of(refusal->error.code)),
+                     .detail = refusal->error.message,
+                     .evidence = {},
+                     .accepted = {}};
+    for (const auto& item : refusal->evidence) entry.evidence.push_back(item.code);
+    services_.journal.record(row_of(entry), [this, decide, decision = std::move(decision)](const auto& stored) {
+      warn(stored);
+      decide(decision);
+    });
+  };
 }
 
 void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
@@ -144,6 +178,7 @@ void Engine::begin(const std::shared_ptr<Gathering>& gathering, Plan made) {
   for (const auto& key : running->keys) locks_.emplace(key, operation.id);
   const auto id = operation.id;
   auto row = row_of(operation);
+  row.audit = row_of(audit_of(operation, AuditEvent::Begun));
   auto originals = running->new_originals;
   running_.emplace(id, std::move(running));
   services_.journal.begin(std::move(row), std::move(originals), [this, gathering, id](const sysfs::Result<>& stored) {
@@ -190,6 +225,7 @@ void Engine::ended(const std::string& id) {
   if (is_id_change(running.operation->request.kind) || running.operation->request.method == Method::NewId)
     services_.inventory.mark_all();
   auto row = row_of(*running.operation);
+  row.audit = row_of(audit_of(*running.operation, AuditEvent::Ended));
   // The answer waits for the disk: what is told as done stays told after a crash.
   services_.journal.finish(row, forget, [this, id, row](const sysfs::Result<>& stored) {
     warn(stored);

@@ -39,6 +39,7 @@ struct Accepted {
   std::string operation;
 };
 /// The uses of a device. Error: as GuardedReader; then nothing is known.
+using HoldersAnswer = sysfs::Result<std::vector<vfio::Holder>>;
 using UsageAnswer = sysfs::Result<std::vector<sysfs::Use>>;
 using Decision = std::variant<Refusal, Preview, Unchanged, Accepted>;
 
@@ -101,6 +102,10 @@ class Engine {
   /// How the host uses a device and its VFs, found out by a worker. `requester` tells the connection that must not be
   /// cut.
   void find_usage(const sysfs::PciAddress& address, const Requester& requester, std::function<void(UsageAnswer)> done);
+  /// Who has a VFIO-bound device open. Errors: Overdue, Kernel.
+  void find_holders(const sysfs::Device& device, std::function<void(HoldersAnswer)> done);
+  /// The VFs of a PF that somebody has open through VFIO, with whoever is seen to have them open.
+  void find_open_functions(const sysfs::Device& device, std::function<void(std::vector<OpenFunction>)> done);
   const Services& services() const { return services_; }
 
   /// From now on every change is refused with ShuttingDown.
@@ -122,12 +127,15 @@ class Engine {
   void repair(const std::string& id, Plan plan);
   void end_recovery(const std::string& id, OperationState state, std::optional<sysfs::Error> error);
   void gather(std::shared_ptr<Gathering> gathering);
+  void check_serial(const std::shared_ptr<Gathering>& gathering);
+  void gather_overrides(const std::shared_ptr<Gathering>& gathering);
   void gather_holders(const std::shared_ptr<Gathering>& gathering);
   void gather_uses(const std::shared_ptr<Gathering>& gathering);
   void gathered(const std::shared_ptr<Gathering>& gathering);
   sysfs::Result<> select_members(Gathering& gathering);
   void add_member(Gathering& gathering, const sysfs::Device& device);
   void look_up_drivers(Gathering& gathering) const;
+  std::function<void(Decision)> audited(const Gathering& gathering, std::function<void(Decision)> decide);
   void decide(const std::shared_ptr<Gathering>& gathering);
   void begin(const std::shared_ptr<Gathering>& gathering, Plan plan);
   void started(const std::string& id);

@@ -4,6 +4,7 @@
 
 #include "handoff/engine_parts.hpp"
 #include "sysfs/pci_driver.hpp"
+#include "sysfs/serial_number.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -32,6 +33,21 @@ void Engine::gather(std::shared_ptr<Gathering> gathering) {
   const auto holder = holder_of(lock_keys(*gathering));
   if (!holder.empty() && holder != gathering->recovers) return gathering->decide(in_the_way(holder));
   look_up_drivers(*gathering);
+  if (gathering->request.expect.serial) return check_serial(gathering);
+  gather_overrides(gathering);
+}
+
+// The serial number is in the configuration space, which a worker reads.
+void Engine::check_serial(const std::shared_ptr<Gathering>& gathering) {
+  configs_.read(*gathering->request.address, [this, gathering](const ConfigReader::Answer& config) {
+    if (!config) return gathering->decide(Refusal{config.error(), {}, {}});
+    auto wrong = mismatch_of_serial(gathering->request.expect, sysfs::device_serial_number(*config));
+    if (wrong.empty()) return gather_overrides(gathering);
+    gathering->decide(Refusal{{ErrorCode::IdentityMismatch, std::move(wrong)}, {}, {}});
+  });
+}
+
+void Engine::gather_overrides(const std::shared_ptr<Gathering>& gathering) {
   std::vector<sysfs::PciAddress> addresses;
   for (const auto& member : gathering->facts.members) addresses.push_back(member.device.address);
   overrides_.read(addresses, [this, gathering](const OverrideAnswers& answers) {
@@ -72,6 +88,8 @@ sysfs::Result<> Engine::select_members(Gathering& gathering) {
   if (target == nullptr) {
     return sysfs::fail(ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(*request.address));
   }
+  if (auto wrong = mismatch(request.expect, *target); !wrong.empty())
+    return sysfs::fail(ErrorCode::IdentityMismatch, std::move(wrong));
   const auto group =
       target->iommu_group ? (*inventory)->group_members(*target->iommu_group) : std::vector<sysfs::Device>{};
   const auto affected = affected_devices(request, *target, group, originals_);
@@ -100,11 +118,6 @@ void Engine::add_member(Gathering& gathering, const sysfs::Device& device) {
   if (const auto original = originals_.find(device.address); original != originals_.end()) {
     if (same_identity(original->second, device)) member.original = original->second;
   }
-  for (const auto& address : device.virtfns) {
-    const auto* function = services_.inventory.find(address);
-    if (function != nullptr && sysfs::is_vfio_bound(*function) && function->enable_count.value_or(0) > 0)
-      member.open_vfs.push_back(address);
-  }
   gathering.facts.members.push_back(std::move(member));
 }
 
@@ -123,33 +136,71 @@ void Engine::look_up_drivers(Gathering& gathering) const {
 }
 
 void Engine::gather_holders(const std::shared_ptr<Gathering>& gathering) {
-  std::vector<std::size_t> asked;
-  for (std::size_t at = 0; at < gathering->facts.members.size(); ++at) {
-    if (sysfs::is_vfio_bound(gathering->facts.members[at].device)) asked.push_back(at);
+  auto& members = gathering->facts.members;
+  gathering->waiting = 1;
+  const auto arrived = [this, gathering] {
+    if (--gathering->waiting == 0) gather_uses(gathering);
+  };
+  for (std::size_t at = 0; at < members.size(); ++at) {
+    const auto& device = members[at].device;
+    if (sysfs::is_vfio_bound(device)) {
+      ++gathering->waiting;
+      find_holders(device, [gathering, at, arrived](const HoldersAnswer& holders) {
+        if (holders) gathering->facts.members[at].holders = *holders;
+        // Too many processes to look through in time: the enable count still tells that somebody has the device open.
+        if (!holders && holders.error().code != ErrorCode::Overdue) gathering->error = holders.error();
+        arrived();
+      });
+    }
+    if (device.virtfns.empty()) continue;
+    ++gathering->waiting;
+    find_open_functions(device, [gathering, at, arrived](std::vector<OpenFunction> functions) {
+      gathering->facts.members[at].open_vfs = std::move(functions);
+      arrived();
+    });
   }
-  gathering->waiting = asked.size();
-  if (asked.empty()) return gather_uses(gathering);
-  for (const auto at : asked) {
-    const auto& device = gathering->facts.members[at].device;
-    const vfio::HolderQuery query{.address = device.address,
-                                  .group = device.iommu_group,
-                                  .vfio_device = device.vfio_device,
-                                  .device_open = device.enable_count.value_or(0) > 0};
-    const auto answered = std::make_shared<bool>(false);
-    const auto answer = [this, gathering, answered] {
-      if (std::exchange(*answered, true)) return;
-      if (--gathering->waiting == 0) gather_uses(gathering);
-    };
-    // Too many processes to look through in time: the enable count still tells that somebody has the device open.
-    services_.run_task(task_for(query), {.on_overdue = [answer](int) { answer(); },
-                                         .on_result =
-                                             [gathering, at, answered, answer](const TaskResult& result) {
-                                               if (!*answered && result)
-                                                 gathering->facts.members[at].holders = holders_from(*result);
-                                               if (!*answered && !result) gathering->error = result.error();
-                                               answer();
-                                             }});
+  arrived();
+}
+
+void Engine::find_holders(const sysfs::Device& device, std::function<void(HoldersAnswer)> done) {
+  const vfio::HolderQuery query{.address = device.address,
+                                .group = device.iommu_group,
+                                .vfio_device = device.vfio_device,
+                                .device_open = device.enable_count.value_or(0) > 0};
+  const auto answered = std::make_shared<bool>(false);
+  const auto answer = [answered, done = std::move(done)](const TaskResult& result) {
+    if (std::exchange(*answered, true)) return;
+    if (!result) return done(std::unexpected(result.error()));
+    done(holders_from(*result));
+  };
+  services_.run_task(
+      task_for(query),
+      {.on_overdue =
+           [answer](int) { answer(sysfs::fail(ErrorCode::Overdue, "looking through all processes took too long")); },
+       .on_result = answer});
+}
+
+void Engine::find_open_functions(const sysfs::Device& device, std::function<void(std::vector<OpenFunction>)> done) {
+  struct Search {
+    std::vector<OpenFunction> found;
+    std::size_t waiting = 1;
+  };
+  const auto search = std::make_shared<Search>();
+  const auto arrived = [search, done = std::move(done)] {
+    if (--search->waiting == 0) done(std::move(search->found));
+  };
+  for (const auto& address : device.virtfns) {
+    const auto* function = services_.inventory.find(address);
+    if (function == nullptr || !sysfs::is_vfio_bound(*function)) continue;
+    ++search->waiting;
+    find_holders(*function, [search, address, open = function->enable_count.value_or(0) > 0,
+                             arrived](const HoldersAnswer& holders) {
+      const bool held = holders && !holders->empty();
+      if (open || held) search->found.push_back({address, holders ? *holders : std::vector<vfio::Holder>{}});
+      arrived();
+    });
   }
+  arrived();
 }
 
 // Of the members that a driver of the host has: what would be lost with it.

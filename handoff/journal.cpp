@@ -74,10 +74,13 @@ CREATE TABLE IF NOT EXISTS originals(
   address TEXT PRIMARY KEY, vendor INTEGER NOT NULL, device INTEGER NOT NULL,
   subsystem_vendor INTEGER NOT NULL, subsystem_device INTEGER NOT NULL,
   driver TEXT, driver_override TEXT, scope TEXT NOT NULL, operation TEXT NOT NULL, boot_id TEXT NOT NULL) STRICT;
-PRAGMA user_version = 1;
+CREATE TABLE IF NOT EXISTS audit(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, document TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS audit_by_device ON audit(device, id);
+PRAGMA user_version = 2;
 )sql";
 
-constexpr int schema_version = 1;
+constexpr int schema_version = 2;
 
 Result<int> user_version(sqlite3* database) {
   auto statement = prepare(database, "PRAGMA user_version");
@@ -131,6 +134,36 @@ Result<> delete_original(sqlite3* database, const sysfs::PciAddress& address) {
   if (!statement) return std::unexpected(statement.error());
   bind_text(statement->get(), 1, sysfs::to_string(address));
   return run(database, statement->get(), "forget how a device was");
+}
+
+Result<> insert_audit(sqlite3* database, const AuditRow& row) {
+  auto statement = prepare(database, "INSERT INTO audit(device,document) VALUES(?,?)");
+  if (!statement) return std::unexpected(statement.error());
+  bind_text(statement->get(), 1, row.device);
+  bind_text(statement->get(), 2, row.document);
+  if (auto done = run(database, statement->get(), "store a line of the audit"); !done) return done;
+  auto trimmed = prepare(database, "DELETE FROM audit WHERE id <= ?");
+  if (!trimmed) return std::unexpected(trimmed.error());
+  sqlite3_bind_int64(trimmed->get(), 1,
+                     sqlite3_last_insert_rowid(database) - static_cast<sqlite3_int64>(max_audit_rows));
+  return run(database, trimmed->get(), "trim the audit");
+}
+
+Result<std::vector<AuditRow>> select_audit(sqlite3* database, const AuditQuery& query) {
+  auto statement = prepare(database,
+                           "SELECT id,device,document FROM audit WHERE (?1='' OR device=?1) AND (?2=0 OR id<?2) "
+                           "ORDER BY id DESC LIMIT ?3");
+  if (!statement) return std::unexpected(statement.error());
+  auto* row = statement->get();
+  bind_text(row, 1, query.device);
+  sqlite3_bind_int64(row, 2, query.before);
+  sqlite3_bind_int64(row, 3, static_cast<sqlite3_int64>(query.limit));
+  std::vector<AuditRow> rows;
+  int status = sqlite3_step(row);
+  for (; status == SQLITE_ROW; status = sqlite3_step(row))
+    rows.push_back({sqlite3_column_int64(row, 0), column_text(row, 1), column_text(row, 2)});
+  if (status != SQLITE_DONE) return failed(database, "read the audit");
+  return rows;
 }
 
 // Finished operations beyond the limit go, oldest first; running ones never.
@@ -296,6 +329,7 @@ void Journal::begin(OperationRow row, std::vector<Original> originals, Done done
     auto* database = impl->database.get();
     auto result = transaction(database, [&]() -> Result<> {
       auto stored = upsert_operation(database, row);
+      if (stored && row.audit) stored = insert_audit(database, *row.audit);
       for (const auto& original : originals) {
         if (stored) stored = insert_original(database, original, impl->boot_id);
       }
@@ -310,6 +344,7 @@ void Journal::finish(OperationRow row, std::vector<sysfs::PciAddress> forget, Do
     auto* database = impl->database.get();
     auto result = transaction(database, [&]() -> Result<> {
       auto stored = upsert_operation(database, row);
+      if (stored && row.audit) stored = insert_audit(database, *row.audit);
       for (const auto& address : forget) {
         if (stored) stored = delete_original(database, address);
       }
@@ -317,6 +352,21 @@ void Journal::finish(OperationRow row, std::vector<sysfs::PciAddress> forget, Do
       return stored;
     });
     impl->post([done, result] { done(result); });
+  });
+}
+
+void Journal::record(AuditRow row, Done done) {
+  impl_->enqueue([impl = impl_.get(), row = std::move(row), done = std::move(done)] {
+    auto* database = impl->database.get();
+    auto result = transaction(database, [&] { return insert_audit(database, row); });
+    impl->post([done, result] { done(result); });
+  });
+}
+
+void Journal::read_audit(AuditQuery query, std::function<void(Result<std::vector<AuditRow>>)> done) {
+  impl_->enqueue([impl = impl_.get(), query = std::move(query), done = std::move(done)] {
+    auto rows = select_audit(impl->database.get(), query);
+    impl->post([done, rows = std::move(rows)] { done(rows); });
   });
 }
 

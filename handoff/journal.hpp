@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "handoff/audit.hpp"
 #include "handoff/plan.hpp"
 #include "sysfs/result.hpp"
 
@@ -18,7 +19,8 @@ struct OperationRow {
   std::string id;
   std::string created_at;  ///< RFC 3339
   std::string state;
-  std::string document;  ///< JSON of the whole operation (handoff/json.hpp)
+  std::string document;                ///< JSON of the whole operation (handoff/json.hpp)
+  std::optional<AuditRow> audit = {};  ///< stored with it, in the same transaction
 };
 
 /// What a new daemon finds.
@@ -50,6 +52,10 @@ class Journal {
   void begin(OperationRow row, std::vector<Original> originals, Done done);
   /// Stores the end of an operation and forgets the originals of `forget`, in one transaction.
   void finish(OperationRow row, std::vector<sysfs::PciAddress> forget, Done done);
+  /// Stores a line of the audit of its own; the oldest beyond max_audit_rows go.
+  void record(AuditRow row, Done done);
+  /// Reads lines of the audit, newest first. Error: JournalFailed.
+  void read_audit(AuditQuery query, std::function<void(sysfs::Result<std::vector<AuditRow>>)> done);
 
  private:
   struct Impl;

@@ -152,4 +152,17 @@ json to_json(const Operation& operation) {
           {"error", operation.error ? to_json(*operation.error) : json(nullptr)}};
 }
 
+json to_json(const AuditEntry& entry) {
+  return {{"at", rfc3339(entry.at)},
+          {"event", name_of(entry.event)},
+          {"kind", name_of(entry.request.kind)},
+          {"requested_by", to_json(entry.requester)},
+          {"request", to_json(entry.request)},
+          {"operation", entry.operation.empty() ? json(nullptr) : json("/v1/operations/" + entry.operation)},
+          {"outcome", entry.outcome},
+          {"detail", entry.detail.empty() ? json(nullptr) : json(entry.detail)},
+          {"evidence", entry.evidence},
+          {"accepted_risks", entry.accepted}};
+}
+
 }  // namespace devbindd::handoff

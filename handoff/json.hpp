@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "handoff/audit.hpp"
 #include "handoff/operation.hpp"
 
 namespace devbindd::handoff {
@@ -17,6 +18,7 @@ nlohmann::json to_json(const PlannedStep& step);
 nlohmann::json to_json(const Transition& transition);
 nlohmann::json to_json(const OperationError& error);
 nlohmann::json to_json(const Operation& operation);
+nlohmann::json to_json(const AuditEntry& entry);
 
 /// RFC 3339 in UTC with milliseconds: "2026-11-22T12:34:56.789Z".
 std::string rfc3339(TimePoint time);

@@ -36,6 +36,14 @@ struct Original {
 /// Whether the record was made for this very device and not for another one at the same address.
 bool same_identity(const Original& original, const sysfs::Device& device);
 
+/// A VF that somebody has open through VFIO.
+struct OpenFunction {
+  sysfs::PciAddress address;
+  std::vector<vfio::Holder> holders;
+
+  bool operator==(const OpenFunction&) const = default;
+};
+
 struct MemberFacts {
   sysfs::Device device = {};
   bool override_known = true;  ///< false: the read of driver_override hangs in the kernel
@@ -44,7 +52,7 @@ struct MemberFacts {
   std::optional<Original> original = {};
   std::vector<sysfs::Use> uses = {};                ///< how the host uses it, when a driver of the host has it
   bool uses_known = true;                           ///< false: that could not be found out in time
-  std::vector<sysfs::PciAddress> open_vfs = {};     ///< its VFs that somebody has open through VFIO
+  std::vector<OpenFunction> open_vfs = {};          ///< of a PF
   std::vector<std::string> candidate_modules = {};  ///< modules whose aliases match it
 };
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "handoff/identity.hpp"
 #include "sysfs/driver_name.hpp"
 #include "sysfs/pci_address.hpp"
 
@@ -22,6 +23,7 @@ struct ChangeRequest {
   Method method = Method::DriverOverride;    ///< Bind
   std::string id;                            ///< AddId, RemoveId: "8086 10d3"
   std::vector<std::string> accept_risks;     ///< evidence codes
+  Identity expect = {};                      ///< of the device at `address`
 };
 
 /// Who asked, for the operation's record.

@@ -44,7 +44,11 @@ Severity severity_of(UseKind kind, const std::vector<Use>& all) {
   }
 }
 
-bool is_acceptable(UseKind kind) { return kind != UseKind::Mounted && kind != UseKind::Swap; }
+// A claim that nothing explains may well be a file system: one that was unmounted lazily, or is ZFS.
+bool is_acceptable(const Use& use) {
+  if (use.kind == UseKind::Holder && use.subject == "exclusive opener") return false;
+  return use.kind != UseKind::Mounted && use.kind != UseKind::Swap;
+}
 
 std::string network_detail(const Use& use) {
   switch (use.kind) {
@@ -129,7 +133,11 @@ std::string_view next_step_of(const Use& use) {
       return "Ask through another interface or the Unix socket, or accept net.api_client and lose this connection.";
     case UseKind::Mounted: return "Unmount it first; this cannot be accepted as a risk.";
     case UseKind::Swap: return "Turn it off with swapoff first; this cannot be accepted as a risk.";
-    case UseKind::Holder: return "Take the disk out of what holds it, or accept block.holder if that may break.";
+    case UseKind::Holder:
+      if (!is_acceptable(use))
+        return "Find what has claimed it (a lazily unmounted file system, ZFS, an exclusive opener) and end that; this "
+               "cannot be accepted as a risk.";
+      return "Take the disk out of what holds it, or accept block.holder if that may break.";
     case UseKind::BlockOpen: return "End the process, or accept block.open if it may lose the disk.";
     case UseKind::Signature: return "Make sure that nobody needs the data: whoever gets the device can overwrite it.";
     case UseKind::BootVga: return "Make sure that the host can do without this display.";
@@ -152,7 +160,7 @@ std::vector<Evidence> evidence_of(const std::vector<Use>& uses, const sysfs::Pci
   for (const auto& use : uses) {
     Evidence item{.code = std::string(sysfs::name_of(use.kind)),
                   .severity = severity_of(use.kind, uses),
-                  .acceptable = is_acceptable(use.kind),
+                  .acceptable = is_acceptable(use),
                   .device = address,
                   .detail = detail_of(use),
                   .next_step = std::string(next_step_of(use)),

@@ -16,6 +16,15 @@ std::string joined(const std::vector<std::string>& words, std::string_view separ
   return text;
 }
 
+std::string names_of(const std::vector<vfio::Holder>& holders) {
+  std::vector<std::string> names;
+  for (const auto& holder : holders) {
+    auto name = holder.command + " (pid " + std::to_string(holder.pid) + ")";
+    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));  // group and device descriptor
+  }
+  return names.empty() ? "a process that devbindd may not see" : joined(names, ", ");
+}
+
 bool changes_binding(const ChangeRequest& request) {
   return request.kind == ChangeKind::Bind || request.kind == ChangeKind::Unbind || request.kind == ChangeKind::Restore;
 }
@@ -97,33 +106,17 @@ void check_open(const ChangeRequest& request, const MemberFacts& member, std::ve
 }
 
 void check_virtual_functions(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
-  if (!loses_driver(request, member) || member.device.virtfns.empty()) return;
-  evidence.push_back({.code = "sriov.vfs_enabled",
-                      .severity = Severity::Block,
-                      .acceptable = !wants_vfio(request, member),
-                      .device = member.device.address,
-                      .detail = "The device is an SR-IOV physical function with " +
-                                std::to_string(member.device.virtfns.size()) +
-                                " VFs: unbinding its driver destroys them, and VFIO does not take it while they exist.",
-                      .next_step = "Set the number of VFs to 0 first."});
+  if (!loses_driver(request, member)) return;
+  auto item = functions_evidence(member.device);
+  if (!item) return;
+  item->acceptable = !wants_vfio(request, member);
+  evidence.push_back(std::move(*item));
 }
 
-// Unbinding the PF removes its VFs, and hangs with a lock of the whole PCI core while one of them is open (kernel.md
-// 4.4).
 void check_open_functions(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
   if (!loses_driver(request, member)) return;
-  for (const auto& function : member.open_vfs) {
-    evidence.push_back({.code = "sriov.vf_in_use",
-                        .severity = Severity::Block,
-                        .acceptable = false,
-                        .device = member.device.address,
-                        .detail = "Its virtual function " + sysfs::to_string(function) +
-                                  " is open through VFIO: removing it would hang, and every other change to PCI "
-                                  "devices with it.",
-                        .next_step = "End whoever has it open; GET /v1/devices/" + sysfs::to_string(function) +
-                                     "/usage names the process.",
-                        .path = {sysfs::to_string(function)}});
-  }
+  auto found = open_function_evidence(member.device, member.open_vfs);
+  std::ranges::move(found, std::back_inserter(evidence));
 }
 
 // Devices that vfio-pci refuses since they are not safe to hand out. Source: drivers/vfio/pci/vfio_pci.c,
@@ -251,15 +244,41 @@ void check_viability(const ChangeRequest& request, const Facts& facts, std::vect
 
 }  // namespace
 
+std::optional<Evidence> functions_evidence(const sysfs::Device& device) {
+  if (device.virtfns.empty()) return std::nullopt;
+  return Evidence{.code = "sriov.vfs_enabled",
+                  .severity = Severity::Block,
+                  .acceptable = true,
+                  .device = device.address,
+                  .detail = "The device is an SR-IOV physical function with " + std::to_string(device.virtfns.size()) +
+                            " VFs: unbinding its driver destroys them, and VFIO does not take it while they exist.",
+                  .next_step = "Set the number of VFs to 0 first."};
+}
+
+// Unbinding the PF removes its VFs, and hangs with a lock of the whole PCI core while one of them is open (kernel.md
+// 4.4).
+std::vector<Evidence> open_function_evidence(const sysfs::Device& device, const std::vector<OpenFunction>& functions) {
+  std::vector<Evidence> evidence;
+  for (const auto& function : functions) {
+    const auto name = sysfs::to_string(function.address);
+    evidence.push_back({.code = "sriov.vf_in_use",
+                        .severity = Severity::Block,
+                        .acceptable = false,
+                        .device = device.address,
+                        .detail = "Its virtual function " + name + " is open through VFIO by " +
+                                  names_of(function.holders) +
+                                  ": removing it would hang, and every other change to PCI devices with it.",
+                        .next_step = "End whoever has it open.",
+                        .path = {name},
+                        .processes = function.holders});
+  }
+  return evidence;
+}
+
 std::optional<Evidence> open_evidence(const sysfs::Device& device, const std::vector<vfio::Holder>& holders) {
   const bool open = device.enable_count.value_or(0) > 0;
   if (!sysfs::is_vfio_bound(device) || (!open && holders.empty())) return std::nullopt;
-  std::vector<std::string> names;
-  for (const auto& holder : holders) {
-    auto name = holder.command + " (pid " + std::to_string(holder.pid) + ")";
-    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));  // group and device descriptor
-  }
-  const auto who = names.empty() ? std::string("a process that devbindd may not see") : joined(names, ", ");
+  const auto who = names_of(holders);
   return Evidence{
       .code = "vfio.open",
       .severity = Severity::Block,

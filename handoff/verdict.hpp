@@ -10,6 +10,11 @@ namespace devbindd::handoff {
 /// That somebody has a VFIO-bound device open, or nullopt.
 std::optional<Evidence> open_evidence(const sysfs::Device& device, const std::vector<vfio::Holder>& holders);
 
+/// That a PF has VFs, or nullopt.
+std::optional<Evidence> functions_evidence(const sysfs::Device& device);
+/// That VFs of a PF are open: one for each.
+std::vector<Evidence> open_function_evidence(const sysfs::Device& device, const std::vector<OpenFunction>& functions);
+
 /// All evidence about the request, blocking or only a warning, in the order of the members.
 std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts);
 

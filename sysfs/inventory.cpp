@@ -53,7 +53,11 @@ Result<> Inventory::read_one(const PciAddress& address) {
   auto device = read_device(tree_, address);
   if (!device) {
     if (device.error().code != ErrorCode::DeviceNotFound) return std::unexpected(device.error());
-    if (devices_.erase(address) > 0) ++generation_;
+    const auto known = devices_.extract(address);
+    if (known.empty()) return {};
+    ++generation_;
+    // Kernels tell nothing about a PF whose VFs go.
+    if (const auto& physfn = known.mapped().physfn; physfn && *physfn != address) return read_one(*physfn);
     return {};
   }
   auto& known = devices_[address];

@@ -87,11 +87,12 @@ void set_lower(NetworkInterface& interface, const std::array<nlattr*, IFLA_MAX +
   // The other end of a veth pair is not below it.
   if (attributes[IFLA_LINK] == nullptr || interface.type == "veth") return;
   const auto lower = static_cast<int>(nla_get_u32(attributes[IFLA_LINK]));
-  if (lower <= 0 || lower == interface.index) return;
+  if (lower <= 0) return;
   if (attributes[IFLA_LINK_NETNSID] == nullptr) {
-    interface.lower = lower;
+    if (lower != interface.index) interface.lower = lower;
     return;
   }
+  // An equal number in another namespace is another interface.
   interface.lower_in_own_namespace = own_id && *own_id == static_cast<int>(nla_get_u32(attributes[IFLA_LINK_NETNSID]));
   if (interface.lower_in_own_namespace) interface.lower = lower;
 }

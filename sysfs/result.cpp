@@ -17,6 +17,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::ModuleLoadFailed: return "module_load_failed";
     case ErrorCode::Refused: return "refused";
     case ErrorCode::OperationInProgress: return "operation_in_progress";
+    case ErrorCode::IdentityMismatch: return "identity_mismatch";
     case ErrorCode::NothingToRestore: return "nothing_to_restore";
     case ErrorCode::NotVfioBound: return "not_bound_to_vfio";
     case ErrorCode::DeviceOpen: return "device_open";

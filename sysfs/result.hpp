@@ -23,6 +23,7 @@ enum class ErrorCode {
   ModuleLoadFailed,     ///< the module did not load, or registered no PCI driver of the wanted name
   Refused,              ///< the verdict says no; the evidence is listed
   OperationInProgress,  ///< another operation works on the device or its group
+  IdentityMismatch,     ///< another device sits at the address than the caller expects
   NothingToRestore,     ///< devbindd did not bind this device, so it knows no earlier state
   NotVfioBound,         ///< a probe needs a device that is bound to a VFIO driver
   DeviceOpen,           ///< somebody has the device or its group open

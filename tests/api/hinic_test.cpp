@@ -310,7 +310,7 @@ class Host {
 
 // What only the active probe knows: part of the answers about regions and IRQs.
 const json expected_probe = json::parse(R"json({
-  "device_flags": ["reset", "pci"], "device_flags_value": "0x3", "features": [], "group_flags_value": "0x1",
+  "device_flags": ["reset", "pci"], "device_flags_value": "0x3", "features": [], "group_flags": ["viable"], "group_flags_value": "0x1",
   "hot_reset": {"devices": [{"address": "0000:05:00.0", "iommu_group": 24}], "errno": null},
   "iommu": {
     "dirty_tracking": null, "dma_mappings_available": null, "hardware": null, "iova_alignment": null,

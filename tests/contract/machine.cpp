@@ -86,6 +86,11 @@ void add_spare_cards(FakeKernel& kernel) {
     std::snprintf(address, sizeof address, "0000:%02x:00.0", bus);
     kernel.add_device({.address = address, .group = 0x20 + bus, .driver = "e1000e"});
   }
+  // One with a serial number in its extended configuration space.
+  std::string config(4096, '\0');
+  config.replace(0, 4, std::string("\x86\x80\xd3\x10", 4));
+  config.replace(0x100, 12, std::string("\x03\x00\x01\x00\xc3\xb2\xa1\xff\xff\x21\x1b\x00", 12));
+  kernel.add_device({.address = "0000:38:00.0", .group = 0x58, .driver = "e1000e", .config = config});
 }
 
 }  // namespace

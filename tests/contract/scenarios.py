@@ -28,8 +28,8 @@ def service(client, daemon):
 
 def devices(client, _):
     everything = client.ask("GET", "/v1/devices", 200)["items"]
-    expect(len(everything) == 38, f"{len(everything)} devices")
-    expect([item["address"] for item in everything[-2:]] == ["0000:37:00.0", "10000:01:00.0"], "the order is not by address")
+    expect(len(everything) == 39, f"{len(everything)} devices")
+    expect([item["address"] for item in everything[-2:]] == ["0000:38:00.0", "10000:01:00.0"], "the order is not by address")
     for item in everything:
         detail = client.ask("GET", "/v1/devices/" + item["address"], 200)
         client.ask("GET", BINDING.format(item["address"]), 200)
@@ -52,7 +52,7 @@ def filters(client, _):
     expect(matching("driver=none") == ["0000:13:00.0"], "driver none")
     expect(matching("iommu_group=none") == ["0000:14:00.0"], "iommu_group none")
     expect(matching("iommu_group=2") == ["0000:10:00.0", "0000:11:00.0", "0000:11:00.1"], "iommu_group")
-    expect(matching("numa_node=0") == ["0000:05:00.0"] and len(matching("numa_node=none")) == 37, "numa_node")
+    expect(matching("numa_node=0") == ["0000:05:00.0"] and len(matching("numa_node=none")) == 38, "numa_node")
     expect(matching("class=0x0108") == matching("category=storage") == matching("device=0953"), "class, category, device")
     expect(matching("vendor=0X8086&class=06") == ["0000:10:00.0"], "different filters are not AND")
     expect(matching("vendor=1234") == [], "vendor")
@@ -212,6 +212,53 @@ def refusals(client, daemon):
     problem = client.ask("POST", "/v1/drivers/ixgbe/ids", 409, {"vendor": "8086", "device": "10d3"}, code="refused")
     expect(codes(problem["blockers"]) == ["driver.absent"], "the driver that is absent")
     client.ask("DELETE", "/v1/drivers/ixgbe/ids?vendor=8086&device=10d3", 409, code="refused")
+
+
+def expectations(client, daemon):
+    path, override = BINDING.format("0000:20:00.0"), OVERRIDE.format("0000:20:00.0")
+    before = daemon.control("binding 0000:20:00.0")
+    for wrong in ({"vendor": "10de"}, {"device": "10c9"}, {"subsystem_vendor": "ffff"}, {"subsystem_device": "ffff"},
+                  {"vendor": "8086", "serial": "00-1b-21-ff-ff-a1-b2-c3"}):
+        client.ask("PUT", path, 412, VFIO | {"expect": wrong}, code="identity_mismatch")
+        client.ask("PUT", override, 412, VFIO | {"expect": wrong}, code="identity_mismatch")
+        query = "?" + "&".join(f"expect_{name}={value}" for name, value in wrong.items())
+        client.ask("DELETE", path + query, 412, code="identity_mismatch")
+        client.ask("DELETE", override + query, 412, code="identity_mismatch")
+        client.ask("PUT", path + "?dry_run=true", 412, VFIO | {"expect": wrong}, code="identity_mismatch")
+    expect(daemon.control("binding 0000:20:00.0") == before, "a mismatch changed something")
+    right = {"vendor": "8086", "device": "10d3", "subsystem_vendor": "8086", "subsystem_device": "0001"}
+    client.ask("PUT", path, 200, VFIO | {"expect": right})
+    client.ask("DELETE", path + "?" + "&".join(f"expect_{name}={value}" for name, value in right.items()), 200)
+    query = "?expect_vendor=8086&expect_device=10d3&expect_subsystem_vendor=8086&expect_subsystem_device=0001"
+    client.ask("DELETE", override + query, 200)
+    for target in (path, override):  # a card with a serial number
+        client.ask("DELETE", target.replace("0000:20:00.0", "0000:38:00.0") + "?expect_serial=00-1b-21-ff-ff-a1-b2-c3", 200)
+    for value, pointer in (({"vendor": "0x8086"}, "/expect/vendor"), ({"vendr": "8086"}, "/expect/vendr"), ({"device": 5}, "/expect/device"),
+                           ("8086", "/expect"), (None, "/expect")):
+        problem = client.ask("PUT", path, 400, VFIO | {"expect": value})
+        expect(problem["errors"][0]["pointer"] == pointer, problem)
+    expect(client.ask("DELETE", path + "?expect_vendor=1", 400)["errors"][0]["pointer"] == "?expect_vendor", "the pointer")
+
+
+def audit(client, _):
+    expect(client.ask("GET", "/v1/audit", 200)["items"] == [], "lines before the first change")
+    client.ask("PUT", BINDING.format("0000:06:00.0"), 409, VFIO, code="refused")
+    client.ask("PUT", BINDING.format("0000:06:00.0") + "?dry_run=true", 200, VFIO)
+    client.ask("PUT", BINDING.format("0000:06:00.0"), 200, VFIO | {"accept_risks": ["net.default_route", "vfio.open"]})
+    client.ask("PUT", BINDING.format("0000:99:00.0"), 404, VFIO, code="device_not_found")
+    lines = client.ask("GET", "/v1/audit", 200)["items"]
+    expect([(line["event"], line["outcome"]) for line in lines] ==
+           [("refused", "device_not_found"), ("ended", "succeeded"), ("begun", "running"), ("refused", "refused")], lines)
+    expect(lines[1]["accepted_risks"] == ["net.default_route"] and lines[3]["evidence"] == ["net.default_route"], lines)
+    expect(lines[0]["requested_by"]["transport"] == "unix" and lines[1]["operation"] == lines[2]["operation"], lines)
+    expect(len(client.ask("GET", "/v1/audit?device=0000:06:00.0", 200)["items"]) == 3, "the filter")
+    page = client.ask("GET", "/v1/audit?page_size=3", 200)
+    rest = client.ask("GET", "/v1/audit?page_size=3&page_token=" + page["next_page_token"], 200)
+    expect(page["items"] + rest["items"] == lines and rest["next_page_token"] is None, "the pages")
+    for query in ("device=x", "page_size=0", "page_token=x", "page_token=-1"):
+        client.ask("GET", "/v1/audit?" + query, 400)
+    report = client.ask("GET", "/v1/audit", 200, fields={"Accept": "text/plain"})
+    expect(report.startswith("AT ") and "accepted net.default_route" in " ".join(report.split()) and max(map(len, report.splitlines())) <= 120, report)
 
 
 def usage(client, _):
@@ -447,5 +494,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_changes, whole_groups, refusals, usage, failures, blocked,
+ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_changes, whole_groups, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)

@@ -168,10 +168,17 @@ std::vector<Case> cases() {
        facts_of({changed(member(card, "e1000e"), [](auto& m) { m.uses_known = false; })}), ""},
 
       {"a VF open", remove_driver,
-       facts_of({changed(member(card, "igb"), [](auto& m) { m.open_vfs = {at("0000:05:10.0")}; })}), "sriov.vf_in_use",
-       block, false},
+       facts_of({changed(member(card, "igb"),
+                         [](auto& m) {
+                           m.open_vfs = {{at("0000:05:10.0"), {}}};
+                         })}),
+       "sriov.vf_in_use", block, false},
       {"a VF open, driver stays", clear_override,
-       facts_of({changed(member(card, "igb"), [](auto& m) { m.open_vfs = {at("0000:05:10.0")}; })}), ""},
+       facts_of({changed(member(card, "igb"),
+                         [](auto& m) {
+                           m.open_vfs = {{at("0000:05:10.0"), {}}};
+                         })}),
+       ""},
 
       {"on the denylist", to_vfio, facts_of({changed(member(card), [](auto& m) { m.device.device = 0x37c8; })}),
        "device.denylisted", block, false},

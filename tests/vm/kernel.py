@@ -149,9 +149,10 @@ def _boot_modules(kernel):
     return list(dict.fromkeys(ordered))
 
 
-def make_disk(target, megabytes=64):
-    """A raw disk image with an ext4 filesystem on the whole of it."""
-    with open(target, "wb") as image:
-        image.truncate(megabytes << 20)
+def make_disks(folder, sizes):
+    """Raw disk images: name -> MiB. The one called "disk" carries an ext4 filesystem, the others are blank."""
+    for name, megabytes in sizes.items():
+        with open(folder / name, "wb") as image:
+            image.truncate(megabytes << 20)
     options = ["-q", "-F", "-t", "ext4", "-L", "devbindd", "-E", "nodiscard"]
-    subprocess.run(["/sbin/mke2fs", *options, target], check=True)
+    subprocess.run(["/sbin/mke2fs", *options, folder / "disk"], check=True)

@@ -26,6 +26,7 @@ DEVICES = {
     "nic1": Device("0000:03:00.0", "0x8086", "0x10d3", "e1000e", "NIC alone in its group, unconfigured"),
     "nvme": Device("0000:04:00.0", "0x1b36", "0x0010", "nvme", "disk with an ext4 filesystem, not mounted"),
     "sriov": Device("0000:05:00.0", "0x1b36", "0x0010", "nvme", "controller with SR-IOV, 4 VFs (05:00.1 to 05:00.4)"),
+    "usb": Device("0000:00:09.0", "0x1b36", "0x000d", "xhci_hcd", "USB controller with nothing plugged in"),
     "bridge": Device("0000:06:00.0", "0x1b36", "0x000e", "shpchp", "PCIe to PCI bridge, in one group with the pair"),
     "pair0": Device("0000:07:01.0", "0x8086", "0x100e", "e1000", "NIC behind the bridge"),
     "pair1": Device("0000:07:02.0", "0x8086", "0x100e", "e1000", "NIC behind the bridge"),
@@ -37,19 +38,26 @@ ROOT_PORTS = {f"rp{n}": (f"0000:00:{0x0f + n:02x}.0", n) for n in range(1, 7)} |
 }
 SPARE_PORTS = ("rp7", "rp8", "rp9")
 
+# Disk images by their QEMU name, and their sizes in MiB. "functions" is a namespace that no controller shows until it is
+# attached to a VF of "sriov"; "stick" is for a USB stick to be plugged in.
+DISKS = {"disk": 160, "functions": 16, "stick": 16}
+
 GUEST_ADDRESS = "10.0.2.15"
 GUEST_PREFIX = 24
 GUEST_GATEWAY = "10.0.2.2"
 API_PORT = 8080
 
 
-def device_arguments(disk_image, api_port=None):
-    """QEMU arguments for everything in DEVICES. `api_port`: the host's loopback port that reaches the guest's API."""
+def device_arguments(images, api_port=None):
+    """QEMU arguments for everything in DEVICES. `images`: folder with those of DISKS. `api_port`: the host's loopback
+    port that reaches the guest's API."""
     forward = f",hostfwd=tcp:127.0.0.1:{api_port}-{GUEST_ADDRESS}:{API_PORT}" if api_port else ""
     arguments = [
         "-netdev", f"user,id=mgmt,restrict=on,ipv6=off{forward}",
         "-device", "VGA,addr=02.0,romfile=",
         "-device", "edu,addr=03.0",
+        "-device", "qemu-xhci,id=usb,addr=09.0",
+        "-audiodev", "none,id=silence",  # for a sound card to be plugged in
     ]
     for slot, name in enumerate(ROOT_PORTS, start=1):
         arguments += ["-device", f"pcie-root-port,id={name},addr={0x0f + slot:x}.0,chassis={slot},slot={slot}"]
@@ -61,12 +69,16 @@ def device_arguments(disk_image, api_port=None):
         "nvme-subsys,id=subsystem",
         "nvme,id=sriov,serial=devbindd-sriov,subsys=subsystem,bus=rp5,"
         "sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4,max_ioqpairs=10,msix_qsize=8",
+        "nvme-ns,drive=functions,bus=sriov,nsid=1,shared=on,detached=on",
         "pcie-pci-bridge,id=bridge,bus=rp6",
         "e1000,id=pair0,bus=bridge,addr=1,mac=52:54:00:00:07:01,romfile=",
         "e1000,id=pair1,bus=bridge,addr=2,mac=52:54:00:00:07:02,romfile=",
     ):
         arguments += ["-device", device]
-    return ["-drive", f"id=disk,if=none,format=raw,file={disk_image}", *arguments]
+    drives = []
+    for name in DISKS:  # unlike -drive, these stay when the device that uses them is unplugged
+        drives += ["-blockdev", f"driver=raw,node-name={name},file.driver=file,file.filename={images / name}"]
+    return [*drives, *arguments]
 
 
 def share_arguments(shares):
@@ -81,7 +93,7 @@ def share_arguments(shares):
     return arguments
 
 
-def qemu_command(kernel, initrd, append, disk_image, shares, console, qmp_socket, kvm=False, api_port=None):
+def qemu_command(kernel, initrd, append, images, shares, console, qmp_socket, kvm=False, api_port=None):
     """The whole command line."""
     accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm else ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
     return [
@@ -93,6 +105,6 @@ def qemu_command(kernel, initrd, append, disk_image, shares, console, qmp_socket
         "-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48",
         "-serial", f"file:{console}",
         "-qmp", f"unix:{qmp_socket},server=on,wait=off",
-        *device_arguments(disk_image, api_port),
+        *device_arguments(images, api_port),
         *share_arguments(shares),
     ]

@@ -205,6 +205,7 @@ class Holder:
         if not self._process.stdin.closed:
             self._process.stdin.close()
             self._process.wait(30)
+            self._process.stdout.close()
 
 
 def daemon_answers():

@@ -145,12 +145,20 @@ def in_namespace_of_a_process():
             yield
 
 
-@contextlib.contextmanager
-def macvlan_in_namespace():
-    nic = interface()
-    up = f"ip netns add usage7\nip link add link {nic} name macvlan7 netns usage7 type macvlan\nip link set {nic} up"
-    with shell(up, f"ip -n usage7 link delete macvlan7\nip netns delete usage7\nip link set {nic} down"):
-        yield
+def macvlan_in_namespace(same_index):
+    """Builder: a container's macvlan on the NIC, whose index in the container may be that of the NIC in the host."""
+
+    def build():
+        nic = interface()
+        index = int(pathlib.Path("/sys/class/net", nic, "ifindex").read_text())
+        # A namespace counts its interfaces from 1, which is lo.
+        others = range(2, index) if same_index else range(2, index + 2)
+        up = ["ip netns add usage7", *(f"ip -n usage7 link add dummy{other} type dummy" for other in others),
+              f"ip link add link {nic} name macvlan7 netns usage7 type macvlan", f"ip link set {nic} up",
+              f"test $(ip netns exec usage7 cat /sys/class/net/macvlan7/ifindex) {'=' if same_index else '!='} {index}"]
+        return shell("\n".join(up), f"ip -n usage7 link delete macvlan7\nip netns delete usage7\nip link set {nic} down")
+
+    return build
 
 
 def vswitch(more="true"):
@@ -204,8 +212,9 @@ def blank_disk():
 
 @contextlib.contextmanager
 def unwatched_disk():
-    """blank_disk without udev's rules that assemble md and LVM by themselves: it is the situation that does that."""
-    rules = [pathlib.Path("/etc/udev/rules.d", name) for name in ("64-md-raid-assembly.rules", "69-lvm.rules")]
+    """blank_disk without udev's rules that assemble and watch md and LVM by themselves: it is the situation that does that."""
+    names = ("63-md-raid-arrays.rules", "64-md-raid-assembly.rules", "69-lvm.rules")
+    rules = [pathlib.Path("/etc/udev/rules.d", name) for name in names]
     rules[0].parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         for rule in rules:
@@ -285,8 +294,11 @@ TARGET = "/sys/kernel/config/target/core/iblock_7"
 
 def exported():
     """The kernel's SCSI target serves the disk."""
-    up = (f"modprobe target_core_iblock\nmountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config\nmkdir -p {TARGET}/disk\necho udev_path={disk_node()} >{TARGET}/disk/control\n"
-          f"echo 1 >{TARGET}/disk/enable")
+    up = f"""modprobe target_core_iblock
+        mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+        mkdir -p {TARGET}/disk
+        echo udev_path={disk_node()} >{TARGET}/disk/control
+        echo 1 >{TARGET}/disk/enable"""
     return shell(up, f"rmdir {TARGET}/disk {TARGET}")
 
 

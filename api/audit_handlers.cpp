@@ -1,0 +1,87 @@
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "api/handlers.hpp"
+#include "api/parameters.hpp"
+#include "api/render.hpp"
+#include "api/text_table.hpp"
+
+namespace devbindd::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr unsigned default_page = 100;
+
+std::string who(const json& entry) {
+  const auto& by = entry["requested_by"];
+  return plain(by["transport"]) + (by["uid"].is_null() ? "" : " uid " + plain(by["uid"])) +
+         (by["pid"].is_null() ? "" : " pid " + plain(by["pid"]));
+}
+
+std::string what(const json& entry) {
+  const auto& request = entry["request"];
+  auto text = plain(entry["kind"]) + " " + plain(request["device"]);
+  if (!request["driver"].is_null()) text += " " + plain(request["driver"]);
+  if (!entry["accepted_risks"].empty()) text += "; accepted " + plain(entry["accepted_risks"]);
+  if (!entry["detail"].is_null()) text += "; " + plain(entry["detail"]);
+  return text;
+}
+
+const std::vector<Column>& columns() {
+  static const std::vector<Column> list = {{"AT", [](const json& entry) { return plain(entry["at"]); }},
+                                           {"EVENT", [](const json& entry) { return plain(entry["event"]); }},
+                                           {"OUTCOME", [](const json& entry) { return plain(entry["outcome"]); }},
+                                           {"BY", who},
+                                           {"WHAT", what}};
+  return list;
+}
+
+OrResponse<handoff::AuditQuery> read_query(const Request& request, QueryReader& query) {
+  handoff::AuditQuery wanted;
+  auto device = query.one("device");
+  if (!device) return std::unexpected(to_response(request, device.error()));
+  if (*device) {
+    const auto address = sysfs::parse_pci_address(**device);
+    if (!address) return std::unexpected(bad_request(request, "invalid_value", "?device", address.error().message));
+    wanted.device = sysfs::to_string(*address);
+  }
+  auto size = query.number("page_size", 1, 1000);
+  if (!size) return std::unexpected(to_response(request, size.error()));
+  wanted.limit = size->value_or(default_page);
+  auto token = query.one("page_token");
+  if (!token) return std::unexpected(to_response(request, token.error()));
+  if (*token) {
+    const auto& text = **token;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), wanted.before);
+    if (error != std::errc{} || end != text.data() + text.size() || wanted.before <= 0)
+      return std::unexpected(bad_request(request, "invalid_value", "?page_token", "this is no page token"));
+  }
+  if (auto done = query.finish(); !done) return std::unexpected(to_response(request, done.error()));
+  return wanted;
+}
+
+}  // namespace
+
+void list_audit(Context& context, const Request& request, const PathArguments&, Respond respond) {
+  QueryReader query(request.query);
+  auto wanted = read_query(request, query);
+  if (!wanted) return respond(std::move(wanted.error()));
+  const auto limit = wanted->limit;
+  ++wanted->limit;  // one more tells whether there is a next page
+  context.engine.services().journal.read_audit(
+      std::move(*wanted), [request, limit, respond](const sysfs::Result<std::vector<handoff::AuditRow>>& rows) {
+        if (!rows) return respond(problem_of(request, rows.error()));
+        json document = {{"items", json::array()}, {"next_page_token", nullptr}};
+        for (const auto& row : *rows) {
+          if (document["items"].size() == limit) break;
+          auto item = json::parse(row.document, nullptr, false);
+          item["id"] = row.id;
+          document["items"].push_back(std::move(item));
+        }
+        if (rows->size() > limit) document["next_page_token"] = std::to_string(rows->at(limit - 1).id);
+        respond(list_response(request, document, columns()));
+      });
+}
+
+}  // namespace devbindd::api
