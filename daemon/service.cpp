@@ -109,7 +109,7 @@ void Service::watch_uevents() {
   if (!uevent_descriptor_) return;
   uevent_descriptor_->async_wait(asio::posix::stream_descriptor::wait_read, [this](error_code error) {
     if (error) return;
-    inventory_.apply(drain());
+    engine_->take(drain());
     watch_uevents();
   });
 }

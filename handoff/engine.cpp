@@ -8,6 +8,7 @@
 #include "handoff/audit.hpp"
 #include "handoff/engine_parts.hpp"
 #include "handoff/json.hpp"
+#include "sysfs/paths.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -72,8 +73,21 @@ void Engine::adopt(const Remembered& remembered) {
   }
 }
 
+// The next device at the address is another one, even of the same make.
+void Engine::take(const sysfs::UeventBatch& batch) {
+  services_.inventory.apply(batch);
+  std::vector<sysfs::PciAddress> gone;
+  for (const auto& event : batch.events) {
+    if (event.action != "remove" || event.subsystem != "pci") continue;
+    const auto addresses = sysfs::addresses_in(event.devpath);
+    if (!addresses.empty() && originals_.erase(addresses.back()) > 0) gone.push_back(addresses.back());
+  }
+  if (gone.empty()) return;
+  services_.journal.forget(std::move(gone), [this](const sysfs::Result<>& stored) { warn(stored); });
+}
+
 sysfs::Result<const sysfs::Inventory*> Engine::current() {
-  services_.inventory.apply(services_.drain_uevents());
+  take(services_.drain_uevents());
   for (const auto& [id, running] : running_) {
     for (const auto& transition : running->operation->transitions) services_.inventory.mark(transition.address);
   }
@@ -212,7 +226,8 @@ std::vector<sysfs::PciAddress> Engine::originals_to_forget(const Operation& oper
     const auto& driver = succeeded ? transition.driver_after : transition.driver_before;
     const auto& driver_override = succeeded ? transition.override_after : transition.override_before;
     const bool as_found = driver == original->second.driver && driver_override == original->second.driver_override;
-    if ((succeeded || undone) && as_found) forget.push_back(transition.address);
+    const bool gone = !sysfs::exists(services_.tree, sysfs::paths::device(transition.address));
+    if (((succeeded || undone) && as_found) || gone) forget.push_back(transition.address);
   }
   return forget;
 }

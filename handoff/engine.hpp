@@ -78,6 +78,9 @@ class Engine {
   /// Calls `decide` once: at once, or when the facts are there.
   void submit(ChangeRequest request, Requester requester, bool dry_run, std::function<void(Decision)> decide);
 
+  /// Takes in what uevents tell: the snapshot is marked, and what was known of a device that was removed is forgotten.
+  void take(const sysfs::UeventBatch& batch);
+
   /// The snapshot as the kernel has it now. Error: Kernel, when it cannot be read.
   sysfs::Result<const sysfs::Inventory*> current();
 

@@ -124,6 +124,17 @@ void Execution::read_back() {
   end(OperationState::Succeeded);
 }
 
+bool Execution::is_there(const sysfs::PciAddress& address) const {
+  return sysfs::exists(tree_, sysfs::paths::device(address));
+}
+
+std::string Execution::vanished() const {
+  for (const auto& transition : operation_->transitions) {
+    if (!is_there(transition.address)) return sysfs::to_string(transition.address);
+  }
+  return {};
+}
+
 void Execution::fail(sysfs::Error error, std::optional<sysfs::Step> step) {
   OperationError failure;
   if (step) {
@@ -132,6 +143,11 @@ void Execution::fail(sysfs::Error error, std::optional<sysfs::Step> step) {
     failure.next_step = meaning.next_step;
     if (error.code == sysfs::ErrorCode::Kernel) error.code = sysfs::ErrorCode::BindFailed;
   }
+  if (const auto gone = vanished(); !gone.empty()) {
+    error.code = sysfs::ErrorCode::DeviceGone;
+    error.message = gone + " vanished while it was worked on: " + error.message;
+    failure.next_step = "Look at what is at the address now; what is known of the device that was there is dropped.";
+  }
   failure.kernel_log_readable = log_.readable();
   failure.kernel_log = log_.lines_about(addresses_of(*operation_));
   failure.error = std::move(error);
@@ -139,7 +155,9 @@ void Execution::fail(sysfs::Error error, std::optional<sysfs::Step> step) {
   operation_->error = std::move(failure);
   for (std::size_t index = operation_->steps.size(); index-- > 0;) {
     const auto& record = operation_->steps[index];
-    if (!took_effect(record)) continue;
+    // Another device may come to sit at the address of one that is gone.
+    const auto& address = record.planned.step.address;
+    if ((address && !is_there(*address)) || !took_effect(record)) continue;
     for (const auto& undo : record.planned.undo) undo_.push_back({index, undo});
   }
   run_undo(0);
@@ -186,14 +204,21 @@ void Execution::check_restored() {
 
 void Execution::on_overrides_read(const TaskResult& result) {
   auto& error = *operation_->error;
-  const auto differs = [&error](std::string what) {
+  bool differs_from_before = false;
+  const auto differs = [&error, &differs_from_before](std::string what) {
     error.restored = false;
+    differs_from_before = true;
     error.undo_failures.push_back(std::move(what));
   };
   for (std::size_t at = 0; at < operation_->transitions.size(); ++at) {
     const auto& transition = operation_->transitions[at];
     const auto name = sysfs::to_string(transition.address);
     const auto device = sysfs::read_device(tree_, transition.address);
+    if (!device && device.error().code == sysfs::ErrorCode::DeviceNotFound) {
+      error.restored = false;
+      error.error.code = sysfs::ErrorCode::DeviceGone;
+      continue;
+    }
     if (!device) {
       differs(device.error().message);
       continue;
@@ -209,7 +234,8 @@ void Execution::on_overrides_read(const TaskResult& result) {
       differs("the driver_override of " + name + " is not what it was before");
     }
   }
-  if (!error.restored) error.error.code = sysfs::ErrorCode::RestoreFailed;
+  // The end of one that is gone is clear; what is still there and not as it was is the worse news.
+  if (differs_from_before) error.error.code = sysfs::ErrorCode::RestoreFailed;
   const auto more = log_.lines_about(addresses_of(*operation_));
   error.kernel_log.insert(error.kernel_log.end(), more.begin(), more.end());
   end(OperationState::Failed);

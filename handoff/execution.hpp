@@ -37,6 +37,9 @@ class Execution : public std::enable_shared_from_this<Execution> {
   void read_back();
   std::optional<sysfs::Error> unexpected_state() const;
 
+  bool is_there(const sysfs::PciAddress& address) const;
+  /// The first of the operation's devices that is gone, or "".
+  std::string vanished() const;
   void fail(sysfs::Error error, std::optional<sysfs::Step> step);
   void run_undo(std::size_t at);
   void on_undo_result(std::size_t at, const TaskResult& result);

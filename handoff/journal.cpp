@@ -355,6 +355,20 @@ void Journal::finish(OperationRow row, std::vector<sysfs::PciAddress> forget, Do
   });
 }
 
+void Journal::forget(std::vector<sysfs::PciAddress> addresses, Done done) {
+  impl_->enqueue([impl = impl_.get(), addresses = std::move(addresses), done = std::move(done)] {
+    auto* database = impl->database.get();
+    auto result = transaction(database, [&]() -> Result<> {
+      Result<> stored;
+      for (const auto& address : addresses) {
+        if (stored) stored = delete_original(database, address);
+      }
+      return stored;
+    });
+    impl->post([done, result] { done(result); });
+  });
+}
+
 void Journal::record(AuditRow row, Done done) {
   impl_->enqueue([impl = impl_.get(), row = std::move(row), done = std::move(done)] {
     auto* database = impl->database.get();

@@ -52,6 +52,8 @@ class Journal {
   void begin(OperationRow row, std::vector<Original> originals, Done done);
   /// Stores the end of an operation and forgets the originals of `forget`, in one transaction.
   void finish(OperationRow row, std::vector<sysfs::PciAddress> forget, Done done);
+  /// Forgets how these devices were.
+  void forget(std::vector<sysfs::PciAddress> addresses, Done done);
   /// Stores a line of the audit of its own; the oldest beyond max_audit_rows go.
   void record(AuditRow row, Done done);
   /// Reads lines of the audit, newest first. Error: JournalFailed.

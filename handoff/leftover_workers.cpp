@@ -24,6 +24,13 @@ std::optional<std::int32_t> parent_of(const sysfs::Tree& tree, const std::string
   return pid_in(std::string_view(*status).substr(from, status->find('\n', from) - from));
 }
 
+// By its name, or in the instant before it has given itself that, by its command line (worker_pool.cpp).
+bool is_worker(const sysfs::Tree& tree, const std::string& process) {
+  if (tree.read(process + "/comm").value_or("") == worker_name) return true;
+  constexpr std::string_view begin("/proc/self/exe\0--worker\0", 24);
+  return tree.read_bytes(process + "/cmdline", 4096).value_or("").starts_with(begin);
+}
+
 // The last argument, without the blanks that fill its room.
 std::string label_of(const sysfs::Tree& tree, const std::string& process) {
   auto line = tree.read_bytes(process + "/cmdline", 4096).value_or("");
@@ -43,7 +50,7 @@ std::vector<LeftoverWorker> leftover_workers(const sysfs::Tree& tree, std::int32
   for (const auto& name : *names) {
     const auto pid = pid_in(name);
     const auto process = "proc/" + name;
-    if (!pid || tree.read(process + "/comm").value_or("") != worker_name) continue;
+    if (!pid || !is_worker(tree, process)) continue;
     const auto status = tree.status(process);
     const bool same_user = own && *own && status && *status && (*status)->uid == (*own)->uid;
     const auto parent = parent_of(tree, process);

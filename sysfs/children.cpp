@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <array>
 
-#include "sysfs/pci_address.hpp"
+#include "sysfs/descendants.hpp"
 
 namespace devbindd::sysfs {
 namespace {
 
 constexpr std::size_t most_children = 256;
-constexpr int most_levels = 12;
 
 // What a person looks for. Buses in between (virtio, scsi, usb) are walked through.
 constexpr std::array<std::string_view, 20> kinds = {
@@ -23,39 +22,19 @@ constexpr std::array<std::string_view, 4> parents = {"nvme", "scsi_host", "mmc_h
 bool is_kind(const std::string& name) { return std::ranges::find(kinds, name) != kinds.end(); }
 bool is_parent(const std::string& name) { return std::ranges::find(parents, name) != parents.end(); }
 
-bool is_directory(const Tree& tree, const std::string& path) {
-  const auto link = tree.link(path);
-  if (!link || *link) return false;  // a link leads elsewhere
-  const auto status = tree.status(path);
-  return status && *status && (*status)->directory;
-}
-
-struct Walk {
-  const Tree& tree;
-  std::string root;
-  std::vector<Child> found;
-
-  void enter(const std::string& path, int level) {
-    if (level > most_levels || found.size() >= most_children) return;
-    const auto names = tree.list(path);
-    if (!names) return;
-    for (const auto& name : *names) {
-      const auto below = path + "/" + name;
-      if (name == "power" || parse_pci_address(name) || !is_directory(tree, below)) continue;
-      const auto subsystem = link_name(tree, below + "/subsystem");
-      const bool child = subsystem && *subsystem && is_kind(**subsystem);
-      if (child && found.size() < most_children) found.push_back({**subsystem, name, below.substr(root.size() + 1)});
-      if (!child || is_parent(**subsystem)) enter(below, level + 1);
-    }
-  }
-};
-
 }  // namespace
 
 std::vector<Child> children_of(const Tree& tree, const std::string& device_path) {
-  Walk walk{tree, device_path, {}};
-  walk.enter(device_path, 0);
-  return std::move(walk.found);
+  std::vector<Child> found;
+  std::string closed;  // what is below this one is not told
+  for (const auto& descendant : descendants_of(tree, device_path)) {
+    if (!closed.empty() && descendant.path.starts_with(closed)) continue;
+    if (!is_kind(descendant.subsystem)) continue;
+    if (found.size() == most_children) break;
+    found.push_back({descendant.subsystem, descendant.name, descendant.path.substr(device_path.size() + 1)});
+    closed = is_parent(descendant.subsystem) ? std::string{} : descendant.path + "/";
+  }
+  return found;
 }
 
 }  // namespace devbindd::sysfs

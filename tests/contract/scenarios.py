@@ -288,7 +288,7 @@ def failures(client, daemon):
     problem = client.ask("PUT", BINDING.format("0000:22:00.0"), 500, VFIO, code="restore_failed")
     expect(not problem["restored"] and problem["undo_failures"], "the failed undo")
     daemon.control("remove-before-write 2 0000:23:00.0")
-    problem = client.ask("PUT", BINDING.format("0000:23:00.0"), 500, VFIO, code="restore_failed")
+    problem = client.ask("PUT", BINDING.format("0000:23:00.0"), 409, VFIO, code="device_gone")
     client.ask("GET", "/v1/devices/0000:23:00.0", 404, code="device_not_found")
     for path, body in ((OVERRIDE, VFIO), (OVERRIDE, None)):
         if body is None:

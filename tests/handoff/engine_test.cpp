@@ -190,8 +190,11 @@ TEST_CASE("A device that vanishes between two writes ends the operation, and not
     machine.kernel.before_nth_write(nth, [&machine] { machine.kernel.remove_device(card); });
     const auto document = machine.carry_out(bind_request(card));
     CHECK(document["state"] == "failed");
+    CHECK(document["error"]["code"] == "device_gone");
+    CHECK(document["error"]["detail"].get<std::string>().starts_with(card + " vanished"));
     CHECK(document["error"]["restored"] == false);
-    CHECK_FALSE(document["error"]["undo_failures"].empty());
+    CHECK(document["error"]["undo_failures"].empty());
+    CHECK(machine.engine->originals().empty());
     CHECK(machine.engine->operation_on(at(card)).empty());
     CHECK(machine.refused(bind_request(card)).error.code == sysfs::ErrorCode::DeviceNotFound);
     CHECK(machine.carry_out(bind_request("0000:07:00.0"))["state"] == "succeeded");
@@ -202,7 +205,9 @@ TEST_CASE("A group of which one device vanishes brings the others back") {
   Machine machine;
   const auto before = machine.kernel.bindings();
   machine.kernel.before_nth_write(6, [&machine] { machine.kernel.remove_device("0000:07:00.2"); });
-  CHECK(machine.carry_out(bind_request("0000:07:00.0", "vfio-pci", Scope::Group))["state"] == "failed");
+  const auto document = machine.carry_out(bind_request("0000:07:00.0", "vfio-pci", Scope::Group));
+  CHECK(document["error"]["code"] == "device_gone");
+  CHECK(document["error"]["undo_failures"].empty());
   CHECK(machine.kernel.bindings().at("0000:07:00.0") == before.at("0000:07:00.0"));
   CHECK(machine.kernel.bindings().at("0000:07:00.1") == before.at("0000:07:00.1"));
 }
@@ -274,6 +279,17 @@ TEST_CASE("A record is not applied to another device that sits at the same addre
   CHECK(machine.carry_out(request_of(ChangeKind::Unbind, card))["state"] == "succeeded");
   CHECK(machine.engine->originals().at(at(card)).device == 0x9999);
   CHECK(machine.engine->originals().at(at(card)).driver == "vfio-pci");
+}
+
+TEST_CASE("What was known of a device that was pulled is not applied to the next one of its make") {
+  Machine machine;
+  machine.carry_out(bind_request(card));
+  machine.kernel.remove_device(card);
+  machine.kernel.add_device({.address = card, .group = 1, .driver = "e1000e"});
+  REQUIRE(machine.engine->current());
+  CHECK(machine.engine->originals().empty());
+  machine.carry_out(request_of(ChangeKind::Unbind, card));
+  CHECK(machine.engine->originals().at(at(card)).driver == "e1000e");
 }
 
 TEST_CASE("The administrator's own override comes back") {

@@ -122,6 +122,21 @@ TEST_CASE("A vanished device leaves the snapshot, a new one enters it") {
   CHECK(inventory.generation() == generation);
 }
 
+TEST_CASE("A PF whose VF is gone is read again, though nothing tells of it") {
+  WatchedKernel kernel;
+  kernel.add_device({.address = "0000:07:00.0", .group = 7, .driver = "igb", .totalvfs = 7});
+  kernel.add_device({.address = "0000:07:10.0", .group = 8, .physfn = "0000:07:00.0"});
+  kernel.drain_uevents();
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  REQUIRE(inventory.find(at("0000:07:00.0"))->virtfns.size() == 1);
+  kernel.remove_device("0000:07:10.0");
+  inventory.apply(kernel.drain_uevents());
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.find(at("0000:07:10.0")) == nullptr);
+  CHECK(inventory.find(at("0000:07:00.0"))->virtfns.empty());
+}
+
 TEST_CASE("What could not be read stays marked") {
   WatchedKernel kernel;
   Inventory inventory(kernel);

@@ -1,0 +1,453 @@
+"""kill -9 of the daemon, of its worker, or of both, at each single write to sysfs, and what the next daemon makes of it.
+
+A tracer (ptrace) stops a worker right before or right after its N-th write(2) to sysfs, and kills exactly then. Every
+test prints "N kill points, all good" into its results file. The ordinary run takes a sample; all points, in about half
+an hour:  tests/vm/run --filter 'test_85_kill.Every*' --timeout 3600 --results DIR
+"""
+
+import contextlib
+import ctypes
+import dataclasses
+import http.client
+import json
+import os
+import pathlib
+import select
+import signal
+import socket
+import struct
+import unittest
+
+import api
+import machine
+
+NIC, PAIR0, PAIR1, BRIDGE = (machine.DEVICES[name].bdf for name in ("nic0", "pair0", "pair1", "bridge"))
+DEVICES = (NIC, PAIR0, PAIR1, BRIDGE)
+VFIO = {"driver": "vfio-pci"}
+GROUP = VFIO | {"scope": "group"}
+
+# How one point is made: who dies. "daemon": the worker of before lives on, and stands still in the kernel until the new
+# daemon has seen it. "twice": so, and the new daemon and its worker are killed at the first write that undoes.
+KINDS = ("both", "worker", "daemon", "twice")
+WHEN = ("before", "after")
+TOTAL = pathlib.Path("/run/devbindd-kill-points")
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """A request whose writes are killed, and what is to be done before it."""
+
+    request: tuple
+    before: tuple | None = None
+    undo: tuple = ()  # gives back, whatever came out
+
+
+def put(bdf, body):
+    return "PUT", f"/v1/devices/{bdf}/binding", body
+
+
+def give_back(bdf):
+    return "DELETE", f"/v1/devices/{bdf}/binding", None
+
+
+OVERRIDE = f"/v1/devices/{NIC}/driver-override"
+SET_OVERRIDE, CLEAR_OVERRIDE = ("PUT", OVERRIDE, VFIO), ("DELETE", OVERRIDE, None)
+
+WAYS = {
+    "bind": Way(put(NIC, VFIO), None, give_back(NIC)),
+    "give_back": Way(give_back(NIC), put(NIC, VFIO), give_back(NIC)),
+    "unbind": Way(put(NIC, {"driver": None}), None, give_back(NIC)),
+    "bind_by_new_id": Way(put(NIC, VFIO | {"method": "new_id"}), None, give_back(NIC)),
+    "set_override": Way(SET_OVERRIDE, None, CLEAR_OVERRIDE),
+    "clear_override": Way(CLEAR_OVERRIDE, SET_OVERRIDE, CLEAR_OVERRIDE),
+    "group_bind": Way(put(PAIR0, GROUP), None, give_back(PAIR0)),
+    "group_give_back": Way(give_back(PAIR0), put(PAIR0, GROUP), give_back(PAIR0)),
+}
+
+
+class Tracer:
+    """A process that traces a daemon and its workers; whom it holds goes on when it ends."""
+
+    _POKE_USER, _CONT, _DETACH, _SYSCALL, _SEIZE, _INTERRUPT, _GET_SYSCALL_INFO = 6, 7, 17, 24, 0x4206, 0x4207, 0x420E
+    _SYSGOOD, _TRACE_VFORK, _TRACE_EXEC = 1, 4, 16
+    _EVENT_EXEC = 4
+    _ENTRY, _EXIT = 1, 2
+    _WRITE = 1  # its number on x86-64
+    _WALL = 0x40000000
+    _DEBUG_REGISTERS = 848  # their place in struct user
+    _ON_WRITING_ONE_BYTE = 0x10001  # of DR7: watch the address in DR0
+
+    class _End(Exception):
+        pass
+
+    def __init__(self, daemon, kill, at, when):
+        """`kill`: "both", "worker", "daemon" or "nobody", at the write number `at`, `when` is "before" or "after"."""
+        self._daemon, self._kill, self._at, self._when = daemon, kill, at, when
+        self._reading, self._telling = os.pipe()
+        self._process = os.fork()
+        if self._process == 0:
+            try:
+                os.close(self._reading)
+                self._run()
+            except self._End:
+                self._let_go()
+            finally:
+                os._exit(0)
+        os.close(self._telling)
+        self.reached = None  # (worker's pid, file written to)
+        if not self._hear(30):
+            self.end()
+            raise AssertionError("the tracer could not attach")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def end(self):
+        """Everybody goes on untraced."""
+        if self._process:
+            os.kill(self._process, signal.SIGTERM)
+            os.waitpid(self._process, 0)
+            os.close(self._reading)
+            self._process = 0
+
+    def has_reached(self, seconds=0.2):
+        if self.reached is None:
+            words = self._hear(seconds)
+            self.reached = (int(words[0]), words[1]) if words else None
+        return self.reached is not None
+
+    def _hear(self, seconds):
+        if not select.select([self._reading], [], [], seconds)[0]:
+            return None
+        return os.read(self._reading, 4096).decode().split()
+
+    # What follows runs in the tracer's own process.
+
+    def _run(self):
+        def on_end(*_):
+            raise self._End
+
+        signal.signal(signal.SIGTERM, on_end)
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+        self._libc.ptrace.restype = ctypes.c_long
+        self._info = ctypes.create_string_buffer(88)
+        self._writes, self._done, self._inside, self._labels, self._stepping = 0, False, {}, {}, set()
+        self._ptrace(self._SEIZE, self._daemon, 0, self._SYSGOOD | self._TRACE_VFORK | self._TRACE_EXEC)
+        for worker in workers_of(self._daemon):
+            self._ptrace(self._SEIZE, worker, 0, self._SYSGOOD)
+            self._ptrace(self._INTERRUPT, worker)
+            os.waitpid(worker, self._WALL)
+            self._watch_label(worker)
+            self._ptrace(self._CONT, worker)
+        os.write(self._telling, b"attached\n")
+        while True:
+            try:
+                pid, status = os.waitpid(-1, self._WALL)
+            except ChildProcessError:
+                signal.pause()
+                continue
+            if not os.WIFSTOPPED(status):
+                self._gone(pid)
+            elif not self._stopped(pid, os.WSTOPSIG(status), status >> 16):
+                self._act(pid)
+
+    def _ptrace(self, request, pid, address=0, data=0):
+        return self._libc.ptrace(request, pid, address, data)
+
+    # A worker shows in its last argument what it works on. System calls are looked at only while that is a device:
+    # stops at all that it reads would make it miss its deadlines.
+    def _watch_label(self, worker):
+        line = pathlib.Path(f"/proc/{worker}/cmdline").read_bytes()
+        arguments_start = int(pathlib.Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[45])
+        self._labels[worker] = arguments_start + line.rstrip(b"\0").rfind(b"\0") + 1
+        self._ptrace(self._POKE_USER, worker, self._DEBUG_REGISTERS, self._labels[worker])
+        self._ptrace(self._POKE_USER, worker, self._DEBUG_REGISTERS + 7 * 8, self._ON_WRITING_ONE_BYTE)
+
+    def _read_label(self, worker):
+        with open(f"/proc/{worker}/mem", "rb", buffering=0) as memory:
+            memory.seek(self._labels[worker])
+            first = memory.read(1)
+        if first in b"ir":  # "idle", "reading"
+            self._stepping.discard(worker)
+        else:
+            self._stepping.add(worker)
+
+    def _let_go(self):
+        """A watch that stayed would kill the worker."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for worker in self._labels:
+            with contextlib.suppress(ChildProcessError):
+                if self._unwatch(worker) != 0:  # it runs
+                    self._ptrace(self._INTERRUPT, worker)
+                    os.waitpid(worker, self._WALL)
+                    self._unwatch(worker)
+                self._ptrace(self._DETACH, worker)
+
+    def _unwatch(self, worker):
+        return self._ptrace(self._POKE_USER, worker, self._DEBUG_REGISTERS + 7 * 8, 0)
+
+    def _gone(self, pid):
+        self._labels.pop(pid, None)
+        if pid == self._daemon and self._done and self._kill == "both":
+            for worker in self._labels:
+                os.kill(worker, signal.SIGKILL)
+
+    def _stopped(self, pid, number, event):
+        """Lets the process go on; False when the point is reached."""
+        pass_on = 0
+        if event == self._EVENT_EXEC:
+            self._watch_label(pid)
+        elif number == signal.SIGTRAP | 0x80:
+            if self._is_the_point(pid):
+                return False
+        elif number == signal.SIGTRAP and not event and pid in self._labels:
+            self._read_label(pid)
+        elif not event:
+            pass_on = number
+        self._ptrace(self._SYSCALL if pid in self._stepping else self._CONT, pid, 0, pass_on)
+        return True
+
+    def _is_the_point(self, pid):
+        if self._done:
+            return False
+        self._ptrace(self._GET_SYSCALL_INFO, pid, len(self._info), ctypes.addressof(self._info))
+        stop, number, descriptor = self._info.raw[0], *struct.unpack_from("=QQ", self._info.raw, 24)
+        if stop == self._EXIT:
+            return self._inside.pop(pid, 0) == self._at and self._when == "after"
+        if stop != self._ENTRY or number != self._WRITE:
+            return False
+        self._file = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+        if not self._file.startswith("/sys/"):
+            return False
+        self._writes += 1
+        self._inside[pid] = self._writes
+        return self._writes == self._at and self._when == "before"
+
+    def _act(self, pid):
+        self._done = True
+        if self._kill != "nobody":
+            os.kill(pid if self._kill == "worker" else self._daemon, signal.SIGKILL)
+        os.write(self._telling, f"{pid} {self._file}\n".encode())
+
+
+def workers_of(daemon):
+    children = pathlib.Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()
+    return [int(pid) for pid in children if pathlib.Path(f"/proc/{pid}/comm").read_text() == "devbindd-worker\n"]
+
+
+def daemon_pid():
+    """The process that listens, or None."""
+    try:
+        with socket.socket(socket.AF_UNIX) as stream:
+            stream.connect(api.SOCKET)
+            return struct.unpack("=3i", stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    except OSError:
+        return None
+
+
+def ask(request, **options):
+    method, path, body = request
+    return api.request(method, path, body, timeout=60, **options)
+
+
+def operations(query=""):
+    return api.request("GET", "/v1/operations" + query).json["items"]
+
+
+def all_ended():
+    """No operation is under way. One question, since an operation may go from blocked to running between two."""
+    try:
+        return all(operation["state"] not in ("running", "blocked") for operation in operations())
+    except (OSError, http.client.HTTPException):
+        return False  # the daemon has just been killed
+
+
+def kernel_state():
+    return {bdf: (api.driver_of(bdf), api.override_of(bdf)) for bdf in DEVICES}
+
+
+class Case(unittest.TestCase):
+    """The service restarts as often as it is killed; devices are at the end as at the start."""
+
+    drop_in = pathlib.Path("/run/systemd/system/devbindd.service.d/kill.conf")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.drop_in.parent.mkdir(parents=True)
+        cls.drop_in.write_text("[Unit]\nStartLimitIntervalSec=0\n")
+        api.sh("systemctl daemon-reload")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.drop_in.unlink()
+        cls.drop_in.parent.rmdir()
+        api.sh("systemctl daemon-reload")
+        api.start_daemon_again()
+
+    def setUp(self):
+        self.original = kernel_state()
+        self.points = 0
+        self.addCleanup(self.tidy)
+
+    def tidy(self):
+        api.start_daemon_again()
+        for bdf in (NIC, PAIR0):
+            ask(give_back(bdf))
+        ask(CLEAR_OVERRIDE)
+
+    def say(self):
+        with open(TOTAL, "a", encoding="utf-8") as total:
+            total.write(f"{self.points}\n")
+        print(f"{self.points} kill points, all good")
+
+    def each_point(self, name, kinds=KINDS, when=WHEN, writes=None):
+        """All points of a way, or those at the given numbers of writes."""
+        for number in writes or range(1, self.count_writes(WAYS[name]) + 1):
+            for kind in kinds:
+                for moment in when:
+                    self.point(name, kind, moment, number)
+
+    def count_writes(self, way):
+        self.prepare(way)
+        method, path, body = way.request
+        steps = ask((method, path + "?dry_run=true", body)).json["steps"]
+        self.undo(way)
+        return len([step for step in steps if step["action"] != "load_module"])
+
+    def prepare(self, way):
+        if way.before:
+            answer = ask(way.before)
+            self.assertEqual((answer.status, answer.json["changed"]), (200, True), answer)
+
+    def undo(self, way):
+        answer = ask(way.undo)
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(kernel_state(), self.original)
+
+    def point(self, name, kind, when, number):
+        with self.subTest(f"{name}: {kind} {when} write {number}"):
+            way = WAYS[name]
+            self.prepare(way)
+            before = kernel_state()
+            known = {operation["id"] for operation in operations()}
+            file = self.cut_off(way, kind, when, number)
+            if file is None:  # there was nothing to be written for this step
+                self.undo(way)
+                return
+            api.wait_for(all_ended, 40, "no operation to be under way")
+            new = [operation for operation in operations() if operation["id"] not in known]
+            self.assertEqual(len(new), 1, new)
+            print(f"{name}: {kind} {when} write {number}, {file}: {new[0]['state']}", flush=True)
+            self.check(new[0], before, alone=kind == "worker")
+            self.undo(way)
+            self.points += 1
+
+    def cut_off(self, way, kind, when, number):
+        """Gives the file whose write it was, None when there are fewer; comes back when the daemon answers again."""
+        daemon = daemon_pid()
+        with Tracer(daemon, "daemon" if kind == "twice" else kind, number, when) as tracer:
+            self.send(way.request)
+            api.wait_for(lambda: tracer.has_reached() or all_ended(), 30, "the write to be reached")
+            if not tracer.has_reached():
+                return None
+            if kind != "worker":
+                new = self.next_daemon(daemon)
+            if kind == "daemon":
+                self.wait_until_blocked(way, tracer.reached[0])
+            if kind == "twice":
+                self.wait_until_blocked(way, tracer.reached[0])
+                with Tracer(new, "both", 1, "after") as second:
+                    tracer.end()
+                    api.wait_for(lambda: second.has_reached() or (daemon_pid() == new and all_ended()), 30, "the recovery")
+                    if second.has_reached():  # otherwise there was nothing to undo
+                        self.next_daemon(new)
+            if kind == "worker":
+                api.wait_for(all_ended, 40, "the operation's end")
+            return tracer.reached[1]
+
+    def send(self, request):
+        try:
+            answer = ask(request, headers={"Prefer": "respond-async"})
+            self.assertEqual(answer.status, 202, answer)
+        except (OSError, http.client.HTTPException):
+            pass  # killed before it had answered
+
+    def next_daemon(self, last):
+        """The pid of the daemon that systemd starts after the killed one."""
+        api.wait_for(lambda: daemon_pid() not in (None, last) and api.daemon_answers(), 40, "the next daemon")
+        return daemon_pid()
+
+    def wait_until_blocked(self, way, worker):
+        """The new daemon knows of the worker, and lets nobody change the device meanwhile."""
+        operation = api.wait_for(lambda: operations("?state=blocked"), 20, "the operation to be blocked")[0]
+        self.assertEqual(operation["blocked"]["worker_pid"], worker)
+        answer = ask(way.undo)
+        self.assertEqual((answer.status, answer.json.get("code")), (409, "operation_in_progress"), answer)
+        self.assertTrue(answer.json["operation"].endswith(operation["id"]))
+
+    def check(self, operation, before, alone):
+        """The kernel shows what the operation says, and the operation says it clearly."""
+        after = dict(before)
+        if operation["state"] == "succeeded":
+            self.assertIsNone(operation["error"])
+            for device in operation["devices"]:
+                after[device["address"]] = (device["driver_after"], device["driver_override_after"])
+        else:
+            error = operation["error"]
+            self.assertEqual((operation["state"], error["restored"]), ("failed", True), operation)
+            self.assertIn(error["code"], ("interrupted", "bind_failed") if alone else ("interrupted",))
+        self.assertEqual(kernel_state(), after, operation)
+        self.assertEqual(operations("?state=interrupted"), [])
+        with self.assertRaises(OSError, msg="an ID that had stayed with the driver would be removed here"):
+            api.write_sysfs(api.PCI / "drivers/vfio-pci/remove_id", "8086 10d3")
+
+
+class Sample(Case):
+    @api.timeout(150)
+    def test_every_write_of_one_device(self):
+        for name in ("bind", "give_back"):
+            self.each_point(name, ("both",), ("after",))
+        self.each_point("bind", ("worker",), ("before",))
+        self.say()
+
+    @api.timeout(150)
+    def test_some_writes_of_a_group(self):
+        self.each_point("group_bind", ("both",), ("after",), (4,))
+        self.each_point("group_give_back", ("both",), ("before",), (3,))
+        self.each_point("group_give_back", ("daemon",), ("after",), (2,))
+        self.each_point("group_bind", ("twice",), ("after",), (5,))
+        self.say()
+
+
+def each_way_and_kind(cls):
+    """The class with a test for each."""
+
+    def make(name, kind):
+        @api.timeout(550)
+        def test(self):
+            self.each_point(name, (kind,))
+            self.say()
+
+        return test
+
+    for name in WAYS:
+        for kind in KINDS:
+            setattr(cls, f"test_{name}_{kind}", make(name, kind))
+    return cls
+
+
+if "Every" in json.loads(pathlib.Path("/mnt/results/request.json").read_text())["filter"]:
+
+    @each_way_and_kind
+    class Every(Case):
+        pass
+
+    class EveryPoint(unittest.TestCase):
+        def test_there_are_at_least_200(self):
+            total = sum(map(int, TOTAL.read_text().split()))
+            print(f"{total} kill points, all good")
+            self.assertGreaterEqual(total, 200)
