@@ -36,6 +36,16 @@ OperationRow row_of(const Operation& operation) {
   return {operation.id, rfc3339(operation.created_at), std::string(name_of(operation.state)), dump(to_json(operation))};
 }
 
+// An end is told when it is on disk and the devices are free again: until then the operation runs.
+nlohmann::json shown(const Operation& operation) {
+  auto document = to_json(operation);
+  if (!is_finished(operation)) return document;
+  document["state"] = name_of(OperationState::Running);
+  document["finished_at"] = nullptr;
+  document["error"] = nullptr;
+  return document;
+}
+
 AuditRow row_of(const AuditEntry& entry) {
   return {.id = 0,
           .device = entry.request.address ? sysfs::to_string(*entry.request.address) : std::string{},
@@ -319,7 +329,7 @@ void Engine::when_settled(const std::string& id, std::function<void()> ready) {
 }
 
 sysfs::Result<nlohmann::json> Engine::document(const std::string& id) const {
-  if (const auto found = running_.find(id); found != running_.end()) return to_json(*found->second->operation);
+  if (const auto found = running_.find(id); found != running_.end()) return shown(*found->second->operation);
   for (const auto& past : past_) {
     if (past.id == id) return nlohmann::json::parse(past.document, nullptr, false);
   }
@@ -330,7 +340,8 @@ sysfs::Result<nlohmann::json> Engine::document(const std::string& id) const {
 std::vector<nlohmann::json> Engine::documents(const std::string& state) const {
   std::vector<nlohmann::json> documents;
   for (const auto& [id, running] : running_) {
-    if (state.empty() || state == name_of(running->operation->state)) documents.push_back(to_json(*running->operation));
+    auto document = shown(*running->operation);
+    if (state.empty() || state == document["state"]) documents.push_back(std::move(document));
   }
   std::ranges::sort(documents, [](const auto& a, const auto& b) { return a["created_at"] > b["created_at"]; });
   for (const auto& past : past_) {
