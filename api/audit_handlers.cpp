@@ -1,10 +1,10 @@
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
 #include "api/text_table.hpp"
+#include "sysfs/fields.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -52,9 +52,8 @@ OrResponse<handoff::AuditQuery> read_query(const Request& request, QueryReader& 
   auto token = query.one("page_token");
   if (!token) return std::unexpected(to_response(request, token.error()));
   if (*token) {
-    const auto& text = **token;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), wanted.before);
-    if (error != std::errc{} || end != text.data() + text.size() || wanted.before <= 0)
+    wanted.before = sysfs::number_from<std::int64_t>(**token).value_or(0);
+    if (wanted.before <= 0)
       return std::unexpected(bad_request(request, "invalid_value", "?page_token", "this is no page token"));
   }
   if (auto done = query.finish(); !done) return std::unexpected(to_response(request, done.error()));

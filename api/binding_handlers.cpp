@@ -1,10 +1,10 @@
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "api/change.hpp"
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
+#include "sysfs/fields.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -76,9 +76,8 @@ OrResponse<bool> dry_run_parameter(const Request& request, QueryReader& query) {
 OrResponse<std::optional<std::uint16_t>> id_value(const Request& request, const std::string* text,
                                                   const std::string& pointer) {
   if (text == nullptr) return std::nullopt;
-  std::uint16_t value = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value, 16);
-  if (error != std::errc{} || end != text->data() + text->size() || text->size() != 4) {
+  const auto value = sysfs::number_from<std::uint16_t>(*text, 16);
+  if (!value || text->size() != 4) {
     return std::unexpected(
         bad_request(request, "invalid_value", pointer, "an ID is four lower-case hex digits, such as 8086"));
   }

@@ -4,6 +4,7 @@
 #include "api/parameters.hpp"
 #include "api/render.hpp"
 #include "api/render_config.hpp"
+#include "api/text_table.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -18,12 +19,7 @@ std::string title_of(const Context& context, const sysfs::Device& device) {
 
 Response config_response(const Context& context, const Request& request, const sysfs::Device& device,
                          const sysfs::ConfigSpace& config) {
-  if (wants_text(request)) {
-    return {.status = 200,
-            .content_type = "text/plain; charset=utf-8",
-            .body = config_text(title_of(context, device), config),
-            .headers = {}};
-  }
+  if (wants_text(request)) return text_response(config_text(title_of(context, device), config));
   auto document = render_config(config);
   document["address"] = sysfs::to_string(device.address);
   return json_response(document);
@@ -36,13 +32,8 @@ void get_config(Context& context, const Request& request, const PathArguments& a
   if (!address) return respond(std::move(address.error()));
   QueryReader query(request.query);
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  auto inventory = context.engine.current();
-  if (!inventory) return respond(problem_of(request, inventory.error()));
-  const auto* found = (*inventory)->find(*address);
-  if (found == nullptr) {
-    return respond(problem_of(request, sysfs::Error{sysfs::ErrorCode::DeviceNotFound,
-                                                    "there is no PCI device at " + sysfs::to_string(*address)}));
-  }
+  auto found = context.engine.find_device(*address);
+  if (!found) return respond(problem_of(request, found.error()));
   context.engine.configs().read(
       *address, [&context, request, device = *found, respond](const handoff::ConfigReader::Answer& config) {
         if (!config) return respond(problem_of(request, config.error()));

@@ -6,6 +6,7 @@
 #include "api/parameters.hpp"
 #include "api/render.hpp"
 #include "api/render_facts.hpp"
+#include "api/text_table.hpp"
 #include "sysfs/kernel_module.hpp"
 #include "sysfs/paths.hpp"
 
@@ -122,12 +123,8 @@ struct DeviceParts {
 
 sysfs::Result<json> device_document(Context& context, const sysfs::PciAddress& address, const DeviceParts& parts) {
   const auto& tree = context.engine.services().tree;
-  auto inventory = context.engine.current();
-  if (!inventory) return std::unexpected(inventory.error());
-  const auto* device = (*inventory)->find(address);
-  if (device == nullptr) {
-    return sysfs::fail(sysfs::ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address));
-  }
+  const auto device = context.engine.find_device(address);
+  if (!device) return std::unexpected(device.error());
   auto routes = sysfs::read_routes(tree);
   if (!routes) return std::unexpected(routes.error());
   auto document = render_device(context, *device, *routes);
@@ -176,10 +173,7 @@ void list_devices(Context& context, const Request& request, const PathArguments&
     if (passes(device, *chosen)) devices.push_back(&device);
   }
   if (wants_text(request)) {
-    return respond({.status = 200,
-                    .content_type = "text/plain; charset=utf-8",
-                    .body = status_text(context, devices, *routes),
-                    .headers = {}});
+    return respond(text_response(status_text(context, devices, *routes)));
   }
   std::vector<std::pair<std::string, json>> items;
   for (const auto* device : devices) {

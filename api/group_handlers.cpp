@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "api/handlers.hpp"
@@ -7,6 +6,7 @@
 #include "api/render.hpp"
 #include "api/text_table.hpp"
 #include "handoff/json.hpp"
+#include "sysfs/fields.hpp"
 #include "sysfs/isolation.hpp"
 
 namespace devbindd::api {
@@ -17,11 +17,8 @@ using nlohmann::json;
 constexpr std::size_t most_functions = 64;  // of a group whose configuration spaces are read to explain it
 
 std::optional<unsigned> group_number(const std::string& text) {
-  unsigned number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool leading_zero = text.size() > 1 && text.front() == '0';
-  if (error != std::errc{} || end != text.data() + text.size() || leading_zero) return std::nullopt;
-  return number;
+  return leading_zero ? std::nullopt : sysfs::number_from<unsigned>(text);
 }
 
 const std::vector<Column>& columns() {

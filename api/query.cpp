@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
-#include <charconv>
+
+#include "sysfs/fields.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -67,10 +68,8 @@ std::expected<std::optional<unsigned>, QueryError> QueryReader::number(const std
   auto value = one(name);
   if (!value) return std::unexpected(value.error());
   if (!*value) return std::nullopt;
-  unsigned number = 0;
-  const auto& text = **value;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size() || number < least || number > most) {
+  const auto number = sysfs::number_from<unsigned>(**value);
+  if (!number || *number < least || *number > most) {
     return wrong("invalid_value", name,
                  "'" + name + "' must be a number from " + std::to_string(least) + " to " + std::to_string(most));
   }

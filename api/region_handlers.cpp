@@ -12,7 +12,6 @@ namespace devbindd::api {
 namespace {
 
 using nlohmann::json;
-using sysfs::ErrorCode;
 
 enum class Part { Regions, Irqs };
 
@@ -36,14 +35,6 @@ OrResponse<Question> read_question(const Request& request, const std::string& ad
   question.way = *way;
   if (auto done = query.finish(); !done) return std::unexpected(to_response(request, done.error()));
   return question;
-}
-
-sysfs::Result<sysfs::Device> device_now(Context& context, const sysfs::PciAddress& address) {
-  auto inventory = context.engine.current();
-  if (!inventory) return std::unexpected(inventory.error());
-  const auto* device = (*inventory)->find(address);
-  if (device != nullptr) return *device;
-  return sysfs::fail(ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address));
 }
 
 std::string names_in(const json& list) { return list.empty() ? "-" : plain(list); }
@@ -140,7 +131,7 @@ void answer_from_vfio(Context& context, const Request& request, const Question& 
 void answer(Context& context, const Request& request, const PathArguments& arguments, Part part, Respond respond) {
   auto question = read_question(request, arguments[0], part);
   if (!question) return respond(std::move(question.error()));
-  auto device = device_now(context, question->address);
+  auto device = context.engine.find_device(question->address);
   if (!device) return respond(problem_of(request, device.error()));
   if (question->probe) return answer_from_vfio(context, request, *question, *device, std::move(respond));
   answer_from_sysfs(context, request, *question, device->physfn.has_value(), std::move(respond));

@@ -6,17 +6,14 @@
 #include <nlohmann/json.hpp>
 
 #include "handoff/json.hpp"
+#include "handoff/json_values.hpp"
 #include "sysfs/kernel_module.hpp"
 
 namespace devbindd::api {
 namespace {
 
+using handoff::or_null;
 using nlohmann::json;
-
-template <class T>
-json or_null(const std::optional<T>& value) {
-  return value ? json(*value) : json(nullptr);
-}
 
 json name_or_null(const std::optional<sysfs::DriverName>& name) { return name ? json(name->text()) : json(nullptr); }
 
@@ -66,7 +63,8 @@ json override_owner(const std::optional<std::string>& value, const handoff::Orig
 json render_reserved(const sysfs::IommuGroup& group) {
   json list = json::array();
   for (const auto& region : group.reserved_regions) {
-    list.push_back({{"start", "0x" + hex(region.start, 0)}, {"end", "0x" + hex(region.end, 0)}, {"kind", region.kind}});
+    list.push_back(
+        {{"start", handoff::hex_text(region.start)}, {"end", handoff::hex_text(region.end)}, {"kind", region.kind}});
   }
   return list;
 }

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "handoff/json_values.hpp"
 #include "sysfs/isolation.hpp"
 #include "sysfs/serial_number.hpp"
 #include "sysfs/vital_product_data.hpp"
@@ -13,19 +14,10 @@
 namespace devbindd::api {
 namespace {
 
+using handoff::hex_text;
+using handoff::or_null;
 using nlohmann::json;
 using sysfs::ResourceKind;
-
-template <class T>
-json or_null(const std::optional<T>& value) {
-  return value ? json(*value) : json(nullptr);
-}
-
-std::string hex(std::uint64_t value) {
-  std::array<char, 24> text{};
-  const int length = std::snprintf(text.data(), text.size(), "0x%" PRIx64, value);
-  return {text.data(), static_cast<std::size_t>(length)};
-}
 
 json render_link(const std::optional<sysfs::Link>& link) {
   if (!link) return nullptr;
@@ -72,12 +64,12 @@ json render_upstream(const sysfs::Device& device) {
 
 json render_resource(const sysfs::Resource& resource) {
   return {{"index", resource.index},
-          {"address", resource.unassigned ? json(nullptr) : json(hex(resource.start))},
+          {"address", resource.unassigned ? json(nullptr) : json(hex_text(resource.start))},
           {"size", resource.size},
           {"type", resource.io ? "io" : "memory"},
           {"prefetchable", resource.prefetchable},
           {"bits", resource.is_64bit ? 64 : 32},
-          {"flags", hex(resource.flags)}};
+          {"flags", hex_text(resource.flags)}};
 }
 
 std::map<std::string, std::string> contents(const handoff::Attributes& attributes) {

@@ -6,23 +6,18 @@
 #include <nlohmann/json.hpp>
 
 #include "api/text_table.hpp"
+#include "handoff/json_values.hpp"
 
 namespace devbindd::api {
 namespace {
 
+using handoff::hex_text;
+using handoff::or_null;
 using nlohmann::json;
 
 template <class T>
-json or_null(const std::optional<T>& value) {
-  return value ? json(*value) : json(nullptr);
-}
-
-template <class T>
 json hex_or_null(const std::optional<T>& value) {
-  if (!value) return nullptr;
-  std::array<char, 24> text{};
-  std::snprintf(text.data(), text.size(), "0x%" PRIx64, std::uint64_t{*value});
-  return text.data();
+  return value ? json(hex_text(*value)) : json(nullptr);
 }
 
 // The members of both structures are named as they are shown.

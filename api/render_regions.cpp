@@ -5,24 +5,21 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "handoff/json_values.hpp"
 #include "sysfs/pci_address.hpp"
 
 namespace devbindd::api {
 namespace {
 
+using handoff::hex_text;
+using handoff::or_null;
 using nlohmann::json;
-
-std::string hex(std::uint64_t value) {
-  std::array<char, 24> text{};
-  const int length = std::snprintf(text.data(), text.size(), "0x%" PRIx64, value);
-  return {text.data(), static_cast<std::size_t>(length)};
-}
 
 json errno_or_null(int errno_value) { return errno_value == 0 ? json(nullptr) : json(sysfs::errno_name(errno_value)); }
 
 json areas_json(const std::vector<vfio::SparseArea>& areas) {
   json list = json::array();
-  for (const auto& area : areas) list.push_back({{"offset", hex(area.offset)}, {"size", area.size}});
+  for (const auto& area : areas) list.push_back({{"offset", hex_text(area.offset)}, {"size", area.size}});
   return list;
 }
 
@@ -32,14 +29,14 @@ json capability_json(const vfio::RegionCapability& capability) {
                    {"version", capability.version},
                    {"length", capability.length}};
   if (capability.id == vfio::capability_sparse_mmap) document["areas"] = areas_json(capability.areas);
-  if (capability.type) document["type"] = hex(*capability.type);
-  if (capability.subtype) document["subtype"] = hex(*capability.subtype);
+  if (capability.type) document["type"] = hex_text(*capability.type);
+  if (capability.subtype) document["subtype"] = hex_text(*capability.subtype);
   return document;
 }
 
 json table_json(const std::optional<vfio::MsixTable>& table) {
   if (!table) return nullptr;
-  return {{"region", table->bar}, {"offset", hex(table->offset)}, {"size", table->size}};
+  return {{"region", table->bar}, {"offset", hex_text(table->offset)}, {"size", table->size}};
 }
 
 json neighbour_json(const vfio::ResetNeighbour& neighbour, bool by_device_id) {
@@ -48,16 +45,11 @@ json neighbour_json(const vfio::ResetNeighbour& neighbour, bool by_device_id) {
           {by_device_id ? "device_id" : "iommu_group", neighbour.group_or_device}};
 }
 
-template <class T>
-json or_null(const std::optional<T>& value) {
-  return value ? json(*value) : json(nullptr);
-}
-
 json page_sizes_json(const std::optional<std::uint64_t>& bitmap) {
   if (!bitmap) return nullptr;
   json sizes = json::array();
   for (unsigned bit = 0; bit < 64; ++bit) {
-    if ((*bitmap >> bit & 1U) != 0) sizes.push_back(hex(std::uint64_t{1} << bit));
+    if ((*bitmap >> bit & 1U) != 0) sizes.push_back(hex_text(std::uint64_t{1} << bit));
   }
   return sizes;
 }
@@ -88,7 +80,7 @@ json group_flag_names(std::uint32_t flags) {
 json render_iommu(const vfio::IommuInfo& iommu) {
   json ranges = json::array();
   for (const auto& range : iommu.iova_ranges) {
-    ranges.push_back({{"start", hex(range.offset)}, {"end", hex(range.offset + range.size - 1)}});
+    ranges.push_back({{"start", hex_text(range.offset)}, {"end", hex_text(range.offset + range.size - 1)}});
   }
   return {{"page_sizes", page_sizes_json(iommu.page_sizes)},
           {"iova_ranges", std::move(ranges)},
@@ -109,9 +101,9 @@ json render_regions(const std::vector<vfio::Region>& regions, std::string_view s
                     {"present", region.present},
                     {"errno", errno_or_null(region.errno_value)},
                     {"size", region.size},
-                    {"offset", hex(region.offset)},
+                    {"offset", hex_text(region.offset)},
                     {"flags", vfio::region_flag_names(region.flags)},
-                    {"flags_value", hex(region.flags)},
+                    {"flags_value", hex_text(region.flags)},
                     {"capabilities", std::move(capabilities)},
                     {"mappable", {{"areas", areas_json(mappable.areas)}, {"reason", mappable.reason}}},
                     {"problems", region.problems},
@@ -129,7 +121,7 @@ json render_irqs(const std::vector<vfio::Irq>& irqs, std::string_view source) {
                     {"errno", errno_or_null(irq.errno_value)},
                     {"count", irq.count},
                     {"flags", vfio::irq_flag_names(irq.flags)},
-                    {"flags_value", hex(irq.flags)},
+                    {"flags_value", hex_text(irq.flags)},
                     {"source", source}});
   }
   return list;
@@ -153,14 +145,14 @@ json render_probe(const vfio::ProbeReport& report) {
                         {"set", feature.set}});
   }
   return {{"device_flags", vfio::device_flag_names(report.device_flags)},
-          {"device_flags_value", hex(report.device_flags)},
+          {"device_flags_value", hex_text(report.device_flags)},
           {"region_count", report.region_count},
           {"irq_count", report.irq_count},
           {"group_flags", report.group_flags ? group_flag_names(*report.group_flags) : json(nullptr)},
-          {"group_flags_value", report.group_flags ? json(hex(*report.group_flags)) : json(nullptr)},
+          {"group_flags_value", report.group_flags ? json(hex_text(*report.group_flags)) : json(nullptr)},
           {"hot_reset", {{"errno", errno_or_null(report.reset_errno)}, {"devices", std::move(neighbours)}}},
           {"features", std::move(features)},
-          {"migration_flags", report.migration_flags ? json(hex(*report.migration_flags)) : json(nullptr)},
+          {"migration_flags", report.migration_flags ? json(hex_text(*report.migration_flags)) : json(nullptr)},
           {"iommu", report.iommu ? render_iommu(*report.iommu) : json(nullptr)}};
 }
 

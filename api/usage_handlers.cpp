@@ -64,13 +64,8 @@ void get_usage(Context& context, const Request& request, const PathArguments& ar
   if (!address) return respond(std::move(address.error()));
   QueryReader query(request.query);
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  auto inventory = context.engine.current();
-  if (!inventory) return respond(problem_of(request, inventory.error()));
-  const auto* device = (*inventory)->find(*address);
-  if (device == nullptr) {
-    return respond(problem_of(request, sysfs::Error{sysfs::ErrorCode::DeviceNotFound,
-                                                    "there is no PCI device at " + sysfs::to_string(*address)}));
-  }
+  const auto device = context.engine.find_device(*address);
+  if (!device) return respond(problem_of(request, device.error()));
   if (sysfs::is_vfio_bound(*device)) return answer_for_vfio(context, request, *device, respond);
   answer_for_host(context, request, *device, respond);
 }

@@ -1,9 +1,9 @@
 // Gathering what the checks look at. Judging it: doctor.cpp.
 #include "handoff/doctor.hpp"
+#include "sysfs/fields.hpp"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <functional>
 #include <map>
 #include <set>
@@ -23,12 +23,7 @@ constexpr std::string_view blanks = " \t\r";
 constexpr std::array modprobe_directories{"etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d",
                                           "usr/lib/modprobe.d", "lib/modprobe.d"};
 
-std::optional<std::uint64_t> number(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
+std::optional<std::uint64_t> number(std::string_view text) { return sysfs::number_from<std::uint64_t>(text); }
 
 std::string_view take_line(std::string_view& text) {
   const auto line = text.substr(0, text.find('\n'));

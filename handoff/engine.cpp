@@ -110,6 +110,13 @@ sysfs::Result<const sysfs::Inventory*> Engine::current() {
   return &services_.inventory;
 }
 
+sysfs::Result<sysfs::Device> Engine::find_device(const sysfs::PciAddress& address) {
+  auto inventory = current();
+  if (!inventory) return std::unexpected(inventory.error());
+  if (const auto* device = (*inventory)->find(address)) return *device;
+  return sysfs::fail(ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address));
+}
+
 void Engine::submit(ChangeRequest request, Requester requester, bool dry_run, std::function<void(Decision)> decide) {
   if (!dry_run && services_.read_only) {
     return decide(refuse(ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"));

@@ -83,6 +83,8 @@ class Engine {
 
   /// The snapshot as the kernel has it now. Error: Kernel, when it cannot be read.
   sysfs::Result<const sysfs::Inventory*> current();
+  /// The device at the address as the kernel has it now. Errors: DeviceNotFound; as current().
+  sysfs::Result<sysfs::Device> find_device(const sysfs::PciAddress& address);
 
   /// The operation's document, running or past.
   sysfs::Result<nlohmann::json> document(const std::string& id) const;

@@ -4,15 +4,13 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "handoff/json_values.hpp"
+
 namespace devbindd::handoff {
 namespace {
 
+using handoff::or_null;
 using nlohmann::json;
-
-template <class T>
-json or_null(const std::optional<T>& value) {
-  return value ? json(*value) : json(nullptr);
-}
 
 json or_null(const std::optional<TimePoint>& time) { return time ? json(rfc3339(*time)) : json(nullptr); }
 

@@ -1,17 +1,11 @@
 #include "handoff/leftover_workers.hpp"
 
 #include <algorithm>
-#include <charconv>
+
+#include "sysfs/fields.hpp"
 
 namespace devbindd::handoff {
 namespace {
-
-std::optional<std::int32_t> pid_in(std::string_view text) {
-  std::int32_t pid = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return pid;
-}
 
 // "PPid:\t1234" in /proc/PID/status.
 std::optional<std::int32_t> parent_of(const sysfs::Tree& tree, const std::string& process) {
@@ -21,7 +15,7 @@ std::optional<std::int32_t> parent_of(const sysfs::Tree& tree, const std::string
   const auto start = status->find(key);
   if (start == std::string::npos) return std::nullopt;
   const auto from = start + key.size();
-  return pid_in(std::string_view(*status).substr(from, status->find('\n', from) - from));
+  return sysfs::number_from<std::int32_t>(std::string_view(*status).substr(from, status->find('\n', from) - from));
 }
 
 // By its name, or in the instant before it has given itself that, by its command line (worker_pool.cpp).
@@ -48,7 +42,7 @@ std::vector<LeftoverWorker> leftover_workers(const sysfs::Tree& tree, std::int32
   if (!names) return found;
   const auto own = tree.status("proc/" + std::to_string(own_pid));
   for (const auto& name : *names) {
-    const auto pid = pid_in(name);
+    const auto pid = sysfs::number_from<std::int32_t>(name);
     const auto process = "proc/" + name;
     if (!pid || !is_worker(tree, process)) continue;
     const auto status = tree.status(process);

@@ -1,9 +1,9 @@
 #include "handoff/task.hpp"
 
 #include <cerrno>
-#include <charconv>
 #include <optional>
 
+#include "sysfs/fields.hpp"
 #include "sysfs/paths.hpp"
 #include "vfio/container.hpp"
 
@@ -12,14 +12,6 @@ namespace {
 
 std::unexpected<sysfs::Error> malformed(std::string_view what) {
   return sysfs::fail(sysfs::ErrorCode::Kernel, "the worker got a malformed task: " + std::string(what), EINVAL);
-}
-
-template <class Number>
-std::optional<Number> number(std::string_view text) {
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
 }
 
 TaskResult perform_step(const Kernel& kernel, const std::vector<std::string>& arguments) {
@@ -60,7 +52,7 @@ TaskResult find_holders(const Kernel& kernel, const std::vector<std::string>& ar
   auto address = sysfs::parse_pci_address(arguments[0]);
   if (!address) return std::unexpected(address.error());
   vfio::HolderQuery query{.address = *address,
-                          .group = number<unsigned>(arguments[1]),
+                          .group = sysfs::number_from<unsigned>(arguments[1]),
                           .vfio_device = std::nullopt,
                           .device_open = arguments[3] == "open"};
   if (!arguments[2].empty()) query.vfio_device = arguments[2];
@@ -168,7 +160,8 @@ std::vector<vfio::RawAnswer> answers_from(const std::vector<std::string>& fields
   std::vector<vfio::RawAnswer> answers;
   for (std::size_t at = 0; at + 2 < fields.size(); at += 3) {
     const auto* bytes = reinterpret_cast<const std::byte*>(fields[at + 2].data());
-    answers.push_back({fields[at], number<int>(fields[at + 1]).value_or(0), {bytes, bytes + fields[at + 2].size()}});
+    answers.push_back(
+        {fields[at], sysfs::number_from<int>(fields[at + 1]).value_or(0), {bytes, bytes + fields[at + 2].size()}});
   }
   return answers;
 }
@@ -188,8 +181,8 @@ Task task_for(const vfio::HolderQuery& query) {
 std::vector<vfio::Holder> holders_from(const std::vector<std::string>& fields) {
   std::vector<vfio::Holder> holders;
   for (std::size_t at = 0; at + 3 < fields.size(); at += 4) {
-    holders.push_back(
-        {number<std::int32_t>(fields[at]).value_or(0), fields[at + 1], fields[at + 2], fields[at + 3] == "certain"});
+    holders.push_back({sysfs::number_from<std::int32_t>(fields[at]).value_or(0), fields[at + 1], fields[at + 2],
+                       fields[at + 3] == "certain"});
   }
   return holders;
 }
@@ -198,7 +191,7 @@ sysfs::ConfigSpace config_from(const std::vector<std::string>& fields) {
   sysfs::ConfigSpace config;
   if (fields.size() != 2) return config;
   for (const char byte : fields[0]) config.bytes.push_back(static_cast<std::byte>(byte));
-  config.file_size = number<std::size_t>(fields[1]);
+  config.file_size = sysfs::number_from<std::size_t>(fields[1]);
   return config;
 }
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdio>
 
+#include "sysfs/fields.hpp"
 #include "sysfs/paths.hpp"
 
 namespace devbindd::sysfs {
@@ -13,10 +13,7 @@ namespace {
 template <class Number>
 std::optional<Number> number(std::string_view text, int base) {
   if (base == 16 && text.starts_with("0x")) text.remove_prefix(2);
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
+  return number_from<Number>(text, base);
 }
 
 // Attributes that not every device or kernel has: absent is normal, and a device that vanishes between two reads

@@ -1,7 +1,8 @@
 #include "sysfs/device_facts.hpp"
 
 #include <algorithm>
-#include <charconv>
+
+#include "sysfs/fields.hpp"
 
 namespace devbindd::sysfs {
 namespace {
@@ -11,14 +12,6 @@ constexpr std::string_view aer_device = "aer_dev_";
 constexpr std::string_view aer_root = "aer_rootport_total_err_";
 
 using Attributes = std::map<std::string, std::string>;
-
-template <class Number>
-std::optional<Number> number(std::string_view text) {
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 std::optional<std::string> text(const Attributes& attributes, const std::string& name) {
   const auto found = attributes.find(name);
@@ -35,7 +28,7 @@ std::optional<std::string> known(const Attributes& attributes, const std::string
 
 std::optional<unsigned> count(const Attributes& attributes, const std::string& name) {
   const auto value = text(attributes, name);
-  return value ? number<unsigned>(*value) : std::nullopt;
+  return value ? number_from<unsigned>(*value) : std::nullopt;
 }
 
 std::optional<bool> flag(const Attributes& attributes, const std::string& name) {
@@ -58,16 +51,6 @@ std::optional<Link> link_of(const Attributes& attributes) {
               .max_width = lanes(attributes, "max_link_width")};
 }
 
-std::vector<std::string> words(std::string_view line) {
-  std::vector<std::string> found;
-  while (!line.empty()) {
-    const auto end = std::min(line.find(' '), line.size());
-    if (end > 0) found.emplace_back(line.substr(0, end));
-    line.remove_prefix(std::min(end + 1, line.size()));
-  }
-  return found;
-}
-
 // "NAME COUNT" for each line; names contain blanks, so the count is behind the last one. A root port's files hold a
 // bare count.
 ErrorCounters counters(std::string_view content) {
@@ -76,7 +59,7 @@ ErrorCounters counters(std::string_view content) {
     const auto end = std::min(content.find('\n'), content.size());
     const auto line = content.substr(0, end);
     const auto blank = line.rfind(' ');
-    const auto value = number<std::uint64_t>(blank == std::string_view::npos ? line : line.substr(blank + 1));
+    const auto value = number_from<std::uint64_t>(blank == std::string_view::npos ? line : line.substr(blank + 1));
     if (value)
       found.emplace_back(blank == std::string_view::npos ? "total" : std::string(line.substr(0, blank)), *value);
     content.remove_prefix(std::min(end + 1, content.size()));
@@ -142,8 +125,10 @@ DeviceFacts facts_from(const Attributes& attributes) {
   facts.runtime_status = text(attributes, "power/runtime_status");
   facts.runtime_control = text(attributes, "power/control");
   facts.d3cold_allowed = flag(attributes, "d3cold_allowed");
-  if (const auto found = attributes.find("reset_method"); found != attributes.end())
-    facts.reset_methods = words(found->second);
+  if (const auto found = attributes.find("reset_method"); found != attributes.end()) {
+    const auto methods = words_of(found->second);
+    facts.reset_methods.emplace(methods.begin(), methods.end());
+  }
   facts.error_counters = error_counters(attributes);
   facts.irq = count(attributes, "irq");
   if (facts.irq == 0U) facts.irq.reset();
@@ -164,7 +149,7 @@ std::vector<std::pair<unsigned, std::string>> read_msi_irqs(const Tree& tree, co
   const auto names = tree.list(device_path + "/msi_irqs");
   if (!names) return found;  // there only while a driver has vectors
   for (const auto& name : *names) {
-    const auto irq = number<unsigned>(name);
+    const auto irq = number_from<unsigned>(name);
     const auto type = tree.read(device_path + "/msi_irqs/" + name);
     if (irq && type) found.emplace_back(*irq, *type);
   }

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <charconv>
 
+#include "sysfs/fields.hpp"
 #include "sysfs/paths.hpp"
 
 namespace devbindd::sysfs {
@@ -39,9 +40,7 @@ Result<std::vector<unsigned>> list_iommu_groups(const Tree& tree) {
   }
   std::vector<unsigned> numbers;
   for (const auto& name : *names) {
-    unsigned number = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (error == std::errc{} && end == name.data() + name.size()) numbers.push_back(number);
+    if (const auto number = number_from<unsigned>(name)) numbers.push_back(*number);
   }
   std::ranges::sort(numbers);
   return numbers;

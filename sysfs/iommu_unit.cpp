@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
-#include <charconv>
 #include <utility>
 
+#include "sysfs/fields.hpp"
 #include "sysfs/paths.hpp"
 
 namespace devbindd::sysfs {
@@ -19,17 +19,9 @@ constexpr unsigned part(std::uint64_t raw, unsigned low, unsigned width) {
 }
 
 template <class Number>
-std::optional<Number> number(std::string_view text, int base) {
-  Number value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-template <class Number>
 std::optional<Number> number_in(const Tree& tree, const std::string& path, int base) {
   const auto text = tree.read(path);
-  return text ? number<Number>(*text, base) : std::nullopt;
+  return text ? number_from<Number>(*text, base) : std::nullopt;
 }
 
 bool is_numbered(std::string_view name, std::string_view prefix) {
@@ -62,7 +54,7 @@ std::optional<std::string> version_in(const Tree& tree, const std::string& path)
   const auto colon = text->find(':');
   if (colon == std::string::npos) return std::nullopt;
   const std::string_view whole = *text;
-  if (!number<unsigned>(whole.substr(0, colon), 10) || !number<unsigned>(whole.substr(colon + 1), 10)) {
+  if (!number_from<unsigned>(whole.substr(0, colon), 10) || !number_from<unsigned>(whole.substr(colon + 1), 10)) {
     return std::nullopt;
   }
   return std::move(*text);
@@ -88,10 +80,10 @@ void read_features(const Tree& tree, const std::string& path, AmdFacts& facts) {
   if (!text) return;
   const std::string_view whole = *text;
   const auto colon = whole.find(':');
-  auto first = number<std::uint64_t>(whole.substr(0, colon), 16);
+  auto first = number_from<std::uint64_t>(whole.substr(0, colon), 16);
   if (!first) return;
   if (colon != std::string_view::npos) {
-    auto second = number<std::uint64_t>(whole.substr(colon + 1), 16);
+    auto second = number_from<std::uint64_t>(whole.substr(colon + 1), 16);
     if (!second) return;
     facts.efr2 = std::min(*first, *second);
     first = std::max(*first, *second);

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <optional>
 #include <sstream>
+
+#include "sysfs/fields.hpp"
 
 namespace devbindd::sysfs {
 namespace {
@@ -12,17 +13,6 @@ namespace {
 constexpr std::size_t max_stack_depth = 16;
 constexpr std::size_t max_stack_paths = 256;
 constexpr std::size_t max_route_bytes = 8U << 20U;  // a full BGP table has about 1e6 lines; the main facts come first
-
-std::vector<std::string_view> words(std::string_view line) {
-  std::vector<std::string_view> found;
-  std::size_t at = 0;
-  while ((at = line.find_first_not_of(" \t", at)) != std::string_view::npos) {
-    const auto end = std::min(line.find_first_of(" \t", at), line.size());
-    found.push_back(line.substr(at, end - at));
-    at = end;
-  }
-  return found;
-}
 
 template <class Visit>
 void for_each_line(std::string_view text, Visit visit) {
@@ -33,18 +23,13 @@ void for_each_line(std::string_view text, Visit visit) {
   }
 }
 
-std::optional<std::uint32_t> hex(std::string_view text) {
-  std::uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
+std::optional<std::uint32_t> hex(std::string_view text) { return number_from<std::uint32_t>(text, 16); }
 
 constexpr std::uint32_t flag_up = 0x1;
 
 // Iface Destination Gateway Flags RefCnt Use Metric Mask ...; addresses are the bytes as a little-endian number.
 void add_ipv4(std::string_view line, Routes& routes) {
-  const auto field = words(line);
+  const auto field = words_of(line);
   if (field.size() < 8 || field[0] == "Iface" || field[0] == "*") return;
   const auto destination = hex(field[1]);
   const auto flags = hex(field[3]);
@@ -57,7 +42,7 @@ void add_ipv4(std::string_view line, Routes& routes) {
 
 // destination prefix-length source prefix-length next-hop metric refcount use flags interface
 void add_ipv6(std::string_view line, Routes& routes) {
-  const auto field = words(line);
+  const auto field = words_of(line);
   if (field.size() < 10 || field[9] == "lo") return;
   const auto flags = hex(field[8]);
   const bool any = std::ranges::all_of(field[0], [](char c) { return c == '0'; }) && field[1] == "00";

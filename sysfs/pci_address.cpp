@@ -1,19 +1,15 @@
 #include "sysfs/pci_address.hpp"
 
 #include <array>
-#include <charconv>
 #include <cstdio>
 #include <optional>
+
+#include "sysfs/fields.hpp"
 
 namespace devbindd::sysfs {
 namespace {
 
-std::optional<std::uint32_t> hex(std::string_view digits) {
-  std::uint32_t value = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-  if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
-  return value;
-}
+std::optional<std::uint32_t> hex(std::string_view digits) { return number_from<std::uint32_t>(digits, 16); }
 
 std::unexpected<Error> not_an_address(std::string_view text) {
   return fail(ErrorCode::InvalidAddress,

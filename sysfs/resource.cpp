@@ -1,8 +1,9 @@
 #include "sysfs/resource.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <string>
+
+#include "sysfs/fields.hpp"
 
 namespace devbindd::sysfs {
 namespace {
@@ -18,11 +19,7 @@ constexpr unsigned rom_line = 6;
 
 std::optional<std::uint64_t> hex(std::string_view text) {
   if (!text.starts_with("0x")) return std::nullopt;
-  text.remove_prefix(2);
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
+  return number_from<std::uint64_t>(text.substr(2), 16);
 }
 
 std::optional<std::array<std::uint64_t, 3>> three_numbers(std::string_view line) {

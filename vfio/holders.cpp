@@ -1,19 +1,13 @@
 #include "vfio/holders.hpp"
 
 #include <algorithm>
-#include <charconv>
+
+#include "sysfs/fields.hpp"
 
 namespace devbindd::vfio {
 namespace {
 
 constexpr std::string_view device_inode = "anon_inode:[vfio-device]";
-
-std::optional<std::int32_t> pid_of(std::string_view name) {
-  std::int32_t pid = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
-  if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
-  return pid;
-}
 
 std::vector<std::string> nodes_to_look_for(const HolderQuery& query) {
   std::vector<std::string> nodes;
@@ -77,7 +71,7 @@ sysfs::Result<std::vector<Holder>> find_holders(const sysfs::Tree& tree, const H
   if (!names) return std::unexpected(names.error());
   Scan scan{tree, sysfs::to_string(query.address), nodes_to_look_for(query), query.device_open, {}};
   for (const auto& name : *names) {
-    const auto pid = pid_of(name);
+    const auto pid = sysfs::number_from<std::int32_t>(name);
     if (!pid) continue;
     scan.descriptors(*pid, "proc/" + name);
     if (query.device_open) scan.mappings(*pid, "proc/" + name);

@@ -2,7 +2,7 @@
 #include "handoff/attribute_reader.hpp"
 
 #include "tests/catch2.hpp"
-#include "tests/handoff/stage.hpp"
+#include "tests/handoff/reader_bench.hpp"
 
 namespace {
 
@@ -11,21 +11,7 @@ using namespace devbindd::handoff;
 using namespace devbindd::tests;
 using Answer = sysfs::Result<Attributes>;
 
-struct Bench {
-  Answer read(const sysfs::PciAddress& address, const std::vector<std::string>& names) {
-    std::optional<Answer> answer;
-    reader.read(address, names, [&answer](Answer read) { answer = std::move(read); });
-    run_until(io, [&answer] { return answer.has_value(); });
-    return *answer;
-  }
-
-  std::shared_ptr<FakeKernel> kernel = usual_machine();
-  boost::asio::io_context io;
-  FakeIoctl ioctl;
-  sysfs::ModuleIndex index{.directory = "/nonexistent", .config_paths = {"/nonexistent"}};
-  FakeWorkers workers{io, *kernel, ioctl, index};
-  AttributeReader reader{workers.run_task()};
-};
+using Bench = ReaderBench<AttributeReader, Answer, sysfs::PciAddress, std::vector<std::string>>;
 
 // Workers that do nothing by themselves: the test answers for them.
 struct SilentWorkers {

@@ -2,7 +2,7 @@
 #include "handoff/config_reader.hpp"
 
 #include "tests/catch2.hpp"
-#include "tests/handoff/stage.hpp"
+#include "tests/handoff/reader_bench.hpp"
 
 namespace {
 
@@ -10,25 +10,7 @@ using namespace devbindd;
 using namespace devbindd::handoff;
 using namespace devbindd::tests;
 
-struct Bench {
-  ConfigReader::Answer read(const sysfs::PciAddress& address) {
-    std::optional<ConfigReader::Answer> answer;
-    reader.read(address, [&answer](ConfigReader::Answer read) { answer = std::move(read); });
-    run_until(io, [&answer] { return answer.has_value(); });
-    return *answer;
-  }
-  void settle() {
-    io.restart();
-    io.poll();
-  }
-
-  std::shared_ptr<FakeKernel> kernel = usual_machine();
-  boost::asio::io_context io;
-  FakeIoctl ioctl;
-  sysfs::ModuleIndex index{.directory = "/nonexistent", .config_paths = {"/nonexistent"}};
-  FakeWorkers workers{io, *kernel, ioctl, index};
-  ConfigReader reader{workers.run_task()};
-};
+using Bench = ReaderBench<ConfigReader, ConfigReader::Answer, sysfs::PciAddress>;
 
 const std::string hanging_file = "sys/bus/pci/devices/0000:05:00.0/config";
 

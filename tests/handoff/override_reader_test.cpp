@@ -4,7 +4,7 @@
 #include <cerrno>
 
 #include "tests/catch2.hpp"
-#include "tests/handoff/stage.hpp"
+#include "tests/handoff/reader_bench.hpp"
 
 namespace {
 
@@ -12,25 +12,7 @@ using namespace devbindd;
 using namespace devbindd::handoff;
 using namespace devbindd::tests;
 
-struct Bench {
-  OverrideAnswers read(const std::vector<sysfs::PciAddress>& addresses) {
-    std::optional<OverrideAnswers> answers;
-    reader.read(addresses, [&answers](OverrideAnswers read) { answers = std::move(read); });
-    run_until(io, [&answers] { return answers.has_value(); });
-    return *answers;
-  }
-  void settle() {
-    io.restart();
-    io.poll();
-  }
-
-  std::shared_ptr<FakeKernel> kernel = usual_machine();
-  boost::asio::io_context io;
-  FakeIoctl ioctl;
-  sysfs::ModuleIndex index{.directory = "/nonexistent", .config_paths = {"/nonexistent"}};
-  FakeWorkers workers{io, *kernel, ioctl, index};
-  OverrideReader reader{workers.run_task()};
-};
+using Bench = ReaderBench<OverrideReader, OverrideAnswers, std::vector<sysfs::PciAddress>>;
 
 const std::string hanging_file = "sys/bus/pci/devices/0000:05:00.0/driver_override";
 const auto hanging = at("0000:05:00.0");
