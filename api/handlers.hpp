@@ -19,6 +19,7 @@ void get_irqs(Context&, const Request&, const PathArguments&, Respond);
 void get_binding(Context&, const Request&, const PathArguments&, Respond);
 void put_binding(Context&, const Request&, const PathArguments&, Respond);
 void delete_binding(Context&, const Request&, const PathArguments&, Respond);
+void post_bindings(Context&, const Request&, const PathArguments&, Respond);
 void put_driver_override(Context&, const Request&, const PathArguments&, Respond);
 void delete_driver_override(Context&, const Request&, const PathArguments&, Respond);
 

@@ -59,10 +59,6 @@ class StrictCheck : public nlohmann::json_sax<json> {
   std::string last_key_;
 };
 
-std::unexpected<BodyError> wrong(const std::string& key, std::string detail) {
-  return std::unexpected(BodyError{"invalid_value", pointer_to(key), std::move(detail)});
-}
-
 }  // namespace
 
 std::string pointer_to(std::string_view key) {
@@ -95,6 +91,10 @@ std::expected<json, BodyError> parse_strictly(std::string_view text, bool commen
 std::expected<json, BodyError> parse_body(std::string_view body) { return parse_strictly(body, false); }
 
 std::expected<json, BodyError> parse_commented(std::string_view text) { return parse_strictly(text, true); }
+
+std::unexpected<BodyError> BodyReader::wrong(const std::string& key, std::string detail) const {
+  return std::unexpected(BodyError{"invalid_value", pointer(key), std::move(detail)});
+}
 
 const json* BodyReader::find(const std::string& key) {
   asked_.push_back(key);
@@ -137,7 +137,7 @@ std::expected<void, BodyError> BodyReader::finish() const {
   for (const auto& [key, value] : object_.items()) {
     if (std::ranges::find(asked_, key) == asked_.end()) {
       return std::unexpected(
-          BodyError{"unknown_field", pointer_to(key), "the body has no key \"" + key.substr(0, 64) + "\" here"});
+          BodyError{"unknown_field", pointer(key), "the body has no key \"" + key.substr(0, 64) + "\" here"});
     }
   }
   return {};

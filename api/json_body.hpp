@@ -27,11 +27,16 @@ std::expected<nlohmann::json, BodyError> parse_body(std::string_view body);
 /// The same for the daemon's configuration file, where // and /* */ comments are allowed.
 std::expected<nlohmann::json, BodyError> parse_commented(std::string_view text);
 
-/// Reads the members of a body. Every key must be asked for: finish() refuses the ones that were not, so that a typo is
-/// an error and never a default.
+/// A JSON pointer to a top-level key (RFC 6901: '~' and '/' escaped).
+std::string pointer_to(std::string_view key);
+
+/// Reads the members of a body or of an object in it. Every key must be asked for: finish() refuses the ones that were
+/// not, so that a typo is an error and never a default.
 class BodyReader {
  public:
-  explicit BodyReader(const nlohmann::json& object) : object_(object) {}
+  /// `where` is the pointer to the object, "" for the body itself.
+  explicit BodyReader(const nlohmann::json& object, std::string where = {})
+      : object_(object), where_(std::move(where)) {}
 
   /// nullptr when the key is absent.
   const nlohmann::json* find(const std::string& key);
@@ -42,13 +47,15 @@ class BodyReader {
   std::expected<std::vector<std::string>, BodyError> strings(const std::string& key, std::size_t limit);
   /// Error: unknown_field, naming the first key that nobody asked for.
   std::expected<void, BodyError> finish() const;
+  /// The pointer to a member.
+  std::string pointer(std::string_view key) const { return where_ + pointer_to(key); }
 
  private:
+  std::unexpected<BodyError> wrong(const std::string& key, std::string detail) const;
+
   const nlohmann::json& object_;
+  std::string where_;
   std::vector<std::string> asked_;
 };
-
-/// A JSON pointer to a top-level key (RFC 6901: '~' and '/' escaped).
-std::string pointer_to(std::string_view key);
 
 }  // namespace devbindd::api

@@ -40,7 +40,8 @@ std::string title_of(int status) {
 int status_of(ErrorCode code) {
   switch (code) {
     case ErrorCode::InvalidAddress:
-    case ErrorCode::InvalidName: return 400;
+    case ErrorCode::InvalidName:
+    case ErrorCode::ConflictingItems: return 400;
     case ErrorCode::DeviceNotFound:
     case ErrorCode::GroupNotFound:
     case ErrorCode::DriverNotFound:
@@ -57,7 +58,6 @@ int status_of(ErrorCode code) {
     case ErrorCode::DeviceOpen:
     case ErrorCode::GroupNotViable:
     case ErrorCode::BindFailed:
-    case ErrorCode::StateChanged:
     case ErrorCode::Interrupted:
     case ErrorCode::DeviceGone: return 409;
     case ErrorCode::TooBusy:
@@ -124,10 +124,9 @@ Response problem_of_operation(const Request& request, const json& operation) {
   detail += restored ? "; the state before the operation is back"
                      : "; the state before the operation could not be brought back";
   const auto known_status = [&] {
-    for (const auto candidate :
-         {ErrorCode::ModuleNotFound, ErrorCode::ModuleBlacklisted, ErrorCode::ModuleLoadFailed, ErrorCode::BindFailed,
-          ErrorCode::RestoreFailed, ErrorCode::StateChanged, ErrorCode::DeviceGone, ErrorCode::DeviceNotFound,
-          ErrorCode::TooBusy, ErrorCode::Kernel}) {
+    for (const auto candidate : {ErrorCode::ModuleNotFound, ErrorCode::ModuleBlacklisted, ErrorCode::ModuleLoadFailed,
+                                 ErrorCode::BindFailed, ErrorCode::RestoreFailed, ErrorCode::DeviceGone,
+                                 ErrorCode::DeviceNotFound, ErrorCode::TooBusy, ErrorCode::Kernel}) {
       if (sysfs::name_of(candidate) == code) return status_of(candidate);
     }
     return 500;

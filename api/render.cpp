@@ -157,6 +157,7 @@ sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device
               {"driver_override", readable ? or_null(*driver_override) : json(nullptr)},
               {"driver_override_set_by", readable ? override_owner(*driver_override, known) : json(nullptr)},
               {"driver_override_error", readable ? json(nullptr) : json(driver_override.error().message)},
+              {"half_way", operation_link(context.engine.left_half_way_by(device.address))},
               {"original", known != nullptr ? render_original(*known) : json(nullptr)},
               {"candidates", candidate_drivers(context, device)},
               {"iommu_group", or_null(device.iommu_group)},

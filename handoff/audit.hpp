@@ -29,9 +29,9 @@ AuditEntry audit_of(const Operation& operation, AuditEvent event);
 
 /// One line of the journal's table.
 struct AuditRow {
-  std::int64_t id = 0;   ///< ascending; given by the journal
-  std::string device;    ///< the address that was asked for, "" for a driver's IDs
-  std::string document;  ///< JSON of the entry
+  std::int64_t id = 0;               ///< ascending; given by the journal
+  std::vector<std::string> devices;  ///< the addresses that were changed, or that a refused request named
+  std::string document;              ///< JSON of the entry
 };
 
 constexpr std::size_t max_audit_rows = 100'000;

@@ -8,11 +8,13 @@
 #include "handoff/audit.hpp"
 #include "handoff/engine_parts.hpp"
 #include "handoff/json.hpp"
+#include "handoff/operation_document.hpp"
 #include "sysfs/paths.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
+using nlohmann::json;
 using sysfs::ErrorCode;
 
 constexpr std::size_t max_running = 64;
@@ -46,10 +48,33 @@ nlohmann::json shown(const Operation& operation) {
   return document;
 }
 
-AuditRow row_of(const AuditEntry& entry) {
-  return {.id = 0,
-          .device = entry.request.address ? sysfs::to_string(*entry.request.address) : std::string{},
-          .document = dump(to_json(entry))};
+AuditRow row_of(const AuditEntry& entry, const std::vector<sysfs::PciAddress>& devices) {
+  AuditRow row{.id = 0, .devices = {}, .document = dump(to_json(entry))};
+  for (const auto& address : devices) row.devices.push_back(sysfs::to_string(address));
+  return row;
+}
+
+AuditRow row_of(const Operation& operation, AuditEvent event) {
+  std::vector<sysfs::PciAddress> devices;
+  for (const auto& transition : operation.transitions) devices.push_back(transition.address);
+  return row_of(audit_of(operation, event), devices);
+}
+
+std::vector<sysfs::PciAddress> devices_asked_for(const ChangeRequest& request) {
+  std::vector<sysfs::PciAddress> devices;
+  for (const auto& part : parts_of(request)) {
+    if (part.address) devices.push_back(*part.address);
+  }
+  return devices;
+}
+
+// A give-back of what devbindd did not bind.
+bool lacks_original(const Part& part) {
+  const auto& members = part.facts.members;
+  const auto known = [](const MemberFacts& member) { return member.original.has_value(); };
+  const auto on_vfio = [](const MemberFacts& member) { return sysfs::is_vfio_bound(member.device); };
+  return part.request.kind == ChangeKind::Restore && std::ranges::none_of(members, known) &&
+         std::ranges::any_of(members, on_vfio);
 }
 
 Decision refuse(ErrorCode code, std::string message) { return Refusal{{code, std::move(message)}, {}, {}}; }
@@ -81,6 +106,23 @@ void Engine::adopt(const Remembered& remembered) {
     const bool unfinished = state == OperationState::Running || state == OperationState::Blocked;
     if (!unfinished || !adopt_unfinished(row)) past_.push_back({row.id, row.created_at, row.state, row.document});
   }
+  adopt_half_way(remembered);
+}
+
+// The newest operation that changed a device tells how it was left.
+void Engine::adopt_half_way(const Remembered& remembered) {
+  std::set<sysfs::PciAddress> told;
+  for (const auto& row : remembered.operations) {
+    const auto operation = operation_from(json::parse(row.document, nullptr, false));
+    if (!operation || operation->boot_id != services_.boot_id) continue;
+    const bool succeeded = row.state == name_of(OperationState::Succeeded);
+    for (const auto& transition : operation->transitions) {
+      const auto& address = transition.address;
+      const bool half_way = operation->error && std::ranges::count(operation->error->unrestored, address) > 0;
+      if ((!succeeded && !half_way) || !told.insert(address).second) continue;
+      if (half_way) half_way_.emplace(address, row.id);
+    }
+  }
 }
 
 // The next device at the address is another one, even of the same make.
@@ -90,7 +132,9 @@ void Engine::take(const sysfs::UeventBatch& batch) {
   for (const auto& event : batch.events) {
     if (event.action != "remove" || event.subsystem != "pci") continue;
     const auto addresses = sysfs::addresses_in(event.devpath);
-    if (!addresses.empty() && originals_.erase(addresses.back()) > 0) gone.push_back(addresses.back());
+    if (addresses.empty()) continue;
+    half_way_.erase(addresses.back());
+    if (originals_.erase(addresses.back()) > 0) gone.push_back(addresses.back());
   }
   if (gone.empty()) return;
   services_.journal.forget(std::move(gone), [this](const sysfs::Result<>& stored) { warn(stored); });
@@ -147,10 +191,11 @@ std::function<void(Decision)> Engine::audited(const Gathering& gathering, std::f
                      .evidence = {},
                      .accepted = {}};
     for (const auto& item : refusal->evidence) entry.evidence.push_back(item.code);
-    services_.journal.record(row_of(entry), [this, decide, decision = std::move(decision)](const auto& stored) {
-      warn(stored);
-      decide(decision);
-    });
+    services_.journal.record(row_of(entry, devices_asked_for(request)),
+                             [this, decide, decision = std::move(decision)](const auto& stored) {
+                               warn(stored);
+                               decide(decision);
+                             });
   };
 }
 
@@ -160,15 +205,13 @@ void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
   if (const auto holder = holder_of(lock_keys(*gathering)); !holder.empty()) {
     return gathering->decide(in_the_way(holder));
   }
-  const bool nothing_known = std::ranges::none_of(
-      gathering->facts.members, [](const MemberFacts& member) { return member.original.has_value(); });
-  const auto on_vfio = [](const MemberFacts& member) { return sysfs::is_vfio_bound(member.device); };
-  if (request.kind == ChangeKind::Restore && nothing_known && std::ranges::any_of(gathering->facts.members, on_vfio)) {
+  for (const auto& part : gathering->parts) {
+    if (!lacks_original(part)) continue;
     return gathering->decide(
-        refuse(ErrorCode::NothingToRestore, "devbindd did not bind " + sysfs::to_string(*request.address) +
+        refuse(ErrorCode::NothingToRestore, "devbindd did not bind " + sysfs::to_string(*part.request.address) +
                                                 " and does not know what was there before: ask for the driver by PUT"));
   }
-  auto made = plan(request, gathering->facts);
+  auto made = plan(gathering->parts);
   auto refused_by = blocking(made.evidence, request.accept_risks);
   if (gathering->dry_run) return gathering->decide(Preview{std::move(made), std::move(refused_by)});
   if (made.steps.empty() &&
@@ -183,6 +226,20 @@ void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
   begin(gathering, std::move(made));
 }
 
+// How the devices are that devbindd has not touched before.
+void Engine::add_originals(const Part& part, const std::string& operation, std::vector<Original>& originals) const {
+  const auto scope = part.request.scope.value_or(Scope::Device);
+  for (const auto& member : part.facts.members) {
+    if (!originals_.contains(member.device.address) || !member.original)
+      originals.push_back(original_of(member, scope, operation));
+  }
+  for (const auto& address : part.facts.id_captures) {
+    const auto* device = services_.inventory.find(address);
+    if (device == nullptr || originals_.contains(address) || part.request.kind == ChangeKind::RemoveId) continue;
+    originals.push_back(original_of({.device = *device}, Scope::Device, operation));
+  }
+}
+
 void Engine::begin(const std::shared_ptr<Gathering>& gathering, Plan made) {
   auto running = std::make_unique<Running>();
   auto& operation = *running->operation;
@@ -194,22 +251,12 @@ void Engine::begin(const std::shared_ptr<Gathering>& gathering, Plan made) {
   operation.transitions = made.transitions;
   operation.evidence = made.evidence;
   for (auto& planned : made.steps) operation.steps.push_back({std::move(planned), StepState::Pending, {}, {}, 0, {}});
-  const auto scope = gathering->request.scope.value_or(Scope::Device);
-  for (const auto& member : gathering->facts.members) {
-    if (!originals_.contains(member.device.address) || !member.original) {
-      running->new_originals.push_back(original_of(member, scope, operation.id));
-    }
-  }
-  for (const auto& address : gathering->facts.id_captures) {
-    const auto* device = services_.inventory.find(address);
-    if (device == nullptr || originals_.contains(address) || gathering->request.kind == ChangeKind::RemoveId) continue;
-    running->new_originals.push_back(original_of({.device = *device}, Scope::Device, operation.id));
-  }
+  for (const auto& part : gathering->parts) add_originals(part, operation.id, running->new_originals);
   running->keys = lock_keys(*gathering);
   for (const auto& key : running->keys) locks_.emplace(key, operation.id);
   const auto id = operation.id;
   auto row = row_of(operation);
-  row.audit = row_of(audit_of(operation, AuditEvent::Begun));
+  row.audit = row_of(operation, AuditEvent::Begun);
   auto originals = running->new_originals;
   running_.emplace(id, std::move(running));
   services_.journal.begin(std::move(row), std::move(originals), [this, gathering, id](const sysfs::Result<>& stored) {
@@ -249,15 +296,29 @@ std::vector<sysfs::PciAddress> Engine::originals_to_forget(const Operation& oper
   return forget;
 }
 
+void Engine::mark_half_way(const Operation& operation) {
+  if (operation.state == OperationState::Succeeded) {
+    for (const auto& transition : operation.transitions) half_way_.erase(transition.address);
+  }
+  if (!operation.error) return;
+  for (const auto& address : operation.error->unrestored) half_way_.insert_or_assign(address, operation.id);
+}
+
+std::string Engine::left_half_way_by(const sysfs::PciAddress& address) const {
+  const auto found = half_way_.find(address);
+  return found == half_way_.end() ? std::string{} : found->second;
+}
+
 void Engine::ended(const std::string& id) {
   auto& running = *running_.at(id);
   const auto forget = originals_to_forget(*running.operation);
   for (const auto& address : forget) originals_.erase(address);
+  mark_half_way(*running.operation);
   for (const auto& transition : running.operation->transitions) services_.inventory.mark(transition.address);
   if (is_id_change(running.operation->request.kind) || running.operation->request.method == Method::NewId)
     services_.inventory.mark_all();
   auto row = row_of(*running.operation);
-  row.audit = row_of(audit_of(*running.operation, AuditEvent::Ended));
+  row.audit = row_of(*running.operation, AuditEvent::Ended);
   // The answer waits for the disk: what is told as done stays told after a crash.
   services_.journal.finish(row, forget, [this, id, row](const sysfs::Result<>& stored) {
     warn(stored);
@@ -283,9 +344,11 @@ std::set<std::string> Engine::keys_of(const std::vector<sysfs::Device>& devices)
 
 std::set<std::string> Engine::lock_keys(const Gathering& gathering) const {
   std::vector<sysfs::Device> devices;
-  for (const auto& member : gathering.facts.members) devices.push_back(member.device);
-  for (const auto& address : gathering.facts.id_captures) {
-    if (const auto* device = services_.inventory.find(address)) devices.push_back(*device);
+  for (const auto& part : gathering.parts) {
+    for (const auto& member : part.facts.members) devices.push_back(member.device);
+    for (const auto& address : part.facts.id_captures) {
+      if (const auto* device = services_.inventory.find(address)) devices.push_back(*device);
+    }
   }
   auto keys = keys_of(devices);
   if (is_id_change(gathering.request.kind)) keys.insert("driver " + gathering.request.driver->text());

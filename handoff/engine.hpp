@@ -38,6 +38,8 @@ struct Unchanged {
 struct Accepted {
   std::string operation;
 };
+struct Part;
+
 /// The uses of a device. Error: as GuardedReader; then nothing is known.
 using HoldersAnswer = sysfs::Result<std::vector<vfio::Holder>>;
 using UsageAnswer = sysfs::Result<std::vector<sysfs::Use>>;
@@ -98,6 +100,8 @@ class Engine {
   sysfs::Result<std::function<void()>> reserve(const sysfs::Device& device);
 
   const std::map<sysfs::PciAddress, Original>& originals() const { return originals_; }
+  /// The operation that could not be undone and left the device half-way, or "": a give-back tries it again.
+  std::string left_half_way_by(const sysfs::PciAddress& address) const;
   /// The id of the running operation on a device, or "".
   std::string operation_on(const sysfs::PciAddress& address) const;
   OverrideReader& overrides() { return overrides_; }
@@ -124,6 +128,7 @@ class Engine {
   struct Running;
 
   void adopt(const Remembered& remembered);
+  void adopt_half_way(const Remembered& remembered);
   bool adopt_unfinished(const OperationRow& row);
   void recover(const std::string& id);
   bool wait_for_leftovers(const std::string& id);
@@ -132,19 +137,24 @@ class Engine {
   void repair(const std::string& id, Plan plan);
   void end_recovery(const std::string& id, OperationState state, std::optional<sysfs::Error> error);
   void gather(std::shared_ptr<Gathering> gathering);
-  void check_serial(const std::shared_ptr<Gathering>& gathering);
+  void check_serials(const std::shared_ptr<Gathering>& gathering, std::size_t at);
   void gather_overrides(const std::shared_ptr<Gathering>& gathering);
   void gather_holders(const std::shared_ptr<Gathering>& gathering);
   void gather_uses(const std::shared_ptr<Gathering>& gathering);
   void gathered(const std::shared_ptr<Gathering>& gathering);
+  Facts host_facts() const;
   sysfs::Result<> select_members(Gathering& gathering);
-  void add_member(Gathering& gathering, const sysfs::Device& device);
-  void look_up_drivers(Gathering& gathering) const;
+  sysfs::Result<> select_members(Part& part, const sysfs::Inventory& inventory) const;
+  void add_member(Facts& facts, const sysfs::Device& device) const;
+  sysfs::Result<DriverFacts> look_up_driver(const sysfs::DriverName& name) const;
+  sysfs::Result<> look_up_drivers(Gathering& gathering) const;
   std::function<void(Decision)> audited(const Gathering& gathering, std::function<void(Decision)> decide);
   void decide(const std::shared_ptr<Gathering>& gathering);
+  void add_originals(const Part& part, const std::string& operation, std::vector<Original>& originals) const;
   void begin(const std::shared_ptr<Gathering>& gathering, Plan plan);
   void started(const std::string& id);
   std::set<std::string> keys_of(const std::vector<sysfs::Device>& devices) const;
+  void mark_half_way(const Operation& operation);
   void ended(const std::string& id);
   std::vector<sysfs::PciAddress> originals_to_forget(const Operation& operation) const;
   std::set<std::string> lock_keys(const Gathering& gathering) const;
@@ -160,8 +170,9 @@ class Engine {
   GuardedReader usage_;
   std::map<sysfs::PciAddress, Original> originals_;
   std::map<std::string, std::unique_ptr<Running>> running_;
-  std::deque<PastOperation> past_;            ///< newest first
-  std::map<std::string, std::string> locks_;  ///< key -> operation id
+  std::map<sysfs::PciAddress, std::string> half_way_;  ///< device -> id of the operation that left it so
+  std::deque<PastOperation> past_;                     ///< newest first
+  std::map<std::string, std::string> locks_;           ///< key -> operation id
   std::map<std::string, std::vector<std::function<void()>>> waiting_;
   std::uint64_t ended_count_ = 0;
   bool stopping_ = false;

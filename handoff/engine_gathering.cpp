@@ -24,7 +24,8 @@ Decision in_the_way(const std::string& holder) {
 }
 
 void Engine::gather(std::shared_ptr<Gathering> gathering) {
-  gathering->facts = {};
+  gathering->parts.clear();
+  for (auto& request : parts_of(gathering->request)) gathering->parts.push_back({std::move(request), host_facts()});
   gathering->error.reset();
   gathering->ended_at_start = ended_count_;
   if (auto selected = select_members(*gathering); !selected) {
@@ -32,31 +33,35 @@ void Engine::gather(std::shared_ptr<Gathering> gathering) {
   }
   const auto holder = holder_of(lock_keys(*gathering));
   if (!holder.empty() && holder != gathering->recovers) return gathering->decide(in_the_way(holder));
-  look_up_drivers(*gathering);
-  if (gathering->request.expect.serial) return check_serial(gathering);
-  gather_overrides(gathering);
+  if (auto looked_up = look_up_drivers(*gathering); !looked_up) {
+    return gathering->decide(Refusal{looked_up.error(), {}, {}});
+  }
+  check_serials(gathering, 0);
 }
 
 // The serial number is in the configuration space, which a worker reads.
-void Engine::check_serial(const std::shared_ptr<Gathering>& gathering) {
-  configs_.read(*gathering->request.address, [this, gathering](const ConfigReader::Answer& config) {
+void Engine::check_serials(const std::shared_ptr<Gathering>& gathering, std::size_t at) {
+  const auto& parts = gathering->parts;
+  while (at < parts.size() && !parts[at].request.expect.serial) ++at;
+  if (at == parts.size()) return gather_overrides(gathering);
+  configs_.read(*parts[at].request.address, [this, gathering, at](const ConfigReader::Answer& config) {
     if (!config) return gathering->decide(Refusal{config.error(), {}, {}});
-    auto wrong = mismatch_of_serial(gathering->request.expect, sysfs::device_serial_number(*config));
-    if (wrong.empty()) return gather_overrides(gathering);
+    auto wrong = mismatch_of_serial(gathering->parts[at].request.expect, sysfs::device_serial_number(*config));
+    if (wrong.empty()) return check_serials(gathering, at + 1);
     gathering->decide(Refusal{{ErrorCode::IdentityMismatch, std::move(wrong)}, {}, {}});
   });
 }
 
 void Engine::gather_overrides(const std::shared_ptr<Gathering>& gathering) {
   std::vector<sysfs::PciAddress> addresses;
-  for (const auto& member : gathering->facts.members) addresses.push_back(member.device.address);
+  for (const auto* member : members_of(gathering->parts)) addresses.push_back(member->device.address);
   overrides_.read(addresses, [this, gathering](const OverrideAnswers& answers) {
-    for (auto& member : gathering->facts.members) {
-      const auto& answer = answers.at(member.device.address);
+    for (auto* member : members_of(gathering->parts)) {
+      const auto& answer = answers.at(member->device.address);
       if (answer) {
-        member.driver_override = *answer;
+        member->driver_override = *answer;
       } else if (answer.error().code == ErrorCode::Overdue) {
-        member.override_known = false;
+        member->override_known = false;
       } else {
         gathering->error = answer.error();
       }
@@ -65,42 +70,58 @@ void Engine::gather_overrides(const std::shared_ptr<Gathering>& gathering) {
   });
 }
 
-sysfs::Result<> Engine::select_members(Gathering& gathering) {
-  auto inventory = current();
-  if (!inventory) return std::unexpected(inventory.error());
-  const auto& request = gathering.request;
-  auto& facts = gathering.facts;
+Facts Engine::host_facts() const {
+  Facts facts;
   facts.denylist_off = services_.tree.read("sys/module/vfio_pci/parameters/disable_denylist").value_or("N") == "Y";
   facts.viability_rule = sysfs::viability_rule(services_.tree);
   facts.no_iommu_mode =
       services_.tree.read("sys/module/vfio/parameters/enable_unsafe_noiommu_mode").value_or("N") == "Y";
-  if (is_id_change(request.kind)) {
-    for (const auto& [address, device] : (*inventory)->devices()) {
-      if (!device.driver && request.id == sysfs::id_text(device)) facts.id_captures.push_back(address);
-    }
-    return {};
-  }
+  return facts;
+}
+
+sysfs::Result<> Engine::select_members(Gathering& gathering) {
+  auto inventory = current();
+  if (!inventory) return std::unexpected(inventory.error());
   if (!gathering.recovers.empty()) {
     select_unfinished(gathering);
     return {};
   }
-  const auto* target = (*inventory)->find(*request.address);
+  for (auto& part : gathering.parts) {
+    if (auto selected = select_members(part, **inventory); !selected) return selected;
+  }
+  if (const auto address = contested(gathering.parts)) {
+    return sysfs::fail(ErrorCode::ConflictingItems,
+                       "two items of the transaction would change " + sysfs::to_string(*address) + ": name it once");
+  }
+  foresee(gathering.parts);
+  return {};
+}
+
+sysfs::Result<> Engine::select_members(Part& part, const sysfs::Inventory& inventory) const {
+  const auto& request = part.request;
+  auto& facts = part.facts;
+  if (is_id_change(request.kind)) {
+    for (const auto& [address, device] : inventory.devices()) {
+      if (!device.driver && request.id == sysfs::id_text(device)) facts.id_captures.push_back(address);
+    }
+    return {};
+  }
+  const auto* target = inventory.find(*request.address);
   if (target == nullptr) {
     return sysfs::fail(ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(*request.address));
   }
   if (auto wrong = mismatch(request.expect, *target); !wrong.empty())
     return sysfs::fail(ErrorCode::IdentityMismatch, std::move(wrong));
-  const auto group =
-      target->iommu_group ? (*inventory)->group_members(*target->iommu_group) : std::vector<sysfs::Device>{};
+  const auto group = target->iommu_group ? inventory.group_members(*target->iommu_group) : std::vector<sysfs::Device>{};
   const auto affected = affected_devices(request, *target, group, originals_);
   for (const auto& address : affected) {
-    if (const auto* device = (*inventory)->find(address)) add_member(gathering, *device);
+    if (const auto* device = inventory.find(address)) add_member(facts, *device);
   }
   for (const auto& device : group) {
     if (std::ranges::find(affected, device.address) == affected.end()) facts.bystanders.push_back(device);
   }
   if (request.kind == ChangeKind::Bind && request.method == Method::NewId) {
-    for (const auto& [address, device] : (*inventory)->devices()) {
+    for (const auto& [address, device] : inventory.devices()) {
       const bool twin = std::ranges::any_of(facts.members, [&](const MemberFacts& member) {
         return sysfs::id_text(member.device) == sysfs::id_text(device);
       });
@@ -111,42 +132,53 @@ sysfs::Result<> Engine::select_members(Gathering& gathering) {
   return {};
 }
 
-void Engine::add_member(Gathering& gathering, const sysfs::Device& device) {
+void Engine::add_member(Facts& facts, const sysfs::Device& device) const {
   MemberFacts member;
   member.device = device;
   member.candidate_modules = sysfs::modules_for(services_.modules, device.modalias);
   if (const auto original = originals_.find(device.address); original != originals_.end()) {
     if (same_identity(original->second, device)) member.original = original->second;
   }
-  gathering.facts.members.push_back(std::move(member));
+  facts.members.push_back(std::move(member));
 }
 
-void Engine::look_up_drivers(Gathering& gathering) const {
-  for (const auto& name : drivers_needed(gathering.request, gathering.facts.members)) {
-    DriverFacts driver;
-    driver.registered = sysfs::driver_registered(services_.tree, name);
-    driver.module = sysfs::module_of_driver(name);
-    if (!driver.registered) {
-      auto state = sysfs::module_state(services_.tree, services_.modules, driver.module);
-      if (!state) gathering.error = state.error();
-      driver.module_state = state.value_or(sysfs::ModuleState::Unknown);
+sysfs::Result<DriverFacts> Engine::look_up_driver(const sysfs::DriverName& name) const {
+  DriverFacts driver;
+  driver.registered = sysfs::driver_registered(services_.tree, name);
+  driver.module = sysfs::module_of_driver(name);
+  if (driver.registered) return driver;
+  auto state = sysfs::module_state(services_.tree, services_.modules, driver.module);
+  if (!state) return std::unexpected(state.error());
+  driver.module_state = *state;
+  return driver;
+}
+
+sysfs::Result<> Engine::look_up_drivers(Gathering& gathering) const {
+  std::map<std::string, DriverFacts> known;
+  for (auto& part : gathering.parts) {
+    for (const auto& name : drivers_needed(part.request, part.facts.members)) {
+      if (!known.contains(name.text())) {
+        auto driver = look_up_driver(name);
+        if (!driver) return std::unexpected(driver.error());
+        known.emplace(name.text(), std::move(*driver));
+      }
+      part.facts.drivers.emplace(name.text(), known.at(name.text()));
     }
-    gathering.facts.drivers.emplace(name.text(), std::move(driver));
   }
+  return {};
 }
 
 void Engine::gather_holders(const std::shared_ptr<Gathering>& gathering) {
-  auto& members = gathering->facts.members;
   gathering->waiting = 1;
   const auto arrived = [this, gathering] {
     if (--gathering->waiting == 0) gather_uses(gathering);
   };
-  for (std::size_t at = 0; at < members.size(); ++at) {
-    const auto& device = members[at].device;
+  for (auto* member : members_of(gathering->parts)) {
+    const auto& device = member->device;
     if (sysfs::is_vfio_bound(device)) {
       ++gathering->waiting;
-      find_holders(device, [gathering, at, arrived](const HoldersAnswer& holders) {
-        if (holders) gathering->facts.members[at].holders = *holders;
+      find_holders(device, [gathering, member, arrived](const HoldersAnswer& holders) {
+        if (holders) member->holders = *holders;
         // Too many processes to look through in time: the enable count still tells that somebody has the device open.
         if (!holders && holders.error().code != ErrorCode::Overdue) gathering->error = holders.error();
         arrived();
@@ -154,8 +186,8 @@ void Engine::gather_holders(const std::shared_ptr<Gathering>& gathering) {
     }
     if (device.virtfns.empty()) continue;
     ++gathering->waiting;
-    find_open_functions(device, [gathering, at, arrived](std::vector<OpenFunction> functions) {
-      gathering->facts.members[at].open_vfs = std::move(functions);
+    find_open_functions(device, [gathering, member, arrived](std::vector<OpenFunction> functions) {
+      member->open_vfs = std::move(functions);
       arrived();
     });
   }
@@ -205,24 +237,21 @@ void Engine::find_open_functions(const sysfs::Device& device, std::function<void
 
 // Of the members that a driver of the host has: what would be lost with it.
 void Engine::gather_uses(const std::shared_ptr<Gathering>& gathering) {
-  const bool taken_away = gathering->request.kind == ChangeKind::Bind ||
-                          gathering->request.kind == ChangeKind::Unbind ||
-                          gathering->request.kind == ChangeKind::Restore;
-  std::vector<std::size_t> asked;
-  for (std::size_t at = 0; taken_away && at < gathering->facts.members.size(); ++at) {
-    const auto& device = gathering->facts.members[at].device;
-    if (device.driver && !sysfs::is_vfio_bound(device)) asked.push_back(at);
+  std::vector<MemberFacts*> asked;
+  for (auto& part : gathering->parts) {
+    if (!changes_binding(part.request)) continue;
+    for (auto& member : part.facts.members) {
+      if (member.device.driver && !sysfs::is_vfio_bound(member.device)) asked.push_back(&member);
+    }
   }
   gathering->waiting = asked.size();
   if (asked.empty()) return gathered(gathering);
-  for (const auto at : asked) {
-    find_usage(gathering->facts.members[at].device.address, gathering->requester,
-               [this, gathering, at](const UsageAnswer& uses) {
-                 auto& member = gathering->facts.members[at];
-                 if (uses) member.uses = *uses;
-                 member.uses_known = uses.has_value();
-                 if (--gathering->waiting == 0) gathered(gathering);
-               });
+  for (auto* member : asked) {
+    find_usage(member->device.address, gathering->requester, [this, gathering, member](const UsageAnswer& uses) {
+      if (uses) member->uses = *uses;
+      member->uses_known = uses.has_value();
+      if (--gathering->waiting == 0) gathered(gathering);
+    });
   }
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "handoff/engine.hpp"
+#include "handoff/transaction.hpp"
 
 namespace devbindd::handoff {
 
@@ -17,7 +18,7 @@ struct Engine::Gathering {
   Requester requester;
   bool dry_run = false;
   std::function<void(Decision)> decide;
-  Facts facts;
+  std::vector<Part> parts;
   int round = 0;
   std::uint64_t ended_at_start = 0;
   std::size_t waiting = 0;

@@ -65,6 +65,7 @@ bool Engine::adopt_unfinished(const OperationRow& row) {
   if (!operation) return false;
   auto running = std::make_unique<Running>();
   running->operation = std::make_shared<Operation>(std::move(*operation));
+  running->operation->error.reset();
   running->unfinished = true;
   running_.emplace(row.id, std::move(running));
   return true;
@@ -138,8 +139,9 @@ void Engine::select_unfinished(Gathering& gathering) {
   for (const auto& transition : running_.at(gathering.recovers)->operation->transitions) {
     const auto* device = services_.inventory.find(transition.address);
     if (device == nullptr) continue;
-    add_member(gathering, *device);
-    auto& member = gathering.facts.members.back();
+    auto& members = gathering.parts.front().facts.members;
+    add_member(gathering.parts.front().facts, *device);
+    auto& member = members.back();
     member.original = Original{.address = device->address,
                                .vendor = device->vendor,
                                .device = device->device,
@@ -155,7 +157,7 @@ void Engine::select_unfinished(Gathering& gathering) {
 void Engine::decide_recovery(const std::shared_ptr<Gathering>& gathering) {
   const auto& id = gathering->recovers;
   auto& operation = *running_.at(id)->operation;
-  const auto& facts = gathering->facts;
+  const auto& facts = gathering->parts.front().facts;
   const bool stuck = std::ranges::any_of(facts.members, [](const auto& member) { return !member.override_known; });
   if (stuck) {
     services_.after(look_again, [this, id] { recover(id); });
@@ -169,7 +171,7 @@ void Engine::decide_recovery(const std::shared_ptr<Gathering>& gathering) {
   });
   auto removals = id_removals(operation);
   if (all_after && removals.empty()) return end_recovery(id, OperationState::Succeeded, std::nullopt);
-  auto made = all_after ? Plan{} : plan(gathering->request, facts);
+  auto made = all_after ? Plan{} : plan(gathering->parts);
   made.steps.insert(made.steps.end(), removals.begin(), removals.end());
   operation.evidence = made.evidence;
   const auto refused_by = blocking(made.evidence, gathering->request.accept_risks);
@@ -231,6 +233,10 @@ void Engine::end_recovery(const std::string& id, OperationState state, std::opti
     if (!operation.error) operation.error.emplace();
     operation.error->error = std::move(*error);
     operation.error->restored = state == OperationState::Failed && operation.error->error.code != ErrorCode::DeviceGone;
+    for (const auto& transition : operation.transitions) {
+      const bool there = services_.inventory.find(transition.address) != nullptr;
+      if (!operation.error->restored && there) operation.error->unrestored.push_back(transition.address);
+    }
     if (!operation.error->restored && operation.error->next_step.empty())
       operation.error->next_step = "DELETE the device's binding, which brings back what was there before devbindd.";
   }

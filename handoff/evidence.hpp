@@ -22,6 +22,8 @@ struct Evidence {
   std::string next_step = {};                ///< one sentence: what to do
   std::vector<std::string> path = {};        ///< through stacked devices: {"eth0", "bond0"}
   std::vector<vfio::Holder> processes = {};  ///< who, where it is a process
+
+  bool operator==(const Evidence&) const = default;
 };
 
 /// The codes that this version can give, for the contract and for checking accept_risks.

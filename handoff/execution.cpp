@@ -205,10 +205,11 @@ void Execution::check_restored() {
 void Execution::on_overrides_read(const TaskResult& result) {
   auto& error = *operation_->error;
   bool differs_from_before = false;
-  const auto differs = [&error, &differs_from_before](std::string what) {
+  const auto differs = [&error, &differs_from_before](const sysfs::PciAddress& address, std::string what) {
     error.restored = false;
     differs_from_before = true;
     error.undo_failures.push_back(std::move(what));
+    if (error.unrestored.empty() || error.unrestored.back() != address) error.unrestored.push_back(address);
   };
   for (std::size_t at = 0; at < operation_->transitions.size(); ++at) {
     const auto& transition = operation_->transitions[at];
@@ -220,18 +221,18 @@ void Execution::on_overrides_read(const TaskResult& result) {
       continue;
     }
     if (!device) {
-      differs(device.error().message);
+      differs(transition.address, device.error().message);
       continue;
     }
     if (driver_text(*device) != transition.driver_before) {
-      differs(name + " has " + or_none(driver_text(*device)) + " now, and had " + or_none(transition.driver_before) +
-              " before");
+      differs(transition.address, name + " has " + or_none(driver_text(*device)) + " now, and had " +
+                                      or_none(transition.driver_before) + " before");
     }
     if (!result || at >= result->size()) {
-      differs("the driver_override of " + name + " could not be read back" +
-              (result ? "" : ": " + result.error().message));
+      differs(transition.address, "the driver_override of " + name + " could not be read back" +
+                                      (result ? "" : ": " + result.error().message));
     } else if (sysfs::override_from_attribute((*result)[at]) != transition.override_before) {
-      differs("the driver_override of " + name + " is not what it was before");
+      differs(transition.address, "the driver_override of " + name + " is not what it was before");
     }
   }
   // The end of one that is gone is clear; what is still there and not as it was is the worse news.

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <thread>
 
+#include "sysfs/fields.hpp"
+
 namespace devbindd::handoff {
 namespace {
 
@@ -76,7 +78,7 @@ CREATE TABLE IF NOT EXISTS originals(
   driver TEXT, driver_override TEXT, scope TEXT NOT NULL, operation TEXT NOT NULL, boot_id TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS audit(
   id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, document TEXT NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS audit_by_device ON audit(device, id);
+DROP INDEX IF EXISTS audit_by_device;
 PRAGMA user_version = 2;
 )sql";
 
@@ -136,10 +138,22 @@ Result<> delete_original(sqlite3* database, const sysfs::PciAddress& address) {
   return run(database, statement->get(), "forget how a device was");
 }
 
+// The addresses of one line of the audit stand in one column, with blanks between them.
+std::string joined(const std::vector<std::string>& addresses) {
+  std::string text;
+  for (const auto& address : addresses) text += (text.empty() ? "" : " ") + address;
+  return text;
+}
+
+std::vector<std::string> split(const std::string& text) {
+  const auto words = sysfs::words_of(text);
+  return {words.begin(), words.end()};
+}
+
 Result<> insert_audit(sqlite3* database, const AuditRow& row) {
   auto statement = prepare(database, "INSERT INTO audit(device,document) VALUES(?,?)");
   if (!statement) return std::unexpected(statement.error());
-  bind_text(statement->get(), 1, row.device);
+  bind_text(statement->get(), 1, joined(row.devices));
   bind_text(statement->get(), 2, row.document);
   if (auto done = run(database, statement->get(), "store a line of the audit"); !done) return done;
   auto trimmed = prepare(database, "DELETE FROM audit WHERE id <= ?");
@@ -150,9 +164,11 @@ Result<> insert_audit(sqlite3* database, const AuditRow& row) {
 }
 
 Result<std::vector<AuditRow>> select_audit(sqlite3* database, const AuditQuery& query) {
-  auto statement = prepare(database,
-                           "SELECT id,device,document FROM audit WHERE (?1='' OR device=?1) AND (?2=0 OR id<?2) "
-                           "ORDER BY id DESC LIMIT ?3");
+  auto statement =
+      prepare(database,
+              "SELECT id,device,document FROM audit WHERE (?1='' OR instr(' '||device||' ',' '||?1||' ')) AND "
+              "(?2=0 OR id<?2) "
+              "ORDER BY id DESC LIMIT ?3");
   if (!statement) return std::unexpected(statement.error());
   auto* row = statement->get();
   bind_text(row, 1, query.device);
@@ -161,7 +177,7 @@ Result<std::vector<AuditRow>> select_audit(sqlite3* database, const AuditQuery& 
   std::vector<AuditRow> rows;
   int status = sqlite3_step(row);
   for (; status == SQLITE_ROW; status = sqlite3_step(row))
-    rows.push_back({sqlite3_column_int64(row, 0), column_text(row, 1), column_text(row, 2)});
+    rows.push_back({sqlite3_column_int64(row, 0), split(column_text(row, 1)), column_text(row, 2)});
   if (status != SQLITE_DONE) return failed(database, "read the audit");
   return rows;
 }

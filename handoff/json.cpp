@@ -35,6 +35,12 @@ json to_json(const ChangeRequest& request) {
                    {"accept_risks", request.accept_risks}};
   if (request.kind == ChangeKind::Bind) document["method"] = name_of(request.method);
   if (!request.id.empty()) document["id"] = request.id;
+  for (const auto& item : request.items) {
+    document["items"].push_back({{"kind", name_of(item.kind)},
+                                 {"device", or_null(item.address)},
+                                 {"driver", item.driver ? json(item.driver->text()) : json(nullptr)},
+                                 {"scope", item.scope ? json(name_of(*item.scope)) : json(nullptr)}});
+  }
   return document;
 }
 
@@ -119,6 +125,8 @@ json to_json(const Transition& transition) {
 }
 
 json to_json(const OperationError& error) {
+  json unrestored = json::array();
+  for (const auto& address : error.unrestored) unrestored.push_back(sysfs::to_string(address));
   return {{"code", sysfs::name_of(error.error.code)},
           {"detail", error.error.message},
           {"errno", errno_json(error.error.errno_value)},
@@ -127,6 +135,7 @@ json to_json(const OperationError& error) {
           {"next_step", error.next_step.empty() ? json(nullptr) : json(error.next_step)},
           {"restored", error.restored},
           {"undo_failures", error.undo_failures},
+          {"unrestored", std::move(unrestored)},
           {"kernel_log", error.kernel_log_readable ? json(error.kernel_log) : json(nullptr)}};
 }
 

@@ -50,8 +50,9 @@ struct OperationError {
   std::optional<sysfs::Step> step;
   std::string meaning;  ///< of the errno of this step
   std::string next_step;
-  bool restored = true;                    ///< the state before the operation is back
-  std::vector<std::string> undo_failures;  ///< one sentence each
+  bool restored = true;                            ///< the state before the operation is back
+  std::vector<std::string> undo_failures;          ///< one sentence each
+  std::vector<sysfs::PciAddress> unrestored = {};  ///< devices that are not as they were before
   std::vector<std::string> kernel_log;
   bool kernel_log_readable = true;
 };

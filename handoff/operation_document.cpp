@@ -90,8 +90,9 @@ std::optional<Transition> transition_from(const json& document) {
 }
 
 std::optional<ChangeKind> kind_from(const json& document) {
-  for (const auto kind : {ChangeKind::Bind, ChangeKind::Unbind, ChangeKind::Restore, ChangeKind::SetOverride,
-                          ChangeKind::ClearOverride, ChangeKind::AddId, ChangeKind::RemoveId}) {
+  for (const auto kind :
+       {ChangeKind::Bind, ChangeKind::Unbind, ChangeKind::Restore, ChangeKind::SetOverride, ChangeKind::ClearOverride,
+        ChangeKind::AddId, ChangeKind::RemoveId, ChangeKind::Transaction}) {
     if (text(document, "kind") == name_of(kind)) return kind;
   }
   return std::nullopt;
@@ -108,6 +109,14 @@ void read_request(const json& document, ChangeRequest& request) {
   request.id = text(document, "id").value_or("");
   for (const auto& code : list(document, "accept_risks")) {
     if (code.is_string()) request.accept_risks.push_back(code.get<std::string>());
+  }
+  for (const auto& item : list(document, "items")) {
+    const auto kind = kind_from(item);
+    if (!kind || request.kind != ChangeKind::Transaction) continue;
+    ChangeRequest part;
+    part.kind = *kind;
+    read_request(item, part);
+    request.items.push_back(std::move(part));
   }
 }
 
@@ -136,6 +145,14 @@ std::optional<Operation> operation_from(const json& document) {
   if (document.contains("requested_by")) read_requester(document["requested_by"], operation.requester);
   for (const auto& item : list(document, "devices")) {
     if (auto transition = transition_from(item)) operation.transitions.push_back(std::move(*transition));
+  }
+  if (const auto error = document.find("error"); error != document.end() && error->is_object()) {
+    operation.error.emplace();
+    for (const auto& item : list(*error, "unrestored")) {
+      if (!item.is_string()) continue;
+      if (const auto where = sysfs::parse_pci_address(item.get<std::string>()))
+        operation.error->unrestored.push_back(*where);
+    }
   }
   for (const auto& item : list(document, "steps")) {
     if (auto record = record_from(item)) operation.steps.push_back(std::move(*record));

@@ -8,8 +8,9 @@
 
 namespace devbindd::handoff {
 
-/// The operation as far as a recovery needs it: id, kind, request, requester, times, devices, steps. Steps whose end is
-/// not told are Unknown. nullopt for a document that is not one of an operation.
+/// The operation as far as a recovery needs it: id, kind, request, requester, times, devices, steps, and of its
+/// error which devices it left half-way. Steps whose end is not told are Unknown. nullopt for a document that is not
+/// one of an operation.
 std::optional<Operation> operation_from(const nlohmann::json& document);
 
 }  // namespace devbindd::handoff

@@ -274,6 +274,7 @@ Plan plan(const ChangeRequest& request, const Facts& facts) {
       builder.add_id(request.driver->text() + " " + request.id);
       break;
     case ChangeKind::RemoveId: builder.remove_id(request.driver->text() + " " + request.id, true); break;
+    case ChangeKind::Transaction: break;  // transaction.hpp plans its items
   }
   return builder.finish(verdict(request, facts));
 }

@@ -2,6 +2,10 @@
 
 namespace devbindd::handoff {
 
+bool changes_binding(const ChangeRequest& request) {
+  return request.kind == ChangeKind::Bind || request.kind == ChangeKind::Unbind || request.kind == ChangeKind::Restore;
+}
+
 std::string_view name_of(ChangeKind kind) {
   switch (kind) {
     case ChangeKind::Bind: return "bind";
@@ -11,6 +15,7 @@ std::string_view name_of(ChangeKind kind) {
     case ChangeKind::ClearOverride: return "clear_driver_override";
     case ChangeKind::AddId: return "add_id";
     case ChangeKind::RemoveId: return "remove_id";
+    case ChangeKind::Transaction: return "transaction";
   }
   return "unknown";
 }

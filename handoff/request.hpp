@@ -11,20 +11,24 @@
 
 namespace devbindd::handoff {
 
-enum class ChangeKind { Bind, Unbind, Restore, SetOverride, ClearOverride, AddId, RemoveId };
+enum class ChangeKind { Bind, Unbind, Restore, SetOverride, ClearOverride, AddId, RemoveId, Transaction };
 enum class Scope { Device, Group };
 enum class Method { DriverOverride, NewId };
 
 struct ChangeRequest {
   ChangeKind kind = ChangeKind::Bind;
-  std::optional<sysfs::PciAddress> address;  ///< every kind but AddId and RemoveId
+  std::optional<sysfs::PciAddress> address;  ///< every kind but AddId, RemoveId and Transaction
   std::optional<sysfs::DriverName> driver;   ///< Bind, SetOverride, AddId, RemoveId
   std::optional<Scope> scope;                ///< Bind, Unbind: one device unless said; Restore: as it was bound
   Method method = Method::DriverOverride;    ///< Bind
   std::string id;                            ///< AddId, RemoveId: "8086 10d3"
   std::vector<std::string> accept_risks;     ///< evidence codes
   Identity expect = {};                      ///< of the device at `address`
+  std::vector<ChangeRequest> items = {};     ///< Transaction: Bind, Unbind, Restore; all or nothing
 };
+
+/// How many items a transaction may have.
+constexpr std::size_t max_items = 64;
 
 /// Who asked, for the operation's record.
 struct Requester {
@@ -33,6 +37,9 @@ struct Requester {
   std::optional<int> pid;
   std::optional<std::string> local_address = {};  ///< where a TCP caller reached the daemon
 };
+
+/// Whether it may take a device from its driver: Bind, Unbind, Restore.
+bool changes_binding(const ChangeRequest& request);
 
 std::string_view name_of(ChangeKind kind);
 std::string_view name_of(Scope scope);

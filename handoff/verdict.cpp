@@ -25,10 +25,6 @@ std::string names_of(const std::vector<vfio::Holder>& holders) {
   return names.empty() ? "a process that devbindd may not see" : joined(names, ", ");
 }
 
-bool changes_binding(const ChangeRequest& request) {
-  return request.kind == ChangeKind::Bind || request.kind == ChangeKind::Unbind || request.kind == ChangeKind::Restore;
-}
-
 bool loses_driver(const ChangeRequest& request, const MemberFacts& member) {
   if (!changes_binding(request) || !member.device.driver) return false;
   if (request.kind == ChangeKind::Restore && !member.original) return false;

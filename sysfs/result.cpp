@@ -18,13 +18,13 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::Refused: return "refused";
     case ErrorCode::OperationInProgress: return "operation_in_progress";
     case ErrorCode::IdentityMismatch: return "identity_mismatch";
+    case ErrorCode::ConflictingItems: return "conflicting_items";
     case ErrorCode::NothingToRestore: return "nothing_to_restore";
     case ErrorCode::NotVfioBound: return "not_bound_to_vfio";
     case ErrorCode::DeviceOpen: return "device_open";
     case ErrorCode::GroupNotViable: return "group_not_viable";
     case ErrorCode::BindFailed: return "bind_failed";
     case ErrorCode::RestoreFailed: return "restore_failed";
-    case ErrorCode::StateChanged: return "state_changed";
     case ErrorCode::Interrupted: return "interrupted";
     case ErrorCode::DeviceGone: return "device_gone";
     case ErrorCode::TooBusy: return "too_busy";

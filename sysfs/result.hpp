@@ -24,13 +24,13 @@ enum class ErrorCode {
   Refused,              ///< the verdict says no; the evidence is listed
   OperationInProgress,  ///< another operation works on the device or its group
   IdentityMismatch,     ///< another device sits at the address than the caller expects
+  ConflictingItems,     ///< two items of a transaction would change the same device
   NothingToRestore,     ///< devbindd did not bind this device, so it knows no earlier state
   NotVfioBound,         ///< a probe needs a device that is bound to a VFIO driver
   DeviceOpen,           ///< somebody has the device or its group open
   GroupNotViable,       ///< a member of the group keeps VFIO from using it
   BindFailed,           ///< the kernel refused or failed a step; the earlier state is back
   RestoreFailed,        ///< a step failed and so did (part of) its undo
-  StateChanged,         ///< the kernel's state is not the one the plan was made for
   Interrupted,          ///< the daemon ended before the operation did
   DeviceGone,           ///< the device vanished while it was worked on
   TooBusy,              ///< a limit on workers, operations or connections is reached

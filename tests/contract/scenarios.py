@@ -1,6 +1,7 @@
 """What a caller does with the daemon, one function for each thing; each gets a fresh daemon (machine.cpp says what it holds)."""
 
 BINDING = "/v1/devices/{}/binding"
+BINDINGS = "/v1/bindings"
 OVERRIDE = "/v1/devices/{}/driver-override"
 VFIO = {"driver": "vfio-pci"}
 ASYNC = {"Prefer": "respond-async"}
@@ -188,6 +189,76 @@ def whole_groups(client, daemon):
     expect(len(back["devices"]) == 2 and back["devices"][0]["address"] == "0000:11:00.1", "the give-back of the group")
 
 
+def transactions(client, daemon):
+    devices = ("0000:20:00.0", "0000:11:00.0", "0000:11:00.1", "0000:21:00.0")
+    def state():
+        return {address: daemon.control("binding " + address) for address in devices}
+    before = state()
+    wanted = {"items": [VFIO | {"device": "0000:20:00.0", "expect": {"vendor": "8086"}}, VFIO | {"iommu_group": 2},
+                        {"device": "0000:21:00.0", "driver": None, "scope": "device"}]}
+    plan = client.ask("POST", BINDINGS + "?dry_run=true", 200, wanted)
+    expect(plan["would"] == "change" and {item["address"] for item in plan["devices"]} == set(devices), plan)
+    expect(codes(plan["evidence"]) == [] and state() == before, "the dry run")
+    done = client.ask("POST", BINDINGS, 200, wanted)
+    expect([item["address"] for item in done["devices"]] == ["0000:20:00.0", "0000:11:00.0", "0000:21:00.0", "0000:11:00.1"], done["devices"])
+    expect([item["driver"] for item in done["devices"]] == ["vfio-pci", "vfio-pci", None, "vfio-pci"] and done["changed"], done["devices"])
+    operation = client.ask("GET", done["operation"], 200)
+    expect(operation["kind"] == "transaction" and [item["kind"] for item in operation["request"]["items"]] == ["bind", "bind", "unbind"], operation)
+    expect([step["value"] for step in operation["steps"]] == [step["value"] for step in plan["steps"]], "the plan is not what was done")
+    again = client.ask("POST", BINDINGS, 200, wanted)
+    expect(not again["changed"] and again["operation"] is None and len(again["devices"]) == 3, again)
+    lines = client.ask("GET", "/v1/audit?device=0000:11:00.1", 200)["items"]
+    expect([(line["event"], line["kind"]) for line in lines] == [("ended", "transaction"), ("begun", "transaction")], lines)
+    back = client.ask("POST", BINDINGS, 200, {"items": [{"device": "0000:21:00.0", "restore": True}, {"iommu_group": 2, "restore": True},
+                                                        {"device": "0000:20:00.0", "restore": True}]})
+    expect(back["changed"] and state() == before, state())
+    # All or nothing: the last item fails or is refused, and none is changed.
+    daemon.control("refuse-probe vfio-pci 0000:11:00.1 EIO")
+    problem = client.ask("POST", BINDINGS, 409, wanted, code="bind_failed")
+    expect(problem["restored"] and state() == before, state())
+    refused = client.ask("POST", BINDINGS, 409, {"items": [VFIO | {"device": "0000:20:00.0"}, VFIO | {"device": "0000:06:00.0"}]}, code="refused")
+    expect(codes(refused["blockers"]) == ["net.default_route"] and state() == before, refused)
+    client.ask("POST", BINDINGS, 412, {"items": [VFIO | {"device": "0000:20:00.0"}, VFIO | {"device": "0000:21:00.0", "expect": {"device": "1234"}}]},
+               code="identity_mismatch")
+    client.ask("POST", BINDINGS, 409, {"items": [{"device": "0000:17:00.0", "restore": True}]}, code="nothing_to_restore")
+    # The PF and a VF of it: the VF would vanish with the PF's driver.
+    family = {"items": [{"device": "0000:15:00.0", "driver": None}, {"device": "0000:15:10.0", "driver": None}],
+              "accept_risks": ["sriov.vfs_enabled", "vfio.open"]}
+    client.ask("POST", BINDINGS, 400, {"items": [VFIO | {"device": "0000:11:00.0"}, VFIO | {"iommu_group": 2}]}, code="conflicting_items")
+    refused = client.ask("POST", BINDINGS, 409, family, code="refused")
+    expect(any(item["code"] == "sriov.vfs_enabled" and not item["acceptable"] for item in refused["blockers"]), refused["blockers"])
+    for item, status, code, pointer in (
+            ({"device": "0000:20:00.0"}, 400, "missing_field", "/items/1"), (VFIO, 400, "missing_field", "/items/1"), (5, 400, "invalid_value", "/items/1"),
+            (VFIO | {"device": "0000:20:00.0", "iommu_group": 2}, 400, "invalid_value", "/items/1"),
+            (VFIO | {"device": "0000:20:00.0", "restore": True}, 400, "invalid_value", "/items/1"),
+            (VFIO | {"device": "20:00.0"}, 400, "invalid_value", "/items/1/device"), (VFIO | {"device": 7}, 400, "invalid_value", "/items/1/device"),
+            (VFIO | {"iommu_group": -1}, 400, "invalid_value", "/items/1/iommu_group"), (VFIO | {"iommu_group": "2"}, 400, "invalid_value", "/items/1/iommu_group"),
+            (VFIO | {"iommu_group": 2, "scope": "device"}, 400, "invalid_value", "/items/1/scope"),
+            (VFIO | {"device": "0000:20:00.0", "method": "new_id"}, 400, "unknown_field", "/items/1/method"),
+            (VFIO | {"device": "0000:20:00.0", "expect": {"vendr": "8086"}}, 400, "unknown_field", "/items/1/expect/vendr"),
+            ({"device": "0000:20:00.0", "driver": "a/b"}, 400, "invalid_value", "/items/1/driver"),
+            (VFIO | {"device": "0000:99:00.0"}, 404, "device_not_found", "/items/1/device"),
+            (VFIO | {"iommu_group": 999}, 404, "iommu_group_not_found", "/items/1/iommu_group")):
+        body = {"items": [VFIO | {"device": "0000:20:00.0"}, item]}
+        problem = client.ask("POST", BINDINGS, status, body, code=code)
+        expect(problem["errors"][0]["pointer"] == pointer, f"{item}: the pointer is {problem['errors'][0]['pointer']}")
+        expect(status == 404 or pointer.endswith("/scope") or client.document.body_fault(BINDINGS, "post", body), f"{item}: the contract allows it")
+    for body, pointer in (({}, "/items"), ({"items": []}, "/items"), ({"items": {}}, "/items"), ({"items": [VFIO | {"iommu_group": 2}] * 65}, "/items")):
+        expect(client.ask("POST", BINDINGS, 400, body)["errors"][0]["pointer"] == pointer, body)
+
+
+def half_way(client, daemon):
+    path = BINDING.format("0000:22:00.0")
+    expect(client.ask("GET", path, 200)["half_way"] is None, "before anything happened")
+    daemon.control("fail-write 3 EIO")
+    daemon.control("fail-write 5 EBUSY")
+    problem = client.ask("PUT", path, 500, VFIO, code="restore_failed")
+    expect(problem["unrestored"] == ["0000:22:00.0"], problem)
+    expect(client.ask("GET", path, 200)["half_way"] == problem["operation"], "the mark of the device")
+    back = client.ask("DELETE", path, 200)
+    expect(back["changed"] and back["half_way"] is None and daemon.control("binding 0000:22:00.0") == "e1000e override -", back)
+
+
 def refusals(client, daemon):
     def refused(address, body, code, path=BINDING):
         problem = client.ask("PUT", path.format(address), 409, body, code="refused")
@@ -349,6 +420,7 @@ def busy_kernel(client, daemon):
 def not_waiting(client, daemon):
     requests = [("PUT", BINDING.format("0000:20:00.0"), VFIO), ("DELETE", BINDING.format("0000:20:00.0"), None),
                 ("PUT", OVERRIDE.format("0000:21:00.0"), VFIO), ("DELETE", OVERRIDE.format("0000:21:00.0"), None),
+                ("POST", BINDINGS, {"items": [VFIO | {"device": "0000:25:00.0"}]}),
                 ("POST", "/v1/drivers/vfio-pci/ids", {"vendor": "8086", "device": "beef"}),
                 ("DELETE", "/v1/drivers/vfio-pci/ids?vendor=8086&device=beef", None)]
     for method, target, body in requests:
@@ -440,7 +512,7 @@ def callers(client, _):
 
 def changes(address):
     return [("PUT", BINDING.format(address), VFIO), ("DELETE", BINDING.format(address), None), ("PUT", OVERRIDE.format(address), VFIO),
-            ("DELETE", OVERRIDE.format(address), None), ("POST", "/v1/drivers/vfio-pci/ids", {"vendor": "8086", "device": "beef"}),
+            ("DELETE", OVERRIDE.format(address), None), ("POST", BINDINGS, {"items": [VFIO | {"device": address}]}), ("POST", "/v1/drivers/vfio-pci/ids", {"vendor": "8086", "device": "beef"}),
             ("DELETE", "/v1/drivers/vfio-pci/ids?vendor=8086&device=beef", None)]
 
 
@@ -494,5 +566,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_changes, whole_groups, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_changes, whole_groups, transactions, half_way, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)

@@ -59,6 +59,10 @@ std::vector<Way> ways() {
       {"set an override", {}, override_request(card, "vfio-pci")},
       {"clear an override", {override_request(card, "vfio-pci")}, request_of(ChangeKind::ClearOverride, card)},
       {"bind by new_id", {}, new_id_request("0000:08:00.0")},
+      {"bind over two groups", {}, transaction({bind_request(card), group})},
+      {"give back over two groups",
+       {transaction({bind_request(card), group})},
+       transaction({request_of(ChangeKind::Restore, card), request_of(ChangeKind::Restore, "0000:07:00.0")})},
   };
 }
 

@@ -57,4 +57,11 @@ inline handoff::ChangeRequest accepting(handoff::ChangeRequest request, std::vec
   return request;
 }
 
+inline handoff::ChangeRequest transaction(std::vector<handoff::ChangeRequest> items) {
+  handoff::ChangeRequest request;
+  request.kind = handoff::ChangeKind::Transaction;
+  request.items = std::move(items);
+  return request;
+}
+
 }  // namespace devbindd::tests
