@@ -93,11 +93,11 @@ def share_arguments(shares):
     return arguments
 
 
-def qemu_command(kernel, initrd, append, images, shares, console, qmp_socket, kvm=False, api_port=None):
-    """The whole command line."""
+def qemu_command(kernel, initrd, append, images, shares, console, qmp_socket, kvm=False, api_port=None, resets=False):
+    """The whole command line. Without `resets` a restart of the guest ends QEMU."""
     accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm else ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
     return [
-        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", *([] if resets else ["-no-reboot"]),
         "-M", "q35,kernel-irqchip=split", *accelerator, "-smp", "2", "-m", "3G",
         # Hot-plug by the PCIe slots, as on a server, and not by ACPI.
         "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",

@@ -49,6 +49,13 @@ def install_stage():
     api.sh("systemctl", "daemon-reload")
 
 
+def mount_state():
+    """The daemon's state on a disk: what it had synced outlives a reset."""
+    disk = next(pathlib.Path(f"/sys/bus/pci/devices/{machine.DEVICES['nvme'].bdf}/nvme").glob("nvme*/nvme*n*")).name
+    pathlib.Path("/var/lib/devbindd").mkdir(parents=True, exist_ok=True)
+    api.sh("mount", f"/dev/{disk}", "/var/lib/devbindd")
+
+
 def start_daemon():
     api.sh("systemctl", "start", "devbindd.service", check=False, timeout=90)
     deadline = time.monotonic() + 30
@@ -101,8 +108,10 @@ def main():
     request = json.loads((RESULTS / "request.json").read_text())
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
     os.chdir("/root")
+    runner.note_boot()
+    state = [mount_state] if request["resets"] else []
     try:
-        for step in (coldplug, management_network, *([install_stage, start_daemon] if request["daemon"] else [])):
+        for step in (coldplug, management_network, *([install_stage, *state, start_daemon] if request["daemon"] else [])):
             step()
             note_time(step.__name__)
     except Exception as error:  # whatever it is, the host must hear of it

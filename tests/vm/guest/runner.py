@@ -5,7 +5,8 @@ A line per test goes to /mnt/results/results.txt as soon as it ends: `ok NAME SE
 `skip NAME REASON`; at the end `done PASSED FAILED SKIPPED`. The test's output is in /mnt/results/NAME.txt.
 
 A module may say NEEDS_DAEMON = False; it then runs without devbindd too. One that says IOMMU = "off" runs only on a
-machine booted without an IOMMU, and no other does there.
+machine booted without an IOMMU, and no other does there. One that says RESETS = True runs only where the machine is
+reset between boots (--resets), and no other does there; its classes say in `boot` in which one they run.
 """
 
 import faulthandler
@@ -96,7 +97,17 @@ class Result(unittest.TestResult):
             self.outcome = (status, f"{prefix}{reason} ({pathlib.Path(where.filename).name}:{where.lineno})", text)
 
 
-def discover(with_daemon, iommu):
+def note_boot():
+    with open(RESULTS / "boots", "a", encoding="utf-8") as file:
+        file.write("boot\n")
+
+
+def boot_number():
+    """1 for the first boot of this run."""
+    return len((RESULTS / "boots").read_text().splitlines())
+
+
+def discover(with_daemon, iommu, resets):
     """(name, test, seconds) of every test for this machine, in the order of files and of lines in them."""
     found = []
     for file in sorted(HERE.glob("test_*.py")):
@@ -107,7 +118,7 @@ def discover(with_daemon, iommu):
             continue
         if not with_daemon and getattr(module, "NEEDS_DAEMON", True):
             continue
-        if getattr(module, "IOMMU", "on") != iommu:
+        if getattr(module, "IOMMU", "on") != iommu or getattr(module, "RESETS", False) != resets:
             continue
         for member in vars(module).values():
             if getattr(member, "__module__", None) != module.__name__:
@@ -183,11 +194,16 @@ def append(name, text):
 
 
 def run(request):
-    """Runs what the host's request selects and reports."""
+    """Runs what the host's request selects and reports. Where there are tests for a later boot, cuts the power."""
     counts = {"ok": 0, "FAIL": 0, "skip": 0}
     log = KernelLog()
-    for name, test, limit in discover(request["daemon"], request["iommu"]):
-        if not matches(name, request["filter"]):
+    chosen = [
+        item
+        for item in discover(request["daemon"], request["iommu"], request["resets"])
+        if matches(item[0], request["filter"]) and (not request["resets"] or item[1].boot >= boot_number())
+    ]
+    for name, test, limit in chosen:
+        if request["resets"] and test.boot > boot_number():
             continue
         report(f"run {name}")
         api.kernel_log(name)
@@ -205,4 +221,9 @@ def run(request):
                 append(name, "--- devbindd\n" + api.sh(*journal, check=False))
         counts[status] += 1
         report(f"{status} {name} {f'{seconds:.1f}' if status == 'ok' else ' '.join(reason.split())[:300]}")
+    if request["resets"] and any(test.boot > boot_number() for _, test, _ in chosen):
+        report("reset")
+        api.qmp("system_reset")
+        time.sleep(60)
+        fail("vm.reset", "the machine was not reset")
     report(f"done {counts['ok']} {counts['FAIL']} {counts['skip']}")

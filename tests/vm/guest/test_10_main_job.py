@@ -63,6 +63,45 @@ class Case(unittest.TestCase):
             api.sh("test", "-c", cdev)
 
 
+class SeveralGroups(Case):
+    """POST /v1/bindings: all or nothing."""
+
+    together = [VFIO | {"device": NIC}, VFIO | {"device": PAIR[0], "scope": "group"}]
+    back = [{"device": NIC, "restore": True}, {"device": PAIR[1], "restore": True, "scope": "group"}]
+
+    def change(self, items, query=""):
+        return api.request("POST", "/v1/bindings" + query, {"items": items})
+
+    def test_two_groups_go_to_vfio_and_come_back(self):
+        answer = self.change(self.together)
+        self.assertEqual((answer.status, answer.json["changed"]), (200, True), answer)
+        for bdf in (NIC, *PAIR):
+            self.assertEqual(api.driver_of(bdf), "vfio-pci")
+            api.sh("test", "-c", f"/dev/vfio/{api.iommu_group_of(bdf)}")
+        self.assertTrue(api.request("GET", f"/v1/iommu-groups/{api.iommu_group_of(PAIR[0])}").json["viable"])
+        self.assertFalse(self.change(self.together).json["changed"])
+        answer = self.change(self.back)
+        self.assertEqual((answer.status, answer.json["changed"]), (200, True), answer)
+        self.assert_restored()
+
+    def test_when_the_kernel_refuses_the_last_device_none_is_changed(self):
+        edu = machine.DEVICES["edu"].bdf
+        items = self.together + [{"device": edu, "driver": "e1000e"}]
+        answer = api.request("POST", "/v1/bindings", {"items": items, "accept_risks": ["driver.no_match"]})
+        self.assertEqual((answer.status, answer.json["code"]), (409, "bind_failed"), answer)
+        self.assertTrue(answer.json["restored"], answer)
+        self.assertEqual(answer.json["step"]["device"], edu)
+        self.assertIsNone(api.driver_of(edu))
+        self.assert_restored()
+
+    def test_when_one_device_is_in_use_nothing_is_written(self):
+        management = machine.DEVICES["mgmt"].bdf
+        answer = self.change(self.together + [VFIO | {"device": management}])
+        self.assertEqual((answer.status, answer.json["code"]), (409, "refused"), answer)
+        self.assertIn("net.default_route", [item["code"] for item in answer.json["blockers"]])
+        self.assert_restored()
+
+
 class OneDevice(Case):
     def test_a_nic_goes_to_vfio_and_comes_back(self):
         self.assertEqual(api.request("GET", f"/v1/devices/{NIC}").json["driver"], "e1000e")
