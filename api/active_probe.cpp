@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "handoff/json.hpp"
+#include "handoff/verdict.hpp"
 #include "sysfs/iommu_group.hpp"
 #include "vfio/nodes.hpp"
 
@@ -73,6 +74,10 @@ std::optional<Response> probe_refusal(Context& context, const Request& request, 
   if (!sysfs::is_vfio_bound(device)) {
     return problem_of(request, sysfs::Error{ErrorCode::NotVfioBound,
                                             name + " is not bound to a VFIO driver: there is nothing to probe"});
+  }
+  if (const auto claim = context.engine.claim_of(device); !claim.empty()) {
+    const auto evidence = handoff::claim_evidence(device.address, claim);
+    return problem_of(request, handoff::Refusal{{ErrorCode::Refused, evidence.detail}, {evidence}, {}});
   }
   if (device.enable_count.value_or(0) > 0) {
     return problem_of(request,

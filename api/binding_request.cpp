@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "sysfs/fields.hpp"
-
 namespace devbindd::api {
 namespace {
 
@@ -14,18 +12,6 @@ using nlohmann::json;
 using MaybeText = std::optional<std::string>;
 
 constexpr std::size_t max_risks = 32;
-
-// One of the four-digit IDs that identify a device.
-OrResponse<std::optional<std::uint16_t>> id_value(const Request& request, const MaybeText& text,
-                                                  const std::string& pointer) {
-  if (!text) return std::nullopt;
-  const auto value = sysfs::number_from<std::uint16_t>(*text, 16);
-  if (!value || text->size() != 4) {
-    return std::unexpected(
-        bad_request(request, "invalid_value", pointer, "an ID is four lower-case hex digits, such as 8086"));
-  }
-  return value;
-}
 
 // `text_of` gives the text of a member; `prefix` and its name make the pointer.
 template <class TextOf>

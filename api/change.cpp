@@ -13,20 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-json preview_json(const handoff::Preview& preview) {
-  json steps = json::array();
-  for (const auto& step : preview.plan.steps) steps.push_back(handoff::to_json(step));
-  json devices = json::array();
-  for (const auto& transition : preview.plan.transitions) devices.push_back(handoff::to_json(transition));
-  const auto* would = !preview.refused_by.empty() ? "refuse" : preview.plan.steps.empty() ? "nothing" : "change";
-  return {{"dry_run", true},
-          {"would", would},
-          {"steps", std::move(steps)},
-          {"devices", std::move(devices)},
-          {"evidence", handoff::to_json(preview.plan.evidence)},
-          {"refused_by", handoff::to_json(preview.refused_by)}};
-}
-
 // One answer to one request: whichever of the operation's end and the caller's patience comes first.
 struct Wait : std::enable_shared_from_this<Wait> {
   Context& context;
@@ -65,6 +51,20 @@ struct Wait : std::enable_shared_from_this<Wait> {
 };
 
 }  // namespace
+
+json preview_json(const handoff::Preview& preview) {
+  json steps = json::array();
+  for (const auto& step : preview.plan.steps) steps.push_back(handoff::to_json(step));
+  json devices = json::array();
+  for (const auto& transition : preview.plan.transitions) devices.push_back(handoff::to_json(transition));
+  const auto* would = !preview.refused_by.empty() ? "refuse" : preview.plan.steps.empty() ? "nothing" : "change";
+  return {{"dry_run", true},
+          {"would", would},
+          {"steps", std::move(steps)},
+          {"devices", std::move(devices)},
+          {"evidence", handoff::to_json(preview.plan.evidence)},
+          {"refused_by", handoff::to_json(preview.refused_by)}};
+}
 
 std::chrono::seconds wait_from(const std::string& prefer, std::chrono::seconds fallback) {
   std::string_view rest = prefer;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 
 #include "api/context.hpp"
 #include "api/message.hpp"
@@ -16,6 +17,9 @@ using RenderResult = std::function<void(bool changed, const std::string& operati
 /// 200 with the result, 202 with Location when it is not finished or blocked, or the problem.
 void submit_change(Context& context, const Request& request, handoff::ChangeRequest change, bool dry_run,
                    RenderResult render, Respond respond);
+
+/// What a dry run answers.
+nlohmann::json preview_json(const handoff::Preview& preview);
 
 /// The seconds to wait, from a Prefer header (RFC 7240). 0 for respond-async; at most 300.
 std::chrono::seconds wait_from(const std::string& prefer, std::chrono::seconds fallback);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "handoff/claims.hpp"
 #include "handoff/engine.hpp"
 #include "sysfs/device_names.hpp"
 
@@ -21,6 +22,7 @@ struct ModuleCache {
 
 struct Context {
   handoff::Engine& engine;
+  handoff::Claims& claims;
   const sysfs::DeviceNames& names;
   std::string version;
   std::string boot_id;

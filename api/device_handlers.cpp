@@ -40,12 +40,6 @@ bool valid_number(const std::string& text) {
          (!text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos);
 }
 bool valid_driver(const std::string& text) { return sysfs::DriverName::parse(text).has_value(); }
-bool valid_category(const std::string& text) {
-  constexpr std::array categories = {"network", "storage", "display", "accelerator", "crypto",
-                                     "bridge",  "usb",     "sound",   "memory",      "other"};
-  return std::ranges::find(categories, text) != categories.end();
-}
-
 template <class T>
 std::string number_or_none(const std::optional<T>& value) {
   return value ? std::to_string(*value) : "none";
@@ -62,7 +56,7 @@ std::vector<Filter> filters() {
       {"vendor", {}, [](const sysfs::Device& d) { return hex_id(d.vendor); }, valid_id},
       {"device", {}, [](const sysfs::Device& d) { return hex_id(d.device); }, valid_id},
       {"class", {}, class_text, valid_class},
-      {"category", {}, [](const sysfs::Device& d) { return std::string(sysfs::category(d)); }, valid_category},
+      {"category", {}, [](const sysfs::Device& d) { return std::string(sysfs::category(d)); }, is_category},
       {"driver",
        {},
        [](const sysfs::Device& d) { return d.driver ? d.driver->text() : std::string("none"); },

@@ -1,7 +1,7 @@
 // The handlers that the route table names, by file: device_handlers.cpp, usage_handlers.cpp, config_handlers.cpp,
 // region_handlers.cpp, binding_handlers.cpp, driver_handlers.cpp, group_handlers.cpp, host_handlers.cpp (IOMMUs,
-// doctor), vfio_handlers.cpp, operation_handlers.cpp, service_handlers.cpp. Each parses its request into typed values,
-// asks the layers below, and renders the answer.
+// doctor), vfio_handlers.cpp, claim_handlers.cpp, operation_handlers.cpp, service_handlers.cpp. Each parses its request
+// into typed values, asks the layers below, and renders the answer.
 #pragma once
 
 #include "api/context.hpp"
@@ -33,6 +33,14 @@ void get_iommu_group(Context&, const Request&, const PathArguments&, Respond);
 void list_iommus(Context&, const Request&, const PathArguments&, Respond);
 void get_doctor(Context&, const Request&, const PathArguments&, Respond);
 void get_vfio(Context&, const Request&, const PathArguments&, Respond);
+
+void list_claims(Context&, const Request&, const PathArguments&, Respond);
+void post_claim(Context&, const Request&, const PathArguments&, Respond);
+void get_claim(Context&, const Request&, const PathArguments&, Respond);
+void delete_claim(Context&, const Request&, const PathArguments&, Respond);
+void renew_claim(Context&, const Request&, const PathArguments&, Respond);
+void acknowledge_claim(Context&, const Request&, const PathArguments&, Respond);
+void get_handover(Context&, const Request&, const PathArguments&, Respond);
 
 void list_audit(Context&, const Request&, const PathArguments&, Respond);
 void list_operations(Context&, const Request&, const PathArguments&, Respond);

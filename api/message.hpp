@@ -22,7 +22,8 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> query;
   std::string accept;  ///< the Accept header, "" when absent
   std::string content_type;
-  std::string prefer;  ///< the Prefer header
+  std::string prefer;           ///< the Prefer header
+  std::string idempotency_key;  ///< the Idempotency-Key header
   std::string body;
   handoff::Requester requester;
   Access access = Access::Read;  ///< what this caller may do

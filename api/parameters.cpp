@@ -1,7 +1,10 @@
 #include "api/parameters.hpp"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
+
+#include "sysfs/fields.hpp"
 
 namespace devbindd::api {
 
@@ -40,6 +43,23 @@ OrResponse<handoff::Scope> scope_named(const Request& request, const std::string
   if (text == "device") return handoff::Scope::Device;
   if (text == "group") return handoff::Scope::Group;
   return std::unexpected(bad_request(request, "invalid_value", pointer, "the scope must be \"device\" or \"group\""));
+}
+
+OrResponse<std::optional<std::uint16_t>> id_value(const Request& request, const std::optional<std::string>& text,
+                                                  const std::string& pointer) {
+  if (!text) return std::nullopt;
+  const auto value = sysfs::number_from<std::uint16_t>(*text, 16);
+  if (!value || text->size() != 4) {
+    return std::unexpected(
+        bad_request(request, "invalid_value", pointer, "an ID is four lower-case hex digits, such as 8086"));
+  }
+  return value;
+}
+
+bool is_category(const std::string& text) {
+  constexpr std::array categories = {"network", "storage", "display", "accelerator", "crypto",
+                                     "bridge",  "usb",     "sound",   "memory",      "other"};
+  return std::ranges::find(categories, text) != categories.end();
 }
 
 OrResponse<Paging> paging(const Request& request, QueryReader& query) {

@@ -26,6 +26,13 @@ OrResponse<std::vector<std::string>> risks(const Request& request, std::vector<s
                                            const std::string& pointer);
 OrResponse<handoff::Scope> scope_named(const Request& request, const std::string& text, const std::string& pointer);
 
+/// One of the IDs that identify a device: four lower-case hex digits; nullopt for none.
+OrResponse<std::optional<std::uint16_t>> id_value(const Request& request, const std::optional<std::string>& text,
+                                                  const std::string& pointer);
+
+/// Whether it is a word that sysfs::category() gives.
+bool is_category(const std::string& text);
+
 /// The paging that every list has: `page_size` (1 to 1000, all by default) and `page_token`.
 struct Paging {
   std::size_t size = 1000;

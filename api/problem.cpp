@@ -41,11 +41,13 @@ int status_of(ErrorCode code) {
   switch (code) {
     case ErrorCode::InvalidAddress:
     case ErrorCode::InvalidName:
+    case ErrorCode::OwnerNotFound:
     case ErrorCode::ConflictingItems: return 400;
     case ErrorCode::DeviceNotFound:
     case ErrorCode::GroupNotFound:
     case ErrorCode::DriverNotFound:
-    case ErrorCode::OperationNotFound: return 404;
+    case ErrorCode::OperationNotFound:
+    case ErrorCode::ClaimNotFound: return 404;
     case ErrorCode::ReadOnly: return 403;
     case ErrorCode::IdentityMismatch: return 412;
     case ErrorCode::ModuleNotFound:
@@ -53,6 +55,10 @@ int status_of(ErrorCode code) {
     case ErrorCode::ModuleLoadFailed:
     case ErrorCode::Refused:
     case ErrorCode::OperationInProgress:
+    case ErrorCode::ClaimNotActive:
+    case ErrorCode::ClaimInUse:
+    case ErrorCode::NotEnoughDevices:
+    case ErrorCode::KeyReused:
     case ErrorCode::NothingToRestore:
     case ErrorCode::NotVfioBound:
     case ErrorCode::DeviceOpen:
@@ -106,7 +112,8 @@ Response problem_of(const Request& request, const sysfs::Error& error) {
 Response problem_of(const Request& request, const handoff::Refusal& refusal) {
   auto response = problem_of(request, refusal.error);
   auto document = json::parse(response.body, nullptr, false);
-  if (refusal.error.code == ErrorCode::Refused) document["blockers"] = handoff::to_json(refusal.evidence);
+  if (refusal.error.code == ErrorCode::Refused || refusal.error.code == ErrorCode::ClaimInUse)
+    document["blockers"] = handoff::to_json(refusal.evidence);
   if (!refusal.operation.empty()) document["operation"] = "/v1/operations/" + refusal.operation;
   response.body = handoff::dump(document) + "\n";
   return response;

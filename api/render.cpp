@@ -38,6 +38,8 @@ sysfs::Result<json> render_nodes(Context& context, const sysfs::Device& device) 
 
 json operation_link(const std::string& id) { return id.empty() ? json(nullptr) : json("/v1/operations/" + id); }
 
+json claim_link(const std::string& id) { return id.empty() ? json(nullptr) : json("/v1/claims/" + id); }
+
 bool carries_default_route(Context& context, const sysfs::Device& device, const sysfs::Routes& routes) {
   return std::ranges::any_of(device.interfaces, [&](const std::string& interface) {
     const auto paths = sysfs::stacked_interfaces(context.engine.services().tree, interface);
@@ -157,6 +159,7 @@ sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device
               {"driver_override", readable ? or_null(*driver_override) : json(nullptr)},
               {"driver_override_set_by", readable ? override_owner(*driver_override, known) : json(nullptr)},
               {"driver_override_error", readable ? json(nullptr) : json(driver_override.error().message)},
+              {"claim", claim_link(context.engine.claim_of(device))},
               {"half_way", operation_link(context.engine.left_half_way_by(device.address))},
               {"original", known != nullptr ? render_original(*known) : json(nullptr)},
               {"candidates", candidate_drivers(context, device)},

@@ -207,6 +207,7 @@ class Session : public std::enable_shared_from_this<Session> {
     request_.accept = head_.field("accept").value_or("");
     request_.content_type = head_.field("content-type").value_or("");
     request_.prefer = head_.field("prefer").value_or("");
+    request_.idempotency_key = head_.field("idempotency-key").value_or("");
     request_.body = std::move(parser_->get().body());
     end_reading();  // the handler has its own patience
     handle();

@@ -4,6 +4,7 @@
 #include <systemd/sd-daemon.h>
 
 #include <spdlog/spdlog.h>
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
@@ -17,10 +18,13 @@
 #include "api/route.hpp"
 #include "api/server.hpp"
 #include "daemon/build_info.hpp"
+#include "daemon/process_watch.hpp"
+#include "handoff/claims.hpp"
 #include "handoff/engine.hpp"
 #include "handoff/worker.hpp"
 #include "handoff/worker_pool.hpp"
 #include "sysfs/linux_tree.hpp"
+#include "sysfs/udev_socket.hpp"
 #include "vfio/linux_ioctl.hpp"
 
 namespace devbindd::daemon {
@@ -53,6 +57,8 @@ class Service {
   sysfs::Result<> start_parts();
   sysfs::Result<> listen();
   sysfs::UeventBatch drain();
+  void watch_udev();
+  void open_nodes_again();
   void watch_uevents();
   void watch_signals();
   void watch_systemd();
@@ -69,9 +75,13 @@ class Service {
   sysfs::ModuleIndex modules_;
   std::optional<sysfs::UeventSocket> uevents_;
   std::optional<asio::posix::stream_descriptor> uevent_descriptor_;
+  std::optional<sysfs::UdevSocket> udev_;
+  std::optional<asio::posix::stream_descriptor> udev_descriptor_;
+  bool nodes_to_open_ = false;
   handoff::WorkerPool pool_;
   std::unique_ptr<handoff::Journal> journal_;
   std::unique_ptr<handoff::Engine> engine_;
+  std::unique_ptr<handoff::Claims> claims_;
   std::unique_ptr<api::Context> context_;
   std::unique_ptr<api::Server> server_;
   asio::signal_set signals_{io_, SIGTERM, SIGINT};
@@ -101,7 +111,31 @@ sysfs::Result<> Service::open_journal() {
 // Without the socket (a container in a user namespace) nothing tells of changes: everything is read for each answer.
 sysfs::UeventBatch Service::drain() {
   if (!uevents_) return {.events = {}, .lost = true};
-  return uevents_->drain();
+  auto batch = uevents_->drain();
+  const auto of_vfio = [](const sysfs::Uevent& event) {
+    return event.action == "add" && event.subsystem.starts_with("vfio");
+  };
+  if (std::ranges::any_of(batch.events, of_vfio)) open_nodes_again();
+  return batch;
+}
+
+// udevd sets owner and mode of a node when it has processed its event, which narrows what a claim had granted.
+void Service::watch_udev() {
+  if (!udev_descriptor_) return;
+  udev_descriptor_->async_wait(asio::posix::stream_descriptor::wait_read, [this](error_code error) {
+    if (error) return;
+    if (udev_->drain("vfio")) open_nodes_again();
+    watch_udev();
+  });
+}
+
+// Once for a burst of events.
+void Service::open_nodes_again() {
+  if (std::exchange(nodes_to_open_, true)) return;
+  later(std::chrono::milliseconds(50), [this] {
+    nodes_to_open_ = false;
+    if (claims_) claims_->nodes_changed();
+  });
 }
 
 // The snapshot itself is refreshed when somebody asks; this keeps the socket's queue from overflowing meanwhile.
@@ -124,6 +158,7 @@ void Service::later(std::chrono::milliseconds delay, std::function<void()> work)
 void Service::fill_context() {
   context_ = std::make_unique<api::Context>(api::Context{
       .engine = *engine_,
+      .claims = *claims_,
       .names = names_,
       .version = build_version,
       .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
@@ -145,6 +180,12 @@ sysfs::Result<> Service::start_parts() {
   } else {
     spdlog::warn("{}; every answer reads all devices again, ignoring", socket.error().message);
   }
+  if (auto udev = sysfs::UdevSocket::open()) {
+    udev_.emplace(std::move(*udev));
+    udev_descriptor_.emplace(io_, ::dup(udev_->descriptor()));
+  } else {
+    spdlog::warn("{}; a node that udev changes loses what a claim has granted, ignoring", udev.error().message);
+  }
   if (auto done = pool_.start(); !done) return done;
   if (auto done = open_journal(); !done) return done;
   engine_ = std::make_unique<handoff::Engine>(handoff::Engine::Services{
@@ -163,6 +204,10 @@ sysfs::Result<> Service::start_parts() {
       .warn = [](const std::string& message) { spdlog::warn("{}, ignoring", message); }});
   if (auto first = engine_->current(); !first) return std::unexpected(first.error());
   engine_->start_recovery();
+  claims_ = std::make_unique<handoff::Claims>(*engine_, [this](std::int32_t pid, std::function<void()> on_end) {
+    return watch_process(io_, pid, std::move(on_end));
+  });
+  claims_->start();
   fill_context();
   return listen();
 }
@@ -246,6 +291,7 @@ int Service::run() {
     return exit_failure;
   }
   watch_uevents();
+  watch_udev();
   watch_signals();
   watch_systemd();
   ::sd_notifyf(0, "READY=1\nSTATUS=%zu PCI devices%s", inventory_.devices().size(),

@@ -214,8 +214,12 @@ void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
   auto made = plan(gathering->parts);
   auto refused_by = blocking(made.evidence, request.accept_risks);
   if (gathering->dry_run) return gathering->decide(Preview{std::move(made), std::move(refused_by)});
-  if (made.steps.empty() &&
-      std::ranges::none_of(refused_by, [](const Evidence& item) { return item.code == "device.stuck"; })) {
+  // Where the wanted state is there already, only this still says no.
+  const auto always_refuses = [&request](const Evidence& item) {
+    return item.code == "device.stuck" || item.code == "claim.held" ||
+           (item.code == "vfio.open" && !request.claim.empty());
+  };
+  if (made.steps.empty() && std::ranges::none_of(refused_by, always_refuses)) {
     return gathering->decide(Unchanged{std::move(made)});
   }
   if (!refused_by.empty()) {
@@ -328,6 +332,9 @@ void Engine::ended(const std::string& id) {
     running_.erase(id);
     ++ended_count_;
     notify(id);
+    const auto waiting = waiting_for_end_.extract(id);
+    if (waiting.empty()) return;
+    for (const auto& ready : waiting.mapped()) ready();
   });
 }
 
@@ -396,6 +403,26 @@ void Engine::when_settled(const std::string& id, std::function<void()> ready) {
   const auto found = running_.find(id);
   if (found == running_.end() || found->second->operation->state == OperationState::Blocked) return ready();
   waiting_[id].push_back(std::move(ready));
+}
+
+void Engine::when_ended(const std::string& id, std::function<void()> ready) {
+  if (!running_.contains(id)) return ready();
+  waiting_for_end_[id].push_back(std::move(ready));
+}
+
+std::string Engine::operation_of_claim(const std::string& claim) const {
+  const auto binds = [&claim](const ChangeRequest& request) {
+    return request.claim == claim &&
+           std::ranges::any_of(request.items, [](const auto& item) { return item.kind == ChangeKind::Bind; });
+  };
+  for (const auto& [id, running] : running_) {
+    if (binds(running->operation->request)) return id;
+  }
+  for (const auto& past : past_) {
+    const auto operation = operation_from(json::parse(past.document, nullptr, false));
+    if (operation && binds(operation->request)) return past.id;
+  }
+  return {};
 }
 
 sysfs::Result<nlohmann::json> Engine::document(const std::string& id) const {

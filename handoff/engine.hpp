@@ -94,6 +94,16 @@ class Engine {
   std::vector<nlohmann::json> documents(const std::string& state) const;
   /// Calls `ready` when the operation has ended or got blocked; at once if that is so now. `ready` may outlive its use.
   void when_settled(const std::string& id, std::function<void()> ready);
+  /// Calls `ready` when the operation has ended; at once if it has. As long as the kernel takes.
+  void when_ended(const std::string& id, std::function<void()> ready);
+  bool is_running(const std::string& id) const { return running_.contains(id); }
+  /// The operation that was begun for a claim and binds its devices, or "".
+  std::string operation_of_claim(const std::string& claim) const;
+  /// From now on a device for which `lookup` gives the id of a claim is kept from every request that is not the
+  /// claim's own.
+  void set_claim_lookup(std::function<std::string(const sysfs::Device&)> lookup) { claim_of_ = std::move(lookup); }
+  /// The claim that holds the device, or "".
+  std::string claim_of(const sysfs::Device& device) const { return claim_of_ ? claim_of_(device) : std::string{}; }
 
   /// Keeps every operation away from the device and its group until the returned function is called, for an active
   /// probe. Errors: OperationInProgress, ShuttingDown, ReadOnly.
@@ -119,6 +129,7 @@ class Engine {
 
   /// From now on every change is refused with ShuttingDown.
   void stop_accepting() { stopping_ = true; }
+  bool accepting() const { return !stopping_; }
   /// Whether an operation is between two writes and would be cut off by an exit now. Blocked ones do not count: nobody
   /// can say how long they take.
   bool busy() const;
@@ -145,7 +156,7 @@ class Engine {
   Facts host_facts() const;
   sysfs::Result<> select_members(Gathering& gathering);
   sysfs::Result<> select_members(Part& part, const sysfs::Inventory& inventory) const;
-  void add_member(Facts& facts, const sysfs::Device& device) const;
+  void add_member(Part& part, const sysfs::Device& device) const;
   sysfs::Result<DriverFacts> look_up_driver(const sysfs::DriverName& name) const;
   sysfs::Result<> look_up_drivers(Gathering& gathering) const;
   std::function<void(Decision)> audited(const Gathering& gathering, std::function<void(Decision)> decide);
@@ -174,6 +185,8 @@ class Engine {
   std::deque<PastOperation> past_;                     ///< newest first
   std::map<std::string, std::string> locks_;           ///< key -> operation id
   std::map<std::string, std::vector<std::function<void()>>> waiting_;
+  std::map<std::string, std::vector<std::function<void()>>> waiting_for_end_;
+  std::function<std::string(const sysfs::Device&)> claim_of_;
   std::uint64_t ended_count_ = 0;
   bool stopping_ = false;
 

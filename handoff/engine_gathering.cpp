@@ -115,7 +115,7 @@ sysfs::Result<> Engine::select_members(Part& part, const sysfs::Inventory& inven
   const auto group = target->iommu_group ? inventory.group_members(*target->iommu_group) : std::vector<sysfs::Device>{};
   const auto affected = affected_devices(request, *target, group, originals_);
   for (const auto& address : affected) {
-    if (const auto* device = inventory.find(address)) add_member(facts, *device);
+    if (const auto* device = inventory.find(address)) add_member(part, *device);
   }
   for (const auto& device : group) {
     if (std::ranges::find(affected, device.address) == affected.end()) facts.bystanders.push_back(device);
@@ -132,14 +132,16 @@ sysfs::Result<> Engine::select_members(Part& part, const sysfs::Inventory& inven
   return {};
 }
 
-void Engine::add_member(Facts& facts, const sysfs::Device& device) const {
+void Engine::add_member(Part& part, const sysfs::Device& device) const {
   MemberFacts member;
   member.device = device;
   member.candidate_modules = sysfs::modules_for(services_.modules, device.modalias);
   if (const auto original = originals_.find(device.address); original != originals_.end()) {
     if (same_identity(original->second, device)) member.original = original->second;
   }
-  facts.members.push_back(std::move(member));
+  const auto claim = claim_of(device);
+  if (claim != part.request.claim) member.claimed_by = claim;
+  part.facts.members.push_back(std::move(member));
 }
 
 sysfs::Result<DriverFacts> Engine::look_up_driver(const sysfs::DriverName& name) const {

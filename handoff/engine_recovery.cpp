@@ -139,9 +139,10 @@ void Engine::select_unfinished(Gathering& gathering) {
   for (const auto& transition : running_.at(gathering.recovers)->operation->transitions) {
     const auto* device = services_.inventory.find(transition.address);
     if (device == nullptr) continue;
-    auto& members = gathering.parts.front().facts.members;
-    add_member(gathering.parts.front().facts, *device);
-    auto& member = members.back();
+    auto& part = gathering.parts.front();
+    add_member(part, *device);
+    auto& member = part.facts.members.back();
+    member.claimed_by.clear();  // what was begun before is brought to its end, whoever holds the device
     member.original = Original{.address = device->address,
                                .vendor = device->vendor,
                                .device = device->device,

@@ -79,10 +79,13 @@ CREATE TABLE IF NOT EXISTS originals(
 CREATE TABLE IF NOT EXISTS audit(
   id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, document TEXT NOT NULL) STRICT;
 DROP INDEX IF EXISTS audit_by_device;
-PRAGMA user_version = 2;
+CREATE TABLE IF NOT EXISTS claims(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
+  document TEXT NOT NULL) STRICT;
+PRAGMA user_version = 3;
 )sql";
 
-constexpr int schema_version = 2;
+constexpr int schema_version = 3;
 
 Result<int> user_version(sqlite3* database) {
   auto statement = prepare(database, "PRAGMA user_version");
@@ -100,6 +103,35 @@ Result<> prepare_schema(sqlite3* database) {
                                                             "): start that one, or move the database away");
   }
   return execute(database, schema);
+}
+
+Result<> upsert_claim(sqlite3* database, const ClaimRow& row) {
+  auto statement = prepare(database,
+                           "INSERT INTO claims(id,state,document) VALUES(?,?,?) ON CONFLICT(id) DO UPDATE SET "
+                           "state=excluded.state, document=excluded.document");
+  if (!statement) return std::unexpected(statement.error());
+  bind_text(statement->get(), 1, row.id);
+  bind_text(statement->get(), 2, row.state);
+  bind_text(statement->get(), 3, row.document);
+  if (auto done = run(database, statement->get(), "store a claim"); !done) return done;
+  auto trimmed = prepare(database,
+                         "DELETE FROM claims WHERE state IN ('released','lost') AND number NOT IN (SELECT number FROM "
+                         "claims WHERE state IN ('released','lost') ORDER BY number DESC LIMIT ?)");
+  if (!trimmed) return std::unexpected(trimmed.error());
+  sqlite3_bind_int(trimmed->get(), 1, static_cast<int>(max_ended_claims));
+  return run(database, trimmed->get(), "trim the claims");
+}
+
+Result<std::vector<ClaimRow>> select_claims(sqlite3* database) {
+  auto statement = prepare(database, "SELECT id,state,document FROM claims ORDER BY number");
+  if (!statement) return std::unexpected(statement.error());
+  auto* row = statement->get();
+  std::vector<ClaimRow> rows;
+  int status = sqlite3_step(row);
+  for (; status == SQLITE_ROW; status = sqlite3_step(row))
+    rows.push_back({column_text(row, 0), column_text(row, 1), column_text(row, 2)});
+  if (status != SQLITE_DONE) return failed(database, "read the claims");
+  return rows;
 }
 
 Result<> upsert_operation(sqlite3* database, const OperationRow& row) {
@@ -248,6 +280,9 @@ Result<Remembered> load(sqlite3* database) {
         {column_text(row, 0), column_text(row, 1), column_text(row, 2), column_text(row, 3)});
   }
   if (status != SQLITE_DONE) return failed(database, "read the operations");
+  auto claims = select_claims(database);
+  if (!claims) return std::unexpected(claims.error());
+  remembered.claims = std::move(*claims);
   return remembered;
 }
 
@@ -381,6 +416,14 @@ void Journal::forget(std::vector<sysfs::PciAddress> addresses, Done done) {
       }
       return stored;
     });
+    impl->post([done, result] { done(result); });
+  });
+}
+
+void Journal::store(ClaimRow row, Done done) {
+  impl_->enqueue([impl = impl_.get(), row = std::move(row), done = std::move(done)] {
+    auto* database = impl->database.get();
+    auto result = transaction(database, [&] { return upsert_claim(database, row); });
     impl->post([done, result] { done(result); });
   });
 }

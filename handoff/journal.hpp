@@ -23,10 +23,19 @@ struct OperationRow {
   std::optional<AuditRow> audit = {};  ///< stored with it, in the same transaction
 };
 
+struct ClaimRow {
+  std::string id;
+  std::string state;
+  std::string document;  ///< JSON of the claim (handoff/claim_document.hpp)
+};
+
+constexpr std::size_t max_ended_claims = 1000;
+
 /// What a new daemon finds.
 struct Remembered {
   std::vector<Original> originals;
   std::vector<OperationRow> operations;  ///< newest first: the newest max_operations, and unfinished ones
+  std::vector<ClaimRow> claims;          ///< oldest first
 };
 
 constexpr std::size_t max_operations = 1000;
@@ -54,6 +63,8 @@ class Journal {
   void finish(OperationRow row, std::vector<sysfs::PciAddress> forget, Done done);
   /// Forgets how these devices were.
   void forget(std::vector<sysfs::PciAddress> addresses, Done done);
+  /// Stores a claim as it is now; of those that have ended the newest max_ended_claims stay.
+  void store(ClaimRow row, Done done);
   /// Stores a line of the audit of its own; the oldest beyond max_audit_rows go.
   void record(AuditRow row, Done done);
   /// Reads lines of the audit, newest first. Error: JournalFailed.

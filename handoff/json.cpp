@@ -35,6 +35,7 @@ json to_json(const ChangeRequest& request) {
                    {"accept_risks", request.accept_risks}};
   if (request.kind == ChangeKind::Bind) document["method"] = name_of(request.method);
   if (!request.id.empty()) document["id"] = request.id;
+  if (!request.claim.empty()) document["claim"] = "/v1/claims/" + request.claim;
   for (const auto& item : request.items) {
     document["items"].push_back({{"kind", name_of(item.kind)},
                                  {"device", or_null(item.address)},
@@ -42,10 +43,6 @@ json to_json(const ChangeRequest& request) {
                                  {"scope", item.scope ? json(name_of(*item.scope)) : json(nullptr)}});
   }
   return document;
-}
-
-json to_json(const Requester& requester) {
-  return {{"transport", requester.transport}, {"uid", or_null(requester.uid)}, {"pid", or_null(requester.pid)}};
 }
 
 json to_json(const StepRecord& record) {
@@ -84,6 +81,10 @@ std::string rfc3339(TimePoint time) {
 
 std::string dump(const json& document, int indent) {
   return document.dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
+json to_json(const Requester& requester) {
+  return {{"transport", requester.transport}, {"uid", or_null(requester.uid)}, {"pid", or_null(requester.pid)}};
 }
 
 json to_json(const vfio::Holder& holder) {

@@ -13,6 +13,7 @@ namespace devbindd::handoff {
 
 nlohmann::json to_json(const Evidence& evidence);
 nlohmann::json to_json(const std::vector<Evidence>& evidence);
+nlohmann::json to_json(const Requester& requester);
 nlohmann::json to_json(const vfio::Holder& holder);
 nlohmann::json to_json(const PlannedStep& step);
 nlohmann::json to_json(const Transition& transition);

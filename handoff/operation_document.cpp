@@ -30,15 +30,9 @@ std::optional<sysfs::PciAddress> address(const json& object, const char* key) {
   return parsed ? std::optional(*parsed) : std::nullopt;
 }
 
-// "2026-11-22T12:34:56.789Z"
 std::optional<TimePoint> time(const json& object, const char* key) {
   const auto found = text(object, key);
-  std::tm parts{};
-  if (!found) return std::nullopt;
-  const char* rest = ::strptime(found->c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
-  if (rest == nullptr) return std::nullopt;
-  const int milliseconds = *rest == '.' ? std::atoi(rest + 1) : 0;
-  return std::chrono::system_clock::from_time_t(::timegm(&parts)) + std::chrono::milliseconds(milliseconds);
+  return found ? time_from(*found) : std::nullopt;
 }
 
 // The driver in "/sys/bus/pci/drivers/NAME/bind".
@@ -107,6 +101,8 @@ void read_request(const json& document, ChangeRequest& request) {
     request.scope = *scope == name_of(Scope::Group) ? Scope::Group : Scope::Device;
   if (text(document, "method") == name_of(Method::NewId)) request.method = Method::NewId;
   request.id = text(document, "id").value_or("");
+  const auto claim = text(document, "claim").value_or("");
+  request.claim = claim.substr(claim.rfind('/') + 1);
   for (const auto& code : list(document, "accept_risks")) {
     if (code.is_string()) request.accept_risks.push_back(code.get<std::string>());
   }
@@ -120,16 +116,27 @@ void read_request(const json& document, ChangeRequest& request) {
   }
 }
 
-void read_requester(const json& document, Requester& requester) {
+}  // namespace
+
+// "2026-11-22T12:34:56.789Z"
+std::optional<TimePoint> time_from(const std::string& text) {
+  std::tm parts{};
+  const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  if (rest == nullptr) return std::nullopt;
+  const int milliseconds = *rest == '.' ? std::atoi(rest + 1) : 0;
+  return std::chrono::system_clock::from_time_t(::timegm(&parts)) + std::chrono::milliseconds(milliseconds);
+}
+
+Requester requester_from(const json& document) {
+  Requester requester;
   requester.transport = text(document, "transport").value_or("");
-  if (!document.is_object()) return;
+  if (!document.is_object()) return requester;
   if (const auto uid = document.find("uid"); uid != document.end() && uid->is_number_unsigned())
     requester.uid = uid->get<unsigned>();
   if (const auto pid = document.find("pid"); pid != document.end() && pid->is_number_integer())
     requester.pid = pid->get<int>();
+  return requester;
 }
-
-}  // namespace
 
 std::optional<Operation> operation_from(const json& document) {
   const auto id = text(document, "id");
@@ -142,7 +149,7 @@ std::optional<Operation> operation_from(const json& document) {
   operation.created_at = *created;
   operation.request.kind = *kind;
   if (document.contains("request")) read_request(document["request"], operation.request);
-  if (document.contains("requested_by")) read_requester(document["requested_by"], operation.requester);
+  if (document.contains("requested_by")) operation.requester = requester_from(document["requested_by"]);
   for (const auto& item : list(document, "devices")) {
     if (auto transition = transition_from(item)) operation.transitions.push_back(std::move(*transition));
   }

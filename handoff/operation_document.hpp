@@ -13,4 +13,10 @@ namespace devbindd::handoff {
 /// one of an operation.
 std::optional<Operation> operation_from(const nlohmann::json& document);
 
+/// The inverse of rfc3339(); nullopt for another text.
+std::optional<TimePoint> time_from(const std::string& text);
+
+/// Members that are missing or of another type are left out.
+Requester requester_from(const nlohmann::json& document);
+
 }  // namespace devbindd::handoff

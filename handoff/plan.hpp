@@ -54,6 +54,7 @@ struct MemberFacts {
   bool uses_known = true;                           ///< false: that could not be found out in time
   std::vector<OpenFunction> open_vfs = {};          ///< of a PF
   std::vector<std::string> candidate_modules = {};  ///< modules whose aliases match it
+  std::string claimed_by = {};                      ///< id of a claim that holds it, "" for none or the request's own
 };
 
 struct DriverFacts {

@@ -25,6 +25,7 @@ struct ChangeRequest {
   std::vector<std::string> accept_risks;     ///< evidence codes
   Identity expect = {};                      ///< of the device at `address`
   std::vector<ChangeRequest> items = {};     ///< Transaction: Bind, Unbind, Restore; all or nothing
+  std::string claim = {};                    ///< id of the claim that it is made for, "" for none
 };
 
 /// How many items a transaction may have.

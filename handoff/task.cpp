@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <optional>
 
+#include "handoff/owner_names.hpp"
 #include "sysfs/fields.hpp"
 #include "sysfs/paths.hpp"
 #include "vfio/container.hpp"
@@ -130,6 +131,45 @@ TaskResult read_vpd(const Kernel& kernel, const std::vector<std::string>& argume
   return std::vector<std::string>{std::move(*bytes)};
 }
 
+// What a worker may change the access of: VFIO's nodes and iommufd's.
+bool is_grantable(std::string_view path) {
+  return (path.starts_with("/dev/vfio/") || path == "/dev/iommu") && path.find("..") == std::string_view::npos;
+}
+
+TaskResult change_access(const Kernel& kernel, const std::vector<std::string>& arguments, TaskKind kind) {
+  vfio::Grantees grantees;
+  std::vector<std::string> paths;
+  for (const auto& argument : arguments) {
+    const auto id = argument.empty() ? std::nullopt : sysfs::number_from<unsigned>(argument.substr(1));
+    if (argument.starts_with("u") && id) {
+      grantees.uids.push_back(*id);
+    } else if (argument.starts_with("g") && id) {
+      grantees.gids.push_back(*id);
+    } else if (is_grantable(argument)) {
+      paths.push_back(argument);
+    } else {
+      return malformed("access");
+    }
+  }
+  const auto& change = kind == TaskKind::GrantAccess ? kernel.access.grant : kernel.access.revoke;
+  for (const auto& path : paths) {
+    if (auto done = change(path, grantees); !done) return std::unexpected(done.error());
+  }
+  return std::vector<std::string>{};
+}
+
+TaskResult find_owners(const std::vector<std::string>& arguments) {
+  std::vector<std::string> found;
+  for (const auto& argument : arguments) {
+    if (argument.size() < 2 || (argument[0] != 'u' && argument[0] != 'g')) return malformed("owners");
+    const auto name = argument.substr(1);
+    const auto id = argument[0] == 'u' ? user_id(name) : group_id(name);
+    if (!id) return std::unexpected(id.error());
+    found.push_back(*id ? std::to_string(**id) : std::string{});
+  }
+  return found;
+}
+
 TaskResult probe_vfio(const Kernel& kernel, const std::vector<std::string>& arguments, TaskKind kind) {
   if (arguments.size() != 4) return malformed("probe");
   const vfio::ProbeQuery query{.way = arguments[0] == "cdev" ? vfio::ProbeWay::Cdev : vfio::ProbeWay::Group,
@@ -205,6 +245,9 @@ TaskResult perform(const Kernel& kernel, const Task& task) {
     case TaskKind::ProbeVfio:
     case TaskKind::ProbeIommu: return probe_vfio(kernel, task.arguments, task.kind);
     case TaskKind::FindUsage: return find_usage(kernel, task.arguments);
+    case TaskKind::GrantAccess:
+    case TaskKind::RevokeAccess: return change_access(kernel, task.arguments, task.kind);
+    case TaskKind::FindOwners: return find_owners(task.arguments);
     case TaskKind::ReadVpd: return read_vpd(kernel, task.arguments);
     case TaskKind::ReadConfig: return read_config(kernel, task.arguments);
   }

@@ -12,6 +12,7 @@
 #include "sysfs/step.hpp"
 #include "vfio/holders.hpp"
 #include "vfio/ioctl.hpp"
+#include "vfio/node_access.hpp"
 #include "vfio/probe.hpp"
 
 namespace devbindd::handoff {
@@ -23,14 +24,17 @@ enum class TaskKind {
                    ///< certain
   VfioFacts,       ///< answer: API version, then number and answer of each extension
   ReadAttributes,  ///< arguments: address, attribute names; answer: for each "=CONTENT", "" when absent, or "!ERRNO"
-  ProbeVfio,   ///< arguments: "group" or "cdev", address, node, "no_iommu" or ""; answer: question, errno, bytes each
-  ReadConfig,  ///< argument: address; answer: the bytes of `config`, and the file's size
-  ReadVpd,     ///< argument: address; answer: the bytes of `vpd`
-  ProbeIommu,  ///< as ProbeVfio, of the IOMMU alone
-  FindUsage,   ///< arguments: address, local address of the caller's connection or ""; answer: as fields_of() the uses
+  ProbeVfio,    ///< arguments: "group" or "cdev", address, node, "no_iommu" or ""; answer: question, errno, bytes each
+  ReadConfig,   ///< argument: address; answer: the bytes of `config`, and the file's size
+  ReadVpd,      ///< argument: address; answer: the bytes of `vpd`
+  ProbeIommu,   ///< as ProbeVfio, of the IOMMU alone
+  FindUsage,    ///< arguments: address, local address of the caller's connection or ""; answer: as fields_of() the uses
+  GrantAccess,  ///< arguments: "u1000" and "g44" for users and groups, then paths of nodes below /dev
+  RevokeAccess,  ///< the same
+  FindOwners,    ///< arguments: "uvmm", "gkvm": users and groups by name; answer: the number of each, "" for none
 };
 
-constexpr TaskKind last_task_kind = TaskKind::FindUsage;
+constexpr TaskKind last_task_kind = TaskKind::FindOwners;
 
 struct Task {
   TaskKind kind = TaskKind::Step;
@@ -55,6 +59,7 @@ struct Kernel {
   const vfio::Ioctl& ioctl;
   const sysfs::ModuleIndex& modules;
   UsageSeams usage = real_usage_seams();
+  vfio::NodeAccess access = {};
 };
 
 /// Performs the task. Blocks as long as the kernel does. Errors: those of the functions called; Kernel with EINVAL for

@@ -60,7 +60,10 @@ void keep_physical_functions(const std::vector<Part>& parts, std::vector<Evidenc
 std::vector<ChangeRequest> parts_of(const ChangeRequest& request) {
   if (request.kind != ChangeKind::Transaction) return {request};
   auto parts = request.items;
-  for (auto& part : parts) part.accept_risks = request.accept_risks;
+  for (auto& part : parts) {
+    part.accept_risks = request.accept_risks;
+    part.claim = request.claim;
+  }
   return parts;
 }
 

@@ -96,9 +96,18 @@ void check_siblings(const ChangeRequest& request, const Facts& facts, std::vecto
   std::ranges::move(found, std::back_inserter(evidence));
 }
 
+// Who claims a device that is open already would share it with whoever has it.
 void check_open(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
-  if (!loses_driver(request, member)) return;
-  if (auto item = open_evidence(member.device, member.holders)) evidence.push_back(std::move(*item));
+  const bool to_be_handed_over = request.kind == ChangeKind::Bind && !request.claim.empty();
+  if (!loses_driver(request, member) && !to_be_handed_over) return;
+  auto item = open_evidence(member.device, member.holders);
+  if (!item) return;
+  item->acceptable = !to_be_handed_over;
+  evidence.push_back(std::move(*item));
+}
+
+void check_claim(const MemberFacts& member, std::vector<Evidence>& evidence) {
+  if (!member.claimed_by.empty()) evidence.push_back(claim_evidence(member.device.address, member.claimed_by));
 }
 
 void check_virtual_functions(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
@@ -240,6 +249,15 @@ void check_viability(const ChangeRequest& request, const Facts& facts, std::vect
 
 }  // namespace
 
+Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& claim) {
+  return {.code = "claim.held",
+          .severity = Severity::Block,
+          .acceptable = false,
+          .device = address,
+          .detail = sysfs::to_string(address) + " or its IOMMU group is held by the claim " + claim + ".",
+          .next_step = "Wait for the claim to end, or release it: DELETE /v1/claims/" + claim + "."};
+}
+
 std::optional<Evidence> functions_evidence(const sysfs::Device& device) {
   if (device.virtfns.empty()) return std::nullopt;
   return Evidence{.code = "sriov.vfs_enabled",
@@ -290,6 +308,7 @@ std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts) 
   std::vector<Evidence> evidence;
   for (const auto& member : facts.members) {
     check_stuck(member, evidence);
+    check_claim(member, evidence);
     check_bridge(request, member, evidence);
     check_uses(request, member, evidence);
     check_open(request, member, evidence);

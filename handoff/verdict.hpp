@@ -10,6 +10,9 @@ namespace devbindd::handoff {
 /// That somebody has a VFIO-bound device open, or nullopt.
 std::optional<Evidence> open_evidence(const sysfs::Device& device, const std::vector<vfio::Holder>& holders);
 
+/// That a claim holds the device.
+Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& claim);
+
 /// That a PF has VFs, or nullopt.
 std::optional<Evidence> functions_evidence(const sysfs::Device& device);
 /// That VFs of a PF are open: one for each.

@@ -19,6 +19,12 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::OperationInProgress: return "operation_in_progress";
     case ErrorCode::IdentityMismatch: return "identity_mismatch";
     case ErrorCode::ConflictingItems: return "conflicting_items";
+    case ErrorCode::ClaimNotFound: return "claim_not_found";
+    case ErrorCode::ClaimNotActive: return "claim_not_active";
+    case ErrorCode::ClaimInUse: return "claim_in_use";
+    case ErrorCode::NotEnoughDevices: return "not_enough_devices";
+    case ErrorCode::OwnerNotFound: return "owner_not_found";
+    case ErrorCode::KeyReused: return "idempotency_key_reused";
     case ErrorCode::NothingToRestore: return "nothing_to_restore";
     case ErrorCode::NotVfioBound: return "not_bound_to_vfio";
     case ErrorCode::DeviceOpen: return "device_open";

@@ -25,6 +25,12 @@ enum class ErrorCode {
   OperationInProgress,  ///< another operation works on the device or its group
   IdentityMismatch,     ///< another device sits at the address than the caller expects
   ConflictingItems,     ///< two items of a transaction would change the same device
+  ClaimNotFound,        ///< no claim with that id
+  ClaimNotActive,       ///< the claim is in a state in which this cannot be done
+  ClaimInUse,           ///< a device of the claim is still open
+  NotEnoughDevices,     ///< fewer devices than wanted fit a selector and are free
+  OwnerNotFound,        ///< no such user or group on this host
+  KeyReused,            ///< the idempotency key came with another request before
   NothingToRestore,     ///< devbindd did not bind this device, so it knows no earlier state
   NotVfioBound,         ///< a probe needs a device that is bound to a VFIO driver
   DeviceOpen,           ///< somebody has the device or its group open

@@ -71,6 +71,24 @@ bool FakeWorkers::would_block(const Task& task) const {
   return false;
 }
 
+vfio::NodeAccess FakeWorkers::access() {
+  return {.grant = [this](const auto& path, const auto& grantees) { return change_access(path, grantees, true); },
+          .revoke = [this](const auto& path, const auto& grantees) { return change_access(path, grantees, false); }};
+}
+
+sysfs::Result<> FakeWorkers::change_access(const std::string& path, const vfio::Grantees& grantees, bool grant) {
+  if (access_errno_ != 0) return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot set the ACL of " + path, access_errno_);
+  auto& granted = grants_[path];
+  const auto change = [&](const std::string& name) {
+    if (grant) granted.insert(name);
+    if (!grant) granted.erase(name);
+  };
+  for (const auto uid : grantees.uids) change("u" + std::to_string(uid));
+  for (const auto gid : grantees.gids) change("g" + std::to_string(gid));
+  if (granted.empty()) grants_.erase(path);
+  return {};
+}
+
 TaskResult FakeWorkers::perform(const Task& task) {
   const auto step = step_of(task);
   TaskResult result;
@@ -79,7 +97,7 @@ TaskResult FakeWorkers::perform(const Task& task) {
     const auto loaded = kernel_.load_module(step->argument);
     result = loaded ? TaskResult(std::vector<std::string>{"done"}) : std::unexpected(loaded.error());
   } else {
-    result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams()}, task);
+    result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams(), access()}, task);
   }
   if (step && ++steps_ == dying_step_) {
     return sysfs::fail(sysfs::ErrorCode::Kernel, "the worker process 1 ended before it had answered", ECHILD);

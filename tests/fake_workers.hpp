@@ -4,6 +4,8 @@
 
 #include <boost/asio/io_context.hpp>
 #include <list>
+#include <map>
+#include <set>
 #include <vector>
 
 #include "handoff/task.hpp"
@@ -24,6 +26,11 @@ class FakeWorkers {
   /// The n-th step from now is performed, but its worker dies before it has answered.
   void die_after_nth_step(std::size_t n) { dying_step_ = steps_ + n; }
 
+  /// Who was given access to a node and not lost it again: "u1000", "g44", by path.
+  const std::map<std::string, std::set<std::string>>& grants() const { return grants_; }
+  /// Every change of access fails; 0 ends it.
+  void fail_access(int errno_value) { access_errno_ = errno_value; }
+
   std::size_t held() const { return held_.size(); }
   /// Every task that was given, in order.
   const std::vector<handoff::Task>& tasks() const { return tasks_; }
@@ -38,6 +45,8 @@ class FakeWorkers {
   void take(Job job);
   void finish(Job job);
   bool would_block(const handoff::Task& task) const;
+  vfio::NodeAccess access();
+  sysfs::Result<> change_access(const std::string& path, const vfio::Grantees& grantees, bool grant);
   handoff::TaskResult perform(const handoff::Task& task);
 
   boost::asio::io_context& io_;
@@ -49,6 +58,8 @@ class FakeWorkers {
   std::size_t steps_ = 0;
   std::size_t dying_step_ = 0;
   int next_pid_ = 9000;
+  std::map<std::string, std::set<std::string>> grants_;
+  int access_errno_ = 0;
 };
 
 }  // namespace devbindd::tests

@@ -268,6 +268,7 @@ class Host {
                                   .run_task = workers_.run_task(),
                                   .journal = *journal_,
                                   .modules = index_});
+    claims_ = std::make_unique<handoff::Claims>(*engine_, handoff::Claims::WatchProcess{});
   }
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
@@ -277,6 +278,7 @@ class Host {
 
   json ask(Handler handler, const std::string& argument, bool probe = false) {
     api::Context context{.engine = *engine_,
+                         .claims = *claims_,
                          .names = names_,
                          .version = "0",
                          .boot_id = "boot-1",
@@ -306,6 +308,7 @@ class Host {
   sysfs::Inventory inventory_;
   std::unique_ptr<handoff::Journal> journal_;
   std::unique_ptr<handoff::Engine> engine_;
+  std::unique_ptr<handoff::Claims> claims_;
 };
 
 // What only the active probe knows: part of the answers about regions and IRQs.

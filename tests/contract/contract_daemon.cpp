@@ -41,6 +41,7 @@ class ContractDaemon {
  private:
   std::unique_ptr<handoff::Journal> open_journal();
   handoff::Engine::Services services();
+  void later(std::chrono::milliseconds delay, std::function<void()> work);
   api::Context context();
   api::Server::Settings settings();
   void handle(const api::Request& request, api::Respond respond);
@@ -57,6 +58,9 @@ class ContractDaemon {
   sysfs::DeviceNames names_;
   std::unique_ptr<handoff::Journal> journal_;
   handoff::Engine engine_;
+  handoff::Claims claims_{engine_, [this](std::int32_t pid, std::function<void()> on_end) {
+                            return control_.watch_process(pid, std::move(on_end));
+                          }};
   Control control_;
   api::Context context_;
   api::Server server_;
@@ -86,31 +90,36 @@ std::unique_ptr<handoff::Journal> ContractDaemon::open_journal() {
 }
 
 handoff::Engine::Services ContractDaemon::services() {
-  return {.tree = tree_,
-          .inventory = inventory_,
-          .drain_uevents = [this] { return kernel_.drain_uevents(); },
-          .run_task = workers_.run_task(),
-          .journal = *journal_,
-          .modules = modules_,
-          .read_only = options_.read_only};
+  return {
+      .tree = tree_,
+      .inventory = inventory_,
+      .drain_uevents = [this] { return kernel_.drain_uevents(); },
+      .run_task = workers_.run_task(),
+      .journal = *journal_,
+      .modules = modules_,
+      .read_only = options_.read_only,
+      .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); }};
+}
+
+void ContractDaemon::later(std::chrono::milliseconds delay, std::function<void()> work) {
+  auto timer = std::make_shared<asio::steady_timer>(io_, delay);
+  timer->async_wait([timer, work = std::move(work)](error_code error) {
+    if (!error) work();
+  });
 }
 
 api::Context ContractDaemon::context() {
-  const auto after = [this](std::chrono::milliseconds delay, std::function<void()> work) {
-    auto timer = std::make_shared<asio::steady_timer>(io_, delay);
-    timer->async_wait([timer, work = std::move(work)](error_code error) {
-      if (!error) work();
-    });
-  };
-  return {.engine = engine_,
-          .names = names_,
-          .version = daemon::build_version,
-          .boot_id = "11111111-2222-4333-8444-555555555555",
-          .openapi = std::string(daemon::openapi_text()),
-          .read_only = options_.read_only,
-          .default_wait = std::chrono::seconds(5),
-          .after = after,
-          .not_ready = [this] { return control_.not_ready(); }};
+  return {
+      .engine = engine_,
+      .claims = claims_,
+      .names = names_,
+      .version = daemon::build_version,
+      .boot_id = "11111111-2222-4333-8444-555555555555",
+      .openapi = std::string(daemon::openapi_text()),
+      .read_only = options_.read_only,
+      .default_wait = std::chrono::seconds(5),
+      .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
+      .not_ready = [this] { return control_.not_ready(); }};
 }
 
 api::Server::Settings ContractDaemon::settings() {

@@ -92,6 +92,27 @@ void Control::add_kernel_commands() {
     kernel_.lose_uevents();
     return "";
   };
+  commands_["process"] = [this](const Words& words) {
+    kernel_.set_file("proc/" + words.at(1) + "/stat",
+                     words.at(1) + " (vmm) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0");
+    return "";
+  };
+  commands_["end-process"] = [this](const Words& words) {
+    const auto watching = watched_.extract(std::stoi(words.at(1)));
+    if (!watching.empty()) watching.mapped()();
+    return "";
+  };
+  commands_["grants"] = [this](const Words& words) {
+    std::string text;
+    const auto found = workers_.grants().find(words.at(1));
+    if (found == workers_.grants().end()) return text;
+    for (const auto& name : found->second) text += (text.empty() ? "" : " ") + name;
+    return text;
+  };
+  commands_["fail-access"] = [this](const Words& words) {
+    workers_.fail_access(words.at(1) == "0" ? 0 : errno_named(words.at(1)));
+    return "";
+  };
   commands_["binding"] = [this](const Words& words) { return kernel_.bindings().at(words.at(1)); };
 }
 
@@ -110,6 +131,11 @@ void Control::add_daemon_commands() {
     return "";
   };
   commands_["connections"] = [this](const Words&) { return std::to_string(connections()); };
+}
+
+sysfs::Result<std::function<void()>> Control::watch_process(std::int32_t pid, std::function<void()> on_end) {
+  watched_[pid] = std::move(on_end);
+  return [this, pid] { watched_.erase(pid); };
 }
 
 std::string Control::perform(const std::string& line) {

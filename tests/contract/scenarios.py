@@ -2,6 +2,7 @@
 
 BINDING = "/v1/devices/{}/binding"
 BINDINGS = "/v1/bindings"
+CLAIMS = "/v1/claims"
 OVERRIDE = "/v1/devices/{}/driver-override"
 VFIO = {"driver": "vfio-pci"}
 ASYNC = {"Prefer": "respond-async"}
@@ -65,7 +66,9 @@ def filters(client, _):
 
 
 def pages(client, _):
-    for path in ("/v1/devices", "/v1/iommu-groups", "/v1/iommus", "/v1/drivers"):
+    for number in range(20, 26):
+        client.ask("POST", CLAIMS, 201, {"devices": [f"0000:{number}:00.0"]})
+    for path in ("/v1/devices", "/v1/iommu-groups", "/v1/iommus", "/v1/drivers", CLAIMS):
         whole = client.ask("GET", path, 200)
         expect(whole["next_page_token"] is None, "the whole list has a next page")
         items, token = [], ""
@@ -245,6 +248,111 @@ def transactions(client, daemon):
         expect(status == 404 or pointer.endswith("/scope") or client.document.body_fault(BINDINGS, "post", body), f"{item}: the contract allows it")
     for body, pointer in (({}, "/items"), ({"items": []}, "/items"), ({"items": {}}, "/items"), ({"items": [VFIO | {"iommu_group": 2}] * 65}, "/items")):
         expect(client.ask("POST", BINDINGS, 400, body)["errors"][0]["pointer"] == pointer, body)
+
+
+def claims(client, daemon):
+    devices = ("0000:20:00.0", "0000:11:00.0", "0000:11:00.1")
+    before = {address: daemon.control("binding " + address) for address in devices}
+    asked = {"devices": ["0000:20:00.0", "0000:11:00.0"], "owner": {"users": ["root", 1000], "groups": ["root"]}, "ttl_seconds": 300, "labels": {"vm": "42"},
+             "driver": "auto", "restore": True, "accept_risks": []}
+    claim = client.ask("POST", CLAIMS, 201, asked, fields={"Idempotency-Key": "vm-42"})
+    path = CLAIMS + "/" + claim["id"]
+    expect(claim["state"] == "active" and claim["fencing_token"] == 1 and claim["labels"] == {"vm": "42"}, claim)
+    expect([(item["address"], item["companion"], item["driver"]) for item in claim["devices"]] ==
+           [(address, address.endswith(".1"), "vfio-pci") for address in devices], claim["devices"])
+    expect(daemon.control("grants /dev/vfio/64") == "g0 u0 u1000", "who may use the node")
+    expect(client.ask("POST", CLAIMS, 200, asked, fields={"Idempotency-Key": "vm-42"})["id"] == claim["id"], "the same key")
+    client.ask("POST", CLAIMS, 409, {"devices": ["0000:21:00.0"]}, fields={"Idempotency-Key": "vm-42"}, code="idempotency_key_reused")
+    client.ask("POST", CLAIMS, 400, {"devices": ["0000:21:00.0"]}, fields={"Idempotency-Key": "k" * 129}, code="invalid_value")
+    expect(client.ask("GET", path, 200)["state"] == "active", "the claim")
+    expect(client.ask("GET", BINDING.format("0000:11:00.1"), 200)["claim"] == path, "the binding does not name the claim")
+    for method, target, body in (("PUT", BINDING.format("0000:20:00.0"), {"driver": "e1000e"}), ("DELETE", BINDING.format("0000:11:00.1"), None),
+                                 ("POST", CLAIMS, {"devices": ["0000:11:00.1"]}), ("GET", "/v1/devices/0000:20:00.0/regions?probe=vfio", None)):
+        refused = client.ask(method, target, 409, body, code="refused")
+        expect(set(codes(refused["blockers"])) == {"claim.held"} and claim["id"] in refused["detail"], refused)
+    for form in ("qemu", "cloud-hypervisor", "dpdk", "spdk", "libvirt-xml", "cdi", "k8s-device-plugin", "nomad", "env"):
+        expect("0000:20:00.0" in str(client.ask("GET", f"{path}/handover?format={form}", 200)) or form == "libvirt-xml", form)
+    expect("DEVBINDD_CLAIM=" + claim["id"] in client.ask("GET", path + "/handover", 200), "the environment")
+    client.ask("GET", path + "/handover?format=xen", 400, code="invalid_value")
+    expect(client.ask("POST", path + "/renew", 200, {"ttl_seconds": 600})["expires_at"] > claim["expires_at"], "renewed")
+    client.ask("POST", path + "/renew", 200, {})
+    client.ask("POST", path + "/acknowledge", 409, {}, code="claim_not_active")
+    daemon.control("open 0000:20:00.0 4712 vmm")
+    problem = client.ask("DELETE", path, 409, code="claim_in_use")
+    expect(problem["blockers"][0]["processes"][0]["command"] == "vmm", problem)
+    waiting = client.ask("DELETE", path + "?when_closed=true", 202)
+    expect(waiting["state"] == "releasing" and waiting["holders"][0]["pid"] == 4712, waiting)
+    client.ask("GET", path + "/handover", 409, code="claim_not_active")
+    client.ask("POST", path + "/renew", 409, {}, code="claim_not_active")
+    daemon.control("close 0000:20:00.0")
+    wait_for(client, path, "released")
+    expect({address: daemon.control("binding " + address) for address in devices} == before, "the give-back")
+    expect(daemon.control("grants /dev/vfio/64") == "", "the node is still open to the owner")
+    expect(client.ask("DELETE", path, 200)["state"] == "released", "a release once more")
+    listed = client.ask("GET", CLAIMS, 200)["items"]
+    expect([item["id"] for item in listed] == [claim["id"]] and client.ask("GET", CLAIMS + "?state=active", 200)["items"] == [], listed)
+    expect(client.ask("GET", CLAIMS, 200, fields={"Accept": "text/plain"}).splitlines()[0].split() == ["ID", "STATE", "EXPIRES", "OWNER", "DEVICES"], "the table")
+
+
+def claims_by_selector(client, daemon):
+    chosen = client.ask("POST", CLAIMS, 201, {"selector": {"vendor": "8086", "device": "10d3", "class": "0200", "category": "network", "driver": "e1000e", "count": 2}})
+    taken = [item["address"] for item in chosen["devices"] if not item["companion"]]
+    expect(len(taken) == 2 and "0000:06:00.0" not in taken, "a NIC with a default route was taken")
+    problem = client.ask("POST", CLAIMS, 409, {"selector": {"numa_node": 7, "physfn": "0000:15:00.0"}}, code="not_enough_devices")
+    expect("of 0 devices" in problem["detail"], problem)
+    daemon.control("process 4713")
+    with_process = client.ask("POST", CLAIMS, 201, {"devices": ["0000:22:00.0"], "pid": 4713, "restore": False})
+    daemon.control("end-process 4713")
+    wait_for(client, CLAIMS + "/" + with_process["id"], "released")
+    expect(daemon.control("binding 0000:22:00.0").startswith("vfio-pci"), "restore: false")
+    client.ask("POST", CLAIMS, 400, {"devices": ["0000:23:00.0"], "pid": 4714}, code="owner_not_found")
+    client.ask("POST", CLAIMS, 400, {"devices": ["0000:23:00.0"], "owner": {"users": ["no-such-user-on-any-host"]}}, code="owner_not_found")
+    daemon.control("block sys/bus/pci/drivers/e1000e/unbind 0000:24:00.0")
+    slow = client.ask("POST", CLAIMS, 202, {"devices": ["0000:24:00.0"]})
+    expect(slow["state"] == "preparing", slow)
+    client.ask("DELETE", CLAIMS + "/" + slow["id"], 409, code="claim_not_active")
+    daemon.control("unblock sys/bus/pci/drivers/e1000e/unbind 0000:24:00.0")
+    path = CLAIMS + "/" + slow["id"]
+    wait_for(client, path, "active")
+    daemon.control("block sys/bus/pci/devices/0000:24:00.0/config")
+    expect(client.ask("DELETE", path, 200)["state"] == "quarantined", "a device that does not answer")
+    expect(client.ask("POST", path + "/acknowledge", 200, {})["state"] == "released", "acknowledged")
+    daemon.control("unblock sys/bus/pci/devices/0000:24:00.0/config")
+    daemon.control("refuse-probe vfio-pci 0000:25:00.0 EIO")
+    client.ask("POST", CLAIMS, 409, {"devices": ["0000:25:00.0"]}, code="bind_failed")
+    daemon.control("fail-access EOPNOTSUPP")
+    client.ask("POST", CLAIMS, 500, {"devices": ["0000:26:00.0"], "owner": {"users": [1000]}}, code="kernel_error")
+    daemon.control("fail-access 0")
+
+
+def wrong_claims(client, _):
+    one = {"devices": ["0000:20:00.0"]}
+    for body, code, pointer in (
+            ({}, "missing_field", "/devices"), (one | {"selector": {"vendor": "8086"}}, "invalid_value", "/devices"), ({"devices": "x"}, "invalid_value", "/devices"),
+            ({"devices": ["x"]}, "invalid_value", "/devices/0"), ({"devices": ["0000:20:00.0"] * 2}, "invalid_value", "/devices/1"),
+            ({"selector": 5}, "invalid_value", "/selector"), ({"selector": {"vendor": "80"}}, "invalid_value", "/selector/vendor"),
+            ({"selector": {"class": "2"}}, "invalid_value", "/selector/class"), ({"selector": {"category": "net"}}, "invalid_value", "/selector/category"),
+            ({"selector": {"vendor": "8086", "count": 0}}, "invalid_value", "/selector/count"), ({"selector": {"vendr": "8086"}}, "unknown_field", "/selector/vendr"),
+            ({"selector": {"physfn": "x"}}, "invalid_value", "/selector/physfn"), ({"selector": {"numa_node": -1}}, "invalid_value", "/selector/numa_node"),
+            (one | {"driver": 5}, "invalid_value", "/driver"), (one | {"owner": []}, "invalid_value", "/owner"), (one | {"owner": {"users": "vmm"}}, "invalid_value", "/owner/users"),
+            (one | {"owner": {"groups": [-1]}}, "invalid_value", "/owner/groups/0"), (one | {"owner": {"user": []}}, "unknown_field", "/owner/user"),
+            (one | {"owner": {"users": [4294967295]}}, "invalid_value", "/owner/users/0"), (one | {"ttl_seconds": 0}, "invalid_value", "/ttl_seconds"),
+            (one | {"pid": 0}, "invalid_value", "/pid"), (one | {"restore": 1}, "invalid_value", "/restore"), (one | {"labels": {"a": 1}}, "invalid_value", "/labels/a"),
+            (one | {"accept_risks": ["x"]}, "invalid_value", "/accept_risks"), (one | {"nonsense": 1}, "unknown_field", "/nonsense")):
+        problem = client.ask("POST", CLAIMS, 400, body, code=code)
+        expect(problem["errors"][0]["pointer"] == pointer, f"{body}: the pointer is {problem['errors'][0]['pointer']}")
+        expect(client.document.body_fault(CLAIMS, "post", body), f"{body}: the contract allows it")
+    for body, pointer in ((one | {"driver": "e1000e"}, "/driver"), ({"selector": {}}, "/selector"), ({"selector": {"count": 2}}, "/selector"), (one | {"driver": "a/b"}, "/driver")):
+        expect(client.ask("POST", CLAIMS, 400, body)["errors"][0]["pointer"] == pointer, body)
+    client.ask("GET", CLAIMS + "?state=asleep", 400, code="invalid_value")
+    absent = CLAIMS + "/93d68a43-dee6-494a-ab23-150570d6bc63"
+    for method, target, body in (("GET", absent, None), ("DELETE", absent, None), ("POST", absent + "/renew", {}), ("POST", absent + "/acknowledge", {}),
+                                 ("GET", absent + "/handover", None)):
+        client.ask(method, target, 404, body, code="claim_not_found")
+    client.ask("POST", CLAIMS, 404, {"devices": ["0000:99:00.0"]}, code="device_not_found")
+    client.ask("DELETE", absent + "?when_closed=1", 400, code="invalid_value")
+    client.ask("POST", absent + "/renew", 400, {"ttl_seconds": 0}, code="invalid_value")
+    client.ask("POST", absent + "/acknowledge", 400, {"x": 1}, code="unknown_field")
 
 
 def half_way(client, daemon):
@@ -507,12 +615,17 @@ def callers(client, _):
     for method, target, body in changes("0000:20:00.0"):
         remote.ask(method, target, 403, body, code="forbidden")
         remote.ask(method, target + ("&" if "?" in target else "?") + "dry_run=true", 200, body)
+    absent = CLAIMS + "/93d68a43-dee6-494a-ab23-150570d6bc63"
+    for method, target, body in (("DELETE", absent, None), ("POST", absent + "/renew", {}), ("POST", absent + "/acknowledge", {})):
+        remote.ask(method, target, 403, body, code="forbidden")
+    remote.ask("GET", CLAIMS + "?page_size=5", 200)
     remote.ask("GET", "/v1/devices", 200)
 
 
 def changes(address):
     return [("PUT", BINDING.format(address), VFIO), ("DELETE", BINDING.format(address), None), ("PUT", OVERRIDE.format(address), VFIO),
-            ("DELETE", OVERRIDE.format(address), None), ("POST", BINDINGS, {"items": [VFIO | {"device": address}]}), ("POST", "/v1/drivers/vfio-pci/ids", {"vendor": "8086", "device": "beef"}),
+            ("DELETE", OVERRIDE.format(address), None), ("POST", BINDINGS, {"items": [VFIO | {"device": address}]}),
+            ("POST", CLAIMS, {"devices": [address]}), ("POST", "/v1/drivers/vfio-pci/ids", {"vendor": "8086", "device": "beef"}),
             ("DELETE", "/v1/drivers/vfio-pci/ids?vendor=8086&device=beef", None)]
 
 
@@ -536,6 +649,10 @@ def regions(client, _):
 
 
 def failing_kernel(client, daemon):
+    held, sick = (client.ask("POST", CLAIMS, 201, {"devices": [address]})["id"] for address in ("0000:31:00.0", "0000:32:00.0"))
+    daemon.control("block sys/bus/pci/devices/0000:32:00.0/config")
+    client.ask("DELETE", f"{CLAIMS}/{sick}", 200)
+    daemon.control("unblock sys/bus/pci/devices/0000:32:00.0/config")
     daemon.control("fail-reads sys/bus/pci/drivers EIO")
     for path in ("/v1/drivers", "/v1/drivers/e1000e"):
         expect(client.ask("GET", path, 500, code="kernel_error")["errno"] == "EIO", "the errno")
@@ -546,6 +663,10 @@ def failing_kernel(client, daemon):
                  "/v1/devices/0000:20:00.0/usage", "/v1/devices/0000:20:00.0/config", "/v1/devices/0000:20:00.0/regions", "/v1/devices/0000:20:00.0/irqs"):
         client.ask("GET", path, 500, code="kernel_error")
     for method, target, body in changes("0000:20:00.0"):
+        client.ask(method, target, 500, body, code="kernel_error")
+    for method, target, body in (("GET", CLAIMS, None), ("GET", f"{CLAIMS}/{held}", None), ("GET", f"{CLAIMS}/{held}/handover", None),
+                                 ("POST", f"{CLAIMS}/{held}/renew", {}), ("POST", f"{CLAIMS}/{sick}/acknowledge", {}),
+                                 ("DELETE", f"{CLAIMS}/{held}?when_closed=true", None)):
         client.ask(method, target, 500, body, code="kernel_error")
     daemon.control("heal-reads")
     client.ask("GET", "/v1/devices", 200)
@@ -566,5 +687,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_changes, whole_groups, transactions, half_way, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_changes, whole_groups, transactions, claims, claims_by_selector, wrong_claims, half_way, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)

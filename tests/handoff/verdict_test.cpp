@@ -45,6 +45,11 @@ MemberFacts opened(MemberFacts member) {
   return member;
 }
 
+MemberFacts claimed(MemberFacts member) {
+  member.claimed_by = "5f0c8e0e-4f0c-4f43-9d0c-0d3c8b6f6a55";
+  return member;
+}
+
 MemberFacts held(MemberFacts member) {
   member.holders = {{42, "qemu", "/dev/vfio/1", true}};
   return member;
@@ -113,6 +118,11 @@ Facts denylist_off(Facts facts) {
 }
 
 const auto restore = request_of(ChangeKind::Restore, card);
+const auto for_claim = [] {
+  auto request = bind_request(card);
+  request.claim = "5f0c8e0e-4f0c-4f43-9d0c-0d3c8b6f6a55";
+  return request;
+}();
 const auto remove_driver = request_of(ChangeKind::Unbind, card);
 const auto to_vfio = bind_request(card);
 const auto to_native = bind_request(card, "e1000e");
@@ -188,6 +198,10 @@ std::vector<Case> cases() {
        facts_of({changed(member(card), [](auto& m) { m.device.device = 0x37c8; })}), ""},
 
       {"open", restore, facts_of({opened(given(member(card, "vfio-pci"), "e1000e"))}), "vfio.open", block, true},
+      {"held by a claim", to_vfio, facts_of({claimed(member(card, "vfio-pci"))}), "claim.held", block, false},
+      {"a claim's own binding", for_claim, facts_of({member(card, "vfio-pci")}), "", block, false},
+      {"a claim's binding of one that is open", for_claim, facts_of({opened(member(card, "vfio-pci"))}), "vfio.open",
+       block, false},
       {"open, only a holder", remove_driver, facts_of({held(member(card, "vfio-pci"))}), "vfio.open", block, true},
       {"open, stays bound", to_vfio, facts_of({opened(member(card, "vfio-pci"))}), ""},
       {"enabled by a kernel driver", to_vfio, facts_of({opened(member(card, "e1000e"))}), ""},

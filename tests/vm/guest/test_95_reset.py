@@ -32,20 +32,23 @@ class Before(unittest.TestCase):
         done = put(NIC, kill.VFIO)
         self.assertEqual(done.status, 200, done)
         self.assertEqual(put(SECOND, kill.VFIO).status, 200)
+        claim = api.request("POST", "/v1/claims", {"devices": [machine.DEVICES["edu"].bdf], "owner": {"users": ["nobody"]}})
+        self.assertEqual(claim.status, 201, claim)
+        tracer = Tracer(kill.daemon_pid(), "nobody", 4, "after")
+        answer = api.request("POST", "/v1/bindings", {"items": [kill.GROUP | {"device": PAIR0}]}, {"Prefer": "respond-async"})
+        self.assertEqual(answer.status, 202, answer)
+        api.wait_for(tracer.has_reached, 30, "the fourth write")
         hold = f"sleep 600 | {api.HOLD_VFIO} {api.iommu_group_of(SECOND)} {SECOND}"
         subprocess.Popen(["bash", "-c", hold], stdout=subprocess.DEVNULL, start_new_session=True)
         enable = pathlib.Path(f"/sys/bus/pci/devices/{SECOND}/enable")
         api.wait_for(lambda: enable.read_text() != "0\n", 20, "an open device")
         hanging = put(SECOND, {"driver": None, "accept_risks": ["vfio.open"]})
         self.assertEqual((hanging.status, hanging.json["state"]), (202, "blocked"), hanging)
-        tracer = Tracer(kill.daemon_pid(), "nobody", 4, "after")
-        answer = api.request("POST", "/v1/bindings", {"items": [kill.GROUP | {"device": PAIR0}]}, {"Prefer": "respond-async"})
-        self.assertEqual(answer.status, 202, answer)
-        api.wait_for(tracer.has_reached, 30, "the fourth write")
-        # The tracer outlives this test and holds the worker until the power is cut.
+        # The tracer outlives this test and holds its worker until the power is cut. It could not have attached to one
+        # that hangs in the kernel.
         operations = {"done": done.json["operation"].rpartition("/")[2], "hanging": hanging.json["id"], "between": answer.json["id"]}
         boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text()
-        NOTES.write_text(json.dumps({"operations": operations, "boot": boot}))
+        NOTES.write_text(json.dumps({"operations": operations, "boot": boot, "claim": claim.json["id"]}))
         time.sleep(1)
 
 
@@ -71,6 +74,11 @@ class After(unittest.TestCase):
         self.assertEqual(api.request("GET", "/v1/operations?state=running").json["items"], [])
         lines = api.request("GET", f"/v1/audit?device={PAIR1}").json["items"]
         self.assertEqual([line["event"] for line in lines], ["ended", "begun"], lines)
+
+    def test_a_claim_of_before_is_lost_and_holds_nothing(self):
+        claim = api.request("GET", f"/v1/claims/{self.notes['claim']}").json
+        self.assertEqual((claim["state"], claim["devices"][0]["driver"]), ("lost", None), claim)
+        self.assertEqual(api.request("POST", "/v1/claims", {"devices": [machine.DEVICES["edu"].bdf]}).status, 201)
 
     def test_every_device_is_as_the_boot_left_it_and_free(self):
         for bdf, driver in NATIVE.items():

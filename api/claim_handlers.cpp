@@ -1,0 +1,184 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "api/change.hpp"
+#include "api/claim_request.hpp"
+#include "api/handlers.hpp"
+#include "api/problem.hpp"
+#include "api/render.hpp"
+#include "api/render_claim.hpp"
+#include "api/text_table.hpp"
+
+namespace devbindd::api {
+namespace {
+
+using nlohmann::json;
+using sysfs::ErrorCode;
+
+sysfs::Error not_found(const std::string& id) {
+  return {ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)};
+}
+
+// The claim as it is now; 201 and 202 tell where it is.
+Response claim_response(Context& context, const Request& request, const std::string& id, int status) {
+  const auto* claim = context.claims.find(id);
+  if (claim == nullptr) return problem_of(request, not_found(id));
+  auto document = render_claim(context, *claim);
+  if (!document) return problem_of(request, document.error());
+  auto response = json_response(*document, status);
+  if (status != 200) response.headers.emplace_back("Location", "/v1/claims/" + id);
+  if (status == 202) response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+void answer_made(Context& context, const Request& request, const handoff::Claims::Outcome& outcome,
+                 const Respond& respond) {
+  if (const auto* refusal = std::get_if<handoff::Refusal>(&outcome)) return respond(problem_of(request, *refusal));
+  if (const auto* failed = std::get_if<handoff::Claims::Failed>(&outcome)) {
+    auto document = context.engine.document(failed->operation);
+    if (!document) return respond(problem_of(request, document.error()));
+    return respond(problem_of_operation(request, *document));
+  }
+  if (const auto* preview = std::get_if<handoff::Preview>(&outcome))
+    return respond(json_response(preview_json(*preview)));
+  const auto& made = std::get<handoff::Claims::Made>(outcome);
+  const auto* claim = context.claims.find(made.id);
+  const bool preparing = claim != nullptr && claim->state == handoff::ClaimState::Preparing;
+  respond(claim_response(context, request, made.id, preparing ? 202 : made.existing ? 200 : 201));
+}
+
+std::string names_of(const json& claim) {
+  std::string text;
+  for (const auto& device : claim["devices"]) {
+    if (!device["companion"]) text += (text.empty() ? "" : ", ") + plain(device["address"]);
+  }
+  return text;
+}
+
+std::string owners_of(const json& claim) {
+  std::string text;
+  for (const auto* kind : {"users", "groups"}) {
+    for (const auto& name : claim["request"]["owner"][kind]) text += (text.empty() ? "" : ", ") + plain(name);
+  }
+  return text;
+}
+
+const std::vector<Column>& columns() {
+  static const std::vector<Column> list = {{"ID", [](const json& claim) { return plain(claim["id"]); }},
+                                           {"STATE", [](const json& claim) { return plain(claim["state"]); }},
+                                           {"EXPIRES", [](const json& claim) { return plain(claim["expires_at"]); }},
+                                           {"OWNER", owners_of},
+                                           {"DEVICES", names_of}};
+  return list;
+}
+
+// A release or renewal of a claim that has been answered by an error or by nothing.
+std::function<void(sysfs::Result<>)> answer_with_claim(Context& context, const Request& request, const std::string& id,
+                                                       Respond respond) {
+  return [&context, request, id, respond = std::move(respond)](const sysfs::Result<>& done) {
+    if (!done) return respond(problem_of(request, done.error()));
+    respond(claim_response(context, request, id, 200));
+  };
+}
+
+}  // namespace
+
+void list_claims(Context& context, const Request& request, const PathArguments&, Respond respond) {
+  QueryReader query(request.query);
+  auto state = query.one("state");
+  if (!state) return respond(to_response(request, state.error()));
+  auto wanted_page = paging(request, query);
+  if (!wanted_page) return respond(std::move(wanted_page.error()));
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  if (*state && !handoff::claim_state_named(**state)) {
+    return respond(
+        bad_request(request, "invalid_value", "?state", "'" + (*state)->substr(0, 64) + "' is no state of a claim"));
+  }
+  std::vector<std::pair<std::string, json>> items;
+  for (const auto* claim : context.claims.all()) {
+    if (*state && handoff::name_of(claim->state) != **state) continue;
+    auto document = render_claim(context, *claim);
+    if (!document) return respond(problem_of(request, document.error()));
+    items.emplace_back(claim->id, std::move(*document));
+  }
+  auto document = page(items, *wanted_page);
+  if (!document) return respond(to_response(request, document.error()));
+  respond(list_response(request, *document, columns()));
+}
+
+void post_claim(Context& context, const Request& request, const PathArguments&, Respond respond) {
+  QueryReader query(request.query);
+  auto dry_run = query.flag("dry_run");
+  if (!dry_run) return respond(to_response(request, dry_run.error()));
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  auto claim = read_claim_request(request);
+  if (!claim) return respond(std::move(claim.error()));
+  context.claims.create(std::move(*claim), request.requester, *dry_run,
+                        [&context, request, respond = std::move(respond)](const handoff::Claims::Outcome& outcome) {
+                          answer_made(context, request, outcome, respond);
+                        });
+}
+
+void get_claim(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  QueryReader query(request.query);
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  respond(claim_response(context, request, arguments[0], 200));
+}
+
+void delete_claim(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  QueryReader query(request.query);
+  auto when_closed = query.flag("when_closed");
+  if (!when_closed) return respond(to_response(request, when_closed.error()));
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  const auto& id = arguments[0];
+  context.claims.release(
+      id, *when_closed,
+      [&context, request, id, respond = std::move(respond)](const std::optional<handoff::Refusal>& refusal) {
+        if (refusal) return respond(problem_of(request, *refusal));
+        const auto* claim = context.claims.find(id);
+        const bool waits = claim != nullptr && claim->state == handoff::ClaimState::Releasing;
+        respond(claim_response(context, request, id, waits ? 202 : 200));
+      });
+}
+
+void renew_claim(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  QueryReader query(request.query);
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  auto ttl = read_renewal(request);
+  if (!ttl) return respond(std::move(ttl.error()));
+  context.claims.renew(arguments[0], *ttl, answer_with_claim(context, request, arguments[0], std::move(respond)));
+}
+
+void acknowledge_claim(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  QueryReader query(request.query);
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  auto body = parse_body(request.body);
+  if (!body) return respond(to_response(request, body.error()));
+  if (auto done = BodyReader(*body).finish(); !done) return respond(to_response(request, done.error()));
+  context.claims.acknowledge(arguments[0], answer_with_claim(context, request, arguments[0], std::move(respond)));
+}
+
+void get_handover(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  QueryReader query(request.query);
+  auto name = query.one("format");
+  if (!name) return respond(to_response(request, name.error()));
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  const auto format = handover_format_named(name->value_or("env"));
+  if (!format) {
+    return respond(bad_request(request, "invalid_value", "?format",
+                               "'" + name->value_or("").substr(0, 64) + "' is no format of a handover"));
+  }
+  const auto* claim = context.claims.find(arguments[0]);
+  if (claim == nullptr) return respond(problem_of(request, not_found(arguments[0])));
+  if (claim->state != handoff::ClaimState::Active) {
+    return respond(problem_of(
+        request, sysfs::Error{ErrorCode::ClaimNotActive, "the claim is " + std::string(handoff::name_of(claim->state)) +
+                                                             ": only an active one is handed over"}));
+  }
+  auto handover = handover_of(context, *claim);
+  if (!handover) return respond(problem_of(request, handover.error()));
+  auto text = render_handover(*handover, *format);
+  respond({.status = 200, .content_type = text.media_type, .body = std::move(text.text), .headers = {}});
+}
+
+}  // namespace devbindd::api

@@ -1,0 +1,129 @@
+#include "api/render_claim.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "api/render.hpp"
+#include "handoff/json.hpp"
+#include "handoff/json_values.hpp"
+
+namespace devbindd::api {
+namespace {
+
+using handoff::or_null;
+using nlohmann::json;
+
+json text_or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
+
+json operation_or_null(const std::string& id) { return id.empty() ? json(nullptr) : json("/v1/operations/" + id); }
+
+json render_selector(const handoff::Selector& selector) {
+  const auto id = [](const std::optional<std::uint16_t>& value) {
+    return value ? json(hex_id(*value)) : json(nullptr);
+  };
+  return {{"vendor", id(selector.vendor)},
+          {"device", id(selector.device)},
+          {"class", text_or_null(selector.class_prefix)},
+          {"category", text_or_null(selector.category)},
+          {"driver", text_or_null(selector.driver)},
+          {"numa_node", or_null(selector.numa_node)},
+          {"physfn", selector.physfn ? json(sysfs::to_string(*selector.physfn)) : json(nullptr)},
+          {"count", selector.count}};
+}
+
+json render_request(const handoff::Claim& claim) {
+  const auto& request = claim.request;
+  json devices = json::array();
+  for (const auto& address : request.devices) devices.push_back(sysfs::to_string(address));
+  return {{"devices", std::move(devices)},
+          {"selector", request.selector ? render_selector(*request.selector) : json(nullptr)},
+          {"driver", request.driver ? request.driver->text() : std::string("auto")},
+          {"owner",
+           {{"users", request.owner.users},
+            {"groups", request.owner.groups},
+            {"uids", claim.grantees.uids},
+            {"gids", claim.grantees.gids}}},
+          {"ttl_seconds", request.ttl ? json(request.ttl->count()) : json(nullptr)},
+          {"pid", or_null(request.pid)},
+          {"restore", request.restore},
+          {"accept_risks", request.accept_risks}};
+}
+
+sysfs::Result<json> render_device(Context& context, const handoff::ClaimedDevice& claimed) {
+  json document = {{"address", sysfs::to_string(claimed.address)},
+                   {"k8s_name", k8s_name(claimed.address)},
+                   {"vendor", hex_id(claimed.vendor)},
+                   {"device", hex_id(claimed.device)},
+                   {"iommu_group", or_null(claimed.iommu_group)},
+                   {"companion", claimed.companion},
+                   {"driver", nullptr},
+                   {"sysfs_path", nullptr},
+                   {"nodes", {{"group", nullptr}, {"device", nullptr}}}};
+  const auto* device = context.engine.services().inventory.find(claimed.address);
+  if (device == nullptr) return document;
+  auto nodes = vfio::nodes_of(context.engine.services().tree, *device);
+  if (!nodes) return std::unexpected(nodes.error());
+  document["driver"] = device->driver ? json(device->driver->text()) : json(nullptr);
+  document["sysfs_path"] = device->sysfs_path;
+  if (nodes->group) document["nodes"]["group"] = to_json(*nodes->group);
+  if (nodes->cdev) document["nodes"]["device"] = to_json(*nodes->cdev);
+  return document;
+}
+
+}  // namespace
+
+sysfs::Result<json> render_claim(Context& context, const handoff::Claim& claim) {
+  if (auto known = context.engine.current(); !known) return std::unexpected(known.error());
+  json devices = json::array();
+  Handover named{.claim = claim.id, .devices = {}, .companions = {}, .iommufd = false};
+  for (const auto& claimed : claim.devices) {
+    auto device = render_device(context, claimed);
+    if (!device) return std::unexpected(device.error());
+    devices.push_back(std::move(*device));
+    if (!claimed.companion) named.devices.emplace_back().address = claimed.address;
+  }
+  json holders = json::array();
+  for (const auto& holder : claim.holders) holders.push_back(handoff::to_json(holder));
+  return json{{"id", claim.id},
+              {"state", handoff::name_of(claim.state)},
+              {"reason", text_or_null(claim.reason)},
+              {"created_at", handoff::rfc3339(claim.created_at)},
+              {"expires_at", claim.expires_at ? json(handoff::rfc3339(*claim.expires_at)) : json(nullptr)},
+              {"fencing_token", claim.fencing_token},
+              {"requested_by", handoff::to_json(claim.requester)},
+              {"request", render_request(claim)},
+              {"labels", claim.request.labels},
+              {"devices", std::move(devices)},
+              {"cdi_names", cdi_names(named)},
+              {"operation", operation_or_null(claim.operation)},
+              {"release_operation", operation_or_null(claim.release_operation)},
+              {"holders", std::move(holders)}};
+}
+
+sysfs::Result<Handover> handover_of(Context& context, const handoff::Claim& claim) {
+  if (auto known = context.engine.current(); !known) return std::unexpected(known.error());
+  const auto& services = context.engine.services();
+  Handover handover{
+      .claim = claim.id, .devices = {}, .companions = {}, .iommufd = sysfs::exists(services.tree, "dev/iommu")};
+  for (const auto& claimed : claim.devices) {
+    const auto* device = services.inventory.find(claimed.address);
+    if (device == nullptr) continue;
+    auto nodes = vfio::nodes_of(services.tree, *device);
+    if (!nodes) return std::unexpected(nodes.error());
+    HandedDevice handed{.address = claimed.address,
+                        .vendor = claimed.vendor,
+                        .device = claimed.device,
+                        .driver = claimed.driver,
+                        .iommu_group = claimed.iommu_group,
+                        .no_iommu = nodes->group && nodes->group->path.find("noiommu") != std::string::npos,
+                        .numa_node = {},
+                        .group_node = nodes->group ? nodes->group->path : std::string{},
+                        .device_node = nodes->cdev ? nodes->cdev->path : std::string{},
+                        .sysfs_path = device->sysfs_path,
+                        .resource_name = "vfio"};
+    if (device->numa_node) handed.numa_node = static_cast<int>(*device->numa_node);
+    (claimed.companion ? handover.companions : handover.devices).push_back(std::move(handed));
+  }
+  return handover;
+}
+
+}  // namespace devbindd::api

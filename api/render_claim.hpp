@@ -1,0 +1,18 @@
+// A claim as JSON: what was asked for, what it holds, and with it all that a consumer needs to name its devices.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "api/context.hpp"
+#include "api/handover.hpp"
+#include "handoff/claim.hpp"
+
+namespace devbindd::api {
+
+/// Error: Kernel, when the nodes cannot be read.
+sysfs::Result<nlohmann::json> render_claim(Context& context, const handoff::Claim& claim);
+
+/// What the consumer of an active claim gets, as the kernel has it now. Error: Kernel.
+sysfs::Result<Handover> handover_of(Context& context, const handoff::Claim& claim);
+
+}  // namespace devbindd::api

@@ -1,0 +1,98 @@
+// A claim: devices that are handed over to somebody, for how long, and what happens when it ends. Passive; the journal
+// keeps it and GET /v1/claims shows it. Not here: how claims are made and ended (claims.hpp).
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "handoff/operation.hpp"
+#include "handoff/request.hpp"
+#include "sysfs/device.hpp"
+#include "vfio/node_access.hpp"
+
+namespace devbindd::handoff {
+
+enum class ClaimState {
+  Preparing,    ///< its devices are being bound
+  Active,       ///< they are on their VFIO driver, and the owner may use their nodes
+  Releasing,    ///< they are being given back, or still open: then it waits
+  Quarantined,  ///< a device did not answer after the release: nobody gets it until that is acknowledged
+  Lost,         ///< the host was restarted: nothing of it is left but this record
+  Released,
+};
+
+/// Which devices are wanted, when they are not named. What is not set matches everything.
+struct Selector {
+  std::optional<std::uint16_t> vendor = {};
+  std::optional<std::uint16_t> device = {};
+  std::string class_prefix = {};  ///< two, four or six hex digits
+  std::string category = {};      ///< as sysfs::category()
+  std::string driver = {};        ///< that it has now, "none" for no driver
+  std::optional<unsigned> numa_node = {};
+  std::optional<sysfs::PciAddress> physfn = {};  ///< VFs of this PF
+  unsigned count = 1;
+};
+
+bool matches(const Selector& selector, const sysfs::Device& device);
+
+/// Who may use the nodes, as asked for: by name or by number.
+struct NodeOwner {
+  std::vector<std::string> users = {};
+  std::vector<std::string> groups = {};
+  std::vector<unsigned> uids = {};
+  std::vector<unsigned> gids = {};
+};
+
+struct ClaimRequest {
+  std::vector<sysfs::PciAddress> devices = {};  ///< either these, or a selector
+  std::optional<Selector> selector = {};
+  std::optional<sysfs::DriverName> driver = {};  ///< nullopt: the best VFIO driver for each
+  NodeOwner owner = {};
+  std::optional<std::chrono::seconds> ttl = {};  ///< without a renewal it ends after this
+  std::optional<std::int32_t> pid = {};          ///< it ends with this process
+  bool restore = true;                           ///< false: at the end the devices stay where they are
+  std::map<std::string, std::string> labels = {};
+  std::vector<std::string> accept_risks = {};
+  std::string idempotency_key = {};
+};
+
+struct ClaimedDevice {
+  sysfs::PciAddress address;
+  std::uint16_t vendor = 0;
+  std::uint16_t device = 0;
+  std::optional<unsigned> iommu_group = {};
+  std::string driver = {};  ///< that it is given
+  bool companion = false;   ///< not asked for: it shares an IOMMU group with one that is
+};
+
+struct Claim {
+  std::string id;  ///< UUID
+  std::string boot_id;
+  ClaimState state = ClaimState::Preparing;
+  ClaimRequest request;
+  Requester requester;
+  TimePoint created_at;
+  std::optional<TimePoint> expires_at = {};
+  std::uint64_t fencing_token = 0;  ///< larger than that of every earlier claim
+  std::vector<ClaimedDevice> devices = {};
+  vfio::Grantees grantees = {};            ///< the owners' numbers, as found
+  std::uint64_t process_start = 0;         ///< of request.pid, in clock ticks since the boot: tells a reused pid
+  std::string operation = {};              ///< that bound the devices, "" when they were bound already
+  std::string release_operation = {};      ///< that gave them back
+  std::string reason = {};                 ///< why it is releasing, quarantined, lost or released; a sentence
+  std::vector<vfio::Holder> holders = {};  ///< who keeps it from being released
+};
+
+std::string_view name_of(ClaimState state);
+std::optional<ClaimState> claim_state_named(std::string_view name);
+
+/// Whether the claim keeps its devices from others.
+bool holds_devices(const Claim& claim);
+
+/// Whether the device is one of the claim's, or in the IOMMU group of one.
+bool holds(const Claim& claim, const sysfs::Device& device);
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,158 @@
+#include "handoff/claim_document.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "handoff/json.hpp"
+#include "handoff/json_values.hpp"
+#include "handoff/operation_document.hpp"
+
+namespace devbindd::handoff {
+namespace {
+
+using nlohmann::json;
+
+json address_or_null(const std::optional<sysfs::PciAddress>& address) {
+  return address ? json(sysfs::to_string(*address)) : json(nullptr);
+}
+
+json to_json(const Selector& selector) {
+  return {{"vendor", or_null(selector.vendor)},
+          {"device", or_null(selector.device)},
+          {"class", selector.class_prefix},
+          {"category", selector.category},
+          {"driver", selector.driver},
+          {"numa_node", or_null(selector.numa_node)},
+          {"physfn", address_or_null(selector.physfn)},
+          {"count", selector.count}};
+}
+
+json to_json(const NodeOwner& owner) {
+  return {{"users", owner.users}, {"groups", owner.groups}, {"uids", owner.uids}, {"gids", owner.gids}};
+}
+
+json to_json(const ClaimedDevice& device) {
+  return {{"address", sysfs::to_string(device.address)}, {"vendor", device.vendor}, {"device", device.device},
+          {"iommu_group", or_null(device.iommu_group)},  {"driver", device.driver}, {"companion", device.companion}};
+}
+
+// The readers below throw for what does not fit; claim_from() catches that in one place.
+template <class T>
+std::optional<T> maybe(const json& document, const char* key) {
+  const auto& value = document.at(key);
+  return value.is_null() ? std::nullopt : std::optional(value.get<T>());
+}
+
+sysfs::PciAddress address_from(const json& value) {
+  auto address = sysfs::parse_pci_address(value.get<std::string>());
+  if (!address) throw std::invalid_argument(address.error().message);
+  return *address;
+}
+
+Selector selector_from(const json& document) {
+  Selector selector;
+  selector.vendor = maybe<std::uint16_t>(document, "vendor");
+  selector.device = maybe<std::uint16_t>(document, "device");
+  selector.class_prefix = document.at("class");
+  selector.category = document.at("category");
+  selector.driver = document.at("driver");
+  selector.numa_node = maybe<unsigned>(document, "numa_node");
+  if (!document.at("physfn").is_null()) selector.physfn = address_from(document.at("physfn"));
+  selector.count = document.at("count");
+  return selector;
+}
+
+ClaimRequest request_from(const json& document) {
+  ClaimRequest request;
+  for (const auto& address : document.at("devices")) request.devices.push_back(address_from(address));
+  if (!document.at("selector").is_null()) request.selector = selector_from(document.at("selector"));
+  if (const auto driver = maybe<std::string>(document, "driver")) {
+    if (auto name = sysfs::DriverName::parse(*driver)) request.driver = *name;
+  }
+  const auto& owner = document.at("owner");
+  request.owner = {
+      .users = owner.at("users"), .groups = owner.at("groups"), .uids = owner.at("uids"), .gids = owner.at("gids")};
+  if (const auto ttl = maybe<std::int64_t>(document, "ttl_seconds")) request.ttl = std::chrono::seconds(*ttl);
+  request.pid = maybe<std::int32_t>(document, "pid");
+  request.restore = document.at("restore");
+  request.labels = document.at("labels");
+  request.accept_risks = document.at("accept_risks");
+  request.idempotency_key = document.at("idempotency_key");
+  return request;
+}
+
+ClaimedDevice device_from(const json& document) {
+  ClaimedDevice device;
+  device.address = address_from(document.at("address"));
+  device.vendor = document.at("vendor");
+  device.device = document.at("device");
+  device.iommu_group = maybe<unsigned>(document, "iommu_group");
+  device.driver = document.at("driver");
+  device.companion = document.at("companion");
+  return device;
+}
+
+Claim read(const json& document) {
+  Claim claim;
+  claim.id = document.at("id");
+  claim.boot_id = document.at("boot_id");
+  claim.state = claim_state_named(document.at("state").get<std::string>()).value();
+  claim.request = request_from(document.at("request"));
+  claim.requester = requester_from(document.at("requested_by"));
+  claim.created_at = time_from(document.at("created_at").get<std::string>()).value();
+  if (const auto expires = maybe<std::string>(document, "expires_at")) claim.expires_at = time_from(*expires);
+  claim.fencing_token = document.at("fencing_token");
+  for (const auto& device : document.at("devices")) claim.devices.push_back(device_from(device));
+  claim.grantees.uids = document.at("grantees").at("uids").get<std::vector<unsigned>>();
+  claim.grantees.gids = document.at("grantees").at("gids").get<std::vector<unsigned>>();
+  claim.process_start = document.at("process_start");
+  claim.operation = document.at("operation");
+  claim.release_operation = document.at("release_operation");
+  claim.reason = document.at("reason");
+  return claim;
+}
+
+}  // namespace
+
+json to_json(const ClaimRequest& request) {
+  json devices = json::array();
+  for (const auto& address : request.devices) devices.push_back(sysfs::to_string(address));
+  return {{"devices", std::move(devices)},
+          {"selector", request.selector ? to_json(*request.selector) : json(nullptr)},
+          {"driver", request.driver ? json(request.driver->text()) : json(nullptr)},
+          {"owner", to_json(request.owner)},
+          {"ttl_seconds", request.ttl ? json(request.ttl->count()) : json(nullptr)},
+          {"pid", or_null(request.pid)},
+          {"restore", request.restore},
+          {"labels", request.labels},
+          {"accept_risks", request.accept_risks},
+          {"idempotency_key", request.idempotency_key}};
+}
+
+json to_json(const Claim& claim) {
+  json devices = json::array();
+  for (const auto& device : claim.devices) devices.push_back(to_json(device));
+  return {{"id", claim.id},
+          {"boot_id", claim.boot_id},
+          {"state", name_of(claim.state)},
+          {"request", to_json(claim.request)},
+          {"requested_by", to_json(claim.requester)},
+          {"created_at", rfc3339(claim.created_at)},
+          {"expires_at", claim.expires_at ? json(rfc3339(*claim.expires_at)) : json(nullptr)},
+          {"fencing_token", claim.fencing_token},
+          {"devices", std::move(devices)},
+          {"grantees", {{"uids", claim.grantees.uids}, {"gids", claim.grantees.gids}}},
+          {"process_start", claim.process_start},
+          {"operation", claim.operation},
+          {"release_operation", claim.release_operation},
+          {"reason", claim.reason}};
+}
+
+std::optional<Claim> claim_from(const json& document) {
+  try {
+    return read(document);
+  } catch (const std::exception&) {  // a journal of another version, or a damaged one
+    return std::nullopt;
+  }
+}
+
+}  // namespace devbindd::handoff

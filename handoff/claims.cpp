@@ -1,0 +1,735 @@
+#include "handoff/claims.hpp"
+
+#include <algorithm>
+#include <boost/uuid/random_generator.hpp>
+#include <boost/uuid/uuid_io.hpp>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "handoff/claim_document.hpp"
+#include "handoff/json.hpp"
+#include "handoff/verdict.hpp"
+#include "handoff/vfio_driver.hpp"
+#include "sysfs/fields.hpp"
+#include "vfio/nodes.hpp"
+
+namespace devbindd::handoff {
+namespace {
+
+using sysfs::ErrorCode;
+using Seconds = std::chrono::seconds;
+
+constexpr std::chrono::milliseconds look_again{1000};
+constexpr int max_rounds = 4;
+constexpr std::size_t max_claims = 1024;
+
+TimePoint now() { return std::chrono::system_clock::now(); }
+
+Refusal refusal(ErrorCode code, std::string message) { return {{code, std::move(message)}, {}, {}}; }
+
+// When the process began, in ticks since the boot: field 22 of /proc/PID/stat, behind a name that may hold anything.
+std::optional<std::uint64_t> start_of(const sysfs::Tree& tree, std::int32_t pid) {
+  const auto stat = tree.read("proc/" + std::to_string(pid) + "/stat");
+  if (!stat) return std::nullopt;
+  const auto name_end = stat->rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  const auto words = sysfs::words_of(std::string_view(*stat).substr(name_end + 1));
+  return words.size() > 19 ? sysfs::number_from<std::uint64_t>(words[19]) : std::nullopt;
+}
+
+bool same_request(const ClaimRequest& left, const ClaimRequest& right) { return to_json(left) == to_json(right); }
+
+std::optional<std::uint16_t> vendor_in(const sysfs::ConfigSpace& config) {
+  if (config.bytes.size() < 2) return std::nullopt;
+  const auto low = std::to_integer<unsigned>(config.bytes[0]);
+  return static_cast<std::uint16_t>(low | std::to_integer<unsigned>(config.bytes[1]) << 8U);
+}
+
+std::string sentence_of(const nlohmann::json& operation) {
+  const auto& error = operation["error"];
+  return error.is_object() ? error["detail"].get<std::string>() : std::string("no reason is known");
+}
+
+}  // namespace
+
+struct Claims::Attempt {
+  ClaimRequest request;
+  Claim claim;
+  std::function<void(Outcome)> done;
+  std::vector<sysfs::PciAddress> candidates;
+  std::size_t at = 0;
+  std::vector<sysfs::PciAddress> chosen;
+  std::string last_reason;
+  int round = 0;
+  bool dry_run = false;
+};
+
+Claims::Claims(Engine& engine, WatchProcess watch_process) : engine_(engine), watch_process_(std::move(watch_process)) {
+  engine_.set_claim_lookup([this](const sysfs::Device& device) { return holder_of(device); });
+}
+
+const Claim* Claims::find(const std::string& id) const {
+  const auto found = claims_.find(id);
+  return found == claims_.end() ? nullptr : &found->second;
+}
+
+std::vector<const Claim*> Claims::all() const {
+  std::vector<const Claim*> list;
+  for (const auto& id : order_) list.push_back(&claims_.at(id));
+  return list;
+}
+
+std::string Claims::holder_of(const sysfs::Device& device) const {
+  for (const auto& [id, claim] : claims_) {
+    if (holds_devices(claim) && holds(claim, device)) return id;
+  }
+  return {};
+}
+
+void Claims::store(const Claim& claim, std::function<void(sysfs::Result<>)> done) {
+  engine_.services().journal.store({claim.id, std::string(name_of(claim.state)), dump(to_json(claim))},
+                                   std::move(done));
+}
+
+void Claims::store(const Claim& claim) {
+  store(claim, [this](const sysfs::Result<>& stored) {
+    if (!stored && engine_.services().warn) engine_.services().warn(stored.error().message);
+  });
+}
+
+// --- making one
+
+void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std::function<void(Outcome)> done) {
+  const auto& services = engine_.services();
+  if (services.read_only && !dry_run)
+    return done(refusal(ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"));
+  if (!engine_.accepting()) return done(refusal(ErrorCode::ShuttingDown, "devbindd is stopping"));
+  if (const auto* known = dry_run ? nullptr : same_key(request, requester)) {
+    if (same_request(known->request, request)) return done(Made{known->id, true});
+    return done(refusal(ErrorCode::KeyReused, "the idempotency key came with another request: claim " + known->id));
+  }
+  const auto held = std::ranges::count_if(claims_, [](const auto& entry) { return holds_devices(entry.second); });
+  if (static_cast<std::size_t>(held) >= max_claims)
+    return done(refusal(ErrorCode::TooBusy, "there are " + std::to_string(max_claims) + " claims already"));
+  auto attempt = std::make_shared<Attempt>();
+  attempt->claim.id = boost::uuids::to_string(boost::uuids::random_generator()());
+  attempt->claim.boot_id = services.boot_id;
+  attempt->claim.requester = std::move(requester);
+  attempt->claim.created_at = now();
+  if (request.pid) {
+    const auto start = start_of(services.tree, *request.pid);
+    if (!start) return done(refusal(ErrorCode::OwnerNotFound, "there is no process " + std::to_string(*request.pid)));
+    attempt->claim.process_start = *start;
+  }
+  attempt->request = std::move(request);
+  attempt->done = std::move(done);
+  attempt->dry_run = dry_run;
+  find_owners(attempt);
+}
+
+const Claim* Claims::same_key(const ClaimRequest& request, const Requester& requester) const {
+  if (request.idempotency_key.empty()) return nullptr;
+  for (const auto& [id, claim] : claims_) {
+    if (holds_devices(claim) && claim.request.idempotency_key == request.idempotency_key &&
+        claim.requester.uid == requester.uid)
+      return &claim;
+  }
+  return nullptr;
+}
+
+void Claims::find_owners(const std::shared_ptr<Attempt>& attempt) {
+  Task task{TaskKind::FindOwners, {}};
+  const auto& owner = attempt->request.owner;
+  attempt->claim.grantees = {owner.uids, owner.gids};
+  for (const auto& name : owner.users) task.arguments.push_back("u" + name);
+  for (const auto& name : owner.groups) task.arguments.push_back("g" + name);
+  if (task.arguments.empty()) return choose(attempt);
+  const auto names = task.arguments;
+  const auto answered = std::make_shared<bool>(false);
+  const auto answer = [this, attempt, names, answered](const TaskResult& result) {
+    if (std::exchange(*answered, true)) return;
+    if (!result) return attempt->done(Refusal{result.error(), {}, {}});
+    auto& found = attempt->claim.grantees;
+    for (std::size_t at = 0; at < names.size() && at < result->size(); ++at) {
+      const bool user = names[at].starts_with('u');
+      const auto id = sysfs::number_from<unsigned>((*result)[at]);
+      if (!id)
+        return attempt->done(refusal(ErrorCode::OwnerNotFound, std::string("there is no ") + (user ? "user" : "group") +
+                                                                   " '" + names[at].substr(1) + "' on this host"));
+      (user ? found.uids : found.gids).push_back(*id);
+    }
+    choose(attempt);
+  };
+  engine_.services().run_task(
+      std::move(task),
+      {.on_overdue = [answer](int) { answer(sysfs::fail(ErrorCode::Overdue, "the name service does not answer")); },
+       .on_result = answer});
+}
+
+void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
+  auto inventory = engine_.current();
+  if (!inventory) return attempt->done(Refusal{inventory.error(), {}, {}});
+  attempt->chosen.clear();
+  attempt->candidates.clear();
+  attempt->at = 0;
+  if (!attempt->request.selector) {
+    for (const auto& address : attempt->request.devices) {
+      if ((*inventory)->find(address) == nullptr)
+        return attempt->done(
+            refusal(ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address)));
+      attempt->chosen.push_back(address);
+    }
+    return hold(attempt);
+  }
+  for (const auto& [address, device] : (*inventory)->devices()) {
+    if (!sysfs::is_pci_bridge(device) && matches(*attempt->request.selector, device))
+      attempt->candidates.push_back(address);
+  }
+  try_candidate(attempt);
+}
+
+// A candidate is taken when a dry run of its binding says yes: nobody uses it, and the kernel can do it.
+void Claims::try_candidate(const std::shared_ptr<Attempt>& attempt) {
+  const auto wanted = attempt->request.selector->count;
+  if (attempt->chosen.size() == wanted) return hold(attempt);
+  if (attempt->at == attempt->candidates.size()) {
+    return attempt->done(
+        refusal(ErrorCode::NotEnoughDevices,
+                "of " + std::to_string(attempt->candidates.size()) + " devices that fit, " +
+                    std::to_string(attempt->chosen.size()) + " of the " + std::to_string(wanted) + " wanted are free" +
+                    (attempt->last_reason.empty() ? std::string{} : "; one is not since: " + attempt->last_reason)));
+  }
+  const auto address = attempt->candidates[attempt->at++];
+  const auto group = group_of(address);
+  const auto along = std::ranges::find_if(group, [&attempt](const sysfs::Device& member) {
+    return std::ranges::find(attempt->chosen, member.address) != attempt->chosen.end();
+  });
+  if (along != group.end()) {
+    attempt->chosen.push_back(address);
+    return try_candidate(attempt);
+  }
+  ChangeRequest request;
+  request.address = address;
+  request.driver = driver_for(attempt->request, group);
+  request.scope = Scope::Group;
+  request.claim = attempt->claim.id;
+  request.accept_risks = attempt->request.accept_risks;
+  engine_.submit(
+      std::move(request), attempt->claim.requester, true, [this, attempt, address](const Decision& decision) {
+        if (const auto* preview = std::get_if<Preview>(&decision); preview != nullptr && preview->refused_by.empty()) {
+          attempt->chosen.push_back(address);
+        } else if (preview != nullptr) {
+          attempt->last_reason = preview->refused_by.front().detail;
+        } else if (const auto* refused = std::get_if<Refusal>(&decision)) {
+          attempt->last_reason = refused->error.message;
+        }
+        try_candidate(attempt);
+      });
+}
+
+std::vector<sysfs::Device> Claims::group_of(const sysfs::PciAddress& address) const {
+  const auto& inventory = engine_.services().inventory;
+  const auto* device = inventory.find(address);
+  if (device == nullptr) return {};
+  auto group = device->iommu_group ? inventory.group_members(*device->iommu_group) : std::vector{*device};
+  std::erase_if(group, sysfs::is_pci_bridge);
+  return group;
+}
+
+// A group goes to one driver: the best of its devices where they agree, else the one that takes all.
+sysfs::DriverName Claims::driver_for(const ClaimRequest& request, const std::vector<sysfs::Device>& group) const {
+  if (request.driver) return *request.driver;
+  auto chosen = default_vfio_driver();
+  for (std::size_t at = 0; at < group.size(); ++at) {
+    const auto best = best_vfio_driver(engine_.services().modules, group[at].modalias);
+    if (at > 0 && best != chosen) return default_vfio_driver();
+    chosen = best;
+  }
+  return chosen;
+}
+
+// From here on the devices are kept from everybody else.
+void Claims::hold(const std::shared_ptr<Attempt>& attempt) {
+  auto& claim = attempt->claim;
+  claim.devices.clear();
+  std::set<sysfs::PciAddress> added;
+  for (const auto& address : attempt->chosen) {
+    const auto group = group_of(address);
+    const auto* device = engine_.services().inventory.find(address);
+    if (device == nullptr) return choose(attempt);
+    const auto driver = driver_for(attempt->request, group).text();
+    if (const auto holder = holder_of(*device); !holder.empty()) {
+      if (attempt->request.selector && ++attempt->round < max_rounds) return choose(attempt);
+      auto evidence = claim_evidence(address, holder);
+      return attempt->done(Refusal{{ErrorCode::Refused, evidence.detail}, {evidence}, {}});
+    }
+    const auto add = [&](const sysfs::Device& member, bool companion) {
+      if (!added.insert(member.address).second) return;
+      claim.devices.push_back({member.address, member.vendor, member.device, member.iommu_group, driver, companion});
+    };
+    add(*device, false);
+    for (const auto& member : group) {
+      const bool chosen = std::ranges::find(attempt->chosen, member.address) != attempt->chosen.end();
+      add(member, !chosen);
+    }
+  }
+  claim.request = attempt->request;
+  if (attempt->dry_run) return preview(attempt);
+  claim.fencing_token = ++last_token_;
+  claims_.emplace(claim.id, claim);
+  order_.push_back(claim.id);
+  store(claim, [this, attempt](const sysfs::Result<>& stored) {
+    if (stored) return bind(attempt);
+    claims_.erase(attempt->claim.id);
+    std::erase(order_, attempt->claim.id);
+    attempt->done(Refusal{stored.error(), {}, {}});
+  });
+}
+
+void Claims::preview(const std::shared_ptr<Attempt>& attempt) {
+  engine_.submit(binding_of(attempt->claim), attempt->claim.requester, true, [attempt](const Decision& decision) {
+    if (const auto* refused = std::get_if<Refusal>(&decision)) return attempt->done(*refused);
+    attempt->done(std::get<Preview>(decision));
+  });
+}
+
+// One item for each group; a device without one is its own.
+ChangeRequest Claims::binding_of(const Claim& claim) const {
+  ChangeRequest request;
+  request.kind = ChangeKind::Transaction;
+  request.claim = claim.id;
+  request.accept_risks = claim.request.accept_risks;
+  std::set<unsigned> groups;
+  for (const auto& device : claim.devices) {
+    if (device.iommu_group && !groups.insert(*device.iommu_group).second) continue;
+    ChangeRequest item;
+    item.address = device.address;
+    item.driver = sysfs::DriverName::parse(device.driver).value_or(default_vfio_driver());
+    item.scope = Scope::Group;
+    request.items.push_back(std::move(item));
+  }
+  return request;
+}
+
+void Claims::bind(const std::shared_ptr<Attempt>& attempt) {
+  const auto& id = attempt->claim.id;
+  engine_.submit(binding_of(claims_.at(id)), attempt->claim.requester, false,
+                 [this, id, done = attempt->done](const Decision& decision) {
+                   if (const auto* refused = std::get_if<Refusal>(&decision)) {
+                     end(id, ClaimState::Released, "it was not made: " + refused->error.message);
+                     return done(*refused);
+                   }
+                   if (std::holds_alternative<Unchanged>(decision)) return activate(id, done);
+                   auto& claim = claims_.at(id);
+                   claim.operation = std::get<Accepted>(decision).operation;
+                   store(claim);
+                   engine_.when_settled(claim.operation, [this, id, done] { bound(id, done); });
+                 });
+}
+
+// The operation has ended, or hangs: then the caller is told that the claim is still being made.
+void Claims::bound(const std::string& id, std::function<void(Outcome)> done) {
+  const auto operation = claims_.at(id).operation;
+  const auto document = engine_.document(operation);
+  const auto state = document ? (*document)["state"].get<std::string>() : std::string("gone");
+  if (state == name_of(OperationState::Blocked)) {
+    done(Made{id});
+    return engine_.when_ended(operation, [this, id] { bound(id, [](const Outcome&) {}); });
+  }
+  if (state == name_of(OperationState::Succeeded)) return activate(id, std::move(done));
+  end(id, ClaimState::Released, "it was not made: " + (document ? sentence_of(*document) : state));
+  done(Failed{operation});
+}
+
+void Claims::activate(const std::string& id, std::function<void(Outcome)> done) {
+  grant(id, [this, id, done = std::move(done)](const sysfs::Result<>& granted) {
+    if (granted) return activated(id, done);
+    begin_release(id, "its nodes could not be opened to its owner: " + granted.error().message);
+    done(Refusal{granted.error(), {}, {}});
+  });
+}
+
+void Claims::activated(const std::string& id, const std::function<void(Outcome)>& done) {
+  auto& claim = claims_.at(id);
+  claim.state = ClaimState::Active;
+  if (claim.request.ttl) claim.expires_at = now() + *claim.request.ttl;
+  store(claim, [this, id, done](const sysfs::Result<>& stored) {
+    if (!stored) {
+      begin_release(id, "it could not be recorded: " + stored.error().message);
+      return done(Refusal{stored.error(), {}, {}});
+    }
+    watch(id);
+    done(Made{id});
+  });
+}
+
+// --- keeping it
+
+void Claims::watch(const std::string& id) {
+  const auto& claim = claims_.at(id);
+  watch_time(id);
+  if (!claim.request.pid) return;
+  const auto ended = [this, id] { begin_release(id, "its process has ended"); };
+  auto watching = watch_process_(*claim.request.pid, ended);
+  if (!watching) return ended();
+  stop_watching_[id] = std::move(*watching);
+  // Looked at after the watch has begun: from here on the number cannot become another process's.
+  const auto start = start_of(engine_.services().tree, *claim.request.pid);
+  if (!start || *start != claim.process_start) ended();
+}
+
+void Claims::watch_time(const std::string& id) {
+  const auto& claim = claims_.at(id);
+  if (!claim.expires_at || !engine_.services().after) return;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*claim.expires_at - now());
+  const auto at_least = std::max(left, std::chrono::milliseconds(0)) + std::chrono::milliseconds(1);
+  engine_.services().after(at_least, [this, id, meant = *claim.expires_at] {
+    const auto* still = find(id);
+    if (still == nullptr || still->state != ClaimState::Active || still->expires_at != meant) return;
+    begin_release(id, "its time has run out");
+  });
+}
+
+void Claims::renew(const std::string& id, std::optional<Seconds> ttl, std::function<void(sysfs::Result<>)> done) {
+  const auto found = claims_.find(id);
+  if (found == claims_.end())
+    return done(sysfs::fail(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)));
+  auto& claim = found->second;
+  if (claim.state != ClaimState::Active) {
+    return done(sysfs::fail(ErrorCode::ClaimNotActive,
+                            "the claim is " + std::string(name_of(claim.state)) + ": only an active one is renewed"));
+  }
+  if (ttl) claim.request.ttl = ttl;
+  if (claim.request.ttl) claim.expires_at = now() + *claim.request.ttl;
+  watch_time(id);
+  store(claim, std::move(done));
+}
+
+Task Claims::access_task(TaskKind kind, const Claim& claim) const {
+  Task task{kind, {}};
+  const auto& owner = claim.grantees;
+  if (owner.uids.empty() && owner.gids.empty()) return task;
+  std::set<std::string> paths;
+  const auto& services = engine_.services();
+  for (const auto& claimed : claim.devices) {
+    const auto* device = services.inventory.find(claimed.address);
+    if (device == nullptr) continue;
+    const auto nodes = vfio::nodes_of(services.tree, *device);
+    if (!nodes) continue;
+    if (nodes->group) paths.insert(nodes->group->path);
+    if (nodes->cdev) paths.insert(nodes->cdev->path);
+    if (nodes->cdev && sysfs::exists(services.tree, "dev/iommu")) paths.insert("/dev/iommu");
+  }
+  if (paths.empty()) return task;
+  // /dev/iommu is everybody's: another claim of the same user still needs it.
+  const auto shared = [&](unsigned grantee, bool user) {
+    return std::ranges::any_of(claims_, [&](const auto& entry) {
+      const auto& other = entry.second.grantees;
+      return entry.first != claim.id && entry.second.state == ClaimState::Active &&
+             std::ranges::count(user ? other.uids : other.gids, grantee) > 0;
+    });
+  };
+  const bool needed_elsewhere = std::ranges::any_of(owner.uids, [&](unsigned uid) { return shared(uid, true); }) ||
+                                std::ranges::any_of(owner.gids, [&](unsigned gid) { return shared(gid, false); });
+  if (kind == TaskKind::RevokeAccess && needed_elsewhere) paths.erase("/dev/iommu");
+  for (const auto uid : owner.uids) task.arguments.push_back("u" + std::to_string(uid));
+  for (const auto gid : owner.gids) task.arguments.push_back("g" + std::to_string(gid));
+  task.arguments.insert(task.arguments.end(), paths.begin(), paths.end());
+  return task;
+}
+
+namespace {
+
+// A worker that does not come back is an error after its deadline.
+TaskCallbacks once(std::function<void(sysfs::Result<>)> done) {
+  const auto answered = std::make_shared<bool>(false);
+  const auto answer = [answered, done = std::move(done)](sysfs::Result<> result) {
+    if (!std::exchange(*answered, true)) done(std::move(result));
+  };
+  return {
+      .on_overdue = [answer](int) { answer(sysfs::fail(ErrorCode::Overdue, "changing the access takes too long")); },
+      .on_result =
+          [answer](const TaskResult& result) {
+            if (!result) return answer(std::unexpected(result.error()));
+            answer({});
+          }};
+}
+
+}  // namespace
+
+void Claims::grant(const std::string& id, std::function<void(sysfs::Result<>)> done) {
+  if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
+  auto task = access_task(TaskKind::GrantAccess, claims_.at(id));
+  if (task.arguments.empty()) return done({});
+  engine_.services().run_task(std::move(task), once(std::move(done)));
+}
+
+void Claims::revoke(const std::string& id, std::function<void(sysfs::Result<>)> done) {
+  if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
+  auto task = access_task(TaskKind::RevokeAccess, claims_.at(id));
+  if (task.arguments.empty()) return done({});
+  engine_.services().run_task(std::move(task), once(std::move(done)));
+}
+
+void Claims::nodes_changed() {
+  for (const auto& [id, claim] : claims_) {
+    if (claim.state != ClaimState::Active) continue;
+    grant(id, [this](const sysfs::Result<>& granted) {
+      if (!granted && engine_.services().warn) engine_.services().warn(granted.error().message);
+    });
+  }
+}
+
+// --- ending it
+
+// `done` gets everybody that is seen to have a device of the claim open, and whether one is open at all.
+void Claims::find_holders(const std::string& id, std::function<void(std::vector<vfio::Holder>, bool)> done) {
+  struct Search {
+    std::vector<vfio::Holder> found;
+    bool open = false;
+    std::size_t waiting = 1;
+  };
+  const auto search = std::make_shared<Search>();
+  const auto arrived = [search, done = std::move(done)] {
+    if (--search->waiting == 0) done(std::move(search->found), search->open);
+  };
+  if (auto known = engine_.current(); !known) search->open = true;  // nothing is known: nothing is pulled away
+  for (const auto& claimed : claims_.at(id).devices) {
+    const auto* device = engine_.services().inventory.find(claimed.address);
+    if (device == nullptr || !sysfs::is_vfio_bound(*device)) continue;
+    search->open = search->open || device->enable_count.value_or(0) > 0;
+    ++search->waiting;
+    engine_.find_holders(*device, [search, arrived](const HoldersAnswer& holders) {
+      if (!holders) search->open = true;
+      for (const auto& holder : holders ? *holders : std::vector<vfio::Holder>{}) {
+        search->open = true;
+        if (std::ranges::find(search->found, holder) == search->found.end()) search->found.push_back(holder);
+      }
+      arrived();
+    });
+  }
+  arrived();
+}
+
+void Claims::release(const std::string& id, bool when_closed, std::function<void(std::optional<Refusal>)> done) {
+  const auto* claim = find(id);
+  if (claim == nullptr) return done(refusal(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)));
+  if (!holds_devices(*claim)) return done(std::nullopt);
+  if (claim->state == ClaimState::Releasing) {
+    waiting_[id].push_back(std::move(done));
+    return;
+  }
+  if (claim->state != ClaimState::Active) {
+    return done(
+        refusal(ErrorCode::ClaimNotActive,
+                "the claim is " + std::string(name_of(claim->state)) +
+                    (claim->state == ClaimState::Quarantined ? ": acknowledge it" : ": wait until it is made")));
+  }
+  find_holders(id,
+               [this, id, when_closed, done = std::move(done)](const std::vector<vfio::Holder>& holders, bool open) {
+                 const auto* still = find(id);
+                 if (open && !when_closed && still->state == ClaimState::Active) {
+                   Evidence evidence{.code = "vfio.open",
+                                     .detail = "A device of the claim is open through VFIO.",
+                                     .next_step = "End whoever has it open, or release with when_closed=true.",
+                                     .processes = holders};
+                   return done(Refusal{{ErrorCode::ClaimInUse, "a device of the claim is still open"}, {evidence}, {}});
+                 }
+                 waiting_[id].push_back(done);
+                 if (still->state == ClaimState::Active) begin_release(id, "it was released");
+               });
+}
+
+void Claims::begin_release(const std::string& id, std::string reason) {
+  auto& claim = claims_.at(id);
+  if (claim.state != ClaimState::Active && claim.state != ClaimState::Preparing) return;
+  claim.state = ClaimState::Releasing;
+  claim.reason = std::move(reason);
+  if (const auto watching = stop_watching_.extract(id); !watching.empty()) watching.mapped()();
+  store(claim);
+  release_when_closed(id);
+}
+
+void Claims::release_when_closed(const std::string& id) {
+  find_holders(id, [this, id](std::vector<vfio::Holder> holders, bool open) {
+    auto& claim = claims_.at(id);
+    if (claim.state != ClaimState::Releasing) return;
+    claim.holders = std::move(holders);
+    if (!open) return give_back(id);
+    store(claim);
+    told(id);
+    try_again(id, {});
+  });
+}
+
+void Claims::try_again(const std::string& id, std::string reason) {
+  if (!reason.empty()) claims_.at(id).reason = std::move(reason);
+  if (engine_.services().after) engine_.services().after(look_again, [this, id] { release_when_closed(id); });
+}
+
+// What the claim's own operation changed goes back; what was on VFIO before it stays there.
+ChangeRequest Claims::give_back_of(const Claim& claim) const {
+  ChangeRequest request;
+  request.kind = ChangeKind::Transaction;
+  request.claim = claim.id;
+  request.accept_risks = claim.request.accept_risks;
+  if (!claim.request.restore || claim.operation.empty()) return request;
+  for (const auto& [address, original] : engine_.originals()) {
+    if (original.operation != claim.operation) continue;
+    ChangeRequest item;
+    item.kind = ChangeKind::Restore;
+    item.address = address;
+    item.scope = Scope::Device;
+    request.items.push_back(std::move(item));
+  }
+  return request;
+}
+
+void Claims::give_back(const std::string& id) {
+  revoke(id, [this, id](const sysfs::Result<>& revoked) {
+    if (!revoked) return try_again(id, "its nodes could not be closed to its owner: " + revoked.error().message);
+    auto& claim = claims_.at(id);
+    auto request = give_back_of(claim);
+    if (request.items.empty()) return check_health(id);
+    engine_.submit(std::move(request), claim.requester, false, [this, id](const Decision& decision) {
+      if (const auto* refused = std::get_if<Refusal>(&decision)) {
+        told(id);
+        return try_again(id, "it cannot be given back yet: " + refused->error.message);
+      }
+      if (std::holds_alternative<Unchanged>(decision)) return check_health(id);
+      auto& ending = claims_.at(id);
+      ending.release_operation = std::get<Accepted>(decision).operation;
+      store(ending);
+      engine_.when_settled(ending.release_operation, [this, id, operation = ending.release_operation] {
+        if (engine_.is_running(operation)) told(id);  // it hangs
+      });
+      engine_.when_ended(ending.release_operation, [this, id] { given_back(id); });
+    });
+  });
+}
+
+void Claims::given_back(const std::string& id) {
+  const auto document = engine_.document(claims_.at(id).release_operation);
+  const bool succeeded = document && (*document)["state"] == name_of(OperationState::Succeeded);
+  if (succeeded) return check_health(id);
+  end(id, ClaimState::Quarantined, "giving it back failed: " + (document ? sentence_of(*document) : "unknown"));
+}
+
+// A device that does not answer in its configuration space is no use to the next one.
+void Claims::check_health(const std::string& id) {
+  struct Check {
+    std::string fault;
+    std::size_t waiting = 1;
+  };
+  const auto check = std::make_shared<Check>();
+  const auto arrived = [this, id, check] {
+    if (--check->waiting > 0) return;
+    if (check->fault.empty()) return end(id, ClaimState::Released, claims_.at(id).reason);
+    end(id, ClaimState::Quarantined, check->fault);
+  };
+  for (const auto& claimed : claims_.at(id).devices) {
+    if (engine_.services().inventory.find(claimed.address) == nullptr) continue;  // unplugged: nothing to check
+    ++check->waiting;
+    engine_.configs().read(claimed.address, [check, arrived, claimed](const ConfigReader::Answer& config) {
+      const auto name = sysfs::to_string(claimed.address);
+      const bool gone = !config && config.error().code == ErrorCode::DeviceNotFound;
+      if (!config && !gone) check->fault = config.error().message;
+      if (config && vendor_in(*config) != claimed.vendor)
+        check->fault = name + " does not answer: its configuration space does not show its vendor";
+      arrived();
+    });
+  }
+  arrived();
+}
+
+void Claims::end(const std::string& id, ClaimState state, std::string reason) {
+  auto& claim = claims_.at(id);
+  claim.state = state;
+  claim.reason = std::move(reason);
+  claim.holders.clear();
+  claim.expires_at.reset();
+  if (engine_.services().inform && state != ClaimState::Released)
+    engine_.services().inform("claim " + id + " is " + std::string(name_of(state)) + ": " + claim.reason);
+  store(claim, [this, id](const sysfs::Result<>& stored) {
+    if (!stored && engine_.services().warn) engine_.services().warn(stored.error().message);
+    told(id);
+  });
+  if (holds_devices(claim)) return;
+  const auto ended = [this](const std::string& known) { return !holds_devices(claims_.at(known)); };
+  const auto count = std::ranges::count_if(order_, ended);
+  if (static_cast<std::size_t>(count) <= max_ended_claims) return;
+  const auto oldest = std::ranges::find_if(order_, ended);
+  claims_.erase(*oldest);
+  order_.erase(oldest);
+}
+
+// Whoever asked for the release learns how it stands.
+void Claims::told(const std::string& id) {
+  const auto waiting = waiting_.extract(id);
+  if (waiting.empty()) return;
+  for (const auto& done : waiting.mapped()) done(std::nullopt);
+}
+
+void Claims::acknowledge(const std::string& id, std::function<void(sysfs::Result<>)> done) {
+  const auto found = claims_.find(id);
+  if (found == claims_.end())
+    return done(sysfs::fail(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)));
+  auto& claim = found->second;
+  if (claim.state != ClaimState::Quarantined) {
+    return done(sysfs::fail(ErrorCode::ClaimNotActive, "the claim is " + std::string(name_of(claim.state)) +
+                                                           ": only a quarantined one is acknowledged"));
+  }
+  claim.state = ClaimState::Released;
+  claim.reason = "it was acknowledged: " + claim.reason;
+  store(claim, std::move(done));
+}
+
+// --- what an earlier daemon left
+
+void Claims::start() {
+  for (const auto& row : engine_.services().journal.remembered().claims) {
+    auto claim = claim_from(nlohmann::json::parse(row.document, nullptr, false));
+    if (!claim) {
+      if (engine_.services().warn) engine_.services().warn("the journal's claim " + row.id + " cannot be read");
+      continue;
+    }
+    adopt(std::move(*claim));
+  }
+}
+
+void Claims::adopt(Claim claim) {
+  const auto id = claim.id;
+  last_token_ = std::max(last_token_, claim.fencing_token);
+  const bool other_boot = claim.boot_id != engine_.services().boot_id;
+  const auto state = claim.state;
+  claims_.insert_or_assign(id, std::move(claim));
+  order_.push_back(id);
+  if (!holds_devices(claims_.at(id))) return;
+  if (other_boot)
+    return end(id, ClaimState::Lost, "the host was restarted while it was " + std::string(name_of(state)));
+  switch (state) {
+    case ClaimState::Preparing: return adopt_preparing(id);
+    case ClaimState::Active:
+      grant(id, [this, id](const sysfs::Result<>& granted) {
+        if (!granted && engine_.services().warn) engine_.services().warn(granted.error().message);
+        watch(id);
+      });
+      return;
+    case ClaimState::Releasing: {
+      const auto& operation = claims_.at(id).release_operation;
+      return engine_.when_ended(operation, [this, id] { release_when_closed(id); });
+    }
+    default: return;
+  }
+}
+
+// Its operation, if it was begun, has been or will be brought to an end by the engine.
+void Claims::adopt_preparing(const std::string& id) {
+  auto& claim = claims_.at(id);
+  if (claim.operation.empty()) claim.operation = engine_.operation_of_claim(id);
+  if (claim.operation.empty())
+    return end(id, ClaimState::Released, "it was not made: devbindd ended before it had begun");
+  engine_.when_ended(claim.operation, [this, id] { bound(id, [](const Outcome&) {}); });
+}
+
+}  // namespace devbindd::handoff

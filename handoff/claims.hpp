@@ -1,0 +1,109 @@
+// The claims: making one (choose devices, bind them all or none, open their nodes to the owner), keeping it (renewal,
+// the owner's process, nodes that come anew), ending it (never while a device is open; give back, look whether the
+// device still answers). On the daemon's one thread. Not here: binding (engine.hpp), ACLs (vfio/node_access.hpp), HTTP.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "handoff/claim.hpp"
+#include "handoff/engine.hpp"
+
+namespace devbindd::handoff {
+
+class Claims {
+ public:
+  /// Calls `on_end` once, when the process has ended; gives a function that stops that. Errors: Kernel (ESRCH).
+  using WatchProcess =
+      std::function<sysfs::Result<std::function<void()>>(std::int32_t pid, std::function<void()> on_end)>;
+
+  struct Made {
+    std::string id;
+    bool existing = false;  ///< by the same idempotency key, from before
+  };
+  /// The operation that was to bind the devices has failed; they are as they were.
+  struct Failed {
+    std::string operation;
+  };
+  using Outcome = std::variant<Refusal, Failed, Preview, Made>;
+
+  Claims(Engine& engine, WatchProcess watch_process);
+
+  /// Takes over what an earlier daemon's journal has: brings half-made and half-ended claims to their end, opens nodes
+  /// again, marks claims of an earlier boot as lost. After Engine::start_recovery().
+  void start();
+
+  /// Calls `done` once: when the claim is active or has failed, or while it is still preparing, when the kernel blocks.
+  /// With `dry_run` nothing is taken: the answer is what binding the devices that would be chosen takes.
+  void create(ClaimRequest request, Requester requester, bool dry_run, std::function<void(Outcome)> done);
+
+  /// Prolongs it by its time to live, or by `ttl` from now on. Errors: ClaimNotFound, ClaimNotActive, JournalFailed.
+  void renew(const std::string& id, std::optional<std::chrono::seconds> ttl, std::function<void(sysfs::Result<>)> done);
+
+  /// Ends it. Refused (ClaimInUse, with who has it open) while a device is open, unless `when_closed`: then it waits.
+  /// `done` gets nullopt when it has ended, is quarantined, or waits. Other errors: ClaimNotFound, ClaimNotActive.
+  void release(const std::string& id, bool when_closed, std::function<void(std::optional<Refusal>)> done);
+
+  /// Frees the devices of a quarantined claim. Errors: ClaimNotFound, ClaimNotActive, JournalFailed.
+  void acknowledge(const std::string& id, std::function<void(sysfs::Result<>)> done);
+
+  /// nullptr when there is none.
+  const Claim* find(const std::string& id) const;
+  /// All that are known, oldest first.
+  std::vector<const Claim*> all() const;
+  /// The id of the claim that holds the device, or "".
+  std::string holder_of(const sysfs::Device& device) const;
+
+  /// To be called when nodes of VFIO appeared or udev has set their mode: opens them to their owners again.
+  void nodes_changed();
+
+ private:
+  struct Attempt;
+
+  void adopt(Claim claim);
+  void adopt_preparing(const std::string& id);
+  void find_owners(const std::shared_ptr<Attempt>& attempt);
+  void choose(const std::shared_ptr<Attempt>& attempt);
+  void try_candidate(const std::shared_ptr<Attempt>& attempt);
+  void hold(const std::shared_ptr<Attempt>& attempt);
+  void preview(const std::shared_ptr<Attempt>& attempt);
+  void bind(const std::shared_ptr<Attempt>& attempt);
+  void bound(const std::string& id, std::function<void(Outcome)> done);
+  void activate(const std::string& id, std::function<void(Outcome)> done);
+  void activated(const std::string& id, const std::function<void(Outcome)>& done);
+  void watch(const std::string& id);
+  void watch_time(const std::string& id);
+  void grant(const std::string& id, std::function<void(sysfs::Result<>)> done);
+  void revoke(const std::string& id, std::function<void(sysfs::Result<>)> done);
+  void find_holders(const std::string& id, std::function<void(std::vector<vfio::Holder>, bool open)> done);
+  void begin_release(const std::string& id, std::string reason);
+  void release_when_closed(const std::string& id);
+  void give_back(const std::string& id);
+  void given_back(const std::string& id);
+  void check_health(const std::string& id);
+  void try_again(const std::string& id, std::string reason);
+  void end(const std::string& id, ClaimState state, std::string reason);
+  void told(const std::string& id);
+  Task access_task(TaskKind kind, const Claim& claim) const;
+  sysfs::DriverName driver_for(const ClaimRequest& request, const std::vector<sysfs::Device>& group) const;
+  std::vector<sysfs::Device> group_of(const sysfs::PciAddress& address) const;
+  ChangeRequest binding_of(const Claim& claim) const;
+  ChangeRequest give_back_of(const Claim& claim) const;
+  const Claim* same_key(const ClaimRequest& request, const Requester& requester) const;
+  void store(const Claim& claim, std::function<void(sysfs::Result<>)> done);
+  void store(const Claim& claim);
+
+  Engine& engine_;
+  WatchProcess watch_process_;
+  std::map<std::string, Claim> claims_;
+  std::vector<std::string> order_;  ///< ids, oldest first
+  std::map<std::string, std::function<void()>> stop_watching_;
+  std::map<std::string, std::vector<std::function<void(std::optional<Refusal>)>>> waiting_;
+  std::uint64_t last_token_ = 0;
+};
+
+}  // namespace devbindd::handoff

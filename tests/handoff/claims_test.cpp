@@ -1,0 +1,382 @@
+// Claims on a kernel in memory: made all or none, kept from others, ended without pulling a device from under anybody,
+// and carried over from one daemon to the next whenever the last one was cut off.
+#include "handoff/claims.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "handoff/claim_document.hpp"
+#include "tests/catch2.hpp"
+#include "tests/handoff/stage.hpp"
+
+namespace {
+
+using namespace devbindd;
+using namespace devbindd::handoff;
+using namespace devbindd::tests;
+using sysfs::ErrorCode;
+
+const std::string card = "0000:05:00.0";
+const std::string pair0 = "0000:07:00.0";
+const std::string pair1 = "0000:07:00.1";
+const std::string disk = "0000:07:00.2";
+const std::string other = "0000:08:00.0";
+
+/// Each life of the daemon is a Stage with its claims, on one kernel and one journal.
+struct Machine {
+  Machine() { restart(); }
+  void restart(const std::string& boot_id = "boot-1") {
+    claims.reset();
+    watched.clear();
+    stage.reset();
+    stage = std::make_unique<Stage>(kernel, (directory.path() / "state.db").string(), boot_id);
+    claims = std::make_unique<Claims>(*stage->engine, [this](std::int32_t pid, std::function<void()> on_end) {
+      watched[pid] = std::move(on_end);
+      return sysfs::Result<std::function<void()>>([this, pid] { watched.erase(pid); });
+    });
+    claims->start();
+  }
+
+  Claims::Outcome create(ClaimRequest request) {
+    std::optional<Claims::Outcome> outcome;
+    claims->create(std::move(request), {.transport = "unix", .uid = 0, .pid = 1}, false,
+                   [&outcome](Claims::Outcome made) { outcome = std::move(made); });
+    run_until(stage->io, [&outcome] { return outcome.has_value(); });
+    return *outcome;
+  }
+  std::string made(ClaimRequest request) {
+    auto outcome = create(std::move(request));
+    if (const auto* refusal = std::get_if<Refusal>(&outcome)) throw std::runtime_error(refusal->error.message);
+    return std::get<Claims::Made>(outcome).id;
+  }
+  Refusal refused(ClaimRequest request) { return std::get<Refusal>(create(std::move(request))); }
+
+  std::optional<Refusal> release(const std::string& id, bool when_closed = false) {
+    std::optional<std::optional<Refusal>> answer;
+    claims->release(id, when_closed, [&answer](std::optional<Refusal> said) { answer = std::move(said); });
+    run_until(stage->io, [&answer] { return answer.has_value(); });
+    return *answer;
+  }
+  void wait_for(const std::string& id, ClaimState state) {
+    run_until(stage->io, [&] { return claims->find(id)->state == state; });
+  }
+  ClaimState state(const std::string& id) const { return claims->find(id)->state; }
+
+  TemporaryDirectory directory;
+  std::shared_ptr<FakeKernel> kernel = usual_machine();
+  std::map<std::int32_t, std::function<void()>> watched;
+  std::unique_ptr<Stage> stage;
+  std::unique_ptr<Claims> claims;
+};
+
+ClaimRequest of(std::vector<std::string> devices) {
+  ClaimRequest request;
+  for (const auto& device : devices) request.devices.push_back(at(device));
+  request.owner.uids = {1000};
+  return request;
+}
+
+ClaimRequest some(unsigned count, std::optional<std::uint16_t> device = {}) {
+  ClaimRequest request;
+  request.selector = Selector{.device = device, .category = "network", .count = count};
+  return request;
+}
+
+std::vector<std::string> codes(const std::vector<Evidence>& evidence) {
+  std::vector<std::string> found;
+  for (const auto& item : evidence) found.push_back(item.code);
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("A claim takes the whole group, opens its node to the owner, and gives everything back") {
+  Machine machine;
+  const auto before = machine.kernel->bindings();
+  const auto id = machine.made(of({pair0}));
+  const auto& claim = *machine.claims->find(id);
+  CHECK(claim.state == ClaimState::Active);
+  CHECK(claim.fencing_token == 1);
+  REQUIRE(claim.devices.size() == 3);
+  CHECK_FALSE(claim.devices[0].companion);
+  CHECK(claim.devices[1].companion);
+  for (const auto& address : {pair0, pair1, disk})
+    CHECK(machine.kernel->bindings().at(address).starts_with("vfio-pci"));
+  CHECK(machine.stage->workers.grants().at("/dev/vfio/2") == std::set<std::string>{"u1000"});
+  CHECK(machine.release(id) == std::nullopt);
+  CHECK(machine.state(id) == ClaimState::Released);
+  CHECK(machine.kernel->bindings() == before);
+  CHECK(machine.stage->workers.grants().empty());
+  CHECK(machine.release(id) == std::nullopt);  // once more is no error
+}
+
+TEST_CASE("What a claim holds is kept from every other change") {
+  Machine machine;
+  const auto id = machine.made(of({pair0}));
+  auto set_override = bind_request(pair0);
+  set_override.kind = ChangeKind::SetOverride;
+  for (const auto& request :
+       {bind_request(pair0), bind_request(disk, "nvme"), request_of(ChangeKind::Restore, pair0),
+        request_of(ChangeKind::Unbind, pair1), set_override,
+        accepting(transaction({bind_request(card), request_of(ChangeKind::Restore, disk)}), {"claim.held"})}) {
+    const auto refused = machine.stage->refused(request);
+    CHECK(refused.error.code == ErrorCode::Refused);
+    for (const auto& code : codes(refused.evidence)) CHECK(code == "claim.held");
+    CHECK(refused.evidence.front().detail.find(id) != std::string::npos);
+  }
+  const auto loser = machine.refused(of({pair1}));
+  CHECK(codes(loser.evidence) == std::vector<std::string>{"claim.held"});
+  CHECK(machine.stage->carry_out(bind_request(card))["state"] == "succeeded");
+}
+
+TEST_CASE("Two claims for one device at the same moment: one has it, the other is told which") {
+  Machine machine;
+  std::vector<Claims::Outcome> outcomes;
+  for (int time = 0; time < 2; ++time) {
+    machine.claims->create(of({card}), {}, false,
+                           [&outcomes](Claims::Outcome made) { outcomes.push_back(std::move(made)); });
+  }
+  run_until(machine.stage->io, [&outcomes] { return outcomes.size() == 2; });
+  std::ranges::sort(outcomes, {}, [](const auto& outcome) { return outcome.index(); });
+  const auto& winner = std::get<Claims::Made>(outcomes[1]).id;
+  CHECK(std::get<Refusal>(outcomes[0]).evidence.front().detail.find(winner) != std::string::npos);
+}
+
+TEST_CASE("A selector takes the first free devices, and says why there are too few") {
+  Machine machine;
+  machine.made(of({card}));
+  const auto id = machine.made(some(2));
+  std::vector<std::string> asked;
+  for (const auto& device : machine.claims->find(id)->devices) {
+    if (!device.companion) asked.push_back(sysfs::to_string(device.address));
+  }
+  CHECK(asked == std::vector<std::string>{pair0, pair1});  // of one group: taken together
+  const auto none = machine.refused(some(2, 0x10c9));
+  CHECK(none.error.code == ErrorCode::NotEnoughDevices);
+  CHECK(none.error.message.find("1 of the 2 wanted") != std::string::npos);
+  CHECK(none.error.message.find("no IOMMU group") != std::string::npos);
+  CHECK(machine.stage->kernel.bindings().at(other) == "igb override -");
+}
+
+TEST_CASE("When one group fails, none is taken and the claim is over") {
+  Machine machine;
+  const auto before = machine.kernel->bindings();
+  machine.kernel->refuse_probe("vfio-pci", disk, EIO);
+  const auto outcome = machine.create(of({card, pair0}));
+  const auto& failed = std::get<Claims::Failed>(outcome);
+  CHECK(machine.stage->engine->document(failed.operation).value()["state"] == "failed");
+  CHECK(machine.kernel->bindings() == before);
+  CHECK(machine.claims->all().front()->state == ClaimState::Released);
+  machine.kernel->refuse_probe("vfio-pci", disk, 0);
+  CHECK_NOTHROW(machine.made(of({card, pair0})));
+}
+
+TEST_CASE("A device that is open cannot be claimed, and one that was opened is not pulled away") {
+  Machine machine;
+  machine.stage->carry_out(bind_request(card));
+  machine.kernel->open_device(card, 4711, "vmm");
+  CHECK(codes(machine.refused(of({card})).evidence) == std::vector<std::string>{"vfio.open"});
+  machine.kernel->close_device(card);
+  const auto id = machine.made(of({card}));
+  machine.kernel->open_device(card, 4711, "vmm");
+  const auto in_use = machine.release(id);
+  REQUIRE(in_use);
+  CHECK(in_use->error.code == ErrorCode::ClaimInUse);
+  CHECK(in_use->evidence.front().processes.front().pid == 4711);
+  CHECK(machine.state(id) == ClaimState::Active);
+  CHECK(machine.release(id, true) == std::nullopt);
+  CHECK(machine.state(id) == ClaimState::Releasing);
+  CHECK(machine.claims->find(id)->holders.front().pid == 4711);
+  CHECK(machine.stage->workers.grants().contains("/dev/vfio/1"));
+  machine.kernel->close_device(card);
+  machine.wait_for(id, ClaimState::Released);
+  // It was on VFIO before the claim, and so it is after it.
+  CHECK(machine.kernel->bindings().at(card) == "vfio-pci override vfio-pci");
+}
+
+TEST_CASE("A claim ends when its time has run out, unless it is renewed") {
+  Machine machine;
+  auto request = of({card});
+  request.ttl = std::chrono::seconds(1);
+  const auto id = machine.made(request);
+  const auto first = machine.claims->find(id)->expires_at;
+  std::optional<sysfs::Result<>> renewed;
+  machine.claims->renew(id, std::chrono::seconds(2), [&renewed](sysfs::Result<> done) { renewed = std::move(done); });
+  run_until(machine.stage->io, [&renewed] { return renewed.has_value(); });
+  CHECK(renewed->has_value());
+  CHECK(machine.claims->find(id)->expires_at > first);
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(std::chrono::system_clock::now() > *first);
+  CHECK(machine.claims->find(id)->reason == "its time has run out");
+  CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+  machine.claims->renew(id, {},
+                        [](const sysfs::Result<>& done) { CHECK(done.error().code == ErrorCode::ClaimNotActive); });
+}
+
+TEST_CASE("A claim ends with its process") {
+  Machine machine;
+  auto request = of({card});
+  request.pid = 4711;
+  CHECK(machine.refused(request).error.code == ErrorCode::OwnerNotFound);
+  machine.kernel->set_file("proc/4711/stat", "4711 (a (b) c) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0");
+  const auto id = machine.made(request);
+  CHECK(machine.claims->find(id)->process_start == 4242);
+  const auto end = machine.watched.at(4711);
+  end();
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(machine.claims->find(id)->reason == "its process has ended");
+
+  // Another process of the same number is not the one that the claim was made for.
+  const auto next = machine.made(request);
+  machine.kernel->set_file("proc/4711/stat", "4711 (other) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 9999 0 0");
+  machine.restart();
+  machine.wait_for(next, ClaimState::Released);
+  CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+}
+
+TEST_CASE("The same request with the same key is the same claim; another request with it is refused") {
+  Machine machine;
+  auto request = of({card});
+  request.idempotency_key = "pod-7";
+  const auto id = machine.made(request);
+  const auto again = machine.create(request);
+  CHECK(std::get<Claims::Made>(again).id == id);
+  CHECK(std::get<Claims::Made>(again).existing);
+  request.devices = {at(other)};
+  CHECK(machine.refused(request).error.code == ErrorCode::KeyReused);
+  machine.release(id);
+  CHECK(machine.made(request) != id);
+}
+
+TEST_CASE("A device that does not answer after the release is kept from everybody until that is acknowledged") {
+  Machine machine;
+  const auto id = machine.made(of({card}));
+  machine.kernel->block("sys/bus/pci/devices/" + card + "/config");
+  CHECK(machine.release(id) == std::nullopt);
+  CHECK(machine.state(id) == ClaimState::Quarantined);
+  CHECK(codes(machine.stage->refused(bind_request(card)).evidence) == std::vector<std::string>{"claim.held"});
+  CHECK(machine.release(id)->error.code == ErrorCode::ClaimNotActive);
+  machine.kernel->unblock("sys/bus/pci/devices/" + card + "/config");
+  machine.stage->workers.resume();
+  bool acknowledged = false;
+  machine.claims->acknowledge(id, [&acknowledged](const sysfs::Result<>& done) { acknowledged = done.has_value(); });
+  run_until(machine.stage->io, [&acknowledged] { return acknowledged; });
+  CHECK(machine.state(id) == ClaimState::Released);
+  CHECK(machine.stage->carry_out(bind_request(card))["state"] == "succeeded");
+}
+
+TEST_CASE("A node that cannot be opened to the owner ends the claim") {
+  Machine machine;
+  machine.stage->workers.fail_access(ENOTSUP);
+  CHECK(machine.refused(of({card})).error.errno_value == ENOTSUP);
+  const auto id = machine.claims->all().front()->id;
+  machine.stage->workers.fail_access(0);
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+}
+
+TEST_CASE("An unknown owner is told by name, and nothing is bound") {
+  Machine machine;
+  auto request = of({card});
+  request.owner.users = {"no-such-user-on-any-host"};
+  const auto refused = machine.refused(request);
+  CHECK(refused.error.code == ErrorCode::OwnerNotFound);
+  CHECK(refused.error.message.find("no-such-user-on-any-host") != std::string::npos);
+  request.owner.users = {"root"};
+  request.owner.groups = {"root"};
+  machine.made(request);
+  CHECK(machine.stage->workers.grants().at("/dev/vfio/1") == std::set<std::string>{"u1000", "u0", "g0"});
+  CHECK(machine.kernel->writes().size() == 3);
+}
+
+TEST_CASE("An active claim is there after a restart, its nodes are opened again, and its time goes on") {
+  Machine machine;
+  auto request = of({card});
+  request.ttl = std::chrono::seconds(1);
+  const auto id = machine.made(request);
+  const auto token = machine.claims->find(id)->fencing_token;
+  machine.restart();
+  CHECK(machine.state(id) == ClaimState::Active);
+  CHECK(codes(machine.stage->refused(bind_request(card, "igb")).evidence).front() == "claim.held");
+  run_until(machine.stage->io, [&] { return machine.stage->workers.grants().contains("/dev/vfio/1"); });
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(machine.claims->find(machine.made(of({card})))->fencing_token > token);
+}
+
+TEST_CASE("After a restart of the host a claim is lost, and holds nothing") {
+  Machine machine;
+  const auto id = machine.made(of({card}));
+  machine.restart("boot-2");
+  CHECK(machine.state(id) == ClaimState::Lost);
+  CHECK(machine.claims->find(id)->reason == "the host was restarted while it was active");
+  CHECK_NOTHROW(machine.made(of({other})));
+}
+
+TEST_CASE("Cut off after any write while it is made, a claim is active or over, and the devices agree") {
+  std::size_t points = 0;
+  for (std::size_t writes = 0;; ++writes) {
+    INFO("after write " << writes);
+    Machine machine;
+    const auto before = machine.kernel->bindings();
+    bool answered = false;
+    machine.claims->create(of({card, pair0}), {}, false, [&answered](const Claims::Outcome&) { answered = true; });
+    run_until(machine.stage->io, [&] { return machine.kernel->writes().size() >= writes || answered; });
+    if (answered) break;
+    ++points;
+    machine.restart();
+    if (machine.claims->all().empty()) {  // the claim itself had not been recorded
+      CHECK(machine.kernel->bindings() == before);
+      continue;
+    }
+    const auto id = machine.claims->all().front()->id;
+    run_until(machine.stage->io,
+              [&] { return machine.state(id) != ClaimState::Preparing && !machine.stage->engine->busy(); });
+    if (machine.state(id) == ClaimState::Active) {
+      CHECK(machine.kernel->bindings().at(disk).starts_with("vfio-pci"));
+      CHECK(machine.release(id) == std::nullopt);
+    }
+    CHECK(machine.state(id) == ClaimState::Released);
+    CHECK(machine.kernel->bindings() == before);
+  }
+  CHECK(points > 8);
+}
+
+TEST_CASE("Cut off after any write while it is released, a claim is released by the next daemon") {
+  std::size_t points = 0;
+  for (std::size_t writes = 0;; ++writes) {
+    INFO("after write " << writes);
+    Machine machine;
+    const auto before = machine.kernel->bindings();
+    const auto id = machine.made(of({card, pair0}));
+    machine.kernel->forget_writes();
+    bool answered = false;
+    machine.claims->release(id, false, [&answered](const std::optional<Refusal>&) { answered = true; });
+    run_until(machine.stage->io, [&] { return machine.kernel->writes().size() >= writes || answered; });
+    if (answered) break;
+    ++points;
+    const bool begun = machine.state(id) == ClaimState::Releasing;
+    machine.restart();
+    if (!begun && machine.state(id) == ClaimState::Active) machine.release(id);
+    machine.wait_for(id, ClaimState::Released);
+    CHECK(machine.kernel->bindings() == before);
+  }
+  CHECK(points > 8);
+}
+
+TEST_CASE("A claim comes back from its document as it was; what is none gives none") {
+  Machine machine;
+  auto request = some(1);
+  request.selector->vendor = 0x8086;
+  request.labels = {{"vm", "42"}};
+  request.ttl = std::chrono::seconds(60);
+  request.idempotency_key = "key";
+  const auto document = to_json(*machine.claims->find(machine.made(request)));
+  const auto again = claim_from(document);
+  REQUIRE(again);
+  CHECK(to_json(*again) == document);
+  CHECK_FALSE(claim_from(nlohmann::json::object()));
+  CHECK_FALSE(claim_from(nlohmann::json("text")));
+  auto damaged = document;
+  damaged["state"] = "asleep";
+  CHECK_FALSE(claim_from(damaged));
+}

@@ -1,0 +1,31 @@
+// Who may use a VFIO node: entries of its POSIX ACL. An ACL needs no capability of the node's owner, and goes with the
+// node. Not here: which nodes there are (nodes.hpp), who asked for access (handoff/claims.hpp).
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sysfs/result.hpp"
+
+namespace devbindd::vfio {
+
+struct Grantees {
+  std::vector<unsigned> uids;
+  std::vector<unsigned> gids;
+};
+
+/// Gives each of them the right to read and write the node, beside whoever has it already. Again is harmless.
+/// Errors: Kernel with the errno; ENOTSUP where the file system of /dev has no ACLs. Source: acl(5), acl_set_file(3).
+sysfs::Result<> grant_access(const std::string& path, const Grantees& grantees);
+
+/// Takes it away again. A node that is gone, and an entry that is not there, are success. Errors: Kernel.
+sysfs::Result<> revoke_access(const std::string& path, const Grantees& grantees);
+
+/// The two as the seam of tests.
+struct NodeAccess {
+  std::function<sysfs::Result<>(const std::string&, const Grantees&)> grant = grant_access;
+  std::function<sysfs::Result<>(const std::string&, const Grantees&)> revoke = revoke_access;
+};
+
+}  // namespace devbindd::vfio
