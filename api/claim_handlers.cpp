@@ -175,7 +175,7 @@ void get_handover(Context& context, const Request& request, const PathArguments&
         request, sysfs::Error{ErrorCode::ClaimNotActive, "the claim is " + std::string(handoff::name_of(claim->state)) +
                                                              ": only an active one is handed over"}));
   }
-  auto handover = handover_of(context, *claim);
+  auto handover = handover_of(context.engine, *claim);
   if (!handover) return respond(problem_of(request, handover.error()));
   auto text = render_handover(*handover, *format);
   respond({.status = 200, .content_type = text.media_type, .body = std::move(text.text), .headers = {}});

@@ -99,9 +99,9 @@ sysfs::Result<json> render_claim(Context& context, const handoff::Claim& claim) 
               {"holders", std::move(holders)}};
 }
 
-sysfs::Result<Handover> handover_of(Context& context, const handoff::Claim& claim) {
-  if (auto known = context.engine.current(); !known) return std::unexpected(known.error());
-  const auto& services = context.engine.services();
+sysfs::Result<Handover> handover_of(handoff::Engine& engine, const handoff::Claim& claim) {
+  if (auto known = engine.current(); !known) return std::unexpected(known.error());
+  const auto& services = engine.services();
   Handover handover{
       .claim = claim.id, .devices = {}, .companions = {}, .iommufd = sysfs::exists(services.tree, "dev/iommu")};
   for (const auto& claimed : claim.devices) {

@@ -13,6 +13,6 @@ namespace devbindd::api {
 sysfs::Result<nlohmann::json> render_claim(Context& context, const handoff::Claim& claim);
 
 /// What the consumer of an active claim gets, as the kernel has it now. Error: Kernel.
-sysfs::Result<Handover> handover_of(Context& context, const handoff::Claim& claim);
+sysfs::Result<Handover> handover_of(handoff::Engine& engine, const handoff::Claim& claim);
 
 }  // namespace devbindd::api

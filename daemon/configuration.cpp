@@ -131,6 +131,13 @@ Checked read_all(const json& document, Configuration& configuration) {
     if (auto read = read_tcp(*value, configuration); !read) return read;
   }
   if (auto read = section.text("state_directory", configuration.state_directory); !read) return read;
+  const auto* cdi = section.find("cdi_directory");
+  if (auto read =
+          cdi != nullptr && cdi->is_null() ? Checked{} : section.text("cdi_directory", configuration.cdi_directory);
+      !read)
+    return read;
+  if (!configuration.cdi_directory.empty() && !configuration.cdi_directory.starts_with('/'))
+    return wrong("/cdi_directory", "must be an absolute path or null");
   if (auto read = section.text("log_level", configuration.log_level); !read) return read;
   if (auto read = section.flag("read_only", configuration.read_only); !read) return read;
   if (auto read = section.seconds("step_deadline_seconds", configuration.step_deadline); !read) return read;

@@ -24,6 +24,7 @@ struct Configuration {
   std::optional<TcpConfiguration> tcp;
   std::string state_directory = "/var/lib/devbindd";
   std::string log_level = "info";
+  std::string cdi_directory = {};  ///< where CDI files of claims are written, "" for nowhere
   bool read_only = false;
   std::chrono::seconds step_deadline{10};  ///< after which a step counts as blocked
   std::chrono::seconds request_wait{30};   ///< after which a write answers 202

@@ -13,8 +13,11 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
+#include "api/cdi_files.hpp"
 #include "api/context.hpp"
+#include "api/render_claim.hpp"
 #include "api/route.hpp"
 #include "api/server.hpp"
 #include "daemon/build_info.hpp"
@@ -48,7 +51,8 @@ class Service {
         tree_(tree),
         inventory_(tree),
         names_(sysfs::DeviceNames::open(tree)),
-        pool_(io_, {.command = std::move(worker), .step_deadline = configuration.step_deadline}) {}
+        pool_(io_, {.command = std::move(worker), .step_deadline = configuration.step_deadline}),
+        cdi_files_(configuration.read_only ? std::string{} : configuration.cdi_directory) {}
 
   int run();
 
@@ -66,6 +70,7 @@ class Service {
   void leave_when_quiet(std::chrono::steady_clock::time_point deadline);
   void later(std::chrono::milliseconds delay, std::function<void()> work);
   void fill_context();
+  void start_claims();
 
   const Configuration& configuration_;
   sysfs::LinuxTree& tree_;
@@ -81,6 +86,7 @@ class Service {
   handoff::WorkerPool pool_;
   std::unique_ptr<handoff::Journal> journal_;
   std::unique_ptr<handoff::Engine> engine_;
+  api::CdiFiles cdi_files_;
   std::unique_ptr<handoff::Claims> claims_;
   std::unique_ptr<api::Context> context_;
   std::unique_ptr<api::Server> server_;
@@ -172,6 +178,26 @@ void Service::fill_context() {
       }});
 }
 
+void Service::start_claims() {
+  claims_ = std::make_unique<handoff::Claims>(
+      *engine_,
+      handoff::Claims::Hooks{
+          .watch_process = [this](std::int32_t pid,
+                                  std::function<void()> on_end) { return watch_process(io_, pid, std::move(on_end)); },
+          .publish = [this](const handoff::Claim& claim) -> sysfs::Result<> {
+            auto handover = api::handover_of(*engine_, claim);
+            if (!handover) return std::unexpected(handover.error());
+            return cdi_files_.write(*handover);
+          },
+          .withdraw = [this](const handoff::Claim& claim) { return cdi_files_.remove(claim.id); }});
+  claims_->start();
+  std::set<std::string> held;
+  for (const auto* claim : claims_->all()) {
+    if (handoff::holds_devices(*claim)) held.insert(claim->id);
+  }
+  if (auto tidied = cdi_files_.keep_only(held); !tidied) spdlog::warn("{}, ignoring", tidied.error().message);
+}
+
 sysfs::Result<> Service::start_parts() {
   auto socket = sysfs::UeventSocket::open();
   if (socket) {
@@ -204,10 +230,7 @@ sysfs::Result<> Service::start_parts() {
       .warn = [](const std::string& message) { spdlog::warn("{}, ignoring", message); }});
   if (auto first = engine_->current(); !first) return std::unexpected(first.error());
   engine_->start_recovery();
-  claims_ = std::make_unique<handoff::Claims>(*engine_, [this](std::int32_t pid, std::function<void()> on_end) {
-    return watch_process(io_, pid, std::move(on_end));
-  });
-  claims_->start();
+  start_claims();
   fill_context();
   return listen();
 }

@@ -64,7 +64,7 @@ struct Claims::Attempt {
   bool dry_run = false;
 };
 
-Claims::Claims(Engine& engine, WatchProcess watch_process) : engine_(engine), watch_process_(std::move(watch_process)) {
+Claims::Claims(Engine& engine, Hooks hooks) : engine_(engine), hooks_(std::move(hooks)) {
   engine_.set_claim_lookup([this](const sysfs::Device& device) { return holder_of(device); });
 }
 
@@ -92,9 +92,15 @@ void Claims::store(const Claim& claim, std::function<void(sysfs::Result<>)> done
 }
 
 void Claims::store(const Claim& claim) {
-  store(claim, [this](const sysfs::Result<>& stored) {
-    if (!stored && engine_.services().warn) engine_.services().warn(stored.error().message);
-  });
+  store(claim, [this](const sysfs::Result<>& stored) { warn(stored); });
+}
+
+void Claims::warn(const sysfs::Result<>& done) const {
+  if (!done && engine_.services().warn) engine_.services().warn(done.error().message);
+}
+
+void Claims::withdraw(const Claim& claim) {
+  if (hooks_.withdraw) warn(hooks_.withdraw(claim));
 }
 
 // --- making one
@@ -351,6 +357,10 @@ void Claims::activate(const std::string& id, std::function<void(Outcome)> done) 
 
 void Claims::activated(const std::string& id, const std::function<void(Outcome)>& done) {
   auto& claim = claims_.at(id);
+  if (auto published = hooks_.publish ? hooks_.publish(claim) : sysfs::Result<>(); !published) {
+    begin_release(id, "what its consumer reads could not be written: " + published.error().message);
+    return done(Refusal{published.error(), {}, {}});
+  }
   claim.state = ClaimState::Active;
   if (claim.request.ttl) claim.expires_at = now() + *claim.request.ttl;
   store(claim, [this, id, done](const sysfs::Result<>& stored) {
@@ -370,7 +380,7 @@ void Claims::watch(const std::string& id) {
   watch_time(id);
   if (!claim.request.pid) return;
   const auto ended = [this, id] { begin_release(id, "its process has ended"); };
-  auto watching = watch_process_(*claim.request.pid, ended);
+  auto watching = hooks_.watch_process(*claim.request.pid, ended);
   if (!watching) return ended();
   stop_watching_[id] = std::move(*watching);
   // Looked at after the watch has begun: from here on the number cannot become another process's.
@@ -474,9 +484,7 @@ void Claims::revoke(const std::string& id, std::function<void(sysfs::Result<>)> 
 void Claims::nodes_changed() {
   for (const auto& [id, claim] : claims_) {
     if (claim.state != ClaimState::Active) continue;
-    grant(id, [this](const sysfs::Result<>& granted) {
-      if (!granted && engine_.services().warn) engine_.services().warn(granted.error().message);
-    });
+    grant(id, [this](const sysfs::Result<>& granted) { warn(granted); });
   }
 }
 
@@ -546,6 +554,7 @@ void Claims::begin_release(const std::string& id, std::string reason) {
   claim.state = ClaimState::Releasing;
   claim.reason = std::move(reason);
   if (const auto watching = stop_watching_.extract(id); !watching.empty()) watching.mapped()();
+  withdraw(claim);
   store(claim);
   release_when_closed(id);
 }
@@ -651,7 +660,7 @@ void Claims::end(const std::string& id, ClaimState state, std::string reason) {
   if (engine_.services().inform && state != ClaimState::Released)
     engine_.services().inform("claim " + id + " is " + std::string(name_of(state)) + ": " + claim.reason);
   store(claim, [this, id](const sysfs::Result<>& stored) {
-    if (!stored && engine_.services().warn) engine_.services().warn(stored.error().message);
+    warn(stored);
     told(id);
   });
   if (holds_devices(claim)) return;
@@ -711,7 +720,8 @@ void Claims::adopt(Claim claim) {
     case ClaimState::Preparing: return adopt_preparing(id);
     case ClaimState::Active:
       grant(id, [this, id](const sysfs::Result<>& granted) {
-        if (!granted && engine_.services().warn) engine_.services().warn(granted.error().message);
+        warn(granted);
+        if (hooks_.publish) warn(hooks_.publish(claims_.at(id)));
         watch(id);
       });
       return;

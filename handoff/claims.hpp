@@ -31,7 +31,15 @@ class Claims {
   };
   using Outcome = std::variant<Refusal, Failed, Preview, Made>;
 
-  Claims(Engine& engine, WatchProcess watch_process);
+  struct Hooks {
+    WatchProcess watch_process;
+    /// The claim is about to be active, also again after a restart: what its consumers read is made. An error ends it.
+    std::function<sysfs::Result<>(const Claim&)> publish = {};
+    /// It is over, or about to be.
+    std::function<sysfs::Result<>(const Claim&)> withdraw = {};
+  };
+
+  Claims(Engine& engine, Hooks hooks);
 
   /// Takes over what an earlier daemon's journal has: brings half-made and half-ended claims to their end, opens nodes
   /// again, marks claims of an earlier boot as lost. After Engine::start_recovery().
@@ -75,6 +83,8 @@ class Claims {
   void bound(const std::string& id, std::function<void(Outcome)> done);
   void activate(const std::string& id, std::function<void(Outcome)> done);
   void activated(const std::string& id, const std::function<void(Outcome)>& done);
+  void withdraw(const Claim& claim);
+  void warn(const sysfs::Result<>& done) const;
   void watch(const std::string& id);
   void watch_time(const std::string& id);
   void grant(const std::string& id, std::function<void(sysfs::Result<>)> done);
@@ -98,7 +108,7 @@ class Claims {
   void store(const Claim& claim);
 
   Engine& engine_;
-  WatchProcess watch_process_;
+  Hooks hooks_;
   std::map<std::string, Claim> claims_;
   std::vector<std::string> order_;  ///< ids, oldest first
   std::map<std::string, std::function<void()>> stop_watching_;

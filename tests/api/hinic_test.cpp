@@ -268,7 +268,7 @@ class Host {
                                   .run_task = workers_.run_task(),
                                   .journal = *journal_,
                                   .modules = index_});
-    claims_ = std::make_unique<handoff::Claims>(*engine_, handoff::Claims::WatchProcess{});
+    claims_ = std::make_unique<handoff::Claims>(*engine_, handoff::Claims::Hooks{});
   }
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;

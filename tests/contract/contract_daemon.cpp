@@ -58,9 +58,9 @@ class ContractDaemon {
   sysfs::DeviceNames names_;
   std::unique_ptr<handoff::Journal> journal_;
   handoff::Engine engine_;
-  handoff::Claims claims_{engine_, [this](std::int32_t pid, std::function<void()> on_end) {
+  handoff::Claims claims_{engine_, {.watch_process = [this](std::int32_t pid, std::function<void()> on_end) {
                             return control_.watch_process(pid, std::move(on_end));
-                          }};
+                          }}};
   Control control_;
   api::Context context_;
   api::Server server_;

@@ -25,6 +25,7 @@ void check_equal(const Configuration& left, const Configuration& right) {
   CHECK(left.unix_mode == right.unix_mode);
   CHECK(left.tcp.has_value() == right.tcp.has_value());
   CHECK(left.state_directory == right.state_directory);
+  CHECK(left.cdi_directory == right.cdi_directory);
   CHECK(left.log_level == right.log_level);
   CHECK(left.read_only == right.read_only);
   CHECK(left.step_deadline == right.step_deadline);
@@ -46,7 +47,7 @@ TEST_CASE("every key can be set", "[daemon][configuration]") {
   const auto configuration = parse_configuration(R"(// a comment
     { "unix": { "path": "/tmp/s", "group": "", "mode": "0600" }, /* another */
       "tcp": { "address": "::1", "port": 0, "allow_changes": true },
-      "state_directory": "/tmp/state", "log_level": "debug", "read_only": true,
+      "state_directory": "/tmp/state", "cdi_directory": "/tmp/cdi", "log_level": "debug", "read_only": true,
       "step_deadline_seconds": 1, "request_wait_seconds": 3600, "shutdown_wait_seconds": 2 })");
   REQUIRE(configuration);
   CHECK(configuration->unix_path == "/tmp/s");
@@ -57,6 +58,7 @@ TEST_CASE("every key can be set", "[daemon][configuration]") {
   CHECK(configuration->tcp->port == 0);
   CHECK(configuration->tcp->allow_changes);
   CHECK(configuration->state_directory == "/tmp/state");
+  CHECK(configuration->cdi_directory == "/tmp/cdi");
   CHECK(configuration->log_level == "debug");
   CHECK(configuration->read_only);
   CHECK(configuration->step_deadline == std::chrono::seconds(1));
@@ -116,6 +118,9 @@ TEST_CASE("paths are absolute and levels known", "[daemon][configuration]") {
   CHECK(outcome(R"({"unix":{"path":"run/s"}})") == "at /unix/path");
   CHECK(outcome(R"({"unix":{"path":""}})") == "at /unix/path");
   CHECK(outcome(R"({"state_directory":"var"})") == "at /state_directory");
+  CHECK(outcome(R"({"cdi_directory":"cdi"})") == "at /cdi_directory");
+  CHECK(outcome(R"({"cdi_directory":null})") == "ok");
+  CHECK(outcome(R"({"cdi_directory":1})") == "at /cdi_directory");
   CHECK(outcome(R"({"log_level":"trace"})") == "at /log_level");
   CHECK(outcome(R"({"log_level":"warning"})") == "ok");
 }

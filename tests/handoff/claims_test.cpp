@@ -30,11 +30,26 @@ struct Machine {
     watched.clear();
     stage.reset();
     stage = std::make_unique<Stage>(kernel, (directory.path() / "state.db").string(), boot_id);
-    claims = std::make_unique<Claims>(*stage->engine, [this](std::int32_t pid, std::function<void()> on_end) {
+    claims = std::make_unique<Claims>(*stage->engine, hooks());
+    claims->start();
+  }
+
+  Claims::Hooks hooks() {
+    Claims::Hooks hooks;
+    hooks.watch_process = [this](std::int32_t pid, std::function<void()> on_end) {
       watched[pid] = std::move(on_end);
       return sysfs::Result<std::function<void()>>([this, pid] { watched.erase(pid); });
-    });
-    claims->start();
+    };
+    hooks.publish = [this](const Claim& claim) -> sysfs::Result<> {
+      if (publish_errno != 0) return sysfs::fail(ErrorCode::Kernel, "no room", publish_errno);
+      published.insert(claim.id);
+      return {};
+    };
+    hooks.withdraw = [this](const Claim& claim) {
+      published.erase(claim.id);
+      return sysfs::Result<>();
+    };
+    return hooks;
   }
 
   Claims::Outcome create(ClaimRequest request) {
@@ -65,6 +80,8 @@ struct Machine {
   TemporaryDirectory directory;
   std::shared_ptr<FakeKernel> kernel = usual_machine();
   std::map<std::int32_t, std::function<void()>> watched;
+  std::set<std::string> published;
+  int publish_errno = 0;
   std::unique_ptr<Stage> stage;
   std::unique_ptr<Claims> claims;
 };
@@ -272,6 +289,25 @@ TEST_CASE("A node that cannot be opened to the owner ends the claim") {
   const auto id = machine.claims->all().front()->id;
   machine.stage->workers.fail_access(0);
   machine.wait_for(id, ClaimState::Released);
+  CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+}
+
+TEST_CASE(
+    "What a consumer reads is there as long as the claim is active; where it cannot be written there is no claim") {
+  Machine machine;
+  const auto id = machine.made(of({card}));
+  CHECK(machine.published == std::set{id});
+  machine.published.clear();
+  machine.restart();
+  run_until(machine.stage->io, [&] { return machine.published.contains(id); });
+  machine.kernel->open_device(card, 4711, "vmm");
+  machine.release(id, true);
+  CHECK(machine.published.empty());
+  machine.kernel->close_device(card);
+  machine.wait_for(id, ClaimState::Released);
+  machine.publish_errno = ENOSPC;
+  CHECK(machine.refused(of({card})).error.errno_value == ENOSPC);
+  machine.wait_for(machine.claims->all().back()->id, ClaimState::Released);
   CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
 }
 

@@ -231,6 +231,43 @@ class Consumers(Case):
         self.assert_given_back()
 
 
+@api.timeout(120)
+class Cdi(Case):
+    """podman finds the devices of a claim by their CDI names."""
+
+    configuration = pathlib.Path("/etc/devbindd/devbindd.json")
+
+    def setUp(self):
+        super().setUp()
+        before = self.configuration.read_text()
+        self.addCleanup(api.sh, "systemctl restart devbindd")
+        self.addCleanup(self.configuration.write_text, before)
+        self.configuration.write_text('{"cdi_directory": "/run/cdi"}')
+        api.sh("systemctl restart devbindd")
+        api.wait_for(api.daemon_answers, 30, "the daemon")
+
+    def test_podman_resolves_the_name_while_the_claim_is_there(self):
+        made = claim(devices=[NIC])
+        file = pathlib.Path(f"/run/cdi/devbindd-vfio-{made['id']}.json")
+        self.assertEqual(file.read_text(), api.request("GET", path_of(made) + "/handover?format=cdi").text)
+        name = made["cdi_names"][0]
+        self.assertEqual(self.podman(name), "")
+        api.sh("systemctl kill -s KILL devbindd")
+        api.wait_for(api.daemon_answers, 40, "the next daemon")
+        self.assertTrue(file.exists())
+        self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
+        self.assertFalse(file.exists())
+        self.assertIn("unresolvable CDI devices " + name, self.podman(name))
+
+    def podman(self, name):
+        """What podman says against making a container with the device, "" for nothing."""
+        root = pathlib.Path("/run/podman-test")
+        (root / "rootfs").mkdir(parents=True, exist_ok=True)
+        command = ["podman", "--root", root / "storage", "--runroot", root / "run", "--storage-driver", "vfs", "create", "--device", name]
+        done = subprocess.run([*command, "--network", "none", "--rootfs", root / "rootfs", "true"], capture_output=True, text=True, timeout=90)
+        return "" if done.returncode == 0 else done.stderr
+
+
 @api.timeout(200)
 class Kills(Case):
     """The daemon and its workers die while a claim is made or released; the next daemon brings it to an end."""
