@@ -4,6 +4,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "api/selector_body.hpp"
+
 namespace devbindd::api {
 namespace {
 
@@ -22,32 +24,6 @@ std::unexpected<Response> wrong(const Request& request, const std::string& point
   return std::unexpected(bad_request(request, "invalid_value", pointer, detail));
 }
 
-OrResponse<std::optional<std::uint64_t>> read_number(const Request& request, BodyReader& body, const std::string& key,
-                                                     std::uint64_t least, std::uint64_t most) {
-  const auto* value = body.find(key);
-  if (value == nullptr) return std::nullopt;
-  const bool fits =
-      value->is_number_unsigned() && value->get<std::uint64_t>() >= least && value->get<std::uint64_t>() <= most;
-  if (!fits) {
-    return wrong(
-        request, body.pointer(key),
-        "\"" + key + "\" must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
-  }
-  return value->get<std::uint64_t>();
-}
-
-OrResponse<std::string> read_text(const Request& request, BodyReader& body, const std::string& key) {
-  auto text = body.string(key);
-  if (!text) return std::unexpected(to_response(request, text.error()));
-  return *text != nullptr ? **text : std::string{};
-}
-
-OrResponse<std::optional<std::uint16_t>> read_id(const Request& request, BodyReader& body, const std::string& key) {
-  auto text = body.string(key);
-  if (!text) return std::unexpected(to_response(request, text.error()));
-  return id_value(request, *text != nullptr ? std::optional(**text) : std::nullopt, body.pointer(key));
-}
-
 OrResponse<std::vector<sysfs::PciAddress>> read_devices(const Request& request, BodyReader& body) {
   auto texts = body.strings("devices", max_devices);
   if (!texts) return std::unexpected(to_response(request, texts.error()));
@@ -61,66 +37,6 @@ OrResponse<std::vector<sysfs::PciAddress>> read_devices(const Request& request, 
     addresses.push_back(*address);
   }
   return addresses;
-}
-
-OrResponse<std::string> read_class(const Request& request, BodyReader& body) {
-  auto text = read_text(request, body, "class");
-  if (!text || text->empty()) return text;
-  const bool digits = text->find_first_not_of("0123456789abcdef") == std::string::npos;
-  if (digits && (text->size() == 2 || text->size() == 4 || text->size() == 6)) return text;
-  return wrong(request, body.pointer("class"), "a class is two, four or six lower-case hex digits, such as 0200");
-}
-
-OrResponse<std::string> read_category(const Request& request, BodyReader& body) {
-  auto text = read_text(request, body, "category");
-  if (!text || text->empty() || is_category(*text)) return text;
-  return wrong(request, body.pointer("category"), "there is no category '" + text->substr(0, 64) + "'");
-}
-
-OrResponse<std::string> read_current_driver(const Request& request, BodyReader& body) {
-  auto text = read_text(request, body, "driver");
-  if (!text || text->empty()) return text;
-  if (auto name = sysfs::DriverName::parse(*text); !name)
-    return wrong(request, body.pointer("driver"), name.error().message);
-  return text;
-}
-
-OrResponse<handoff::Selector> read_selector(const Request& request, const json& document, const std::string& pointer) {
-  if (!document.is_object()) return wrong(request, pointer, "\"selector\" must be an object");
-  BodyReader body(document, pointer);
-  handoff::Selector selector;
-  auto vendor = read_id(request, body, "vendor");
-  if (!vendor) return std::unexpected(vendor.error());
-  auto device = read_id(request, body, "device");
-  if (!device) return std::unexpected(device.error());
-  auto class_prefix = read_class(request, body);
-  if (!class_prefix) return std::unexpected(class_prefix.error());
-  auto category = read_category(request, body);
-  if (!category) return std::unexpected(category.error());
-  auto driver = read_current_driver(request, body);
-  if (!driver) return std::unexpected(driver.error());
-  auto numa_node = read_number(request, body, "numa_node", 0, std::numeric_limits<std::int32_t>::max());
-  if (!numa_node) return std::unexpected(numa_node.error());
-  auto physfn = body.string("physfn");
-  if (!physfn) return std::unexpected(to_response(request, physfn.error()));
-  auto count = read_number(request, body, "count", 1, max_devices);
-  if (!count) return std::unexpected(count.error());
-  if (auto done = body.finish(); !done) return std::unexpected(to_response(request, done.error()));
-  if (*physfn != nullptr) {
-    auto address = sysfs::parse_pci_address(**physfn);
-    if (!address) return wrong(request, body.pointer("physfn"), address.error().message);
-    selector.physfn = *address;
-  }
-  selector.vendor = *vendor;
-  selector.device = *device;
-  selector.class_prefix = *class_prefix;
-  selector.category = *category;
-  selector.driver = *driver;
-  if (*numa_node) selector.numa_node = static_cast<unsigned>(**numa_node);
-  selector.count = static_cast<unsigned>(count->value_or(1));
-  if (document.empty() || (document.size() == 1 && document.contains("count")))
-    return wrong(request, pointer, "a selector needs something to select by");
-  return selector;
 }
 
 // "users": ["vmm", 1000]
@@ -213,18 +129,18 @@ OrResponse<ClaimRequest> read_claim_request(const Request& request) {
                                        "a claim needs either \"devices\" or a \"selector\""));
   }
   if (selector != nullptr) {
-    auto read = read_selector(request, *selector, "/selector");
-    if (!read) return std::unexpected(read.error());
+    auto read = read_selector(*selector, "/selector");
+    if (!read) return std::unexpected(to_response(request, read.error()));
     claim.selector = std::move(*read);
   }
   auto driver = read_vfio_driver(request, body);
   if (!driver) return std::unexpected(driver.error());
   auto owner = read_owner(request, body);
   if (!owner) return std::unexpected(owner.error());
-  auto ttl = read_number(request, body, "ttl_seconds", 1, max_ttl);
-  if (!ttl) return std::unexpected(ttl.error());
-  auto pid = read_number(request, body, "pid", 1, std::numeric_limits<std::int32_t>::max());
-  if (!pid) return std::unexpected(pid.error());
+  auto ttl = read_number(body, "ttl_seconds", 1, max_ttl);
+  if (!ttl) return std::unexpected(to_response(request, ttl.error()));
+  auto pid = read_number(body, "pid", 1, std::numeric_limits<std::int32_t>::max());
+  if (!pid) return std::unexpected(to_response(request, pid.error()));
   auto restore = body.boolean("restore", true);
   if (!restore) return std::unexpected(to_response(request, restore.error()));
   auto labels = read_labels(request, body);
@@ -250,8 +166,8 @@ OrResponse<std::optional<std::chrono::seconds>> read_renewal(const Request& requ
   auto document = parse_body(request.body);
   if (!document) return std::unexpected(to_response(request, document.error()));
   BodyReader body(*document);
-  auto ttl = read_number(request, body, "ttl_seconds", 1, max_ttl);
-  if (!ttl) return std::unexpected(ttl.error());
+  auto ttl = read_number(body, "ttl_seconds", 1, max_ttl);
+  if (!ttl) return std::unexpected(to_response(request, ttl.error()));
   if (auto done = body.finish(); !done) return std::unexpected(to_response(request, done.error()));
   if (!*ttl) return std::nullopt;
   return std::chrono::seconds(**ttl);

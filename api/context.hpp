@@ -9,6 +9,7 @@
 
 #include "handoff/claims.hpp"
 #include "handoff/engine.hpp"
+#include "handoff/policies.hpp"
 #include "sysfs/device_names.hpp"
 
 namespace devbindd::api {
@@ -23,6 +24,7 @@ struct ModuleCache {
 struct Context {
   handoff::Engine& engine;
   handoff::Claims& claims;
+  const handoff::Policies& policies;
   const sysfs::DeviceNames& names;
   std::string version;
   std::string boot_id;

@@ -1,7 +1,7 @@
 // The handlers that the route table names, by file: device_handlers.cpp, usage_handlers.cpp, config_handlers.cpp,
 // region_handlers.cpp, binding_handlers.cpp, driver_handlers.cpp, group_handlers.cpp, host_handlers.cpp (IOMMUs,
-// doctor), vfio_handlers.cpp, claim_handlers.cpp, operation_handlers.cpp, service_handlers.cpp. Each parses its request
-// into typed values, asks the layers below, and renders the answer.
+// doctor), vfio_handlers.cpp, claim_handlers.cpp, policy_handlers.cpp, operation_handlers.cpp, service_handlers.cpp.
+// Each parses its request into typed values, asks the layers below, and renders the answer.
 #pragma once
 
 #include "api/context.hpp"
@@ -41,6 +41,8 @@ void delete_claim(Context&, const Request&, const PathArguments&, Respond);
 void renew_claim(Context&, const Request&, const PathArguments&, Respond);
 void acknowledge_claim(Context&, const Request&, const PathArguments&, Respond);
 void get_handover(Context&, const Request&, const PathArguments&, Respond);
+
+void list_policies(Context&, const Request&, const PathArguments&, Respond);
 
 void list_audit(Context&, const Request&, const PathArguments&, Respond);
 void list_operations(Context&, const Request&, const PathArguments&, Respond);

@@ -1,7 +1,6 @@
 #include "api/parameters.hpp"
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "sysfs/fields.hpp"
@@ -54,12 +53,6 @@ OrResponse<std::optional<std::uint16_t>> id_value(const Request& request, const 
         bad_request(request, "invalid_value", pointer, "an ID is four lower-case hex digits, such as 8086"));
   }
   return value;
-}
-
-bool is_category(const std::string& text) {
-  constexpr std::array categories = {"network", "storage", "display", "accelerator", "crypto",
-                                     "bridge",  "usb",     "sound",   "memory",      "other"};
-  return std::ranges::find(categories, text) != categories.end();
 }
 
 OrResponse<Paging> paging(const Request& request, QueryReader& query) {

@@ -30,9 +30,6 @@ OrResponse<handoff::Scope> scope_named(const Request& request, const std::string
 OrResponse<std::optional<std::uint16_t>> id_value(const Request& request, const std::optional<std::string>& text,
                                                   const std::string& pointer);
 
-/// Whether it is a word that sysfs::category() gives.
-bool is_category(const std::string& text);
-
 /// The paging that every list has: `page_size` (1 to 1000, all by default) and `page_token`.
 struct Paging {
   std::size_t size = 1000;

@@ -16,20 +16,6 @@ json text_or_null(const std::string& text) { return text.empty() ? json(nullptr)
 
 json operation_or_null(const std::string& id) { return id.empty() ? json(nullptr) : json("/v1/operations/" + id); }
 
-json render_selector(const handoff::Selector& selector) {
-  const auto id = [](const std::optional<std::uint16_t>& value) {
-    return value ? json(hex_id(*value)) : json(nullptr);
-  };
-  return {{"vendor", id(selector.vendor)},
-          {"device", id(selector.device)},
-          {"class", text_or_null(selector.class_prefix)},
-          {"category", text_or_null(selector.category)},
-          {"driver", text_or_null(selector.driver)},
-          {"numa_node", or_null(selector.numa_node)},
-          {"physfn", selector.physfn ? json(sysfs::to_string(*selector.physfn)) : json(nullptr)},
-          {"count", selector.count}};
-}
-
 json render_request(const handoff::Claim& claim) {
   const auto& request = claim.request;
   json devices = json::array();
@@ -70,6 +56,20 @@ sysfs::Result<json> render_device(Context& context, const handoff::ClaimedDevice
 }
 
 }  // namespace
+
+json render_selector(const handoff::Selector& selector) {
+  const auto id = [](const std::optional<std::uint16_t>& value) {
+    return value ? json(hex_id(*value)) : json(nullptr);
+  };
+  return {{"vendor", id(selector.vendor)},
+          {"device", id(selector.device)},
+          {"class", text_or_null(selector.class_prefix)},
+          {"category", text_or_null(selector.category)},
+          {"driver", text_or_null(selector.driver)},
+          {"numa_node", or_null(selector.numa_node)},
+          {"physfn", selector.physfn ? json(sysfs::to_string(*selector.physfn)) : json(nullptr)},
+          {"count", selector.count}};
+}
 
 sysfs::Result<json> render_claim(Context& context, const handoff::Claim& claim) {
   if (auto known = context.engine.current(); !known) return std::unexpected(known.error());

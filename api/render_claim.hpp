@@ -9,6 +9,8 @@
 
 namespace devbindd::api {
 
+nlohmann::json render_selector(const handoff::Selector& selector);
+
 /// Error: Kernel, when the nodes cannot be read.
 sysfs::Result<nlohmann::json> render_claim(Context& context, const handoff::Claim& claim);
 

@@ -34,6 +34,7 @@ const std::vector<Route>& routes() {
       {"POST", "/v1/claims/{id}/renew", Access::Change, BodyRule::Json, renew_claim},
       {"POST", "/v1/claims/{id}/acknowledge", Access::Change, BodyRule::Json, acknowledge_claim},
       {"GET", "/v1/claims/{id}/handover", Access::Read, BodyRule::None, get_handover},
+      {"GET", "/v1/policies", Access::Read, BodyRule::None, list_policies},
       {"GET", "/v1/audit", Access::Read, BodyRule::None, list_audit},
       {"GET", "/v1/operations", Access::Read, BodyRule::None, list_operations},
       {"GET", "/v1/operations/{id}", Access::Read, BodyRule::None, get_operation},

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "api/json_body.hpp"
+#include "api/selector_body.hpp"
 
 namespace devbindd::daemon {
 namespace {
@@ -20,6 +21,8 @@ using nlohmann::json;
 using Checked = std::expected<void, ConfigurationError>;
 
 constexpr std::size_t max_bytes = 64U << 10U;
+constexpr std::size_t max_policies = 64;
+constexpr std::size_t max_policy_name = 128;
 
 std::unexpected<ConfigurationError> wrong(std::string pointer, std::string message) {
   return std::unexpected(ConfigurationError{std::move(pointer), std::move(message)});
@@ -122,6 +125,57 @@ Checked read_tcp(const json& object, Configuration& configuration) {
   return section.finish();
 }
 
+// {"name": ..., "selector": {...}, "driver": ..., "scope": ..., "exclude": [...]}
+std::expected<handoff::Policy, ConfigurationError> read_policy(const json& object, const std::string& pointer) {
+  if (!object.is_object()) return wrong(pointer, "must be an object");
+  Section section(object, pointer);
+  std::string name;
+  if (auto read = section.text("name", name); !read) return std::unexpected(read.error());
+  if (name.empty() || name.size() > max_policy_name) return wrong(section.at("name"), "must be a name for the policy");
+  const auto* selector = section.find("selector");
+  if (selector == nullptr) return wrong(section.at("selector"), "is needed: which devices are meant");
+  auto selected = api::read_selector(*selector, section.at("selector"));
+  if (!selected) return wrong(selected.error().pointer, selected.error().detail);
+  if (selector->contains("count")) return wrong(section.at("selector") + "/count", "a policy takes all that fit");
+  std::string driver;
+  if (auto read = section.text("driver", driver); !read) return std::unexpected(read.error());
+  auto parsed = sysfs::DriverName::parse(driver);
+  if (!parsed) return wrong(section.at("driver"), parsed.error().message);
+  std::string scope = "group";
+  if (auto read = section.text("scope", scope); !read) return std::unexpected(read.error());
+  if (scope != "group" && scope != "device") return wrong(section.at("scope"), "must be \"device\" or \"group\"");
+  handoff::Policy policy{.name = std::move(name),
+                         .selector = std::move(*selected),
+                         .driver = std::move(*parsed),
+                         .scope = scope == "group" ? handoff::Scope::Group : handoff::Scope::Device};
+  const json none = json::array();
+  const auto* exclude = section.find("exclude");
+  if (exclude != nullptr && !exclude->is_array())
+    return wrong(section.at("exclude"), "must be an array of PCI addresses");
+  for (const auto& item : exclude != nullptr ? *exclude : none) {
+    const auto* text = item.get_ptr<const std::string*>();
+    const auto address = text != nullptr ? sysfs::parse_pci_address(*text) : sysfs::parse_pci_address("");
+    if (!address) return wrong(section.at("exclude"), "must be an array of PCI addresses");
+    policy.exclude.push_back(*address);
+  }
+  if (auto done = section.finish(); !done) return std::unexpected(done.error());
+  return policy;
+}
+
+Checked read_policies(const json& list, Configuration& configuration) {
+  if (!list.is_array() || list.size() > max_policies)
+    return wrong("/policies", "must be an array of at most " + std::to_string(max_policies) + " objects");
+  for (std::size_t at = 0; at < list.size(); ++at) {
+    const auto pointer = "/policies/" + std::to_string(at);
+    auto policy = read_policy(list[at], pointer);
+    if (!policy) return std::unexpected(policy.error());
+    const auto same = [&policy](const handoff::Policy& earlier) { return earlier.name == policy->name; };
+    if (std::ranges::any_of(configuration.policies, same)) return wrong(pointer + "/name", "stands twice");
+    configuration.policies.push_back(std::move(*policy));
+  }
+  return {};
+}
+
 Checked read_all(const json& document, Configuration& configuration) {
   Section section(document, "");
   if (const auto* value = section.find("unix")) {
@@ -138,6 +192,9 @@ Checked read_all(const json& document, Configuration& configuration) {
     return read;
   if (!configuration.cdi_directory.empty() && !configuration.cdi_directory.starts_with('/'))
     return wrong("/cdi_directory", "must be an absolute path or null");
+  if (const auto* list = section.find("policies")) {
+    if (auto read = read_policies(*list, configuration); !read) return read;
+  }
   if (auto read = section.text("log_level", configuration.log_level); !read) return read;
   if (auto read = section.flag("read_only", configuration.read_only); !read) return read;
   if (auto read = section.seconds("step_deadline_seconds", configuration.step_deadline); !read) return read;

@@ -8,6 +8,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "handoff/policy.hpp"
 
 namespace devbindd::daemon {
 
@@ -24,7 +27,8 @@ struct Configuration {
   std::optional<TcpConfiguration> tcp;
   std::string state_directory = "/var/lib/devbindd";
   std::string log_level = "info";
-  std::string cdi_directory = {};  ///< where CDI files of claims are written, "" for nowhere
+  std::string cdi_directory = {};              ///< where CDI files of claims are written, "" for nowhere
+  std::vector<handoff::Policy> policies = {};  ///< in the order of the file: the first that fits a device has it
   bool read_only = false;
   std::chrono::seconds step_deadline{10};  ///< after which a step counts as blocked
   std::chrono::seconds request_wait{30};   ///< after which a write answers 202

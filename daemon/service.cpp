@@ -24,6 +24,7 @@
 #include "daemon/process_watch.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/engine.hpp"
+#include "handoff/policies.hpp"
 #include "handoff/worker.hpp"
 #include "handoff/worker_pool.hpp"
 #include "sysfs/linux_tree.hpp"
@@ -71,6 +72,7 @@ class Service {
   void later(std::chrono::milliseconds delay, std::function<void()> work);
   void fill_context();
   void start_claims();
+  void announce();
 
   const Configuration& configuration_;
   sysfs::LinuxTree& tree_;
@@ -88,6 +90,7 @@ class Service {
   std::unique_ptr<handoff::Engine> engine_;
   api::CdiFiles cdi_files_;
   std::unique_ptr<handoff::Claims> claims_;
+  std::unique_ptr<handoff::Policies> policies_;
   std::unique_ptr<api::Context> context_;
   std::unique_ptr<api::Server> server_;
   asio::signal_set signals_{io_, SIGTERM, SIGINT};
@@ -122,6 +125,7 @@ sysfs::UeventBatch Service::drain() {
     return event.action == "add" && event.subsystem.starts_with("vfio");
   };
   if (std::ranges::any_of(batch.events, of_vfio)) open_nodes_again();
+  if (policies_ && !batch.events.empty()) asio::post(io_, [this, batch] { policies_->take(batch); });
   return batch;
 }
 
@@ -165,6 +169,7 @@ void Service::fill_context() {
   context_ = std::make_unique<api::Context>(api::Context{
       .engine = *engine_,
       .claims = *claims_,
+      .policies = *policies_,
       .names = names_,
       .version = build_version,
       .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
@@ -231,6 +236,8 @@ sysfs::Result<> Service::start_parts() {
   if (auto first = engine_->current(); !first) return std::unexpected(first.error());
   engine_->start_recovery();
   start_claims();
+  policies_ = std::make_unique<handoff::Policies>(
+      *engine_, configuration_.read_only ? std::vector<handoff::Policy>{} : configuration_.policies);
   fill_context();
   return listen();
 }
@@ -317,14 +324,19 @@ int Service::run() {
   watch_udev();
   watch_signals();
   watch_systemd();
-  ::sd_notifyf(0, "READY=1\nSTATUS=%zu PCI devices%s", inventory_.devices().size(),
-               configuration_.read_only ? ", read-only" : "");
-  spdlog::info("devbindd {} is ready: {} PCI devices{}", build_version, inventory_.devices().size(),
-               configuration_.read_only ? ", read-only" : "");
+  // Units that are ordered after this one find the policies in force.
+  policies_->start([this] { announce(); });
   io_.run();
   if (pool_.stuck() > 0)
     spdlog::warn("{} worker processes are stuck in the kernel and left to themselves, ignoring", pool_.stuck());
   return exit_ok;
+}
+
+void Service::announce() {
+  ::sd_notifyf(0, "READY=1\nSTATUS=%zu PCI devices%s", inventory_.devices().size(),
+               configuration_.read_only ? ", read-only" : "");
+  spdlog::info("devbindd {} is ready: {} PCI devices{}", build_version, inventory_.devices().size(),
+               configuration_.read_only ? ", read-only" : "");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "handoff/operation.hpp"
 #include "handoff/request.hpp"
+#include "handoff/selector.hpp"
 #include "sysfs/device.hpp"
 #include "vfio/node_access.hpp"
 
@@ -23,20 +24,6 @@ enum class ClaimState {
   Lost,         ///< the host was restarted: nothing of it is left but this record
   Released,
 };
-
-/// Which devices are wanted, when they are not named. What is not set matches everything.
-struct Selector {
-  std::optional<std::uint16_t> vendor = {};
-  std::optional<std::uint16_t> device = {};
-  std::string class_prefix = {};  ///< two, four or six hex digits
-  std::string category = {};      ///< as sysfs::category()
-  std::string driver = {};        ///< that it has now, "none" for no driver
-  std::optional<unsigned> numa_node = {};
-  std::optional<sysfs::PciAddress> physfn = {};  ///< VFs of this PF
-  unsigned count = 1;
-};
-
-bool matches(const Selector& selector, const sysfs::Device& device);
 
 /// Who may use the nodes, as asked for: by name or by number.
 struct NodeOwner {
@@ -78,12 +65,14 @@ struct Claim {
   std::optional<TimePoint> expires_at = {};
   std::uint64_t fencing_token = 0;  ///< larger than that of every earlier claim
   std::vector<ClaimedDevice> devices = {};
-  vfio::Grantees grantees = {};            ///< the owners' numbers, as found
-  std::uint64_t process_start = 0;         ///< of request.pid, in clock ticks since the boot: tells a reused pid
-  std::string operation = {};              ///< that bound the devices, "" when they were bound already
-  std::string release_operation = {};      ///< that gave them back
-  std::string reason = {};                 ///< why it is releasing, quarantined, lost or released; a sentence
-  std::vector<vfio::Holder> holders = {};  ///< who keeps it from being released
+  std::vector<Transition> changed = {};  ///< what its operation changed: the states before are what it gives back
+  std::optional<std::chrono::seconds> ttl = {};  ///< as asked for, or as renewed last
+  vfio::Grantees grantees = {};                  ///< the owners' numbers, as found
+  std::uint64_t process_start = 0;               ///< of request.pid, in clock ticks since the boot: tells a reused pid
+  std::string operation = {};                    ///< that bound the devices, "" when they were bound already
+  std::string release_operation = {};            ///< that gave them back
+  std::string reason = {};                       ///< why it is releasing, quarantined, lost or released; a sentence
+  std::vector<vfio::Holder> holders = {};        ///< who keeps it from being released
 };
 
 std::string_view name_of(ClaimState state);

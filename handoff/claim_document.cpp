@@ -102,6 +102,8 @@ Claim read(const json& document) {
   if (const auto expires = maybe<std::string>(document, "expires_at")) claim.expires_at = time_from(*expires);
   claim.fencing_token = document.at("fencing_token");
   for (const auto& device : document.at("devices")) claim.devices.push_back(device_from(device));
+  for (const auto& transition : document.at("changed")) claim.changed.push_back(transition_from(transition).value());
+  if (const auto ttl = maybe<std::int64_t>(document, "renewed_ttl_seconds")) claim.ttl = std::chrono::seconds(*ttl);
   claim.grantees.uids = document.at("grantees").at("uids").get<std::vector<unsigned>>();
   claim.grantees.gids = document.at("grantees").at("gids").get<std::vector<unsigned>>();
   claim.process_start = document.at("process_start");
@@ -131,6 +133,8 @@ json to_json(const ClaimRequest& request) {
 json to_json(const Claim& claim) {
   json devices = json::array();
   for (const auto& device : claim.devices) devices.push_back(to_json(device));
+  json changed = json::array();
+  for (const auto& transition : claim.changed) changed.push_back(to_json(transition));
   return {{"id", claim.id},
           {"boot_id", claim.boot_id},
           {"state", name_of(claim.state)},
@@ -140,6 +144,8 @@ json to_json(const Claim& claim) {
           {"expires_at", claim.expires_at ? json(rfc3339(*claim.expires_at)) : json(nullptr)},
           {"fencing_token", claim.fencing_token},
           {"devices", std::move(devices)},
+          {"changed", std::move(changed)},
+          {"renewed_ttl_seconds", claim.ttl ? json(claim.ttl->count()) : json(nullptr)},
           {"grantees", {{"uids", claim.grantees.uids}, {"gids", claim.grantees.gids}}},
           {"process_start", claim.process_start},
           {"operation", claim.operation},

@@ -7,7 +7,9 @@
 #include <set>
 
 #include "handoff/claim_document.hpp"
+#include "handoff/claims_parts.hpp"
 #include "handoff/json.hpp"
+#include "handoff/operation_document.hpp"
 #include "handoff/verdict.hpp"
 #include "handoff/vfio_driver.hpp"
 #include "sysfs/fields.hpp"
@@ -19,13 +21,11 @@ namespace {
 using sysfs::ErrorCode;
 using Seconds = std::chrono::seconds;
 
-constexpr std::chrono::milliseconds look_again{1000};
+constexpr std::chrono::milliseconds longest_timer{60'000};  // a shorter renewal is noticed within it
 constexpr int max_rounds = 4;
 constexpr std::size_t max_claims = 1024;
 
 TimePoint now() { return std::chrono::system_clock::now(); }
-
-Refusal refusal(ErrorCode code, std::string message) { return {{code, std::move(message)}, {}, {}}; }
 
 // When the process began, in ticks since the boot: field 22 of /proc/PID/stat, behind a name that may hold anything.
 std::optional<std::uint64_t> start_of(const sysfs::Tree& tree, std::int32_t pid) {
@@ -38,17 +38,6 @@ std::optional<std::uint64_t> start_of(const sysfs::Tree& tree, std::int32_t pid)
 }
 
 bool same_request(const ClaimRequest& left, const ClaimRequest& right) { return to_json(left) == to_json(right); }
-
-std::optional<std::uint16_t> vendor_in(const sysfs::ConfigSpace& config) {
-  if (config.bytes.size() < 2) return std::nullopt;
-  const auto low = std::to_integer<unsigned>(config.bytes[0]);
-  return static_cast<std::uint16_t>(low | std::to_integer<unsigned>(config.bytes[1]) << 8U);
-}
-
-std::string sentence_of(const nlohmann::json& operation) {
-  const auto& error = operation["error"];
-  return error.is_object() ? error["detail"].get<std::string>() : std::string("no reason is known");
-}
 
 }  // namespace
 
@@ -64,7 +53,8 @@ struct Claims::Attempt {
   bool dry_run = false;
 };
 
-Claims::Claims(Engine& engine, Hooks hooks) : engine_(engine), hooks_(std::move(hooks)) {
+Claims::Claims(Engine& engine, Hooks hooks)
+    : engine_(engine), hooks_(std::move(hooks)), access_(engine.services().run_task) {
   engine_.set_claim_lookup([this](const sysfs::Device& device) { return holder_of(device); });
 }
 
@@ -111,7 +101,7 @@ void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std
     return done(refusal(ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"));
   if (!engine_.accepting()) return done(refusal(ErrorCode::ShuttingDown, "devbindd is stopping"));
   if (const auto* known = dry_run ? nullptr : same_key(request, requester)) {
-    if (same_request(known->request, request)) return done(Made{known->id, true});
+    if (same_request(known->request, request)) return when_made(known->id, std::move(done));
     return done(refusal(ErrorCode::KeyReused, "the idempotency key came with another request: claim " + known->id));
   }
   const auto held = std::ranges::count_if(claims_, [](const auto& entry) { return holds_devices(entry.second); });
@@ -131,6 +121,24 @@ void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std
   attempt->done = std::move(done);
   attempt->dry_run = dry_run;
   find_owners(attempt);
+}
+
+// The same request again has the answer of the first, when that is there.
+void Claims::when_made(const std::string& id, std::function<void(Outcome)> done) {
+  if (find(id)->state != ClaimState::Preparing) return done(Made{id, true});
+  const auto& operation = find(id)->operation;
+  if (!operation.empty() && engine_.is_blocked(operation)) return done(Made{id, true});
+  making_[id].push_back([this, id, done = std::move(done)] {
+    const auto* claim = find(id);
+    if (claim != nullptr && holds_devices(*claim)) return done(Made{id, true});
+    done(refusal(ErrorCode::ClaimNotActive, claim != nullptr ? claim->reason : "the claim is over"));
+  });
+}
+
+void Claims::made(const std::string& id) {
+  const auto waiting = making_.extract(id);
+  if (waiting.empty()) return;
+  for (const auto& ready : waiting.mapped()) ready();
 }
 
 const Claim* Claims::same_key(const ClaimRequest& request, const Requester& requester) const {
@@ -180,9 +188,14 @@ void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
   attempt->at = 0;
   if (!attempt->request.selector) {
     for (const auto& address : attempt->request.devices) {
-      if ((*inventory)->find(address) == nullptr)
+      const auto* device = (*inventory)->find(address);
+      if (device == nullptr)
         return attempt->done(
             refusal(ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address)));
+      if (sysfs::is_pci_bridge(*device)) {
+        const auto evidence = bridge_evidence(address);
+        return attempt->done(Refusal{{ErrorCode::Refused, evidence.detail}, {evidence}, {}});
+      }
       attempt->chosen.push_back(address);
     }
     return hold(attempt);
@@ -257,6 +270,12 @@ sysfs::DriverName Claims::driver_for(const ClaimRequest& request, const std::vec
 // From here on the devices are kept from everybody else.
 void Claims::hold(const std::shared_ptr<Attempt>& attempt) {
   auto& claim = attempt->claim;
+  // A retry with the same key may have come while this one looked around.
+  if (const auto* known = attempt->dry_run ? nullptr : same_key(attempt->request, claim.requester)) {
+    if (same_request(known->request, attempt->request)) return when_made(known->id, attempt->done);
+    return attempt->done(
+        refusal(ErrorCode::KeyReused, "the idempotency key came with another request: claim " + known->id));
+  }
   claim.devices.clear();
   std::set<sysfs::PciAddress> added;
   for (const auto& address : attempt->chosen) {
@@ -340,14 +359,27 @@ void Claims::bound(const std::string& id, std::function<void(Outcome)> done) {
   const auto state = document ? (*document)["state"].get<std::string>() : std::string("gone");
   if (state == name_of(OperationState::Blocked)) {
     done(Made{id});
+    made(id);
     return engine_.when_ended(operation, [this, id] { bound(id, [](const Outcome&) {}); });
   }
   if (state == name_of(OperationState::Succeeded)) return activate(id, std::move(done));
-  end(id, ClaimState::Released, "it was not made: " + (document ? sentence_of(*document) : state));
+  const bool half_way = document && (*document)["error"].is_object() && !(*document)["error"]["unrestored"].empty();
+  end(id, half_way ? ClaimState::Quarantined : ClaimState::Released,
+      "it was not made: " + (document ? sentence_of(*document) : state));
   done(Failed{operation});
 }
 
+// What its operation has changed is what its end gives back.
+void Claims::note_changes(Claim& claim) const {
+  const auto document = engine_.document(claim.operation);
+  if (!document || !claim.changed.empty()) return;
+  for (const auto& device : (*document)["devices"]) {
+    if (auto transition = transition_from(device)) claim.changed.push_back(std::move(*transition));
+  }
+}
+
 void Claims::activate(const std::string& id, std::function<void(Outcome)> done) {
+  note_changes(claims_.at(id));
   grant(id, [this, id, done = std::move(done)](const sysfs::Result<>& granted) {
     if (granted) return activated(id, done);
     begin_release(id, "its nodes could not be opened to its owner: " + granted.error().message);
@@ -362,14 +394,16 @@ void Claims::activated(const std::string& id, const std::function<void(Outcome)>
     return done(Refusal{published.error(), {}, {}});
   }
   claim.state = ClaimState::Active;
-  if (claim.request.ttl) claim.expires_at = now() + *claim.request.ttl;
+  claim.ttl = claim.request.ttl;
+  if (claim.ttl) claim.expires_at = now() + *claim.ttl;
   store(claim, [this, id, done](const sysfs::Result<>& stored) {
     if (!stored) {
       begin_release(id, "it could not be recorded: " + stored.error().message);
       return done(Refusal{stored.error(), {}, {}});
     }
-    watch(id);
+    if (find(id)->state == ClaimState::Active) watch(id);
     done(Made{id});
+    made(id);
   });
 }
 
@@ -388,14 +422,17 @@ void Claims::watch(const std::string& id) {
   if (!start || *start != claim.process_start) ended();
 }
 
+// One timer for each claim, however often it is renewed.
 void Claims::watch_time(const std::string& id) {
   const auto& claim = claims_.at(id);
-  if (!claim.expires_at || !engine_.services().after) return;
+  if (!claim.expires_at || !engine_.services().after || !timed_.insert(id).second) return;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*claim.expires_at - now());
   const auto at_least = std::max(left, std::chrono::milliseconds(0)) + std::chrono::milliseconds(1);
-  engine_.services().after(at_least, [this, id, meant = *claim.expires_at] {
+  engine_.services().after(std::min(at_least, longest_timer), [this, id] {
+    timed_.erase(id);
     const auto* still = find(id);
-    if (still == nullptr || still->state != ClaimState::Active || still->expires_at != meant) return;
+    if (still == nullptr || still->state != ClaimState::Active || !still->expires_at) return;
+    if (*still->expires_at > now()) return watch_time(id);
     begin_release(id, "its time has run out");
   });
 }
@@ -409,76 +446,76 @@ void Claims::renew(const std::string& id, std::optional<Seconds> ttl, std::funct
     return done(sysfs::fail(ErrorCode::ClaimNotActive,
                             "the claim is " + std::string(name_of(claim.state)) + ": only an active one is renewed"));
   }
-  if (ttl) claim.request.ttl = ttl;
-  if (claim.request.ttl) claim.expires_at = now() + *claim.request.ttl;
+  if (ttl) claim.ttl = ttl;
+  if (claim.ttl) claim.expires_at = now() + *claim.ttl;
   watch_time(id);
   store(claim, std::move(done));
 }
 
-Task Claims::access_task(TaskKind kind, const Claim& claim) const {
-  Task task{kind, {}};
-  const auto& owner = claim.grantees;
-  if (owner.uids.empty() && owner.gids.empty()) return task;
+std::vector<std::string> Claims::nodes_of(const Claim& claim) const {
   std::set<std::string> paths;
   const auto& services = engine_.services();
   for (const auto& claimed : claim.devices) {
     const auto* device = services.inventory.find(claimed.address);
     if (device == nullptr) continue;
     const auto nodes = vfio::nodes_of(services.tree, *device);
-    if (!nodes) continue;
-    if (nodes->group) paths.insert(nodes->group->path);
-    if (nodes->cdev) paths.insert(nodes->cdev->path);
-    if (nodes->cdev && sysfs::exists(services.tree, "dev/iommu")) paths.insert("/dev/iommu");
+    if (nodes && nodes->group) paths.insert(nodes->group->path);
+    if (nodes && nodes->cdev) paths.insert(nodes->cdev->path);
   }
-  if (paths.empty()) return task;
-  // /dev/iommu is everybody's: another claim of the same user still needs it.
-  const auto shared = [&](unsigned grantee, bool user) {
-    return std::ranges::any_of(claims_, [&](const auto& entry) {
-      const auto& other = entry.second.grantees;
-      return entry.first != claim.id && entry.second.state == ClaimState::Active &&
-             std::ranges::count(user ? other.uids : other.gids, grantee) > 0;
-    });
-  };
-  const bool needed_elsewhere = std::ranges::any_of(owner.uids, [&](unsigned uid) { return shared(uid, true); }) ||
-                                std::ranges::any_of(owner.gids, [&](unsigned gid) { return shared(gid, false); });
-  if (kind == TaskKind::RevokeAccess && needed_elsewhere) paths.erase("/dev/iommu");
-  for (const auto uid : owner.uids) task.arguments.push_back("u" + std::to_string(uid));
-  for (const auto gid : owner.gids) task.arguments.push_back("g" + std::to_string(gid));
-  task.arguments.insert(task.arguments.end(), paths.begin(), paths.end());
-  return task;
+  return {paths.begin(), paths.end()};
 }
 
 namespace {
 
-// A worker that does not come back is an error after its deadline.
-TaskCallbacks once(std::function<void(sysfs::Result<>)> done) {
-  const auto answered = std::make_shared<bool>(false);
-  const auto answer = [answered, done = std::move(done)](sysfs::Result<> result) {
-    if (!std::exchange(*answered, true)) done(std::move(result));
-  };
-  return {
-      .on_overdue = [answer](int) { answer(sysfs::fail(ErrorCode::Overdue, "changing the access takes too long")); },
-      .on_result =
-          [answer](const TaskResult& result) {
-            if (!result) return answer(std::unexpected(result.error()));
-            answer({});
-          }};
+Task access_task(TaskKind kind, const vfio::Grantees& grantees, const std::vector<std::string>& paths) {
+  Task task{kind, {}};
+  for (const auto uid : grantees.uids) task.arguments.push_back("u" + std::to_string(uid));
+  for (const auto gid : grantees.gids) task.arguments.push_back("g" + std::to_string(gid));
+  task.arguments.insert(task.arguments.end(), paths.begin(), paths.end());
+  return task;
 }
 
 }  // namespace
 
+// /dev/iommu is everybody's: who has another claim still needs it.
+vfio::Grantees Claims::grantees_of_this_alone(const Claim& claim) const {
+  auto alone = claim.grantees;
+  for (const auto& [id, other] : claims_) {
+    if (id == claim.id || (other.state != ClaimState::Active && other.state != ClaimState::Preparing)) continue;
+    for (const auto uid : other.grantees.uids) std::erase(alone.uids, uid);
+    for (const auto gid : other.grantees.gids) std::erase(alone.gids, gid);
+  }
+  return alone;
+}
+
+std::vector<Task> Claims::access_tasks(TaskKind kind, const Claim& claim) const {
+  std::vector<Task> tasks;
+  if (claim.grantees.uids.empty() && claim.grantees.gids.empty()) return tasks;
+  const auto nodes = nodes_of(claim);
+  if (!nodes.empty()) tasks.push_back(access_task(kind, claim.grantees, nodes));
+  if (!sysfs::exists(engine_.services().tree, "dev/iommu")) return tasks;
+  const bool grants = kind == TaskKind::GrantAccess;
+  const auto grantees = grants ? claim.grantees : grantees_of_this_alone(claim);
+  if (!grantees.uids.empty() || !grantees.gids.empty()) tasks.push_back(access_task(kind, grantees, {"/dev/iommu"}));
+  return tasks;
+}
+
+// What was true when it was asked for may be over when its turn comes.
 void Claims::grant(const std::string& id, std::function<void(sysfs::Result<>)> done) {
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  auto task = access_task(TaskKind::GrantAccess, claims_.at(id));
-  if (task.arguments.empty()) return done({});
-  engine_.services().run_task(std::move(task), once(std::move(done)));
+  access_.add(
+      [this, id] {
+        const auto* claim = find(id);
+        const bool wanted =
+            claim != nullptr && (claim->state == ClaimState::Active || claim->state == ClaimState::Preparing);
+        return wanted ? access_tasks(TaskKind::GrantAccess, *claim) : std::vector<Task>{};
+      },
+      std::move(done));
 }
 
 void Claims::revoke(const std::string& id, std::function<void(sysfs::Result<>)> done) {
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  auto task = access_task(TaskKind::RevokeAccess, claims_.at(id));
-  if (task.arguments.empty()) return done({});
-  engine_.services().run_task(std::move(task), once(std::move(done)));
+  access_.add([this, id] { return access_tasks(TaskKind::RevokeAccess, claims_.at(id)); }, std::move(done));
 }
 
 void Claims::nodes_changed() {
@@ -486,211 +523,6 @@ void Claims::nodes_changed() {
     if (claim.state != ClaimState::Active) continue;
     grant(id, [this](const sysfs::Result<>& granted) { warn(granted); });
   }
-}
-
-// --- ending it
-
-// `done` gets everybody that is seen to have a device of the claim open, and whether one is open at all.
-void Claims::find_holders(const std::string& id, std::function<void(std::vector<vfio::Holder>, bool)> done) {
-  struct Search {
-    std::vector<vfio::Holder> found;
-    bool open = false;
-    std::size_t waiting = 1;
-  };
-  const auto search = std::make_shared<Search>();
-  const auto arrived = [search, done = std::move(done)] {
-    if (--search->waiting == 0) done(std::move(search->found), search->open);
-  };
-  if (auto known = engine_.current(); !known) search->open = true;  // nothing is known: nothing is pulled away
-  for (const auto& claimed : claims_.at(id).devices) {
-    const auto* device = engine_.services().inventory.find(claimed.address);
-    if (device == nullptr || !sysfs::is_vfio_bound(*device)) continue;
-    search->open = search->open || device->enable_count.value_or(0) > 0;
-    ++search->waiting;
-    engine_.find_holders(*device, [search, arrived](const HoldersAnswer& holders) {
-      if (!holders) search->open = true;
-      for (const auto& holder : holders ? *holders : std::vector<vfio::Holder>{}) {
-        search->open = true;
-        if (std::ranges::find(search->found, holder) == search->found.end()) search->found.push_back(holder);
-      }
-      arrived();
-    });
-  }
-  arrived();
-}
-
-void Claims::release(const std::string& id, bool when_closed, std::function<void(std::optional<Refusal>)> done) {
-  const auto* claim = find(id);
-  if (claim == nullptr) return done(refusal(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)));
-  if (!holds_devices(*claim)) return done(std::nullopt);
-  if (claim->state == ClaimState::Releasing) {
-    waiting_[id].push_back(std::move(done));
-    return;
-  }
-  if (claim->state != ClaimState::Active) {
-    return done(
-        refusal(ErrorCode::ClaimNotActive,
-                "the claim is " + std::string(name_of(claim->state)) +
-                    (claim->state == ClaimState::Quarantined ? ": acknowledge it" : ": wait until it is made")));
-  }
-  find_holders(id,
-               [this, id, when_closed, done = std::move(done)](const std::vector<vfio::Holder>& holders, bool open) {
-                 const auto* still = find(id);
-                 if (open && !when_closed && still->state == ClaimState::Active) {
-                   Evidence evidence{.code = "vfio.open",
-                                     .detail = "A device of the claim is open through VFIO.",
-                                     .next_step = "End whoever has it open, or release with when_closed=true.",
-                                     .processes = holders};
-                   return done(Refusal{{ErrorCode::ClaimInUse, "a device of the claim is still open"}, {evidence}, {}});
-                 }
-                 waiting_[id].push_back(done);
-                 if (still->state == ClaimState::Active) begin_release(id, "it was released");
-               });
-}
-
-void Claims::begin_release(const std::string& id, std::string reason) {
-  auto& claim = claims_.at(id);
-  if (claim.state != ClaimState::Active && claim.state != ClaimState::Preparing) return;
-  claim.state = ClaimState::Releasing;
-  claim.reason = std::move(reason);
-  if (const auto watching = stop_watching_.extract(id); !watching.empty()) watching.mapped()();
-  withdraw(claim);
-  store(claim);
-  release_when_closed(id);
-}
-
-void Claims::release_when_closed(const std::string& id) {
-  find_holders(id, [this, id](std::vector<vfio::Holder> holders, bool open) {
-    auto& claim = claims_.at(id);
-    if (claim.state != ClaimState::Releasing) return;
-    claim.holders = std::move(holders);
-    if (!open) return give_back(id);
-    store(claim);
-    told(id);
-    try_again(id, {});
-  });
-}
-
-void Claims::try_again(const std::string& id, std::string reason) {
-  if (!reason.empty()) claims_.at(id).reason = std::move(reason);
-  if (engine_.services().after) engine_.services().after(look_again, [this, id] { release_when_closed(id); });
-}
-
-// What the claim's own operation changed goes back; what was on VFIO before it stays there.
-ChangeRequest Claims::give_back_of(const Claim& claim) const {
-  ChangeRequest request;
-  request.kind = ChangeKind::Transaction;
-  request.claim = claim.id;
-  request.accept_risks = claim.request.accept_risks;
-  if (!claim.request.restore || claim.operation.empty()) return request;
-  for (const auto& [address, original] : engine_.originals()) {
-    if (original.operation != claim.operation) continue;
-    ChangeRequest item;
-    item.kind = ChangeKind::Restore;
-    item.address = address;
-    item.scope = Scope::Device;
-    request.items.push_back(std::move(item));
-  }
-  return request;
-}
-
-void Claims::give_back(const std::string& id) {
-  revoke(id, [this, id](const sysfs::Result<>& revoked) {
-    if (!revoked) return try_again(id, "its nodes could not be closed to its owner: " + revoked.error().message);
-    auto& claim = claims_.at(id);
-    auto request = give_back_of(claim);
-    if (request.items.empty()) return check_health(id);
-    engine_.submit(std::move(request), claim.requester, false, [this, id](const Decision& decision) {
-      if (const auto* refused = std::get_if<Refusal>(&decision)) {
-        told(id);
-        return try_again(id, "it cannot be given back yet: " + refused->error.message);
-      }
-      if (std::holds_alternative<Unchanged>(decision)) return check_health(id);
-      auto& ending = claims_.at(id);
-      ending.release_operation = std::get<Accepted>(decision).operation;
-      store(ending);
-      engine_.when_settled(ending.release_operation, [this, id, operation = ending.release_operation] {
-        if (engine_.is_running(operation)) told(id);  // it hangs
-      });
-      engine_.when_ended(ending.release_operation, [this, id] { given_back(id); });
-    });
-  });
-}
-
-void Claims::given_back(const std::string& id) {
-  const auto document = engine_.document(claims_.at(id).release_operation);
-  const bool succeeded = document && (*document)["state"] == name_of(OperationState::Succeeded);
-  if (succeeded) return check_health(id);
-  end(id, ClaimState::Quarantined, "giving it back failed: " + (document ? sentence_of(*document) : "unknown"));
-}
-
-// A device that does not answer in its configuration space is no use to the next one.
-void Claims::check_health(const std::string& id) {
-  struct Check {
-    std::string fault;
-    std::size_t waiting = 1;
-  };
-  const auto check = std::make_shared<Check>();
-  const auto arrived = [this, id, check] {
-    if (--check->waiting > 0) return;
-    if (check->fault.empty()) return end(id, ClaimState::Released, claims_.at(id).reason);
-    end(id, ClaimState::Quarantined, check->fault);
-  };
-  for (const auto& claimed : claims_.at(id).devices) {
-    if (engine_.services().inventory.find(claimed.address) == nullptr) continue;  // unplugged: nothing to check
-    ++check->waiting;
-    engine_.configs().read(claimed.address, [check, arrived, claimed](const ConfigReader::Answer& config) {
-      const auto name = sysfs::to_string(claimed.address);
-      const bool gone = !config && config.error().code == ErrorCode::DeviceNotFound;
-      if (!config && !gone) check->fault = config.error().message;
-      if (config && vendor_in(*config) != claimed.vendor)
-        check->fault = name + " does not answer: its configuration space does not show its vendor";
-      arrived();
-    });
-  }
-  arrived();
-}
-
-void Claims::end(const std::string& id, ClaimState state, std::string reason) {
-  auto& claim = claims_.at(id);
-  claim.state = state;
-  claim.reason = std::move(reason);
-  claim.holders.clear();
-  claim.expires_at.reset();
-  if (engine_.services().inform && state != ClaimState::Released)
-    engine_.services().inform("claim " + id + " is " + std::string(name_of(state)) + ": " + claim.reason);
-  store(claim, [this, id](const sysfs::Result<>& stored) {
-    warn(stored);
-    told(id);
-  });
-  if (holds_devices(claim)) return;
-  const auto ended = [this](const std::string& known) { return !holds_devices(claims_.at(known)); };
-  const auto count = std::ranges::count_if(order_, ended);
-  if (static_cast<std::size_t>(count) <= max_ended_claims) return;
-  const auto oldest = std::ranges::find_if(order_, ended);
-  claims_.erase(*oldest);
-  order_.erase(oldest);
-}
-
-// Whoever asked for the release learns how it stands.
-void Claims::told(const std::string& id) {
-  const auto waiting = waiting_.extract(id);
-  if (waiting.empty()) return;
-  for (const auto& done : waiting.mapped()) done(std::nullopt);
-}
-
-void Claims::acknowledge(const std::string& id, std::function<void(sysfs::Result<>)> done) {
-  const auto found = claims_.find(id);
-  if (found == claims_.end())
-    return done(sysfs::fail(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)));
-  auto& claim = found->second;
-  if (claim.state != ClaimState::Quarantined) {
-    return done(sysfs::fail(ErrorCode::ClaimNotActive, "the claim is " + std::string(name_of(claim.state)) +
-                                                           ": only a quarantined one is acknowledged"));
-  }
-  claim.state = ClaimState::Released;
-  claim.reason = "it was acknowledged: " + claim.reason;
-  store(claim, std::move(done));
 }
 
 // --- what an earlier daemon left
@@ -721,6 +553,7 @@ void Claims::adopt(Claim claim) {
     case ClaimState::Active:
       grant(id, [this, id](const sysfs::Result<>& granted) {
         warn(granted);
+        if (find(id)->state != ClaimState::Active) return;
         if (hooks_.publish) warn(hooks_.publish(claims_.at(id)));
         watch(id);
       });
@@ -737,8 +570,8 @@ void Claims::adopt(Claim claim) {
 void Claims::adopt_preparing(const std::string& id) {
   auto& claim = claims_.at(id);
   if (claim.operation.empty()) claim.operation = engine_.operation_of_claim(id);
-  if (claim.operation.empty())
-    return end(id, ClaimState::Released, "it was not made: devbindd ended before it had begun");
+  // Without one the devices may have been on VFIO before; the owner may have got their nodes already.
+  if (claim.operation.empty()) return begin_release(id, "it was not made: devbindd ended before it was active");
   engine_.when_ended(claim.operation, [this, id] { bound(id, [](const Outcome&) {}); });
 }
 

@@ -6,10 +6,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "handoff/access_queue.hpp"
 #include "handoff/claim.hpp"
 #include "handoff/engine.hpp"
 
@@ -71,6 +73,10 @@ class Claims {
 
  private:
   struct Attempt;
+  struct OpenDevices {
+    std::vector<vfio::Holder> holders = {};  ///< who is seen to have one open
+    bool any = false;                        ///< one is open, by whomever
+  };
 
   void adopt(Claim claim);
   void adopt_preparing(const std::string& id);
@@ -89,16 +95,25 @@ class Claims {
   void watch_time(const std::string& id);
   void grant(const std::string& id, std::function<void(sysfs::Result<>)> done);
   void revoke(const std::string& id, std::function<void(sysfs::Result<>)> done);
-  void find_holders(const std::string& id, std::function<void(std::vector<vfio::Holder>, bool open)> done);
+  void find_holders(const std::string& id, std::function<void(sysfs::Result<OpenDevices>)> done);
   void begin_release(const std::string& id, std::string reason);
   void release_when_closed(const std::string& id);
+  void close_nodes(const std::string& id);
   void give_back(const std::string& id);
+  void not_given_back(const std::string& id, const Refusal& refusal);
+  void fail_once_more(const std::string& id, std::string reason);
   void given_back(const std::string& id);
   void check_health(const std::string& id);
   void try_again(const std::string& id, std::string reason);
   void end(const std::string& id, ClaimState state, std::string reason);
+  void forget_oldest(const std::string& ended);
   void told(const std::string& id);
-  Task access_task(TaskKind kind, const Claim& claim) const;
+  void when_made(const std::string& id, std::function<void(Outcome)> done);
+  void made(const std::string& id);
+  void note_changes(Claim& claim) const;
+  std::vector<std::string> nodes_of(const Claim& claim) const;
+  vfio::Grantees grantees_of_this_alone(const Claim& claim) const;
+  std::vector<Task> access_tasks(TaskKind kind, const Claim& claim) const;
   sysfs::DriverName driver_for(const ClaimRequest& request, const std::vector<sysfs::Device>& group) const;
   std::vector<sysfs::Device> group_of(const sysfs::PciAddress& address) const;
   ChangeRequest binding_of(const Claim& claim) const;
@@ -110,8 +125,12 @@ class Claims {
   Engine& engine_;
   Hooks hooks_;
   std::map<std::string, Claim> claims_;
-  std::vector<std::string> order_;  ///< ids, oldest first
+  std::vector<std::string> order_;  ///< ids, oldest first; one that has ended moves to the end
   std::map<std::string, std::function<void()>> stop_watching_;
+  std::map<std::string, std::vector<std::function<void()>>> making_;  ///< who asked for the same again
+  std::map<std::string, unsigned> failures_;                          ///< of giving back
+  std::set<std::string> timed_;                                       ///< claims with a timer
+  AccessQueue access_;
   std::map<std::string, std::vector<std::function<void(std::optional<Refusal>)>>> waiting_;
   std::uint64_t last_token_ = 0;
 };

@@ -22,16 +22,12 @@ constexpr std::size_t max_running = 64;
 std::string new_id() { return boost::uuids::to_string(boost::uuids::random_generator()()); }
 
 Original original_of(const MemberFacts& member, Scope scope, const std::string& operation) {
-  const auto& device = member.device;
-  return {.address = device.address,
-          .vendor = device.vendor,
-          .device = device.device,
-          .subsystem_vendor = device.subsystem_vendor,
-          .subsystem_device = device.subsystem_device,
-          .driver = device.driver ? std::optional(device.driver->text()) : std::nullopt,
-          .driver_override = member.driver_override,
-          .scope = scope,
-          .operation = operation};
+  auto original = original_for(member.device);
+  if (member.device.driver) original.driver = member.device.driver->text();
+  original.driver_override = member.driver_override;
+  original.scope = scope;
+  original.operation = operation;
+  return original;
 }
 
 OperationRow row_of(const Operation& operation) {
@@ -204,6 +200,10 @@ void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
   if (!gathering->recovers.empty()) return decide_recovery(gathering);
   if (const auto holder = holder_of(lock_keys(*gathering)); !holder.empty()) {
     return gathering->decide(in_the_way(holder));
+  }
+  // A claim may have been made since the facts were gathered.
+  for (auto& part : gathering->parts) {
+    for (auto& member : part.facts.members) member.claimed_by = other_claim(part.request, member.device);
   }
   for (const auto& part : gathering->parts) {
     if (!lacks_original(part)) continue;
@@ -408,6 +408,11 @@ void Engine::when_settled(const std::string& id, std::function<void()> ready) {
 void Engine::when_ended(const std::string& id, std::function<void()> ready) {
   if (!running_.contains(id)) return ready();
   waiting_for_end_[id].push_back(std::move(ready));
+}
+
+bool Engine::is_blocked(const std::string& id) const {
+  const auto found = running_.find(id);
+  return found != running_.end() && found->second->operation->state == OperationState::Blocked;
 }
 
 std::string Engine::operation_of_claim(const std::string& claim) const {

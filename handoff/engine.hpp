@@ -96,7 +96,7 @@ class Engine {
   void when_settled(const std::string& id, std::function<void()> ready);
   /// Calls `ready` when the operation has ended; at once if it has. As long as the kernel takes.
   void when_ended(const std::string& id, std::function<void()> ready);
-  bool is_running(const std::string& id) const { return running_.contains(id); }
+  bool is_blocked(const std::string& id) const;
   /// The operation that was begun for a claim and binds its devices, or "".
   std::string operation_of_claim(const std::string& claim) const;
   /// From now on a device for which `lookup` gives the id of a claim is kept from every request that is not the
@@ -156,6 +156,7 @@ class Engine {
   Facts host_facts() const;
   sysfs::Result<> select_members(Gathering& gathering);
   sysfs::Result<> select_members(Part& part, const sysfs::Inventory& inventory) const;
+  std::string other_claim(const ChangeRequest& request, const sysfs::Device& device) const;
   void add_member(Part& part, const sysfs::Device& device) const;
   sysfs::Result<DriverFacts> look_up_driver(const sysfs::DriverName& name) const;
   sysfs::Result<> look_up_drivers(Gathering& gathering) const;

@@ -132,6 +132,17 @@ sysfs::Result<> Engine::select_members(Part& part, const sysfs::Inventory& inven
   return {};
 }
 
+// The claim that keeps the device from this request: its own, or of one of its VFs, which go with the PF's driver.
+std::string Engine::other_claim(const ChangeRequest& request, const sysfs::Device& device) const {
+  if (const auto claim = claim_of(device); !claim.empty() && claim != request.claim) return claim;
+  for (const auto& address : device.virtfns) {
+    const auto* function = services_.inventory.find(address);
+    const auto claim = function != nullptr ? claim_of(*function) : std::string{};
+    if (!claim.empty() && claim != request.claim) return claim;
+  }
+  return {};
+}
+
 void Engine::add_member(Part& part, const sysfs::Device& device) const {
   MemberFacts member;
   member.device = device;
@@ -139,8 +150,12 @@ void Engine::add_member(Part& part, const sysfs::Device& device) const {
   if (const auto original = originals_.find(device.address); original != originals_.end()) {
     if (same_identity(original->second, device)) member.original = original->second;
   }
-  const auto claim = claim_of(device);
-  if (claim != part.request.claim) member.claimed_by = claim;
+  if (const auto& earlier = part.request.earlier) {
+    if (!member.original) member.original = original_for(device);
+    member.original->driver = earlier->driver;
+    member.original->driver_override = earlier->driver_override;
+  }
+  member.claimed_by = other_claim(part.request, device);
   part.facts.members.push_back(std::move(member));
 }
 

@@ -143,15 +143,10 @@ void Engine::select_unfinished(Gathering& gathering) {
     add_member(part, *device);
     auto& member = part.facts.members.back();
     member.claimed_by.clear();  // what was begun before is brought to its end, whoever holds the device
-    member.original = Original{.address = device->address,
-                               .vendor = device->vendor,
-                               .device = device->device,
-                               .subsystem_vendor = device->subsystem_vendor,
-                               .subsystem_device = device->subsystem_device,
-                               .driver = transition.driver_before,
-                               .driver_override = transition.override_before,
-                               .scope = Scope::Device,
-                               .operation = gathering.recovers};
+    member.original = original_for(*device);
+    member.original->driver = transition.driver_before;
+    member.original->driver_override = transition.override_before;
+    member.original->operation = gathering.recovers;
   }
 }
 

@@ -106,9 +106,12 @@ Result<> prepare_schema(sqlite3* database) {
 }
 
 Result<> upsert_claim(sqlite3* database, const ClaimRow& row) {
-  auto statement = prepare(database,
-                           "INSERT INTO claims(id,state,document) VALUES(?,?,?) ON CONFLICT(id) DO UPDATE SET "
-                           "state=excluded.state, document=excluded.document");
+  // One that has ended is numbered anew: the oldest of those go by when they ended.
+  const bool ended = row.state == "released" || row.state == "lost";
+  auto statement =
+      prepare(database, ended ? "INSERT OR REPLACE INTO claims(id,state,document) VALUES(?,?,?)"
+                              : "INSERT INTO claims(id,state,document) VALUES(?,?,?) ON CONFLICT(id) DO UPDATE SET "
+                                "state=excluded.state, document=excluded.document");
   if (!statement) return std::unexpected(statement.error());
   bind_text(statement->get(), 1, row.id);
   bind_text(statement->get(), 2, row.state);

@@ -76,13 +76,6 @@ std::optional<StepRecord> record_from(const json& document) {
   return record;
 }
 
-std::optional<Transition> transition_from(const json& document) {
-  const auto where = address(document, "address");
-  if (!where) return std::nullopt;
-  return Transition{*where, text(document, "driver_before"), text(document, "driver_override_before"),
-                    text(document, "driver_after"), text(document, "driver_override_after")};
-}
-
 std::optional<ChangeKind> kind_from(const json& document) {
   for (const auto kind :
        {ChangeKind::Bind, ChangeKind::Unbind, ChangeKind::Restore, ChangeKind::SetOverride, ChangeKind::ClearOverride,
@@ -125,6 +118,13 @@ std::optional<TimePoint> time_from(const std::string& text) {
   if (rest == nullptr) return std::nullopt;
   const int milliseconds = *rest == '.' ? std::atoi(rest + 1) : 0;
   return std::chrono::system_clock::from_time_t(::timegm(&parts)) + std::chrono::milliseconds(milliseconds);
+}
+
+std::optional<Transition> transition_from(const json& document) {
+  const auto where = address(document, "address");
+  if (!where) return std::nullopt;
+  return Transition{*where, text(document, "driver_before"), text(document, "driver_override_before"),
+                    text(document, "driver_after"), text(document, "driver_override_after")};
 }
 
 Requester requester_from(const json& document) {

@@ -16,6 +16,9 @@ std::optional<Operation> operation_from(const nlohmann::json& document);
 /// The inverse of rfc3339(); nullopt for another text.
 std::optional<TimePoint> time_from(const std::string& text);
 
+/// nullopt for a document without an address.
+std::optional<Transition> transition_from(const nlohmann::json& document);
+
 /// Members that are missing or of another type are left out.
 Requester requester_from(const nlohmann::json& document);
 

@@ -210,6 +210,16 @@ std::optional<std::string> wanted_driver(const ChangeRequest& request, const Mem
   return std::nullopt;
 }
 
+Original original_for(const sysfs::Device& device) {
+  Original original;
+  original.address = device.address;
+  original.vendor = device.vendor;
+  original.device = device.device;
+  original.subsystem_vendor = device.subsystem_vendor;
+  original.subsystem_device = device.subsystem_device;
+  return original;
+}
+
 bool same_identity(const Original& original, const sysfs::Device& device) {
   return original.vendor == device.vendor && original.device == device.device &&
          original.subsystem_vendor == device.subsystem_vendor && original.subsystem_device == device.subsystem_device;

@@ -33,6 +33,9 @@ struct Original {
   bool operator==(const Original&) const = default;
 };
 
+/// A record of the device's identity, without what was there.
+Original original_for(const sysfs::Device& device);
+
 /// Whether the record was made for this very device and not for another one at the same address.
 bool same_identity(const Original& original, const sysfs::Device& device);
 

@@ -15,17 +15,26 @@ enum class ChangeKind { Bind, Unbind, Restore, SetOverride, ClearOverride, AddId
 enum class Scope { Device, Group };
 enum class Method { DriverOverride, NewId };
 
+/// How a device was, for a give-back that does not go by the engine's own record.
+struct EarlierBinding {
+  std::optional<std::string> driver;
+  std::optional<std::string> driver_override;
+
+  bool operator==(const EarlierBinding&) const = default;
+};
+
 struct ChangeRequest {
   ChangeKind kind = ChangeKind::Bind;
-  std::optional<sysfs::PciAddress> address;  ///< every kind but AddId, RemoveId and Transaction
-  std::optional<sysfs::DriverName> driver;   ///< Bind, SetOverride, AddId, RemoveId
-  std::optional<Scope> scope;                ///< Bind, Unbind: one device unless said; Restore: as it was bound
-  Method method = Method::DriverOverride;    ///< Bind
-  std::string id;                            ///< AddId, RemoveId: "8086 10d3"
-  std::vector<std::string> accept_risks;     ///< evidence codes
-  Identity expect = {};                      ///< of the device at `address`
-  std::vector<ChangeRequest> items = {};     ///< Transaction: Bind, Unbind, Restore; all or nothing
-  std::string claim = {};                    ///< id of the claim that it is made for, "" for none
+  std::optional<sysfs::PciAddress> address;    ///< every kind but AddId, RemoveId and Transaction
+  std::optional<sysfs::DriverName> driver;     ///< Bind, SetOverride, AddId, RemoveId
+  std::optional<Scope> scope;                  ///< Bind, Unbind: one device unless said; Restore: as it was bound
+  Method method = Method::DriverOverride;      ///< Bind
+  std::string id;                              ///< AddId, RemoveId: "8086 10d3"
+  std::vector<std::string> accept_risks;       ///< evidence codes
+  Identity expect = {};                        ///< of the device at `address`
+  std::vector<ChangeRequest> items = {};       ///< Transaction: Bind, Unbind, Restore; all or nothing
+  std::optional<EarlierBinding> earlier = {};  ///< Restore: to this, and not to what devbindd first found
+  std::string claim = {};                      ///< id of the claim that it is made for, "" for none
 };
 
 /// How many items a transaction may have.

@@ -51,15 +51,9 @@ void check_bridge(const ChangeRequest& request, const MemberFacts& member, std::
   const bool asked_for = request.address == member.device.address;
   if (!changes_binding(request) || !asked_for || !sysfs::is_pci_bridge(member.device)) return;
   if (request.kind == ChangeKind::Restore) return;
-  evidence.push_back(
-      {.code = "device.bridge",
-       .severity = Severity::Block,
-       .acceptable = request.kind == ChangeKind::Unbind,
-       .device = member.device.address,
-       .detail = "The device is a PCI bridge: vfio-pci refuses bridges, and taking its driver away affects everything "
-                 "below it.",
-       .next_step =
-           "Bind the devices behind the bridge; \"scope\":\"group\" takes care of a bridge in their IOMMU group."});
+  auto item = bridge_evidence(member.device.address);
+  item.acceptable = request.kind == ChangeKind::Unbind;
+  evidence.push_back(std::move(item));
 }
 
 void check_uses(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
@@ -102,7 +96,7 @@ void check_open(const ChangeRequest& request, const MemberFacts& member, std::ve
   if (!loses_driver(request, member) && !to_be_handed_over) return;
   auto item = open_evidence(member.device, member.holders);
   if (!item) return;
-  item->acceptable = !to_be_handed_over;
+  item->acceptable = request.claim.empty();
   evidence.push_back(std::move(*item));
 }
 
@@ -249,12 +243,23 @@ void check_viability(const ChangeRequest& request, const Facts& facts, std::vect
 
 }  // namespace
 
+Evidence bridge_evidence(const sysfs::PciAddress& address) {
+  return {.code = "device.bridge",
+          .severity = Severity::Block,
+          .device = address,
+          .detail =
+              "The device is a PCI bridge: vfio-pci refuses bridges, and taking its driver away affects everything "
+              "below it.",
+          .next_step =
+              "Bind the devices behind the bridge; \"scope\":\"group\" takes care of a bridge in their IOMMU group."};
+}
+
 Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& claim) {
   return {.code = "claim.held",
           .severity = Severity::Block,
           .acceptable = false,
           .device = address,
-          .detail = sysfs::to_string(address) + " or its IOMMU group is held by the claim " + claim + ".",
+          .detail = sysfs::to_string(address) + ", its IOMMU group or a VF of it is held by the claim " + claim + ".",
           .next_step = "Wait for the claim to end, or release it: DELETE /v1/claims/" + claim + "."};
 }
 

@@ -10,6 +10,9 @@ namespace devbindd::handoff {
 /// That somebody has a VFIO-bound device open, or nullopt.
 std::optional<Evidence> open_evidence(const sysfs::Device& device, const std::vector<vfio::Holder>& holders);
 
+/// That the device is a bridge, which cannot be handed to user space.
+Evidence bridge_evidence(const sysfs::PciAddress& address);
+
 /// That a claim holds the device.
 Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& claim);
 

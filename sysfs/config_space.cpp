@@ -22,12 +22,6 @@ std::string hex_text(std::size_t value) {
   return text.data();
 }
 
-// A read that nobody answers gives all ones. The IDs alone do not tell: those of a virtual function are all ones too
-// (PCI Express Base 6.0, 9.3.4.1.1).
-bool does_not_answer(const ConfigSpace& config) {
-  return number_at(config, 0, 4) == 0xffffffffU && number_at(config, 4, 4) == 0xffffffffU;
-}
-
 // One list on its way: where it may be, where it has been, and what it came to.
 class Walk {
  public:
@@ -170,6 +164,10 @@ CapabilityLists walk_capabilities(const ConfigSpace& config) {
   walk_standard(config, lists);
   walk_extended(config, lists);
   return lists;
+}
+
+bool does_not_answer(const ConfigSpace& config) {
+  return number_at(config, 0, 4) == 0xffffffffU && number_at(config, 4, 4) == 0xffffffffU;
 }
 
 }  // namespace devbindd::sysfs

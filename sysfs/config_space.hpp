@@ -73,6 +73,10 @@ struct CapabilityLists {
   std::vector<ListProblem> problems;
 };
 
+/// A read that nobody answers gives all ones. The IDs alone do not tell: those of a virtual function are all ones too.
+/// Source: PCI Express Base 6.0, 9.3.4.1.1.
+bool does_not_answer(const ConfigSpace& config);
+
 /// Walks both lists; every capability is visited once at most. The bytes belong to `config`.
 CapabilityLists walk_capabilities(const ConfigSpace& config);
 

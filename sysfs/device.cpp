@@ -168,6 +168,12 @@ std::string_view category(const Device& device) {
   }
 }
 
+bool is_category(std::string_view text) {
+  constexpr std::array categories = {"network", "storage", "display", "accelerator", "crypto",
+                                     "bridge",  "usb",     "sound",   "memory",      "other"};
+  return std::ranges::find(categories, text) != categories.end();
+}
+
 std::string id_text(const Device& device) {
   std::array<char, 16> text{};
   const int length =

@@ -55,6 +55,8 @@ bool is_pci_bridge(const Device& device);
 /// The category a person looks for, by base class: "network", "storage", "display", "accelerator", "crypto",
 /// "bridge", "usb", "sound", "memory", "other". Source: PCI Code and ID Assignment Specification.
 std::string_view category(const Device& device);
+/// Whether it is one of those words.
+bool is_category(std::string_view text);
 
 /// "8086 10d3": vendor and device as new_id and remove_id take them.
 std::string id_text(const Device& device);

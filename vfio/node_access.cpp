@@ -82,7 +82,7 @@ sysfs::Result<> grant_access(const std::string& path, const Grantees& grantees) 
 
 sysfs::Result<> revoke_access(const std::string& path, const Grantees& grantees) {
   const Acl acl(::acl_get_file(path.c_str(), ACL_TYPE_ACCESS));
-  if (!acl && errno == ENOENT) return {};
+  if (!acl && (errno == ENOENT || errno == ENOTSUP)) return {};  // without ACLs nothing was granted
   if (!acl) return failed("read the ACL of", path);
   if (!each_grantee(grantees, [&acl](acl_tag_t tag, unsigned id) { return drop(acl.get(), tag, id); }))
     return failed("change the ACL of", path);

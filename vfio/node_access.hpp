@@ -19,7 +19,8 @@ struct Grantees {
 /// Errors: Kernel with the errno; ENOTSUP where the file system of /dev has no ACLs. Source: acl(5), acl_set_file(3).
 sysfs::Result<> grant_access(const std::string& path, const Grantees& grantees);
 
-/// Takes it away again. A node that is gone, and an entry that is not there, are success. Errors: Kernel.
+/// Takes it away again. A node that is gone, an entry that is not there and a file system without ACLs are
+/// success. Errors: Kernel.
 sysfs::Result<> revoke_access(const std::string& path, const Grantees& grantees);
 
 /// The two as the seam of tests.

@@ -269,6 +269,7 @@ class Host {
                                   .journal = *journal_,
                                   .modules = index_});
     claims_ = std::make_unique<handoff::Claims>(*engine_, handoff::Claims::Hooks{});
+    policies_ = std::make_unique<handoff::Policies>(*engine_, std::vector<handoff::Policy>{});
   }
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
@@ -279,6 +280,7 @@ class Host {
   json ask(Handler handler, const std::string& argument, bool probe = false) {
     api::Context context{.engine = *engine_,
                          .claims = *claims_,
+                         .policies = *policies_,
                          .names = names_,
                          .version = "0",
                          .boot_id = "boot-1",
@@ -309,6 +311,7 @@ class Host {
   std::unique_ptr<handoff::Journal> journal_;
   std::unique_ptr<handoff::Engine> engine_;
   std::unique_ptr<handoff::Claims> claims_;
+  std::unique_ptr<handoff::Policies> policies_;
 };
 
 // What only the active probe knows: part of the answers about regions and IRQs.

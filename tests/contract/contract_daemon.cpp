@@ -33,6 +33,15 @@ struct Options {
   api::Limits limits;
 };
 
+// Of the card at 0000:05:00.0; put in force when a test says so.
+handoff::Policy policy() {
+  return {.name = "node-0",
+          .selector = {.category = "network", .numa_node = 0},
+          .driver = sysfs::DriverName::parse("vfio-pci").value(),
+          .scope = handoff::Scope::Group,
+          .exclude = {sysfs::parse_pci_address("0000:06:00.0").value()}};
+}
+
 class ContractDaemon {
  public:
   explicit ContractDaemon(const Options& options);
@@ -61,6 +70,7 @@ class ContractDaemon {
   handoff::Claims claims_{engine_, {.watch_process = [this](std::int32_t pid, std::function<void()> on_end) {
                             return control_.watch_process(pid, std::move(on_end));
                           }}};
+  handoff::Policies policies_{engine_, {policy()}};
   Control control_;
   api::Context context_;
   api::Server server_;
@@ -112,6 +122,7 @@ api::Context ContractDaemon::context() {
   return {
       .engine = engine_,
       .claims = claims_,
+      .policies = policies_,
       .names = names_,
       .version = daemon::build_version,
       .boot_id = "11111111-2222-4333-8444-555555555555",
@@ -147,6 +158,7 @@ void ContractDaemon::read_command() {
 }
 
 int ContractDaemon::run() {
+  control_.start_policies = [this] { policies_.start([] {}); };
   control_.connections = [this] { return server_.connections(); };
   const auto done = server_.listen_unix(options_.socket, 0600, std::nullopt);
   const auto port = server_.listen_tcp("127.0.0.1", 0);

@@ -130,6 +130,10 @@ void Control::add_daemon_commands() {
     engine_.stop_accepting();
     return "";
   };
+  commands_["start-policies"] = [this](const Words&) {
+    start_policies();
+    return "";
+  };
   commands_["connections"] = [this](const Words&) { return std::to_string(connections()); };
 }
 

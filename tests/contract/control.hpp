@@ -5,6 +5,7 @@
 //   block PATH [VALUE], unblock PATH [VALUE]                             open BDF PID COMMAND, close BDF
 //   hold-overrides on|off         reading driver_override hangs while an unbind of the device does
 //   not-ready [WORDS]             throw-next: the next handler throws    stop-accepting
+//   start-policies                puts the one policy in force
 //   process PID                   there is such a process now            end-process PID: it ends, and who watches it
 //   is told grants PATH                   answers "ok u1000 g44": who may use the node by a claim fail-access ERRNO|0
 //   every change of a node's access fails binding BDF                   answers "ok DRIVER override OVERRIDE"
@@ -33,6 +34,7 @@ class Control {
   /// True once after each throw-next.
   bool take_throw() { return std::exchange(throw_next_, false); }
   std::function<std::size_t()> connections;
+  std::function<void()> start_policies;
   sysfs::Result<std::function<void()>> watch_process(std::int32_t pid, std::function<void()> on_end);
 
  private:

@@ -355,6 +355,29 @@ def wrong_claims(client, _):
     client.ask("POST", absent + "/acknowledge", 400, {"x": 1}, code="unknown_field")
 
 
+def policies(client, daemon):
+    def place():
+        listed = client.ask("GET", "/v1/policies", 200)["items"]
+        expect([item["name"] for item in listed] == ["node-0"] and listed[0]["exclude"] == ["0000:06:00.0"], listed)
+        expect([item["address"] for item in listed[0]["devices"]] == ["0000:05:00.0"], listed)
+        return listed[0]["devices"][0]
+    expect((place()["outcome"], place()["drift"], place()["driver"]) == ("pending", False, "e1000e"), place())
+    client.ask("PUT", OVERRIDE.format("0000:05:00.0"), 200, {"driver": "pci-stub"})
+    client.ask("DELETE", OVERRIDE.format("0000:05:00.0"), 200)
+    daemon.control("start-policies")
+    for _ in range(50):
+        if place()["outcome"] != "pending":
+            break
+    done = place()
+    expect((done["outcome"], done["driver"], done["drift"]) == ("in_force", "vfio-pci", False), done)
+    operation = client.ask("GET", done["operation"], 200)
+    expect(operation["requested_by"] == {"transport": "policy", "uid": None, "pid": None}, operation)
+    client.ask("DELETE", BINDING.format("0000:05:00.0"), 200)
+    expect(place()["drift"], "what somebody changed afterwards is drift")
+    shown = client.ask("GET", "/v1/policies", 200, fields={"Accept": "text/plain"})
+    expect("node-0" in shown and "drift: e1000e" in shown, shown)
+
+
 def half_way(client, daemon):
     path = BINDING.format("0000:22:00.0")
     expect(client.ask("GET", path, 200)["half_way"] is None, "before anything happened")
@@ -659,7 +682,7 @@ def failing_kernel(client, daemon):
     daemon.control("heal-reads")
     daemon.control("fail-reads sys/bus/pci/devices EIO")
     daemon.control("lose-uevents")
-    for path in ("/v1/devices", "/v1/devices/0000:20:00.0", BINDING.format("0000:20:00.0"), "/v1/iommu-groups", "/v1/iommu-groups/2", "/v1/vfio",
+    for path in ("/v1/policies", "/v1/devices", "/v1/devices/0000:20:00.0", BINDING.format("0000:20:00.0"), "/v1/iommu-groups", "/v1/iommu-groups/2", "/v1/vfio",
                  "/v1/devices/0000:20:00.0/usage", "/v1/devices/0000:20:00.0/config", "/v1/devices/0000:20:00.0/regions", "/v1/devices/0000:20:00.0/irqs"):
         client.ask("GET", path, 500, code="kernel_error")
     for method, target, body in changes("0000:20:00.0"):
@@ -687,5 +710,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_changes, whole_groups, transactions, claims, claims_by_selector, wrong_claims, half_way, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_changes, whole_groups, transactions, claims, claims_by_selector, wrong_claims, policies, half_way, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)

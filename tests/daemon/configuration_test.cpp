@@ -125,6 +125,36 @@ TEST_CASE("paths are absolute and levels known", "[daemon][configuration]") {
   CHECK(outcome(R"({"log_level":"warning"})") == "ok");
 }
 
+TEST_CASE("policies are read in their order, and the first mistake is named", "[daemon][configuration]") {
+  const auto configuration = parse_configuration(R"({"policies": [
+    {"name": "a", "selector": {"vendor": "8086", "class": "02"}, "driver": "vfio-pci"},
+    {"name": "b", "selector": {"category": "storage"}, "driver": "nvme", "scope": "device", "exclude": ["0000:04:00.0"]}]})");
+  REQUIRE(configuration);
+  REQUIRE(configuration->policies.size() == 2);
+  CHECK(configuration->policies[0].selector.vendor == 0x8086);
+  CHECK(configuration->policies[0].scope == devbindd::handoff::Scope::Group);
+  CHECK(configuration->policies[1].scope == devbindd::handoff::Scope::Device);
+  CHECK(configuration->policies[1].exclude.size() == 1);
+  const std::string good = R"("name": "a", "selector": {"vendor": "8086"}, "driver": "vfio-pci")";
+  const auto one = [](const std::string& policy) { return outcome("{\"policies\": [{" + policy + "}]}"); };
+  CHECK(one(good) == "ok");
+  CHECK(outcome(R"({"policies": {}})") == "at /policies");
+  CHECK(outcome(R"({"policies": [1]})") == "at /policies/0");
+  CHECK(outcome("{\"policies\": [{" + good + "},{" + good + "}]}") == "at /policies/1/name");
+  CHECK(one(R"("selector": {"vendor": "8086"}, "driver": "x")") == "at /policies/0/name");
+  CHECK(one(R"("name": "a", "driver": "x")") == "at /policies/0/selector");
+  CHECK(one(R"("name": "a", "selector": {}, "driver": "x")") == "at /policies/0/selector");
+  CHECK(one(R"("name": "a", "selector": {"vendor": "8"}, "driver": "x")") == "at /policies/0/selector/vendor");
+  CHECK(one(R"("name": "a", "selector": {"vendor": "8086", "count": 1}, "driver": "x")") ==
+        "at /policies/0/selector/count");
+  CHECK(one(R"("name": "a", "selector": {"vendor": "8086"}, "driver": "a/b")") == "at /policies/0/driver");
+  CHECK(one(good + R"(, "scope": "all")") == "at /policies/0/scope");
+  CHECK(one(good + R"(, "exclude": ["x"])") == "at /policies/0/exclude");
+  CHECK(one(good + R"(, "exclude": [1])") == "at /policies/0/exclude");
+  CHECK(one(good + R"(, "exclude": "x")") == "at /policies/0/exclude");
+  CHECK(one(good + R"(, "x": 1)") == "at /policies/0/x");
+}
+
 TEST_CASE("what is no JSON object is refused", "[daemon][configuration]") {
   for (const auto* text : {"", "[]", "{", "{} x", "# x\n{}"}) CHECK(outcome(text) == "at ");
   CHECK(outcome(R"({"read_only":true,"read_only":false})") == "at /read_only");

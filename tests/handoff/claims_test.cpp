@@ -159,6 +159,120 @@ TEST_CASE("Two claims for one device at the same moment: one has it, the other i
   CHECK(std::get<Refusal>(outcomes[0]).evidence.front().detail.find(winner) != std::string::npos);
 }
 
+TEST_CASE("The same request with one key at the same moment is one claim") {
+  Machine machine;
+  std::set<std::string> ids;
+  int answers = 0;
+  auto request = some(2);
+  request.idempotency_key = "pod-7";
+  request.owner.users = {"root"};
+  for (int time = 0; time < 3; ++time) {
+    machine.claims->create(request, {.transport = "unix", .uid = 0, .pid = 1}, false,
+                           [&](const Claims::Outcome& outcome) {
+                             ids.insert(std::get<Claims::Made>(outcome).id);
+                             ++answers;
+                           });
+  }
+  run_until(machine.stage->io, [&answers] { return answers == 3; });
+  CHECK(ids.size() == 1);
+  CHECK(machine.claims->all().size() == 1);
+  // Renewing it for longer does not make it another request.
+  machine.claims->renew(*ids.begin(), std::chrono::seconds(600), [](const sysfs::Result<>& done) { CHECK(done); });
+  CHECK(std::get<Claims::Made>(machine.create(request)).id == *ids.begin());
+}
+
+TEST_CASE("A bridge is no device to be claimed, alone or beside others") {
+  Machine machine;
+  for (const auto& devices : {std::vector<std::string>{"0000:06:00.0"}, {pair0, "0000:06:00.0"}})
+    CHECK(codes(machine.refused(of(devices)).evidence) == std::vector<std::string>{"device.bridge"});
+  CHECK(machine.claims->all().empty());
+}
+
+TEST_CASE("A VF is claimed and released, and its PF keeps its driver meanwhile") {
+  Machine machine;
+  machine.kernel->add_device(
+      {.address = "0000:20:00.0", .device = 0x10c9, .group = 20, .driver = "igb", .totalvfs = 4});
+  machine.kernel->add_device(
+      {.address = "0000:20:10.0", .device = 0x10ca, .group = 21, .driver = "igbvf", .physfn = "0000:20:00.0"});
+  const auto id = machine.made(of({"0000:20:10.0"}));
+  auto unbind = request_of(ChangeKind::Unbind, "0000:20:00.0");
+  unbind.accept_risks = {"sriov.vfs_enabled"};
+  CHECK(codes(machine.stage->refused(unbind).evidence) == std::vector<std::string>{"claim.held"});
+  CHECK(machine.release(id) == std::nullopt);
+  CHECK(machine.claims->find(id)->reason == "it was released");
+  CHECK(machine.state(id) == ClaimState::Released);
+}
+
+TEST_CASE("What comes back is what was there before the claim, also where that was devbindd's doing") {
+  Machine machine;
+  machine.stage->carry_out(request_of(ChangeKind::Unbind, card));
+  const auto id = machine.made(of({card}));
+  CHECK(machine.release(id) == std::nullopt);
+  CHECK(machine.kernel->bindings().at(card) == "- override -");
+  machine.stage->carry_out(request_of(ChangeKind::Restore, card));
+  CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+}
+
+TEST_CASE("A device that is gone does not keep the others of its claim") {
+  Machine machine;
+  const auto id = machine.made(of({card, pair0}));
+  machine.kernel->remove_device(card);
+  machine.kernel->lose_uevents();
+  CHECK(machine.release(id) == std::nullopt);
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(machine.kernel->bindings().at(disk) == "nvme override nvme");
+}
+
+TEST_CASE("A give-back that waits writes nothing; one that cannot be done ends in quarantine") {
+  Machine machine;
+  const auto id = machine.made(of({card}));
+  machine.stage->workers.fail_access(EPERM);
+  CHECK(machine.release(id) == std::nullopt);
+  machine.wait_for(id, ClaimState::Quarantined);
+  CHECK(machine.claims->find(id)->reason.find("could not be closed") != std::string::npos);
+  std::size_t lines = 0;
+  bool read = false;
+  machine.stage->journal->read_audit({.limit = 100}, [&](const sysfs::Result<std::vector<AuditRow>>& rows) {
+    lines = rows.value().size();
+    read = true;
+  });
+  run_until(machine.stage->io, [&read] { return read; });
+  CHECK(lines == 2);  // the binding, begun and ended
+}
+
+TEST_CASE("A second release of one that hangs in the kernel is answered at once") {
+  Machine machine;
+  const auto id = machine.made(of({card}));
+  machine.kernel->block("sys/bus/pci/drivers/vfio-pci/unbind", card);
+  CHECK(machine.release(id) == std::nullopt);
+  CHECK(machine.state(id) == ClaimState::Releasing);
+  CHECK(machine.release(id) == std::nullopt);
+  CHECK(machine.state(id) == ClaimState::Releasing);
+  machine.kernel->unblock("sys/bus/pci/drivers/vfio-pci/unbind", card);
+  machine.stage->workers.resume();
+  machine.wait_for(id, ClaimState::Released);
+}
+
+TEST_CASE("Devices that a failed claim left half-way are kept from the next one") {
+  Machine machine;
+  machine.kernel->refuse_probe("vfio-pci", card, EIO);
+  machine.kernel->refuse_probe("e1000e", card, EIO);
+  CHECK(std::holds_alternative<Claims::Failed>(machine.create(of({card}))));
+  CHECK(machine.claims->all().front()->state == ClaimState::Quarantined);
+  CHECK(codes(machine.refused(of({card})).evidence).front() == "claim.held");
+}
+
+TEST_CASE("The claim that ended last is the last in the list, and is still there") {
+  Machine machine;
+  const auto first = machine.made(of({card}));
+  const auto second = machine.made(of({other}));
+  machine.release(second);
+  machine.release(first);
+  CHECK(machine.claims->all().back()->id == first);
+  machine.restart();
+  CHECK(machine.claims->all().back()->id == first);
+}
+
 TEST_CASE("A selector takes the first free devices, and says why there are too few") {
   Machine machine;
   machine.made(of({card}));
@@ -365,8 +479,10 @@ TEST_CASE("Cut off after any write while it is made, a claim is active or over, 
       continue;
     }
     const auto id = machine.claims->all().front()->id;
-    run_until(machine.stage->io,
-              [&] { return machine.state(id) != ClaimState::Preparing && !machine.stage->engine->busy(); });
+    run_until(machine.stage->io, [&] {
+      return (machine.state(id) == ClaimState::Active || machine.state(id) == ClaimState::Released) &&
+             !machine.stage->engine->busy();
+    });
     if (machine.state(id) == ClaimState::Active) {
       CHECK(machine.kernel->bindings().at(disk).starts_with("vfio-pci"));
       CHECK(machine.release(id) == std::nullopt);

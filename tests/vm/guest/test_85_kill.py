@@ -86,7 +86,8 @@ def ask(request, **options):
 
 
 def operations(query=""):
-    return api.request("GET", "/v1/operations" + query).json["items"]
+    # Not for long: a connection to a daemon that is killed may hang while a child that it was making holds it too.
+    return api.request("GET", "/v1/operations" + query, timeout=8).json["items"]
 
 
 def all_ended():

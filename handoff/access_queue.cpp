@@ -1,0 +1,49 @@
+#include "handoff/access_queue.hpp"
+
+#include <algorithm>
+
+namespace devbindd::handoff {
+
+void AccessQueue::add(std::function<std::vector<Task>()> make, Done done) {
+  jobs_.push_back({std::move(make), std::move(done)});
+  if (jobs_.size() == 1) begin();
+}
+
+void AccessQueue::begin() {
+  jobs_.front().left = jobs_.front().make();
+  std::ranges::reverse(jobs_.front().left);  // taken from the end
+  run_next();
+}
+
+void AccessQueue::run_next() {
+  auto& job = jobs_.front();
+  if (job.left.empty()) return finish({});
+  auto task = std::move(job.left.back());
+  job.left.pop_back();
+  const auto answered = std::make_shared<bool>(false);
+  const auto answer = [this, answered](const sysfs::Result<>& result) {
+    if (std::exchange(*answered, true)) return;
+    if (!result) return finish(result);
+    run_next();
+  };
+  run_task_(std::move(task),
+            {.on_overdue =
+                 [answer](int) {
+                   answer(sysfs::fail(sysfs::ErrorCode::Overdue, "changing the access to a node takes too long"));
+                 },
+             .on_result =
+                 [answer](const TaskResult& result) {
+                   if (!result) return answer(std::unexpected(result.error()));
+                   answer({});
+                 }});
+}
+
+void AccessQueue::finish(sysfs::Result<> result) {
+  const auto done = std::move(jobs_.front().done);
+  jobs_.pop_front();
+  // What `done` adds stands behind what waits already.
+  if (!jobs_.empty()) begin();
+  done(std::move(result));
+}
+
+}  // namespace devbindd::handoff

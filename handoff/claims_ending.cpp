@@ -1,0 +1,283 @@
+// How a claim ends: never while a device of it is open; then its nodes are closed to the owner, its devices given back,
+// and looked at.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "handoff/claims_parts.hpp"
+#include "handoff/json.hpp"
+
+namespace devbindd::handoff {
+namespace {
+
+using sysfs::ErrorCode;
+
+constexpr std::chrono::milliseconds look_again{1000};
+constexpr unsigned most_failures = 10;  // of giving back, for a reason that does not pass by itself
+
+std::optional<std::uint16_t> vendor_in(const sysfs::ConfigSpace& config) {
+  if (config.bytes.size() < 2) return std::nullopt;
+  const auto low = std::to_integer<unsigned>(config.bytes[0]);
+  return static_cast<std::uint16_t>(low | std::to_integer<unsigned>(config.bytes[1]) << 8U);
+}
+
+// Whether waiting may help: somebody has the device open, or an operation is in the way.
+bool passes(const Refusal& refusal) {
+  const auto code = refusal.error.code;
+  const bool open =
+      std::ranges::any_of(refusal.evidence, [](const Evidence& item) { return item.code == "vfio.open"; });
+  return open || code == ErrorCode::OperationInProgress || code == ErrorCode::TooBusy ||
+         code == ErrorCode::ShuttingDown || code == ErrorCode::Overdue;
+}
+
+}  // namespace
+
+// `done` gets everybody that is seen to have a device of the claim open, and whether one is open at all. Too many
+// processes to look through in time: the enable count still tells. Error: Kernel, when devices cannot be read.
+void Claims::find_holders(const std::string& id, std::function<void(sysfs::Result<OpenDevices>)> done) {
+  struct Search {
+    OpenDevices found;
+    std::optional<sysfs::Error> error;
+    std::size_t waiting = 1;
+  };
+  if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
+  const auto search = std::make_shared<Search>();
+  const auto arrived = [search, done = std::move(done)] {
+    if (--search->waiting > 0) return;
+    if (search->error) return done(std::unexpected(*search->error));
+    done(std::move(search->found));
+  };
+  for (const auto& claimed : claims_.at(id).devices) {
+    const auto* device = engine_.services().inventory.find(claimed.address);
+    if (device == nullptr || !sysfs::is_vfio_bound(*device)) continue;
+    search->found.any = search->found.any || device->enable_count.value_or(0) > 0;
+    ++search->waiting;
+    engine_.find_holders(*device, [search, arrived](const HoldersAnswer& holders) {
+      if (!holders && holders.error().code != ErrorCode::Overdue) search->error = holders.error();
+      for (const auto& holder : holders ? *holders : std::vector<vfio::Holder>{}) {
+        search->found.any = true;
+        if (std::ranges::find(search->found.holders, holder) == search->found.holders.end())
+          search->found.holders.push_back(holder);
+      }
+      arrived();
+    });
+  }
+  arrived();
+}
+
+void Claims::release(const std::string& id, bool when_closed, std::function<void(std::optional<Refusal>)> done) {
+  const auto* claim = find(id);
+  if (claim == nullptr) return done(refusal(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)));
+  if (!holds_devices(*claim) || claim->state == ClaimState::Releasing) return done(std::nullopt);
+  if (claim->state != ClaimState::Active) {
+    return done(
+        refusal(ErrorCode::ClaimNotActive,
+                "the claim is " + std::string(name_of(claim->state)) +
+                    (claim->state == ClaimState::Quarantined ? ": acknowledge it" : ": wait until it is made")));
+  }
+  find_holders(id, [this, id, when_closed, done = std::move(done)](const sysfs::Result<OpenDevices>& open) {
+    const auto* still = find(id);
+    if (still == nullptr || still->state != ClaimState::Active) return done(std::nullopt);
+    if (!open) return done(Refusal{open.error(), {}, {}});
+    if (open->any && !when_closed) {
+      const Evidence evidence{.code = "vfio.open",
+                              .detail = "A device of the claim is open through VFIO.",
+                              .next_step = "End whoever has it open, or release with when_closed=true.",
+                              .processes = open->holders};
+      return done(Refusal{{ErrorCode::ClaimInUse, "a device of the claim is still open"}, {evidence}, {}});
+    }
+    waiting_[id].push_back(done);
+    begin_release(id, "it was released");
+  });
+}
+
+void Claims::begin_release(const std::string& id, std::string reason) {
+  const auto found = claims_.find(id);
+  if (found == claims_.end()) return;
+  auto& claim = found->second;
+  if (claim.state != ClaimState::Active && claim.state != ClaimState::Preparing) return;
+  claim.state = ClaimState::Releasing;
+  claim.reason = std::move(reason);
+  if (const auto watching = stop_watching_.extract(id); !watching.empty()) watching.mapped()();
+  withdraw(claim);
+  store(claim, [this, id](const sysfs::Result<>& stored) {
+    warn(stored);
+    release_when_closed(id);
+  });
+}
+
+void Claims::release_when_closed(const std::string& id) {
+  find_holders(id, [this, id](sysfs::Result<OpenDevices> open) {
+    if (!open) return try_again(id, "its devices cannot be read: " + open.error().message);
+    claims_.at(id).holders = std::move(open->holders);
+    if (open->any) return try_again(id, {});
+    close_nodes(id);
+  });
+}
+
+// Looked at once more when nobody can open a node any longer: the owner may just have done so.
+void Claims::close_nodes(const std::string& id) {
+  revoke(id, [this, id](const sysfs::Result<>& revoked) {
+    if (!revoked) return fail_once_more(id, "its nodes could not be closed to its owner: " + revoked.error().message);
+    find_holders(id, [this, id](sysfs::Result<OpenDevices> open) {
+      if (!open) return try_again(id, "its devices cannot be read: " + open.error().message);
+      claims_.at(id).holders = std::move(open->holders);
+      if (open->any) return try_again(id, {});
+      give_back(id);
+    });
+  });
+}
+
+void Claims::try_again(const std::string& id, std::string reason) {
+  if (!reason.empty()) claims_.at(id).reason = std::move(reason);
+  told(id);
+  if (engine_.services().after) engine_.services().after(look_again, [this, id] { release_when_closed(id); });
+}
+
+void Claims::fail_once_more(const std::string& id, std::string reason) {
+  if (++failures_[id] < most_failures) return try_again(id, std::move(reason));
+  end(id, ClaimState::Quarantined, std::move(reason));
+}
+
+// What the claim's own operation changed goes back to how it was before; what was on VFIO before it stays there.
+// Devices that are gone, or another one in their place, are left.
+ChangeRequest Claims::give_back_of(const Claim& claim) const {
+  ChangeRequest request;
+  request.kind = ChangeKind::Transaction;
+  request.claim = claim.id;
+  request.accept_risks = claim.request.accept_risks;
+  for (const auto& transition : claim.changed) {
+    const auto* device = engine_.services().inventory.find(transition.address);
+    if (!claim.request.restore || device == nullptr) continue;
+    const auto claimed = std::ranges::find(claim.devices, transition.address, &ClaimedDevice::address);
+    const bool another =
+        claimed != claim.devices.end() && (claimed->vendor != device->vendor || claimed->device != device->device);
+    if (another) continue;
+    ChangeRequest item;
+    item.kind = ChangeKind::Restore;
+    item.address = transition.address;
+    item.scope = Scope::Device;
+    item.earlier = EarlierBinding{transition.driver_before, transition.override_before};
+    request.items.push_back(std::move(item));
+  }
+  return request;
+}
+
+// Tried dry first, so that what has to wait does not fill the audit.
+void Claims::give_back(const std::string& id) {
+  const auto& claim = claims_.at(id);
+  const auto request = give_back_of(claim);
+  if (request.items.empty()) return check_health(id);
+  engine_.submit(request, claim.requester, true, [this, id, request](const Decision& decision) {
+    if (const auto* refused = std::get_if<Refusal>(&decision)) return not_given_back(id, *refused);
+    const auto& preview = std::get<Preview>(decision);
+    if (!preview.refused_by.empty()) {
+      return not_given_back(id, {{ErrorCode::Refused, preview.refused_by.front().detail}, preview.refused_by, {}});
+    }
+    engine_.submit(request, claims_.at(id).requester, false, [this, id](const Decision& made) {
+      if (const auto* refused = std::get_if<Refusal>(&made)) return not_given_back(id, *refused);
+      if (std::holds_alternative<Unchanged>(made)) return check_health(id);
+      auto& ending = claims_.at(id);
+      ending.release_operation = std::get<Accepted>(made).operation;
+      store(ending);
+      engine_.when_settled(ending.release_operation, [this, id, operation = ending.release_operation] {
+        if (engine_.is_blocked(operation)) told(id);
+      });
+      engine_.when_ended(ending.release_operation, [this, id] { given_back(id); });
+    });
+  });
+}
+
+void Claims::not_given_back(const std::string& id, const Refusal& refusal) {
+  auto reason = "it cannot be given back yet: " + refusal.error.message;
+  if (passes(refusal)) return try_again(id, std::move(reason));
+  fail_once_more(id, std::move(reason));
+}
+
+void Claims::given_back(const std::string& id) {
+  const auto document = engine_.document(claims_.at(id).release_operation);
+  const bool succeeded = document && (*document)["state"] == name_of(OperationState::Succeeded);
+  if (succeeded) return check_health(id);
+  end(id, ClaimState::Quarantined, "giving it back failed: " + (document ? sentence_of(*document) : "unknown"));
+}
+
+// A device that does not answer in its configuration space is no use to the next one. The IDs of a VF are all ones.
+void Claims::check_health(const std::string& id) {
+  struct Check {
+    std::string fault;
+    std::size_t waiting = 1;
+  };
+  const auto check = std::make_shared<Check>();
+  const auto arrived = [this, id, check] {
+    if (--check->waiting > 0) return;
+    if (check->fault.empty()) return end(id, ClaimState::Released, claims_.at(id).reason);
+    end(id, ClaimState::Quarantined, check->fault);
+  };
+  for (const auto& claimed : claims_.at(id).devices) {
+    const auto* device = engine_.services().inventory.find(claimed.address);
+    if (device == nullptr) continue;  // unplugged: nothing to check
+    ++check->waiting;
+    engine_.configs().read(claimed.address, [check, arrived, claimed, function = device->physfn.has_value()](
+                                                const ConfigReader::Answer& config) {
+      const auto name = sysfs::to_string(claimed.address);
+      const bool gone = !config && config.error().code == ErrorCode::DeviceNotFound;
+      if (!config && !gone) check->fault = config.error().message;
+      const bool silent =
+          config && (sysfs::does_not_answer(*config) || (!function && vendor_in(*config) != claimed.vendor));
+      if (silent) check->fault = name + " does not answer: its configuration space does not show its vendor";
+      arrived();
+    });
+  }
+  arrived();
+}
+
+void Claims::end(const std::string& id, ClaimState state, std::string reason) {
+  auto& claim = claims_.at(id);
+  claim.state = state;
+  claim.reason = std::move(reason);
+  claim.holders.clear();
+  claim.expires_at.reset();
+  failures_.erase(id);
+  if (engine_.services().inform && state != ClaimState::Released)
+    engine_.services().inform("claim " + id + " is " + std::string(name_of(state)) + ": " + claim.reason);
+  store(claim, [this, id](const sysfs::Result<>& stored) {
+    warn(stored);
+    told(id);
+    made(id);
+  });
+  if (!holds_devices(claim)) forget_oldest(id);
+}
+
+// The list has those that are over in the order in which they ended; the oldest of them go.
+void Claims::forget_oldest(const std::string& ended) {
+  std::erase(order_, ended);
+  order_.push_back(ended);
+  const auto over = [this](const std::string& id) { return !holds_devices(claims_.at(id)); };
+  if (static_cast<std::size_t>(std::ranges::count_if(order_, over)) <= max_ended_claims) return;
+  const auto oldest = std::ranges::find_if(order_, over);
+  claims_.erase(*oldest);
+  order_.erase(oldest);
+}
+
+// Whoever asked for the release learns how it stands.
+void Claims::told(const std::string& id) {
+  const auto waiting = waiting_.extract(id);
+  if (waiting.empty()) return;
+  for (const auto& done : waiting.mapped()) done(std::nullopt);
+}
+
+void Claims::acknowledge(const std::string& id, std::function<void(sysfs::Result<>)> done) {
+  const auto found = claims_.find(id);
+  if (found == claims_.end())
+    return done(sysfs::fail(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)));
+  auto& claim = found->second;
+  if (claim.state != ClaimState::Quarantined) {
+    return done(sysfs::fail(ErrorCode::ClaimNotActive, "the claim is " + std::string(name_of(claim.state)) +
+                                                           ": only a quarantined one is acknowledged"));
+  }
+  claim.state = ClaimState::Released;
+  claim.reason = "it was acknowledged: " + claim.reason;
+  forget_oldest(id);
+  store(claim, std::move(done));
+}
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,137 @@
+#include "handoff/policies.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace devbindd::handoff {
+
+std::string_view name_of(PolicyOutcome outcome) {
+  switch (outcome) {
+    case PolicyOutcome::Pending: return "pending";
+    case PolicyOutcome::InForce: return "in_force";
+    case PolicyOutcome::Respected: return "respected";
+    case PolicyOutcome::Refused: return "refused";
+    case PolicyOutcome::Failed: return "failed";
+  }
+  return "pending";
+}
+
+Policies::Policies(Engine& engine, std::vector<Policy> policies) : engine_(engine), policies_(std::move(policies)) {}
+
+const Policy* Policies::policy_for(const sysfs::Device& device) const {
+  if (sysfs::is_pci_bridge(device)) return nullptr;
+  const auto found = std::ranges::find_if(policies_, [&device](const Policy& policy) {
+    return matches(policy.selector, device) &&
+           std::ranges::find(policy.exclude, device.address) == policy.exclude.end();
+  });
+  return found == policies_.end() ? nullptr : &*found;
+}
+
+void Policies::start(std::function<void()> done) {
+  std::vector<sysfs::PciAddress> addresses;
+  if (auto inventory = engine_.current(); inventory && !policies_.empty()) {
+    for (const auto& [address, device] : (*inventory)->devices()) addresses.push_back(address);
+  }
+  apply(std::move(addresses), std::move(done));
+}
+
+// The native driver takes a new device before or after the event; either way it is bound from there.
+void Policies::take(const sysfs::UeventBatch& batch) {
+  std::vector<sysfs::PciAddress> added;
+  for (const auto& event : batch.events) {
+    const auto addresses = sysfs::addresses_in(event.devpath);
+    if (event.subsystem != "pci" || addresses.empty()) continue;
+    if (event.action == "remove") records_.erase(addresses.back());
+    if (event.action == "add" && !policies_.empty()) added.push_back(addresses.back());
+  }
+  if (!added.empty()) apply(std::move(added), [] {});
+}
+
+void Policies::apply(std::vector<sysfs::PciAddress> addresses, std::function<void()> done) {
+  std::ranges::reverse(addresses);  // taken from the end
+  rounds_.push_back({std::move(addresses), std::move(done)});
+  if (rounds_.size() == 1) try_next();
+}
+
+void Policies::try_next() {
+  while (!rounds_.empty()) {
+    auto& round = rounds_.front();
+    if (round.left.empty()) {
+      const auto done = std::move(round.done);
+      rounds_.erase(rounds_.begin());
+      done();
+      continue;
+    }
+    const auto address = round.left.back();
+    round.left.pop_back();
+    const auto device = engine_.find_device(address);
+    const auto* policy = device ? policy_for(*device) : nullptr;
+    if (policy == nullptr) continue;
+    records_[address] = {.policy = policy->name};
+    return try_at(*policy, *device);
+  }
+}
+
+// An override that devbindd has not set is the administrator's (or driverctl's) word on this device.
+void Policies::try_at(const Policy& policy, const sysfs::Device& device) {
+  if (device.driver && *device.driver == policy.driver) return tried(device.address, PolicyOutcome::InForce, {});
+  engine_.overrides().read({device.address}, [this, policy, address = device.address](const OverrideAnswers& answers) {
+    const auto& answer = answers.at(address);
+    if (!answer) return tried(address, PolicyOutcome::Refused, answer.error().message);
+    const auto& set = *answer;
+    const bool ours = engine_.originals().contains(address);
+    if (set && *set != policy.driver.text() && !ours)
+      return tried(address, PolicyOutcome::Respected,
+                   "its driver_override is '" + *set + "', which devbindd did not set");
+    submit(policy, address);
+  });
+}
+
+void Policies::submit(const Policy& policy, const sysfs::PciAddress& address) {
+  ChangeRequest request;
+  request.address = address;
+  request.driver = policy.driver;
+  request.scope = policy.scope;
+  engine_.submit(std::move(request), {.transport = "policy", .uid = std::nullopt, .pid = std::nullopt}, false,
+                 [this, address](const Decision& decision) {
+                   if (const auto* refusal = std::get_if<Refusal>(&decision))
+                     return tried(address, PolicyOutcome::Refused, refusal->error.message);
+                   if (const auto* accepted = std::get_if<Accepted>(&decision)) {
+                     const auto id = accepted->operation;
+                     records_[address].operation = id;
+                     return engine_.when_settled(id, [this, address, id] { begun(address, id); });
+                   }
+                   tried(address, PolicyOutcome::InForce, {});
+                 });
+}
+
+void Policies::begun(const sysfs::PciAddress& address, const std::string& operation) {
+  const auto document = engine_.document(operation);
+  const auto state = document ? (*document)["state"].get<std::string>() : std::string{};
+  if (state == name_of(OperationState::Succeeded)) return tried(address, PolicyOutcome::InForce, {});
+  if (state == name_of(OperationState::Blocked)) {
+    engine_.when_ended(operation, [this, address, operation] {
+      const auto ended = engine_.document(operation);
+      const bool good = ended && (*ended)["state"] == name_of(OperationState::Succeeded);
+      const auto record = records_.find(address);
+      if (record != records_.end()) record->second.outcome = good ? PolicyOutcome::InForce : PolicyOutcome::Failed;
+    });
+    return tried(address, PolicyOutcome::Pending, "the kernel has not finished yet");
+  }
+  tried(address, PolicyOutcome::Failed,
+        document && (*document)["error"].is_object() ? (*document)["error"]["detail"].get<std::string>() : state);
+}
+
+void Policies::tried(const sysfs::PciAddress& address, PolicyOutcome outcome, std::string reason) {
+  if (const auto record = records_.find(address); record != records_.end()) {
+    record->second.outcome = outcome;
+    record->second.reason = std::move(reason);
+    const bool refused = outcome == PolicyOutcome::Refused || outcome == PolicyOutcome::Failed;
+    if (refused && engine_.services().inform)
+      engine_.services().inform("policy " + record->second.policy + " is not in force at " + sysfs::to_string(address) +
+                                ": " + record->second.reason);
+  }
+  try_next();
+}
+
+}  // namespace devbindd::handoff

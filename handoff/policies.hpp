@@ -1,0 +1,71 @@
+// Policies: which devices belong to which driver on this host, by the administrator's configuration. Put in force when
+// the daemon starts, before it is ready, and on every device that is plugged in; never against the verdict, a claim or
+// an override that somebody else has set. Not here: how a device is bound (engine.hpp), the file (daemon/).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "handoff/engine.hpp"
+#include "handoff/policy.hpp"
+
+namespace devbindd::handoff {
+
+/// What has become of a policy at one device.
+enum class PolicyOutcome {
+  Pending,    ///< not tried yet, or being tried
+  InForce,    ///< bound by it, or bound so already
+  Respected,  ///< left alone: somebody else has set an override
+  Refused,    ///< the verdict, or something that works on the device, says no
+  Failed,     ///< the kernel did not take it; the device is as it was
+};
+std::string_view name_of(PolicyOutcome outcome);
+
+struct PolicyRecord {
+  std::string policy;
+  PolicyOutcome outcome = PolicyOutcome::Pending;
+  std::string reason = {};     ///< a sentence, "" when it is in force
+  std::string operation = {};  ///< id of the operation that was begun, "" for none
+};
+
+class Policies {
+ public:
+  Policies(Engine& engine, std::vector<Policy> policies);
+
+  /// Tries each policy at its devices, one after the other; calls `done` when all have been tried. An operation that
+  /// hangs counts as tried. After Engine::start_recovery() and Claims::start().
+  void start(std::function<void()> done);
+
+  /// Tries them at the devices that these events announce.
+  void take(const sysfs::UeventBatch& batch);
+
+  const std::vector<Policy>& policies() const { return policies_; }
+  /// By device: the first policy that matches it has it.
+  const std::map<sysfs::PciAddress, PolicyRecord>& records() const { return records_; }
+  /// The first policy that a device falls under, or nullptr.
+  const Policy* policy_for(const sysfs::Device& device) const;
+
+ private:
+  void apply(std::vector<sysfs::PciAddress> addresses, std::function<void()> done);
+  void try_next();
+  void try_at(const Policy& policy, const sysfs::Device& device);
+  void submit(const Policy& policy, const sysfs::PciAddress& address);
+  void begun(const sysfs::PciAddress& address, const std::string& operation);
+  void tried(const sysfs::PciAddress& address, PolicyOutcome outcome, std::string reason);
+
+  struct Round {
+    std::vector<sysfs::PciAddress> left;
+    std::function<void()> done;
+  };
+
+  Engine& engine_;
+  std::vector<Policy> policies_;
+  std::map<sysfs::PciAddress, PolicyRecord> records_;
+  std::vector<Round> rounds_;  ///< the first is under way
+};
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,21 @@
+// One policy: which devices belong to which driver. Passive; the configuration has them. Not here: what is done about
+// it (policies.hpp).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "handoff/request.hpp"
+#include "handoff/selector.hpp"
+
+namespace devbindd::handoff {
+
+struct Policy {
+  std::string name;
+  Selector selector;
+  sysfs::DriverName driver;
+  Scope scope = Scope::Group;
+  std::vector<sysfs::PciAddress> exclude = {};
+};
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,131 @@
+// Policies on a kernel in memory: put in force at the start and on new devices, never against anybody.
+#include "handoff/policies.hpp"
+
+#include <cerrno>
+
+#include "handoff/claims.hpp"
+#include "tests/catch2.hpp"
+#include "tests/handoff/stage.hpp"
+
+namespace {
+
+using namespace devbindd;
+using namespace devbindd::handoff;
+using namespace devbindd::tests;
+
+const std::string card = "0000:05:00.0";
+const std::string pair0 = "0000:07:00.0";
+const std::string pair1 = "0000:07:00.1";
+const std::string disk = "0000:07:00.2";
+const std::string igb = "0000:08:00.0";
+
+Policy policy(Selector selector, const char* driver = "vfio-pci", Scope scope = Scope::Device) {
+  return {.name = "policy", .selector = std::move(selector), .driver = driver_named(driver), .scope = scope};
+}
+
+struct Machine : Stage {
+  explicit Machine(std::vector<Policy> made) : Stage(usual_machine()), policies(*engine, std::move(made)) {}
+
+  void start() {
+    bool done = false;
+    policies.start([&done] { done = true; });
+    run_until(io, [&done] { return done; });
+  }
+  const PolicyRecord& at_device(const std::string& address) { return policies.records().at(at(address)); }
+
+  Policies policies;
+};
+
+}  // namespace
+
+TEST_CASE("A policy binds what fits it, once, and leaves the rest") {
+  Machine machine({policy({.device = 0x10d3})});
+  machine.start();
+  for (const auto& address : {card, pair0, pair1}) {
+    CHECK(machine.kernel.bindings().at(address).starts_with("vfio-pci"));
+    CHECK(machine.at_device(address).outcome == PolicyOutcome::InForce);
+  }
+  CHECK(machine.kernel.bindings().at(igb) == "igb override -");
+  CHECK(machine.engine->document(machine.at_device(card).operation).value()["requested_by"]["transport"] == "policy");
+  machine.kernel.forget_writes();
+  machine.start();
+  CHECK(machine.kernel.writes().empty());
+}
+
+TEST_CASE("The first policy that fits a device has it; excluded devices and bridges have none") {
+  auto first = policy({.device = 0x10d3}, "vfio-pci");
+  first.exclude = {at(pair0)};
+  auto second = policy({.category = "network"}, "pci-stub");
+  second.name = "second";
+  second.exclude = {at(igb), at("0000:09:00.0")};
+  Machine machine({first, second});
+  CHECK(machine.policies.policy_for(*machine.inventory.find(at("0000:06:00.0"))) == nullptr);
+  CHECK(machine.policies.policy_for(*machine.inventory.find(at(pair0)))->name == "second");
+  machine.start();
+  CHECK(machine.at_device(card).policy == "policy");
+  CHECK_FALSE(machine.policies.records().contains(at(igb)));
+}
+
+TEST_CASE("A policy never goes against the verdict, an override of somebody else, or a claim") {
+  Machine machine({policy({.category = "network"}), policy({.category = "storage"}, "vfio-pci")});
+  Claims claims(*machine.engine, {});
+  std::optional<std::string> claimed;
+  ClaimRequest request;
+  request.devices = {at(card)};
+  claims.create(request, {}, false,
+                [&](const Claims::Outcome& outcome) { claimed = std::get<Claims::Made>(outcome).id; });
+  run_until(machine.io, [&] { return claimed.has_value(); });
+  REQUIRE(machine.kernel.write("sys/bus/pci/devices/" + igb + "/driver_override", "pci-stub"));
+  machine.start();
+  CHECK(machine.at_device("0000:09:00.0").outcome == PolicyOutcome::Refused);  // it has no IOMMU group
+  CHECK(machine.at_device("0000:09:00.0").reason.find("IOMMU") != std::string::npos);
+  CHECK(machine.at_device(igb).outcome == PolicyOutcome::Respected);
+  CHECK(machine.at_device(igb).reason.find("pci-stub") != std::string::npos);
+  CHECK(machine.kernel.bindings().at(igb) == "igb override pci-stub");
+  CHECK(machine.at_device(disk).outcome == PolicyOutcome::Respected);  // its override names nvme
+  CHECK(machine.at_device(card).outcome == PolicyOutcome::InForce);    // the claim has it there
+  CHECK(machine.policies.records().size() == 6);
+}
+
+TEST_CASE("A device that the kernel does not give is told as failed, and the next are tried") {
+  Machine machine({policy({.device = 0x10d3})});
+  machine.kernel.refuse_probe("vfio-pci", card, EIO);
+  machine.start();
+  CHECK(machine.at_device(card).outcome == PolicyOutcome::Failed);
+  CHECK_FALSE(machine.at_device(card).reason.empty());
+  CHECK(machine.kernel.bindings().at(card) == "e1000e override -");
+  CHECK(machine.at_device(pair1).outcome == PolicyOutcome::InForce);
+}
+
+TEST_CASE("One that hangs does not keep the daemon from being ready, and is told when it is through") {
+  Machine machine({policy({.device = 0x10d3})});
+  machine.kernel.block("sys/bus/pci/drivers/e1000e/unbind", card);
+  machine.start();
+  CHECK(machine.at_device(card).outcome == PolicyOutcome::Pending);
+  CHECK(machine.at_device(pair1).outcome == PolicyOutcome::InForce);
+  machine.kernel.unblock("sys/bus/pci/drivers/e1000e/unbind", card);
+  machine.workers.resume();
+  run_until(machine.io, [&] { return machine.at_device(card).outcome == PolicyOutcome::InForce; });
+}
+
+TEST_CASE("A device that is plugged in later gets its policy; one that somebody moved away keeps what it has") {
+  Machine machine({policy({.device = 0x10d3})});
+  machine.start();
+  machine.carry_out(request_of(ChangeKind::Restore, card));
+  machine.kernel.drain_uevents();
+  machine.kernel.add_device({.address = "0000:30:00.0", .group = 30, .driver = "e1000e"});
+  const sysfs::UeventBatch batch{
+      .events = {{.action = "add", .devpath = "/devices/pci0000:00/0000:30:00.0", .subsystem = "pci", .keys = {}}}};
+  machine.engine->take(batch);
+  machine.policies.take(batch);
+  run_until(machine.io, [&] {
+    return machine.policies.records().contains(at("0000:30:00.0")) &&
+           machine.at_device("0000:30:00.0").outcome == PolicyOutcome::InForce;
+  });
+  CHECK(machine.kernel.bindings().at("0000:30:00.0").starts_with("vfio-pci"));
+  CHECK(machine.kernel.bindings().at(card) == "e1000e override -");
+  machine.policies.take(
+      {.events = {
+           {.action = "remove", .devpath = "/devices/pci0000:00/0000:30:00.0", .subsystem = "pci", .keys = {}}}});
+  CHECK_FALSE(machine.policies.records().contains(at("0000:30:00.0")));
+}
