@@ -4,6 +4,13 @@
 #include <nlohmann/json.hpp>
 
 namespace devbindd::handoff {
+namespace {
+
+// A driver that probes the device just now gets in the way: on hot-plug that is usual.
+constexpr unsigned most_tries = 3;
+constexpr std::chrono::milliseconds try_again{1000};
+
+}  // namespace
 
 std::string_view name_of(PolicyOutcome outcome) {
   switch (outcome) {
@@ -42,6 +49,7 @@ void Policies::take(const sysfs::UeventBatch& batch) {
     const auto addresses = sysfs::addresses_in(event.devpath);
     if (event.subsystem != "pci" || addresses.empty()) continue;
     if (event.action == "remove") records_.erase(addresses.back());
+    failures_.erase(addresses.back());
     if (event.action == "add" && !policies_.empty()) added.push_back(addresses.back());
   }
   if (!added.empty()) apply(std::move(added), [] {});
@@ -131,6 +139,8 @@ void Policies::tried(const sysfs::PciAddress& address, PolicyOutcome outcome, st
       engine_.services().inform("policy " + record->second.policy + " is not in force at " + sysfs::to_string(address) +
                                 ": " + record->second.reason);
   }
+  const bool again = outcome == PolicyOutcome::Failed && ++failures_[address] < most_tries && engine_.services().after;
+  if (again) engine_.services().after(try_again, [this, address] { apply({address}, [] {}); });
   try_next();
 }
 

@@ -66,6 +66,7 @@ class Policies {
   std::vector<Policy> policies_;
   std::map<sysfs::PciAddress, PolicyRecord> records_;
   std::vector<Round> rounds_;  ///< the first is under way
+  std::map<sysfs::PciAddress, unsigned> failures_;
 };
 
 }  // namespace devbindd::handoff

@@ -97,6 +97,15 @@ TEST_CASE("A device that the kernel does not give is told as failed, and the nex
   CHECK(machine.at_device(pair1).outcome == PolicyOutcome::InForce);
 }
 
+TEST_CASE("A driver that was just probing is no obstacle for long") {
+  Machine machine({policy({.device = 0x10d3})});
+  machine.kernel.refuse_probe("vfio-pci", card, EBUSY);
+  machine.start();
+  CHECK(machine.at_device(card).outcome == PolicyOutcome::Failed);
+  machine.kernel.refuse_probe("vfio-pci", card, 0);
+  run_until(machine.io, [&] { return machine.at_device(card).outcome == PolicyOutcome::InForce; });
+}
+
 TEST_CASE("One that hangs does not keep the daemon from being ready, and is told when it is through") {
   Machine machine({policy({.device = 0x10d3})});
   machine.kernel.block("sys/bus/pci/drivers/e1000e/unbind", card);

@@ -2,6 +2,7 @@
 daemon; the end of a claim never pulls a device from under whoever has it open."""
 
 import contextlib
+import json
 import os
 import pathlib
 import resource
@@ -218,9 +219,11 @@ class Consumers(Case):
             device.seek(offset)
             original = device.read(size)
         made = claim(devices=[NVME])
-        io = "qemu-io -f raw -c '{}' nvme://" + NVME + "/1"
-        api.sh(io.format(f"write -P 0xa5 {offset} {size}"), timeout=200)
-        self.assertIn("read 4096/4096", api.sh(io.format(f"read -P 0xa5 {offset} {size}"), timeout=200))
+        io = f"qemu-io -f raw -c 'write -P 0xa5 {offset} {size}' -c 'read -P 0xa5 {offset} {size}' nvme://{NVME}/1"
+        said = api.sh(io, timeout=200)
+        self.assertIn("wrote 4096/4096", said)
+        self.assertIn("read 4096/4096", said)
+        self.assertNotIn("Pattern verification failed", said)
         self.assertEqual(api.request("DELETE", path_of(made), timeout=60).json["state"], "released")
         api.wait_for(lambda: pathlib.Path(f"/dev/{disk}").exists(), 30, "the disk to be back")
         with open(f"/dev/{disk}", "r+b") as device:
@@ -231,18 +234,26 @@ class Consumers(Case):
         self.assert_given_back()
 
 
-@api.timeout(120)
-class Cdi(Case):
-    """podman finds the devices of a claim by their CDI names."""
+CONFIGURATION = pathlib.Path("/etc/devbindd/devbindd.json")
 
-    configuration = pathlib.Path("/etc/devbindd/devbindd.json")
+
+class Configured(Case):
+    """With a configuration of the test's own; the shipped one is back at the end."""
+
+    def configure(self, document):
+        before = CONFIGURATION.read_text()
+        self.addCleanup(api.sh, "systemctl restart devbindd")
+        self.addCleanup(CONFIGURATION.write_text, before)
+        CONFIGURATION.write_text(json.dumps(document))
+
+
+@api.timeout(120)
+class Cdi(Configured):
+    """podman finds the devices of a claim by their CDI names."""
 
     def setUp(self):
         super().setUp()
-        before = self.configuration.read_text()
-        self.addCleanup(api.sh, "systemctl restart devbindd")
-        self.addCleanup(self.configuration.write_text, before)
-        self.configuration.write_text('{"cdi_directory": "/run/cdi"}')
+        self.configure({"cdi_directory": "/run/cdi"})
         api.sh("systemctl restart devbindd")
         api.wait_for(api.daemon_answers, 30, "the daemon")
 
@@ -251,7 +262,7 @@ class Cdi(Case):
         file = pathlib.Path(f"/run/cdi/devbindd-vfio-{made['id']}.json")
         self.assertEqual(file.read_text(), api.request("GET", path_of(made) + "/handover?format=cdi").text)
         name = made["cdi_names"][0]
-        self.assertEqual(self.podman(name), "")
+        self.assertNotIn("unresolvable", self.podman(name))
         api.sh("systemctl kill -s KILL devbindd")
         api.wait_for(api.daemon_answers, 40, "the next daemon")
         self.assertTrue(file.exists())
@@ -260,12 +271,92 @@ class Cdi(Case):
         self.assertIn("unresolvable CDI devices " + name, self.podman(name))
 
     def podman(self, name):
-        """What podman says against making a container with the device, "" for nothing."""
+        """What podman says when it runs a container with the device. Whether one can start here is another matter."""
         root = pathlib.Path("/run/podman-test")
         (root / "rootfs").mkdir(parents=True, exist_ok=True)
-        command = ["podman", "--root", root / "storage", "--runroot", root / "run", "--storage-driver", "vfs", "create", "--device", name]
+        command = ["podman", "--root", root / "storage", "--runroot", root / "run", "--storage-driver", "vfs", "run", "--rm", "--device", name]
         done = subprocess.run([*command, "--network", "none", "--rootfs", root / "rootfs", "true"], capture_output=True, text=True, timeout=90)
-        return "" if done.returncode == 0 else done.stderr
+        print(done.stdout + done.stderr)
+        return done.stderr
+
+
+@api.timeout(150)
+class Policies(Configured):
+    """Policies are in force before a unit that is ordered after devbindd starts, and respect what others have set."""
+
+    NICS = {"name": "nics", "selector": {"vendor": "8086", "device": "10d3"}, "driver": "vfio-pci", "exclude": [SECOND]}
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.give_back)
+        api.sh("systemctl stop devbindd")
+
+    def give_back(self):
+        CONFIGURATION.write_text("{}")
+        api.sh("systemctl restart devbindd")
+        api.wait_for(api.daemon_answers, 30, "the daemon")
+        api.request("DELETE", f"/v1/devices/{NIC}/binding")
+        self.assert_given_back()
+
+    def outcomes(self):
+        listed = api.request("GET", "/v1/policies").json["items"]
+        return {place["address"]: place for policy in listed for place in policy["devices"]}
+
+    def test_in_force_before_a_unit_that_comes_after(self):
+        self.configure({"policies": [self.NICS]})
+        unit = pathlib.Path("/run/systemd/system/vm-after.service")
+        self.addCleanup(lambda: (unit.unlink(), api.sh("systemctl daemon-reload")))
+        look = f"readlink /sys/bus/pci/devices/{NIC}/driver > /run/vm-after"
+        unit.write_text(f"[Unit]\nAfter=devbindd.service\nWants=devbindd.service\n[Service]\nType=oneshot\nExecStart=/bin/sh -c '{look}'\n")
+        api.sh("systemctl daemon-reload; systemctl start vm-after.service")
+        self.assertTrue(pathlib.Path("/run/vm-after").read_text().rstrip().endswith("/vfio-pci"))
+        self.assertEqual({address: place["outcome"] for address, place in self.outcomes().items()}, {NIC: "in_force"})
+        self.assertEqual(api.driver_of(SECOND), "e1000e")
+        api.sh("systemctl restart devbindd")
+        api.wait_for(api.daemon_answers, 30, "the daemon")
+        self.assertIsNone(self.outcomes()[NIC]["operation"])  # it was so already
+        api.request("DELETE", f"/v1/devices/{NIC}/binding")
+        self.assertTrue(self.outcomes()[NIC]["drift"])
+
+    def test_the_management_nic_and_an_administrators_override_are_left_alone(self):
+        management = machine.DEVICES["mgmt"].bdf
+        api.write_sysfs(api.PCI / f"devices/{NIC}/driver_override", "pci-stub")
+        self.addCleanup(api.write_sysfs, api.PCI / f"devices/{NIC}/driver_override", "\n")
+        self.configure({"policies": [{"name": "all", "selector": {"category": "network"}, "driver": "vfio-pci", "scope": "device", "exclude": [SECOND, PAIR0, PAIR1]}]})
+        api.start_daemon_again()
+        outcomes = self.outcomes()
+        self.assertEqual((outcomes[NIC]["outcome"], outcomes[management]["outcome"]), ("respected", "refused"), outcomes)
+        self.assertEqual((api.driver_of(NIC), api.driver_of(management)), ("e1000e", "virtio-pci"))
+
+    def test_a_device_that_is_plugged_in_gets_its_policy(self):
+        self.configure({"policies": [self.NICS]})
+        api.start_daemon_again()
+        port, bus = machine.ROOT_PORTS[machine.SPARE_PORTS[0]]
+        added = f"0000:{bus:02x}:00.0"
+        api.qmp("device_add", driver="e1000e", id="plugged", bus=machine.SPARE_PORTS[0], romfile="")
+        self.addCleanup(api.unplug, "plugged", added)
+        api.wait_for(lambda: api.exists(added) and self.outcomes().get(added, {}).get("outcome") == "in_force", 40, "the policy")
+        self.assertEqual(api.driver_of(added), "vfio-pci")
+
+
+@api.timeout(120)
+class Functions(Case):
+    devices = ()
+
+    def test_a_virtual_function_is_claimed_and_released(self):
+        physical = machine.DEVICES["sriov"].bdf
+        count = api.PCI / f"devices/{physical}/sriov_numvfs"
+        probing = api.PCI / f"devices/{physical}/sriov_drivers_autoprobe"
+        api.write_sysfs(probing, "0")  # the kernel's driver cannot use QEMU's VFs as they are
+        self.addCleanup(api.write_sysfs, probing, "1")
+        api.write_sysfs(count, "1")
+        self.addCleanup(api.write_sysfs, count, "0")
+        made = claim(selector={"physfn": physical})
+        self.assertEqual([item["driver"] for item in made["devices"]], ["vfio-pci"], made)
+        refused = api.request("PUT", f"/v1/devices/{physical}/binding", {"driver": None, "accept_risks": ["sriov.vfs_enabled"]})
+        self.assertIn("claim.held", [item["code"] for item in refused.json["blockers"]], refused)
+        released = api.request("DELETE", path_of(made)).json
+        self.assertEqual((released["state"], released["reason"]), ("released", "it was released"))
 
 
 @api.timeout(200)
