@@ -21,7 +21,6 @@ namespace {
 using sysfs::ErrorCode;
 using Seconds = std::chrono::seconds;
 
-constexpr std::chrono::milliseconds longest_timer{60'000};  // a shorter renewal is noticed within it
 constexpr int max_rounds = 4;
 constexpr std::size_t max_claims = 1024;
 
@@ -422,19 +421,23 @@ void Claims::watch(const std::string& id) {
   if (!start || *start != claim.process_start) ended();
 }
 
-// One timer for each claim, however often it is renewed.
+// One timer for each claim, however often it is renewed; another only when it is to end sooner than that one looks.
 void Claims::watch_time(const std::string& id) {
   const auto& claim = claims_.at(id);
-  if (!claim.expires_at || !engine_.services().after || !timed_.insert(id).second) return;
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*claim.expires_at - now());
-  const auto at_least = std::max(left, std::chrono::milliseconds(0)) + std::chrono::milliseconds(1);
-  engine_.services().after(std::min(at_least, longest_timer), [this, id] {
-    timed_.erase(id);
-    const auto* still = find(id);
-    if (still == nullptr || still->state != ClaimState::Active || !still->expires_at) return;
-    if (*still->expires_at > now()) return watch_time(id);
-    begin_release(id, "its time has run out");
-  });
+  if (!claim.expires_at || !engine_.services().after) return;
+  const auto looks_at = *claim.expires_at;
+  if (const auto earlier = timed_.find(id); earlier != timed_.end() && earlier->second <= looks_at) return;
+  timed_[id] = looks_at;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(looks_at - now());
+  engine_.services().after(std::max(left, std::chrono::milliseconds(0)) + std::chrono::milliseconds(1),
+                           [this, id, looks_at] {
+                             if (const auto timed = timed_.find(id); timed != timed_.end() && timed->second == looks_at)
+                               timed_.erase(timed);
+                             const auto* still = find(id);
+                             if (still == nullptr || still->state != ClaimState::Active || !still->expires_at) return;
+                             if (*still->expires_at > now()) return watch_time(id);
+                             begin_release(id, "its time has run out");
+                           });
 }
 
 void Claims::renew(const std::string& id, std::optional<Seconds> ttl, std::function<void(sysfs::Result<>)> done) {

@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -129,7 +128,7 @@ class Claims {
   std::map<std::string, std::function<void()>> stop_watching_;
   std::map<std::string, std::vector<std::function<void()>>> making_;  ///< who asked for the same again
   std::map<std::string, unsigned> failures_;                          ///< of giving back
-  std::set<std::string> timed_;                                       ///< claims with a timer
+  std::map<std::string, TimePoint> timed_;                            ///< claims with a timer, and when it looks
   AccessQueue access_;
   std::map<std::string, std::vector<std::function<void(std::optional<Refusal>)>>> waiting_;
   std::uint64_t last_token_ = 0;

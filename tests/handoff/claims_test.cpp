@@ -344,6 +344,15 @@ TEST_CASE("A claim ends when its time has run out, unless it is renewed") {
                         [](const sysfs::Result<>& done) { CHECK(done.error().code == ErrorCode::ClaimNotActive); });
 }
 
+TEST_CASE("A claim that is renewed for less ends sooner") {
+  Machine machine;
+  auto request = of({card});
+  request.ttl = std::chrono::hours(24);
+  const auto id = machine.made(request);
+  machine.claims->renew(id, std::chrono::seconds(1), [](const sysfs::Result<>& done) { CHECK(done); });
+  machine.wait_for(id, ClaimState::Released);
+}
+
 TEST_CASE("A claim ends with its process") {
   Machine machine;
   auto request = of({card});
