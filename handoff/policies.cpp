@@ -75,7 +75,8 @@ void Policies::try_next() {
     const auto device = engine_.find_device(address);
     const auto* policy = device ? policy_for(*device) : nullptr;
     if (policy == nullptr) continue;
-    records_[address] = {.policy = policy->name};
+    // What was found before stands until the new try has ended.
+    if (auto& record = records_[address]; record.policy != policy->name) record = {.policy = policy->name};
     return try_at(*policy, *device);
   }
 }
