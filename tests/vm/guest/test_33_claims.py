@@ -1,7 +1,6 @@
 """Claims with real nodes, ACLs, udev and consumers: the owner can use the devices and nobody else, whatever happens to the
 daemon; the end of a claim never pulls a device from under whoever has it open."""
 
-import contextlib
 import json
 import os
 import pathlib
@@ -357,45 +356,3 @@ class Functions(Case):
         self.assertIn("claim.held", [item["code"] for item in refused.json["blockers"]], refused)
         released = api.request("DELETE", path_of(made)).json
         self.assertEqual((released["state"], released["reason"]), ("released", "it was released"))
-
-
-@api.timeout(200)
-class Kills(Case):
-    """The daemon and its workers die while a claim is made or released; the next daemon brings it to an end."""
-
-    devices = (NIC, PAIR0, PAIR1)
-
-    def test_every_other_write_of_a_claim(self):
-        points = 0
-        for number in range(1, 10, 2):
-            with self.subTest(f"making, write {number}"):
-                points += self.cut_off(("POST", "/v1/claims", {"devices": [NIC, PAIR0]}), number)
-                self.settle()
-        for number in range(1, 10, 2):
-            with self.subTest(f"releasing, write {number}"):
-                made = claim(devices=[NIC, PAIR0])
-                points += self.cut_off(("DELETE", path_of(made), None), number)
-                api.wait_for(lambda made=made: state_of(made) != "releasing", 60, "the release")
-                self.settle()
-        print(f"{points} kill points, all good")
-        self.assertGreater(points, 6)
-
-    def cut_off(self, request, number):
-        daemon = kill.daemon_pid()
-        with kill.Tracer(daemon, "both", number, "after") as tracer:
-            with contextlib.suppress(OSError, kill.http.client.HTTPException):
-                kill.ask(request)
-            if not tracer.has_reached():
-                return 0
-        api.wait_for(lambda: kill.daemon_pid() not in (None, daemon) and api.daemon_answers(), 40, "the next daemon")
-        return 1
-
-    def settle(self):
-        """Every claim is active or over; an active one has its devices, and gives them back."""
-        api.wait_for(kill.all_ended, 40, "no operation to be under way")
-        for made in api.request("GET", "/v1/claims").json["items"]:
-            self.assertIn(made["state"], ("active", "released", "lost"), made)
-            if made["state"] == "active":
-                self.assertEqual({item["driver"] for item in made["devices"]}, {"vfio-pci"}, made)
-                self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
-        self.assert_given_back()
