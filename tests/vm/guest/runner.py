@@ -200,12 +200,14 @@ def run(request):
     chosen = [
         item
         for item in discover(request["daemon"], request["iommu"], request["resets"])
-        if matches(item[0], request["filter"]) and (not request["resets"] or item[1].boot >= boot_number())
+        if matches(item[0], request["filter"])
+        and item[0] not in request["without"]
+        and (not request["resets"] or item[1].boot >= boot_number())
     ]
     for name, test, limit in chosen:
         if request["resets"] and test.boot > boot_number():
             continue
-        report(f"run {name}")
+        report(f"run {name} {limit}")
         api.kernel_log(name)
         start = time.monotonic()
         status, reason = run_test(name, test, limit)
