@@ -118,25 +118,17 @@ void probe_device(Context& context, const Request& request, const sysfs::Device&
                   handoff::TaskKind kind, Done done) {
   auto release = context.engine.reserve(device);
   if (!release) return done(std::unexpected(problem_of(request, release.error())));
-  const vfio::HolderQuery holders{
-      .address = device.address, .group = device.iommu_group, .vfio_device = device.vfio_device, .device_open = false};
-  const auto decided = std::make_shared<bool>(false);
-  const auto go_on = [&context, request, query, kind, release = *release, done,
-                      decided](const handoff::TaskResult& found) {
-    if (std::exchange(*decided, true)) return;
-    const auto holding = found ? handoff::holders_from(*found) : std::vector<vfio::Holder>{};
-    if (holding.empty()) return run_probe(context, request, query, kind, release, done);
-    release();
-    json processes = json::array();
-    for (const auto& holder : holding) processes.push_back(handoff::to_json(holder));
-    done(std::unexpected(problem(
-        request, 409, "device_open",
-        query.node + " is open by " + holding.front().command + " (pid " + std::to_string(holding.front().pid) + ")",
-        {{"processes", std::move(processes)}})));
-  };
-  context.engine.services().run_task(
-      handoff::task_for(holders),
-      {.on_overdue = [go_on](int) { go_on(std::vector<std::string>{}); }, .on_result = go_on});
+  context.engine.find_holders(
+      device, [&context, request, query, kind, release = *release, done](const handoff::HoldersAnswer& holding) {
+        if (!holding || holding->empty()) return run_probe(context, request, query, kind, release, done);
+        release();
+        json processes = json::array();
+        for (const auto& holder : *holding) processes.push_back(handoff::to_json(holder));
+        done(std::unexpected(problem(request, 409, "device_open",
+                                     query.node + " is open by " + holding->front().command + " (pid " +
+                                         std::to_string(holding->front().pid) + ")",
+                                     {{"processes", std::move(processes)}})));
+      });
 }
 
 }  // namespace devbindd::api

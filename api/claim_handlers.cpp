@@ -8,6 +8,8 @@
 #include "api/render.hpp"
 #include "api/render_claim.hpp"
 #include "api/text_table.hpp"
+#include "handoff/claim_descriptors.hpp"
+#include "handoff/json_values.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -45,6 +47,40 @@ void answer_made(Context& context, const Request& request, const handoff::Claims
   const auto* claim = context.claims.find(made.id);
   const bool preparing = claim != nullptr && claim->state == handoff::ClaimState::Preparing;
   respond(claim_response(context, request, made.id, preparing ? 202 : made.existing ? 200 : 201));
+}
+
+sysfs::Result<const handoff::Claim*> active_claim(Context& context, const std::string& id) {
+  const auto* claim = context.claims.find(id);
+  if (claim == nullptr) return std::unexpected(not_found(id));
+  if (claim->state != handoff::ClaimState::Active)
+    return sysfs::fail(ErrorCode::ClaimNotActive, "the claim is " + std::string(handoff::name_of(claim->state)) +
+                                                      ": only an active one is handed over");
+  return claim;
+}
+
+// Whoever may change things, and the owner himself: the nodes are open to him anyway.
+bool may_have_descriptors(const Request& request, const handoff::Claim& claim) {
+  const auto& uids = claim.grantees.uids;
+  return request.access == Access::Change ||
+         (request.requester.uid && std::ranges::find(uids, *request.requester.uid) != uids.end());
+}
+
+Response descriptors_response(const handoff::Claim& claim, handoff::ClaimDescriptors descriptors) {
+  json list = json::array();
+  for (const auto& role : descriptors.roles) {
+    json devices = json::array();
+    for (const auto& address : role.devices) devices.push_back(sysfs::to_string(address));
+    list.push_back({{"role", role.name},
+                    {"path", role.path},
+                    {"iommu_group", handoff::or_null(role.iommu_group)},
+                    {"devices", std::move(devices)}});
+  }
+  auto response = json_response({{"claim", "/v1/claims/" + claim.id},
+                                 {"fencing_token", claim.fencing_token},
+                                 {"way", handoff::name_of(descriptors.way)},
+                                 {"descriptors", std::move(list)}});
+  response.descriptors = std::make_shared<std::vector<sysfs::FileDescriptor>>(std::move(descriptors.open));
+  return response;
 }
 
 std::string names_of(const json& claim) {
@@ -146,7 +182,8 @@ void renew_claim(Context& context, const Request& request, const PathArguments& 
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   auto ttl = read_renewal(request);
   if (!ttl) return respond(std::move(ttl.error()));
-  context.claims.renew(arguments[0], *ttl, answer_with_claim(context, request, arguments[0], std::move(respond)));
+  context.claims.renew(arguments[0], request.requester, *ttl,
+                       answer_with_claim(context, request, arguments[0], std::move(respond)));
 }
 
 void acknowledge_claim(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
@@ -156,6 +193,28 @@ void acknowledge_claim(Context& context, const Request& request, const PathArgum
   if (!body) return respond(to_response(request, body.error()));
   if (auto done = BodyReader(*body).finish(); !done) return respond(to_response(request, done.error()));
   context.claims.acknowledge(arguments[0], answer_with_claim(context, request, arguments[0], std::move(respond)));
+}
+
+void post_claim_fds(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  QueryReader query(request.query);
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  auto way = read_descriptor_way(request);
+  if (!way) return respond(std::move(way.error()));
+  const auto& id = arguments[0];
+  const auto claim = active_claim(context, id);
+  if (!claim) return respond(problem_of(request, claim.error()));
+  if (!may_have_descriptors(request, **claim))
+    return respond(problem(request, 403, "forbidden", "this caller is no owner of the claim and may only read"));
+  if (request.requester.transport != "unix")
+    return respond(problem(request, 409, "unix_socket_only", "descriptors cannot be sent over TCP: ask on the socket"));
+  handoff::open_descriptors(
+      context.engine, **claim, *way,
+      [&context, request, id, respond = std::move(respond)](sysfs::Result<handoff::ClaimDescriptors> opened) {
+        if (!opened) return respond(problem_of(request, opened.error()));
+        const auto still = active_claim(context, id);  // it may have ended meanwhile: then they are closed again
+        if (!still) return respond(problem_of(request, still.error()));
+        respond(descriptors_response(**still, std::move(*opened)));
+      });
 }
 
 void get_handover(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
@@ -168,14 +227,9 @@ void get_handover(Context& context, const Request& request, const PathArguments&
     return respond(bad_request(request, "invalid_value", "?format",
                                "'" + name->value_or("").substr(0, 64) + "' is no format of a handover"));
   }
-  const auto* claim = context.claims.find(arguments[0]);
-  if (claim == nullptr) return respond(problem_of(request, not_found(arguments[0])));
-  if (claim->state != handoff::ClaimState::Active) {
-    return respond(problem_of(
-        request, sysfs::Error{ErrorCode::ClaimNotActive, "the claim is " + std::string(handoff::name_of(claim->state)) +
-                                                             ": only an active one is handed over"}));
-  }
-  auto handover = handover_of(context.engine, *claim);
+  const auto claim = active_claim(context, arguments[0]);
+  if (!claim) return respond(problem_of(request, claim.error()));
+  auto handover = handover_of(context.engine, **claim);
   if (!handover) return respond(problem_of(request, handover.error()));
   auto text = render_handover(*handover, *format);
   respond({.status = 200, .content_type = text.media_type, .body = std::move(text.text), .headers = {}});

@@ -141,6 +141,10 @@ OrResponse<ClaimRequest> read_claim_request(const Request& request) {
   if (!ttl) return std::unexpected(to_response(request, ttl.error()));
   auto pid = read_number(body, "pid", 1, std::numeric_limits<std::int32_t>::max());
   if (!pid) return std::unexpected(to_response(request, pid.error()));
+  auto while_connected = body.boolean("while_connected", false);
+  if (!while_connected) return std::unexpected(to_response(request, while_connected.error()));
+  if (*while_connected && request.requester.transport != "unix")
+    return wrong(request, body.pointer("while_connected"), "only a connection to the Unix socket can hold a claim");
   auto restore = body.boolean("restore", true);
   if (!restore) return std::unexpected(to_response(request, restore.error()));
   auto labels = read_labels(request, body);
@@ -155,11 +159,25 @@ OrResponse<ClaimRequest> read_claim_request(const Request& request) {
   claim.owner = std::move(*owner);
   if (*ttl) claim.ttl = std::chrono::seconds(**ttl);
   if (*pid) claim.pid = static_cast<std::int32_t>(**pid);
+  claim.while_connected = *while_connected;
   claim.restore = *restore;
   claim.labels = std::move(*labels);
   claim.accept_risks = std::move(*accepted);
   claim.idempotency_key = request.idempotency_key;
   return claim;
+}
+
+OrResponse<std::optional<handoff::DescriptorWay>> read_descriptor_way(const Request& request) {
+  auto document = parse_body(request.body);
+  if (!document) return std::unexpected(to_response(request, document.error()));
+  BodyReader body(*document);
+  auto text = body.string("way");
+  if (!text) return std::unexpected(to_response(request, text.error()));
+  if (auto done = body.finish(); !done) return std::unexpected(to_response(request, done.error()));
+  if (*text == nullptr) return std::nullopt;
+  const auto way = handoff::descriptor_way_named(**text);
+  if (!way) return wrong(request, body.pointer("way"), "\"way\" must be group or cdev");
+  return way;
 }
 
 OrResponse<std::optional<std::chrono::seconds>> read_renewal(const Request& request) {

@@ -5,12 +5,16 @@
 #include "api/message.hpp"
 #include "api/parameters.hpp"
 #include "handoff/claim.hpp"
+#include "handoff/claim_descriptors.hpp"
 
 namespace devbindd::api {
 
-/// {"devices": [...] or "selector": {...}, "driver", "owner", "ttl_seconds", "pid", "restore", "labels",
-/// "accept_risks"}, and the Idempotency-Key header.
+/// {"devices": [...] or "selector": {...}, "driver", "owner", "ttl_seconds", "pid", "while_connected", "restore",
+/// "labels", "accept_risks"}, and the Idempotency-Key header.
 OrResponse<handoff::ClaimRequest> read_claim_request(const Request& request);
+
+/// {"way": "group" | "cdev"}, or {} for the best that this kernel has.
+OrResponse<std::optional<handoff::DescriptorWay>> read_descriptor_way(const Request& request);
 
 /// {"ttl_seconds": N}, or {} for the time that the claim was made with.
 OrResponse<std::optional<std::chrono::seconds>> read_renewal(const Request& request);

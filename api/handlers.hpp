@@ -40,6 +40,7 @@ void get_claim(Context&, const Request&, const PathArguments&, Respond);
 void delete_claim(Context&, const Request&, const PathArguments&, Respond);
 void renew_claim(Context&, const Request&, const PathArguments&, Respond);
 void acknowledge_claim(Context&, const Request&, const PathArguments&, Respond);
+void post_claim_fds(Context&, const Request&, const PathArguments&, Respond);
 void get_handover(Context&, const Request&, const PathArguments&, Respond);
 
 void list_policies(Context&, const Request&, const PathArguments&, Respond);

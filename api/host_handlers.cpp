@@ -47,9 +47,7 @@ using Overrides = std::optional<std::map<sysfs::PciAddress, std::string>>;
 void read_overrides(Context& context, const std::vector<sysfs::Device>& devices, std::function<void(Overrides)> done) {
   handoff::Task task{handoff::TaskKind::ReadOverrides, {}};
   for (const auto& device : devices) task.arguments.push_back(sysfs::to_string(device.address));
-  const auto answered = std::make_shared<bool>(false);
-  const auto take = [devices, answered, done = std::move(done)](const handoff::TaskResult& result) {
-    if (std::exchange(*answered, true)) return;
+  const auto take = [devices, done = std::move(done)](const handoff::TaskResult& result) {
     if (!result) return done(std::nullopt);
     std::map<sysfs::PciAddress, std::string> found;
     for (std::size_t at = 0; at < std::min(devices.size(), result->size()); ++at) {
@@ -57,9 +55,7 @@ void read_overrides(Context& context, const std::vector<sysfs::Device>& devices,
     }
     done(std::move(found));
   };
-  context.engine.services().run_task(
-      std::move(task), {.on_overdue = [take](int) { take(sysfs::fail(sysfs::ErrorCode::Overdue, "the read hangs")); },
-                        .on_result = take});
+  context.engine.services().run_task(std::move(task), handoff::within_deadline("the read hangs", take));
 }
 
 }  // namespace

@@ -3,12 +3,14 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "handoff/request.hpp"
+#include "sysfs/file_descriptor.hpp"
 
 namespace devbindd::api {
 
@@ -34,6 +36,8 @@ struct Response {
   std::string content_type = "application/json";
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
+  /// What goes along with it over a Unix socket (SCM_RIGHTS); closed here when the answer is on its way.
+  std::shared_ptr<std::vector<sysfs::FileDescriptor>> descriptors = {};
 };
 
 /// Called exactly once by a handler, now or later, on the daemon's thread.

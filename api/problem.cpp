@@ -61,6 +61,7 @@ int status_of(ErrorCode code) {
     case ErrorCode::KeyReused:
     case ErrorCode::NothingToRestore:
     case ErrorCode::NotVfioBound:
+    case ErrorCode::NodeNotFound:
     case ErrorCode::DeviceOpen:
     case ErrorCode::GroupNotViable:
     case ErrorCode::BindFailed:

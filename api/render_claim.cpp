@@ -30,6 +30,7 @@ json render_request(const handoff::Claim& claim) {
             {"gids", claim.grantees.gids}}},
           {"ttl_seconds", request.ttl ? json(request.ttl->count()) : json(nullptr)},
           {"pid", or_null(request.pid)},
+          {"while_connected", request.while_connected},
           {"restore", request.restore},
           {"accept_risks", request.accept_risks}};
 }

@@ -33,6 +33,7 @@ const std::vector<Route>& routes() {
       {"DELETE", "/v1/claims/{id}", Access::Change, BodyRule::None, delete_claim},
       {"POST", "/v1/claims/{id}/renew", Access::Change, BodyRule::Json, renew_claim},
       {"POST", "/v1/claims/{id}/acknowledge", Access::Change, BodyRule::Json, acknowledge_claim},
+      {"POST", "/v1/claims/{id}/fds", Access::Read, BodyRule::Json, post_claim_fds},
       {"GET", "/v1/claims/{id}/handover", Access::Read, BodyRule::None, get_handover},
       {"GET", "/v1/policies", Access::Read, BodyRule::None, list_policies},
       {"GET", "/v1/audit", Access::Read, BodyRule::None, list_audit},

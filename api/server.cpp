@@ -14,11 +14,13 @@
 #include <boost/uuid/random_generator.hpp>
 #include <boost/uuid/uuid_io.hpp>
 #include <ctime>
+#include <sstream>
 
 #include "api/caller.hpp"
 #include "api/http_guard.hpp"
 #include "api/problem.hpp"
 #include "api/query.hpp"
+#include "sysfs/descriptor_passing.hpp"
 #include "sysfs/file_descriptor.hpp"
 
 namespace devbindd::api {
@@ -78,10 +80,16 @@ class Session : public std::enable_shared_from_this<Session> {
         caller_(std::move(caller)),
         tcp_(tcp) {
     server_->sessions.insert(this);
+    if (!tcp) caller_.requester.connection = connection_;
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
-  ~Session() { server_->sessions.erase(this); }
+  ~Session() {
+    server_->sessions.erase(this);
+    if (server_->stopping) return;  // it is not the client who leaves
+    for (auto& closed : connection_->on_close)
+      asio::post(server_->io, [connection = connection_, closed] { closed(); });
+  }
 
   void start() {
     if (server_->sessions.size() > server_->settings.limits.connections) {
@@ -115,7 +123,10 @@ class Session : public std::enable_shared_from_this<Session> {
       return refuse({431, "header_too_large", "The request's head is longer than 16384 bytes."});
     }
     // The clock for a head starts with its first byte, and does not start anew with each further one.
-    if (buffer_.size() == 0) {
+    if (buffer_.size() == 0 && !connection_->on_close.empty()) {
+      idle_ = true;
+      end_reading();  // it may be silent: something lasts as long as it is open
+    } else if (buffer_.size() == 0) {
       idle_ = true;
       limit_reading(first_ ? server_->settings.limits.header_time : server_->settings.limits.idle_time);
     } else if (idle_) {
@@ -256,6 +267,7 @@ class Session : public std::enable_shared_from_this<Session> {
                            .duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started_)});
     end_reading();
     stream_.expires_after(server_->settings.limits.write_time);
+    if (answer.descriptors) return send_along(std::move(answer.descriptors), stays);
     serializer_.emplace(*response_);
     if (head_.method == "HEAD") {
       http::async_write_header(stream_, *serializer_,
@@ -263,6 +275,34 @@ class Session : public std::enable_shared_from_this<Session> {
     } else {
       http::async_write(stream_, *serializer_, beast::bind_front_handler(&Session::on_sent, shared_from_this(), stays));
     }
+  }
+
+  // The descriptors go with the answer's first byte, and are closed here as soon as that has left.
+  void send_along(std::shared_ptr<std::vector<sysfs::FileDescriptor>> descriptors, bool stays) {
+    std::ostringstream text;
+    text << *response_;
+    outgoing_ = std::move(text).str();
+    error_code ignored;
+    stream_.socket().native_non_blocking(true, ignored);
+    limit_reading(server_->settings.limits.write_time);
+    send_first_bytes(descriptors, stays);
+  }
+
+  void send_first_bytes(const std::shared_ptr<std::vector<sysfs::FileDescriptor>>& descriptors, bool stays) {
+    const auto sent = sysfs::send_with_descriptors(stream_.socket().native_handle(), outgoing_, *descriptors);
+    if (!sent && sent.error().errno_value == EAGAIN) {
+      return stream_.socket().async_wait(Generic::socket::wait_write,
+                                         [self = shared_from_this(), descriptors, stays](error_code error) {
+                                           if (error) return self->close();
+                                           self->send_first_bytes(descriptors, stays);
+                                         });
+    }
+    if (!sent) return close();
+    descriptors->clear();
+    end_reading();
+    stream_.expires_after(server_->settings.limits.write_time);
+    asio::async_write(stream_, asio::buffer(outgoing_) + *sent,
+                      beast::bind_front_handler(&Session::on_sent, shared_from_this(), stays));
   }
 
   void on_sent(bool stays, error_code error, std::size_t) {
@@ -302,6 +342,8 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::steady_timer deadline_;
   Caller caller_;
   bool tcp_;
+  std::shared_ptr<handoff::Connection> connection_ = std::make_shared<handoff::Connection>();
+  std::string outgoing_;  ///< an answer with descriptors
   beast::flat_buffer buffer_{max_header_bytes + max_body_bytes + 2 * chunk};
   bool idle_ = true;
   bool late_ = false;  ///< the time for reading is over

@@ -20,22 +20,11 @@ void AccessQueue::run_next() {
   if (job.left.empty()) return finish({});
   auto task = std::move(job.left.back());
   job.left.pop_back();
-  const auto answered = std::make_shared<bool>(false);
-  const auto answer = [this, answered](const sysfs::Result<>& result) {
-    if (std::exchange(*answered, true)) return;
-    if (!result) return finish(result);
-    run_next();
-  };
   run_task_(std::move(task),
-            {.on_overdue =
-                 [answer](int) {
-                   answer(sysfs::fail(sysfs::ErrorCode::Overdue, "changing the access to a node takes too long"));
-                 },
-             .on_result =
-                 [answer](const TaskResult& result) {
-                   if (!result) return answer(std::unexpected(result.error()));
-                   answer({});
-                 }});
+            within_deadline("changing the access to a node takes too long", [this](const TaskResult& result) {
+              if (!result) return finish(std::unexpected(result.error()));
+              run_next();
+            }));
 }
 
 void AccessQueue::finish(sysfs::Result<> result) {

@@ -40,6 +40,7 @@ struct ClaimRequest {
   NodeOwner owner = {};
   std::optional<std::chrono::seconds> ttl = {};  ///< without a renewal it ends after this
   std::optional<std::int32_t> pid = {};          ///< it ends with this process
+  bool while_connected = false;                  ///< it ends with the connection that made it
   bool restore = true;                           ///< false: at the end the devices stay where they are
   std::map<std::string, std::string> labels = {};
   std::vector<std::string> accept_risks = {};

@@ -73,6 +73,7 @@ ClaimRequest request_from(const json& document) {
       .users = owner.at("users"), .groups = owner.at("groups"), .uids = owner.at("uids"), .gids = owner.at("gids")};
   if (const auto ttl = maybe<std::int64_t>(document, "ttl_seconds")) request.ttl = std::chrono::seconds(*ttl);
   request.pid = maybe<std::int32_t>(document, "pid");
+  request.while_connected = document.value("while_connected", false);  // journals of 0.1 do not have it
   request.restore = document.at("restore");
   request.labels = document.at("labels");
   request.accept_risks = document.at("accept_risks");
@@ -124,6 +125,7 @@ json to_json(const ClaimRequest& request) {
           {"owner", to_json(request.owner)},
           {"ttl_seconds", request.ttl ? json(request.ttl->count()) : json(nullptr)},
           {"pid", or_null(request.pid)},
+          {"while_connected", request.while_connected},
           {"restore", request.restore},
           {"labels", request.labels},
           {"accept_risks", request.accept_risks},

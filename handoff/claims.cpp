@@ -23,6 +23,8 @@ using Seconds = std::chrono::seconds;
 
 constexpr int max_rounds = 4;
 constexpr std::size_t max_claims = 1024;
+constexpr std::chrono::milliseconds time_to_connect_again{60'000};
+constexpr const char* connection_closed = "its connection has closed";
 
 TimePoint now() { return std::chrono::system_clock::now(); }
 
@@ -100,7 +102,7 @@ void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std
     return done(refusal(ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"));
   if (!engine_.accepting()) return done(refusal(ErrorCode::ShuttingDown, "devbindd is stopping"));
   if (const auto* known = dry_run ? nullptr : same_key(request, requester)) {
-    if (same_request(known->request, request)) return when_made(known->id, std::move(done));
+    if (same_request(known->request, request)) return when_made(known->id, requester, std::move(done));
     return done(refusal(ErrorCode::KeyReused, "the idempotency key came with another request: claim " + known->id));
   }
   const auto held = std::ranges::count_if(claims_, [](const auto& entry) { return holds_devices(entry.second); });
@@ -123,7 +125,8 @@ void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std
 }
 
 // The same request again has the answer of the first, when that is there.
-void Claims::when_made(const std::string& id, std::function<void(Outcome)> done) {
+void Claims::when_made(const std::string& id, const Requester& requester, std::function<void(Outcome)> done) {
+  connect(id, requester);
   if (find(id)->state != ClaimState::Preparing) return done(Made{id, true});
   const auto& operation = find(id)->operation;
   if (!operation.empty() && engine_.is_blocked(operation)) return done(Made{id, true});
@@ -158,9 +161,7 @@ void Claims::find_owners(const std::shared_ptr<Attempt>& attempt) {
   for (const auto& name : owner.groups) task.arguments.push_back("g" + name);
   if (task.arguments.empty()) return choose(attempt);
   const auto names = task.arguments;
-  const auto answered = std::make_shared<bool>(false);
-  const auto answer = [this, attempt, names, answered](const TaskResult& result) {
-    if (std::exchange(*answered, true)) return;
+  const auto answer = [this, attempt, names](const TaskResult& result) {
     if (!result) return attempt->done(Refusal{result.error(), {}, {}});
     auto& found = attempt->claim.grantees;
     for (std::size_t at = 0; at < names.size() && at < result->size(); ++at) {
@@ -173,10 +174,7 @@ void Claims::find_owners(const std::shared_ptr<Attempt>& attempt) {
     }
     choose(attempt);
   };
-  engine_.services().run_task(
-      std::move(task),
-      {.on_overdue = [answer](int) { answer(sysfs::fail(ErrorCode::Overdue, "the name service does not answer")); },
-       .on_result = answer});
+  engine_.services().run_task(std::move(task), within_deadline("the name service does not answer", answer));
 }
 
 void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
@@ -271,7 +269,7 @@ void Claims::hold(const std::shared_ptr<Attempt>& attempt) {
   auto& claim = attempt->claim;
   // A retry with the same key may have come while this one looked around.
   if (const auto* known = attempt->dry_run ? nullptr : same_key(attempt->request, claim.requester)) {
-    if (same_request(known->request, attempt->request)) return when_made(known->id, attempt->done);
+    if (same_request(known->request, attempt->request)) return when_made(known->id, claim.requester, attempt->done);
     return attempt->done(
         refusal(ErrorCode::KeyReused, "the idempotency key came with another request: claim " + known->id));
   }
@@ -302,6 +300,7 @@ void Claims::hold(const std::shared_ptr<Attempt>& attempt) {
   claim.fencing_token = ++last_token_;
   claims_.emplace(claim.id, claim);
   order_.push_back(claim.id);
+  connect(claim.id, claim.requester);
   store(claim, [this, attempt](const sysfs::Result<>& stored) {
     if (stored) return bind(attempt);
     claims_.erase(attempt->claim.id);
@@ -401,6 +400,7 @@ void Claims::activated(const std::string& id, const std::function<void(Outcome)>
       return done(Refusal{stored.error(), {}, {}});
     }
     if (find(id)->state == ClaimState::Active) watch(id);
+    if (find(id)->request.while_connected && !connections_.contains(id)) begin_release(id, connection_closed);
     done(Made{id});
     made(id);
   });
@@ -440,7 +440,38 @@ void Claims::watch_time(const std::string& id) {
                            });
 }
 
-void Claims::renew(const std::string& id, std::optional<Seconds> ttl, std::function<void(sysfs::Result<>)> done) {
+// --- a connection that it lasts as long as
+
+void Claims::connect(const std::string& id, const Requester& requester) {
+  const auto connection = requester.connection.lock();
+  if (!claims_.at(id).request.while_connected || !connection) return;
+  if (!connections_[id].insert(connection).second) return;
+  connection->on_close.push_back([this, id, closed = std::weak_ptr(connection)] { disconnected(id, closed.lock()); });
+}
+
+void Claims::disconnected(const std::string& id, const std::shared_ptr<Connection>& connection) {
+  const auto left = connections_.find(id);
+  if (left == connections_.end()) return;
+  left->second.erase(connection);
+  if (!left->second.empty()) return;
+  connections_.erase(left);
+  // One that is still being made is looked at when it is.
+  if (const auto* claim = find(id); claim != nullptr && claim->state == ClaimState::Active)
+    begin_release(id, connection_closed);
+}
+
+// The daemon's own end has closed them all: their other ends get time to come back.
+void Claims::await_connection(const std::string& id) {
+  if (!claims_.at(id).request.while_connected || !engine_.services().after) return;
+  engine_.services().after(time_to_connect_again, [this, id] {
+    const auto* claim = find(id);
+    if (claim == nullptr || claim->state != ClaimState::Active || connections_.contains(id)) return;
+    begin_release(id, "nobody has connected again for it since devbindd was started anew");
+  });
+}
+
+void Claims::renew(const std::string& id, const Requester& requester, std::optional<Seconds> ttl,
+                   std::function<void(sysfs::Result<>)> done) {
   const auto found = claims_.find(id);
   if (found == claims_.end())
     return done(sysfs::fail(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)));
@@ -449,6 +480,7 @@ void Claims::renew(const std::string& id, std::optional<Seconds> ttl, std::funct
     return done(sysfs::fail(ErrorCode::ClaimNotActive,
                             "the claim is " + std::string(name_of(claim.state)) + ": only an active one is renewed"));
   }
+  connect(id, requester);
   if (ttl) claim.ttl = ttl;
   if (claim.ttl) claim.expires_at = now() + *claim.ttl;
   watch_time(id);
@@ -559,6 +591,7 @@ void Claims::adopt(Claim claim) {
         if (find(id)->state != ClaimState::Active) return;
         if (hooks_.publish) warn(hooks_.publish(claims_.at(id)));
         watch(id);
+        await_connection(id);
       });
       return;
     case ClaimState::Releasing: {

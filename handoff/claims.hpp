@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -50,8 +51,10 @@ class Claims {
   /// With `dry_run` nothing is taken: the answer is what binding the devices that would be chosen takes.
   void create(ClaimRequest request, Requester requester, bool dry_run, std::function<void(Outcome)> done);
 
-  /// Prolongs it by its time to live, or by `ttl` from now on. Errors: ClaimNotFound, ClaimNotActive, JournalFailed.
-  void renew(const std::string& id, std::optional<std::chrono::seconds> ttl, std::function<void(sysfs::Result<>)> done);
+  /// Prolongs it by its time to live, or by `ttl` from now on. One that lasts while its owner is connected lasts from
+  /// now on as long as this connection too. Errors: ClaimNotFound, ClaimNotActive, JournalFailed.
+  void renew(const std::string& id, const Requester& requester, std::optional<std::chrono::seconds> ttl,
+             std::function<void(sysfs::Result<>)> done);
 
   /// Ends it. Refused (ClaimInUse, with who has it open) while a device is open, unless `when_closed`: then it waits.
   /// `done` gets nullopt when it has ended, is quarantined, or waits. Other errors: ClaimNotFound, ClaimNotActive.
@@ -91,6 +94,9 @@ class Claims {
   void withdraw(const Claim& claim);
   void warn(const sysfs::Result<>& done) const;
   void watch(const std::string& id);
+  void connect(const std::string& id, const Requester& requester);
+  void disconnected(const std::string& id, const std::shared_ptr<Connection>& connection);
+  void await_connection(const std::string& id);
   void watch_time(const std::string& id);
   void grant(const std::string& id, std::function<void(sysfs::Result<>)> done);
   void revoke(const std::string& id, std::function<void(sysfs::Result<>)> done);
@@ -107,7 +113,7 @@ class Claims {
   void end(const std::string& id, ClaimState state, std::string reason);
   void forget_oldest(const std::string& ended);
   void told(const std::string& id);
-  void when_made(const std::string& id, std::function<void(Outcome)> done);
+  void when_made(const std::string& id, const Requester& requester, std::function<void(Outcome)> done);
   void made(const std::string& id);
   void note_changes(Claim& claim) const;
   std::vector<std::string> nodes_of(const Claim& claim) const;
@@ -129,6 +135,7 @@ class Claims {
   std::map<std::string, std::vector<std::function<void()>>> making_;  ///< who asked for the same again
   std::map<std::string, unsigned> failures_;                          ///< of giving back
   std::map<std::string, TimePoint> timed_;                            ///< claims with a timer, and when it looks
+  std::map<std::string, std::set<std::shared_ptr<Connection>>> connections_;  ///< of claims that end with the last one
   AccessQueue access_;
   std::map<std::string, std::vector<std::function<void(std::optional<Refusal>)>>> waiting_;
   std::uint64_t last_token_ = 0;

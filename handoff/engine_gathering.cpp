@@ -216,17 +216,11 @@ void Engine::find_holders(const sysfs::Device& device, std::function<void(Holder
                                 .group = device.iommu_group,
                                 .vfio_device = device.vfio_device,
                                 .device_open = device.enable_count.value_or(0) > 0};
-  const auto answered = std::make_shared<bool>(false);
-  const auto answer = [answered, done = std::move(done)](const TaskResult& result) {
-    if (std::exchange(*answered, true)) return;
+  const auto answer = [done = std::move(done)](const TaskResult& result) {
     if (!result) return done(std::unexpected(result.error()));
     done(holders_from(*result));
   };
-  services_.run_task(
-      task_for(query),
-      {.on_overdue =
-           [answer](int) { answer(sysfs::fail(ErrorCode::Overdue, "looking through all processes took too long")); },
-       .on_result = answer});
+  services_.run_task(task_for(query), within_deadline("looking through all processes took too long", answer));
 }
 
 void Engine::find_open_functions(const sysfs::Device& device, std::function<void(std::vector<OpenFunction>)> done) {

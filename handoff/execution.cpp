@@ -191,15 +191,11 @@ void Execution::on_undo_result(std::size_t at, const TaskResult& result) {
 void Execution::check_restored() {
   Task task{TaskKind::ReadOverrides, {}};
   for (const auto& transition : operation_->transitions) task.arguments.push_back(sysfs::to_string(transition.address));
-  const auto answered = std::make_shared<bool>(false);
-  const auto once = [self = shared_from_this(), answered](const TaskResult& result) {
-    if (!std::exchange(*answered, true)) self->on_overrides_read(result);
-  };
   // A read that hangs must not keep the operation open: then nobody can say that the earlier state is back.
-  run_task_(
-      std::move(task),
-      {.on_overdue = [once](int) { once(sysfs::fail(sysfs::ErrorCode::Overdue, "the read hangs in the kernel")); },
-       .on_result = once});
+  run_task_(std::move(task),
+            within_deadline("the read hangs in the kernel", [self = shared_from_this()](const TaskResult& result) {
+              self->on_overrides_read(result);
+            }));
 }
 
 void Execution::on_overrides_read(const TaskResult& result) {

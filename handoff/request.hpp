@@ -1,6 +1,8 @@
 // What can be asked for, as typed values. Made by api/ from JSON; nothing here knows of HTTP.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,12 +42,18 @@ struct ChangeRequest {
 /// How many items a transaction may have.
 constexpr std::size_t max_items = 64;
 
+/// The connection that a request came over, for what is to end with it.
+struct Connection {
+  std::vector<std::function<void()>> on_close = {};
+};
+
 /// Who asked, for the operation's record.
 struct Requester {
   std::string transport;  ///< "unix" or "tcp"
   std::optional<unsigned> uid;
   std::optional<int> pid;
   std::optional<std::string> local_address = {};  ///< where a TCP caller reached the daemon
+  std::weak_ptr<Connection> connection = {};      ///< of a Unix caller, while it lasts
 };
 
 /// Whether it may take a device from its driver: Bind, Unbind, Restore.

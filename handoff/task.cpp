@@ -1,7 +1,10 @@
 #include "handoff/task.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "handoff/owner_names.hpp"
 #include "sysfs/fields.hpp"
@@ -131,7 +134,7 @@ TaskResult read_vpd(const Kernel& kernel, const std::vector<std::string>& argume
   return std::vector<std::string>{std::move(*bytes)};
 }
 
-// What a worker may change the access of: VFIO's nodes and iommufd's.
+// What a worker may open to others: VFIO's nodes and iommufd's.
 bool is_grantable(std::string_view path) {
   return (path.starts_with("/dev/vfio/") || path == "/dev/iommu") && path.find("..") == std::string_view::npos;
 }
@@ -154,6 +157,20 @@ TaskResult change_access(const Kernel& kernel, const std::vector<std::string>& a
   const auto& change = kind == TaskKind::GrantAccess ? kernel.access.grant : kernel.access.revoke;
   for (const auto& path : paths) {
     if (auto done = change(path, grantees); !done) return std::unexpected(done.error());
+  }
+  return std::vector<std::string>{};
+}
+
+TaskResult open_nodes(const Kernel& kernel, const std::vector<std::string>& paths,
+                      std::vector<sysfs::FileDescriptor>& opened) {
+  if (!std::ranges::all_of(paths, is_grantable)) return malformed("node");
+  for (const auto& path : paths) {
+    auto node = kernel.ioctl.open_node(path);
+    if (!node) {
+      opened.clear();
+      return std::unexpected(node.error());
+    }
+    opened.push_back(std::move(*node));
   }
   return std::vector<std::string>{};
 }
@@ -235,7 +252,16 @@ sysfs::ConfigSpace config_from(const std::vector<std::string>& fields) {
   return config;
 }
 
-TaskResult perform(const Kernel& kernel, const Task& task) {
+TaskCallbacks within_deadline(std::string too_late, std::function<void(const TaskResult&)> done) {
+  const auto answer = [answered = std::make_shared<bool>(false), done = std::move(done)](const TaskResult& result) {
+    if (!std::exchange(*answered, true)) done(result);
+  };
+  return {.on_overdue = [answer, too_late = std::move(too_late)](
+                            int) { answer(sysfs::fail(sysfs::ErrorCode::Overdue, too_late)); },
+          .on_result = answer};
+}
+
+TaskResult perform(const Kernel& kernel, const Task& task, std::vector<sysfs::FileDescriptor>& opened) {
   switch (task.kind) {
     case TaskKind::Step: return perform_step(kernel, task.arguments);
     case TaskKind::ReadOverrides: return read_overrides(kernel, task.arguments);
@@ -248,6 +274,7 @@ TaskResult perform(const Kernel& kernel, const Task& task) {
     case TaskKind::GrantAccess:
     case TaskKind::RevokeAccess: return change_access(kernel, task.arguments, task.kind);
     case TaskKind::FindOwners: return find_owners(task.arguments);
+    case TaskKind::OpenNodes: return open_nodes(kernel, task.arguments, opened);
     case TaskKind::ReadVpd: return read_vpd(kernel, task.arguments);
     case TaskKind::ReadConfig: return read_config(kernel, task.arguments);
   }

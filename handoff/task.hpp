@@ -8,6 +8,7 @@
 
 #include "handoff/usage.hpp"
 #include "sysfs/config_space.hpp"
+#include "sysfs/file_descriptor.hpp"
 #include "sysfs/kernel_module.hpp"
 #include "sysfs/step.hpp"
 #include "vfio/holders.hpp"
@@ -32,9 +33,10 @@ enum class TaskKind {
   GrantAccess,  ///< arguments: "u1000" and "g44" for users and groups, then paths of nodes below /dev
   RevokeAccess,  ///< the same
   FindOwners,    ///< arguments: "uvmm", "gkvm": users and groups by name; answer: the number of each, "" for none
+  OpenNodes,     ///< arguments: paths of nodes below /dev; answer: nothing but the open descriptors, one for each
 };
 
-constexpr TaskKind last_task_kind = TaskKind::FindOwners;
+constexpr TaskKind last_task_kind = TaskKind::OpenNodes;
 
 struct Task {
   TaskKind kind = TaskKind::Step;
@@ -62,9 +64,9 @@ struct Kernel {
   vfio::NodeAccess access = {};
 };
 
-/// Performs the task. Blocks as long as the kernel does. Errors: those of the functions called; Kernel with EINVAL for
-/// arguments that no daemon of this version sends.
-TaskResult perform(const Kernel& kernel, const Task& task);
+/// Performs the task. Blocks as long as the kernel does. `opened` gets what OpenNodes opens: all, or nothing with its
+/// error. Errors: those of the functions called; Kernel with EINVAL for arguments that no daemon of this version sends.
+TaskResult perform(const Kernel& kernel, const Task& task, std::vector<sysfs::FileDescriptor>& opened);
 
 /// How the daemon has a task done, the seam between the engine and the worker processes. `on_overdue` is called at most
 /// once, with the worker's pid, when the deadline passes; the task goes on, and `on_result` comes whenever the kernel
@@ -72,7 +74,12 @@ TaskResult perform(const Kernel& kernel, const Task& task);
 struct TaskCallbacks {
   std::function<void(int worker_pid)> on_overdue;
   std::function<void(TaskResult)> on_result;
+  std::function<void(std::vector<sysfs::FileDescriptor>)> on_descriptors = {};  ///< of OpenNodes; before `on_result`
 };
 using RunTask = std::function<void(Task, TaskCallbacks)>;
+
+/// For who waits no longer than the deadline: `done` gets, once, the result or Overdue with the sentence `too_late`. A
+/// result that comes later is dropped.
+TaskCallbacks within_deadline(std::string too_late, std::function<void(const TaskResult&)> done);
 
 }  // namespace devbindd::handoff

@@ -11,16 +11,17 @@
 
 #include "handoff/leftover_workers.hpp"
 #include "handoff/worker_wire.hpp"
+#include "sysfs/descriptor_passing.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
-bool write_all(int socket, std::string_view bytes) {
+bool send_all(int socket, std::string_view bytes, std::span<const sysfs::FileDescriptor> descriptors) {
   while (!bytes.empty()) {
-    const auto written = ::write(socket, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
+    const auto sent = sysfs::send_with_descriptors(socket, bytes, descriptors);
+    if (!sent) return false;
+    bytes.remove_prefix(*sent);
+    descriptors = {};
   }
   return true;
 }
@@ -58,9 +59,10 @@ int run_worker(int socket, const Kernel& kernel, std::span<char> label) {
   std::string buffer;
   while (auto task = next_task(socket, buffer)) {
     shown.set(label_of(*task));
-    const auto answer = encode(perform(kernel, *task));
+    std::vector<sysfs::FileDescriptor> opened;
+    const auto answer = encode(perform(kernel, *task, opened));
     shown.set("idle");
-    if (!write_all(socket, answer)) break;
+    if (!send_all(socket, answer, opened)) break;
   }
   return 0;
 }

@@ -18,6 +18,7 @@
 #include <set>
 
 #include "handoff/worker_wire.hpp"
+#include "sysfs/descriptor_passing.hpp"
 #include "sysfs/file_descriptor.hpp"
 
 extern char** environ;
@@ -89,6 +90,7 @@ struct Worker : std::enable_shared_from_this<Worker> {
   std::string outgoing;
   std::string incoming;
   std::array<char, 4> length{};
+  std::vector<sysfs::FileDescriptor> descriptors;  ///< that came with the answer
 };
 
 struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
@@ -184,6 +186,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
       case TaskKind::Step: return settings.step_deadline;
       case TaskKind::FindUsage:
       case TaskKind::ReadVpd:
+      case TaskKind::OpenNodes:
       case TaskKind::ProbeVfio:
       case TaskKind::ProbeIommu: return settings.scan_deadline;
       default: return settings.read_deadline;
@@ -205,7 +208,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     asio::async_write(worker->socket, asio::buffer(worker->outgoing),
                       [self = shared_from_this(), worker](error_code error, std::size_t) {
                         if (error) return self->rerun(worker);
-                        self->read_length(worker);
+                        self->read_first_bytes(worker);
                       });
   }
 
@@ -216,8 +219,20 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     if (job) run(std::move(*job));
   }
 
-  void read_length(const std::shared_ptr<Worker>& worker) {
-    asio::async_read(worker->socket, asio::buffer(worker->length),
+  // What the worker has opened comes with the first byte of its answer, and an ordinary read would drop it.
+  void read_first_bytes(const std::shared_ptr<Worker>& worker) {
+    worker->socket.async_wait(Socket::wait_read, [self = shared_from_this(), worker](error_code error) {
+      if (error) return self->lost(worker);
+      auto got = sysfs::receive_with_descriptors(worker->socket.native_handle(), worker->length);
+      if (!got && got.error().errno_value == EAGAIN) return self->read_first_bytes(worker);
+      if (!got || got->size == 0) return self->lost(worker);
+      worker->descriptors = std::move(got->descriptors);
+      self->read_length(worker, got->size);
+    });
+  }
+
+  void read_length(const std::shared_ptr<Worker>& worker, std::size_t read) {
+    asio::async_read(worker->socket, asio::buffer(worker->length) + read,
                      [self = shared_from_this(), worker](error_code error, std::size_t) {
                        if (error) return self->lost(worker);
                        const auto size = frame_size({worker->length.data(), worker->length.size()});
@@ -241,6 +256,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   void answered(const std::shared_ptr<Worker>& worker, TaskResult result) {
     worker->deadline.cancel();
     const auto job = std::exchange(worker->job, std::nullopt);
+    auto descriptors = std::exchange(worker->descriptors, {});
     if (!queue.empty()) {
       auto next = std::move(queue.front());
       queue.pop_front();
@@ -250,6 +266,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     } else {
       workers.erase(worker);  // its socket closes, and the worker ends
     }
+    if (job->callbacks.on_descriptors) job->callbacks.on_descriptors(std::move(descriptors));
     job->callbacks.on_result(std::move(result));
   }
 

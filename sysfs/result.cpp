@@ -26,6 +26,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::OwnerNotFound: return "owner_not_found";
     case ErrorCode::KeyReused: return "idempotency_key_reused";
     case ErrorCode::NothingToRestore: return "nothing_to_restore";
+    case ErrorCode::NodeNotFound: return "node_not_found";
     case ErrorCode::NotVfioBound: return "not_bound_to_vfio";
     case ErrorCode::DeviceOpen: return "device_open";
     case ErrorCode::GroupNotViable: return "group_not_viable";

@@ -32,6 +32,7 @@ enum class ErrorCode {
   OwnerNotFound,        ///< no such user or group on this host
   KeyReused,            ///< the idempotency key came with another request before
   NothingToRestore,     ///< devbindd did not bind this device, so it knows no earlier state
+  NodeNotFound,         ///< no node of VFIO leads to the device, or not in the wanted way
   NotVfioBound,         ///< a probe needs a device that is bound to a VFIO driver
   DeviceOpen,           ///< somebody has the device or its group open
   GroupNotViable,       ///< a member of the group keeps VFIO from using it

@@ -42,9 +42,12 @@ void FakeWorkers::take(Job job) {
 }
 
 void FakeWorkers::finish(Job job) {
-  auto result = perform(job.task);
-  boost::asio::post(io_,
-                    [callback = std::move(job.callbacks.on_result), result = std::move(result)] { callback(result); });
+  auto opened = std::make_shared<std::vector<sysfs::FileDescriptor>>();
+  auto result = perform(job.task, *opened);
+  boost::asio::post(io_, [callbacks = std::move(job.callbacks), result = std::move(result), opened] {
+    if (callbacks.on_descriptors) callbacks.on_descriptors(std::move(*opened));
+    callbacks.on_result(result);
+  });
 }
 
 void FakeWorkers::resume() {
@@ -89,7 +92,7 @@ sysfs::Result<> FakeWorkers::change_access(const std::string& path, const vfio::
   return {};
 }
 
-TaskResult FakeWorkers::perform(const Task& task) {
+TaskResult FakeWorkers::perform(const Task& task, std::vector<sysfs::FileDescriptor>& opened) {
   const auto step = step_of(task);
   TaskResult result;
   if (step && step->kind == sysfs::StepKind::LoadModule) {
@@ -97,7 +100,7 @@ TaskResult FakeWorkers::perform(const Task& task) {
     const auto loaded = kernel_.load_module(step->argument);
     result = loaded ? TaskResult(std::vector<std::string>{"done"}) : std::unexpected(loaded.error());
   } else {
-    result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams(), access()}, task);
+    result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams(), access()}, task, opened);
   }
   if (step && ++steps_ == dying_step_) {
     return sysfs::fail(sysfs::ErrorCode::Kernel, "the worker process 1 ended before it had answered", ECHILD);

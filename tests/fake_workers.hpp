@@ -47,7 +47,7 @@ class FakeWorkers {
   bool would_block(const handoff::Task& task) const;
   vfio::NodeAccess access();
   sysfs::Result<> change_access(const std::string& path, const vfio::Grantees& grantees, bool grant);
-  handoff::TaskResult perform(const handoff::Task& task);
+  handoff::TaskResult perform(const handoff::Task& task, std::vector<sysfs::FileDescriptor>& opened);
 
   boost::asio::io_context& io_;
   FakeKernel& kernel_;

@@ -4,16 +4,15 @@
 #include "api/devbind_status.hpp"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "tests/catch2.hpp"
+#include "tests/golden.hpp"
 
 namespace {
 
 using devbindd::api::devbind_status;
 using devbindd::api::DevbindDevice;
+using devbindd::tests::golden;
 
 struct Facts {
   std::string address;
@@ -47,19 +46,6 @@ std::vector<DevbindDevice> devices(const std::vector<Facts>& list) {
   return found;
 }
 
-std::string golden(const std::string& name) {
-#ifdef DEVBINDD_TEST_DATA
-  const std::filesystem::path data = DEVBINDD_TEST_DATA;
-#else
-  const auto data = std::filesystem::path(__FILE__).parent_path().parent_path() / "data";
-#endif
-  const std::ifstream file(data / "devbind" / name);
-  REQUIRE(file);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 const std::string x710 = "Ethernet Controller X710 for 10GbE SFP+";
 const std::string niantic = "82599ES 10-Gigabit SFI/SFP+ Network Connection";
 
@@ -81,7 +67,7 @@ std::vector<DevbindDevice> four_network_cards() {
 }  // namespace
 
 TEST_CASE("A host without devices is told so for every type") {
-  CHECK(devbind_status({}, {"vfio-pci"}) == golden("no_devices.txt"));
+  CHECK(devbind_status({}, {"vfio-pci"}) == golden("devbind/no_devices.txt"));
 }
 
 // The DLB device 8086:2710 is both a crypto and an event device, and the host bridge is in no list.
@@ -99,7 +85,7 @@ TEST_CASE("Every type of device has its section") {
       {"0000:08:00.0", 0x0100, 0x1af4, 0x1042, "Virtio 1.0 block device", "virtio-pci", {"virtio_pci"}},
       {"0000:09:00.0", 0x0800, 0x177d, 0xa0f4, "Device", "vfio-pci"},
   });
-  CHECK(devbind_status(found, {"vfio-pci"}) == golden("every_section.txt"));
+  CHECK(devbind_status(found, {"vfio-pci"}) == golden("devbind/every_section.txt"));
 }
 
 // Routes: default and 192.0.2.0/24 dev eth0, 198.51.100.0/24 dev eth3, 169.254.0.0/16 dev eth1.
@@ -134,7 +120,7 @@ TEST_CASE("Network devices are listed by what drives them, with interfaces, rout
       {"0001:09:00.0", 0x0200, 0x177d, 0xa063, long_name(), "rvu_nicpf", {"rvu_nicpf"}, {"eth5"}},
       {"10000:00:00.0", 0x0200, 0x8086, 0x10fb, niantic, "igb_uio", {"ixgbe"}},
   });
-  CHECK(devbind_status(found, {"igb_uio", "vfio-pci", "uio_pci_generic"}) == golden("network.txt"));
+  CHECK(devbind_status(found, {"igb_uio", "vfio-pci", "uio_pci_generic"}) == golden("devbind/network.txt"));
 }
 
 // Routes: default dev eth0, 192.0.2.0/24 dev eth1.
@@ -144,19 +130,19 @@ TEST_CASE("A device of two types stands in both sections and is not called activ
       {"0000:02:00.0", 0x1200, 0x177d, 0xa037, "THUNDERX ZIP Coprocessor", "ThunderX-ZIP", {"thunderx_zip"}},
       {"0000:03:00.0", 0x0200, 0x8086, 0x1572, x710, "i40e", {"i40e"}, {"eth1"}, true},
   });
-  CHECK(devbind_status(found, {"vfio-pci"}) == golden("two_types.txt"));
+  CHECK(devbind_status(found, {"vfio-pci"}) == golden("devbind/two_types.txt"));
 }
 
 TEST_CASE("With only vfio-pci loaded its devices are DPDK-compatible and it is offered to the others") {
-  CHECK(devbind_status(four_network_cards(), {"vfio-pci"}) == golden("vfio_loaded.txt"));
+  CHECK(devbind_status(four_network_cards(), {"vfio-pci"}) == golden("devbind/vfio_loaded.txt"));
 }
 
 TEST_CASE("With no userspace driver loaded a device on vfio-pci is on a kernel driver and nothing is offered") {
-  CHECK(devbind_status(four_network_cards(), {}) == golden("none_loaded.txt"));
+  CHECK(devbind_status(four_network_cards(), {}) == golden("devbind/none_loaded.txt"));
 }
 
 TEST_CASE("The order in which devices are given does not matter") {
   auto found = four_network_cards();
   std::reverse(found.begin(), found.end());
-  CHECK(devbind_status(found, {"vfio-pci"}) == golden("vfio_loaded.txt"));
+  CHECK(devbind_status(found, {"vfio-pci"}) == golden("devbind/vfio_loaded.txt"));
 }

@@ -5,7 +5,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -14,6 +13,7 @@
 #include <sstream>
 
 #include "tests/catch2.hpp"
+#include "tests/golden.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace {
@@ -27,6 +27,7 @@ using devbindd::api::HandoverFormat;
 using devbindd::api::k8s_name;
 using devbindd::api::name_of;
 using devbindd::api::render_handover;
+using devbindd::tests::golden;
 using nlohmann::json;
 
 const std::string claim = "7d3f0f0e-4c1a-4e0e-9f57-2a8a6a6d4b11";
@@ -97,20 +98,6 @@ json document(const Handover& handover, HandoverFormat format) {
   return json::parse(render_handover(handover, format).text);
 }
 
-std::string golden(const std::string& name) {
-#ifdef DEVBINDD_TEST_DATA
-  const std::filesystem::path data = DEVBINDD_TEST_DATA;
-#else
-  const auto data = std::filesystem::path(__FILE__).parent_path().parent_path() / "data";
-#endif
-  const std::ifstream file(data / "handover" / name);
-  INFO(name);
-  REQUIRE(file);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 std::string extension_of(const std::string& media_type) {
   if (media_type == "application/json") return ".json";
   if (media_type == "application/xml") return ".xml";
@@ -122,7 +109,7 @@ void check_golden(const std::string& name, const Handover& handover) {
     const auto result = render_handover(handover, format);
     const auto file = name + "/" + std::string(name_of(format)) + extension_of(result.media_type);
     INFO(file);
-    CHECK(result.text == golden(file));
+    CHECK(result.text == golden("handover/" + file));
   }
 }
 

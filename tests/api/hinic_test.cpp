@@ -21,8 +21,6 @@ using namespace devbindd;
 using namespace devbindd::tests;
 using nlohmann::json;
 
-const std::string card = "0000:05:00.0";
-
 constexpr const char* resource_file =
     "0x0000080007b00000 0x0000080007b1ffff 0x000000000014220c\n"
     "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"

@@ -113,6 +113,10 @@ void Control::add_kernel_commands() {
     workers_.fail_access(words.at(1) == "0" ? 0 : errno_named(words.at(1)));
     return "";
   };
+  commands_["fail-open"] = [this](const Words& words) {
+    fail_open(words.at(1), errno_named(words.at(2)));
+    return "";
+  };
   commands_["binding"] = [this](const Words& words) { return kernel_.bindings().at(words.at(1)); };
 }
 

@@ -7,8 +7,10 @@
 //   not-ready [WORDS]             throw-next: the next handler throws    stop-accepting
 //   start-policies                puts the one policy in force
 //   process PID                   there is such a process now            end-process PID: it ends, and who watches it
-//   is told grants PATH                   answers "ok u1000 g44": who may use the node by a claim fail-access ERRNO|0
-//   every change of a node's access fails binding BDF                   answers "ok DRIVER override OVERRIDE"
+//                                 is told
+//   grants PATH                   answers "ok u1000 g44": who may use the node by a claim
+//   fail-access ERRNO|0           every change of a node's access fails  fail-open PATH ERRNO: the node does not open
+//   binding BDF                   answers "ok DRIVER override OVERRIDE"
 //   connections: answers their number
 #pragma once
 
@@ -35,6 +37,7 @@ class Control {
   bool take_throw() { return std::exchange(throw_next_, false); }
   std::function<std::size_t()> connections;
   std::function<void()> start_policies;
+  std::function<void(const std::string& path, int errno_value)> fail_open;
   sysfs::Result<std::function<void()>> watch_process(std::int32_t pid, std::function<void()> on_end);
 
  private:

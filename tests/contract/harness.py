@@ -38,6 +38,17 @@ class Daemon:
             raise RuntimeError(f"control '{line}': {answer or 'the daemon has ended'}")
         return answer[3:]
 
+    def open_files(self):
+        """What its descriptors lead to."""
+        folder = f"/proc/{self.process.pid}/fd"
+        found = []
+        for name in os.listdir(folder):
+            try:
+                found.append(os.readlink(f"{folder}/{name}"))
+            except FileNotFoundError:
+                pass  # closed meanwhile
+        return found
+
     def stop(self):
         """Ends the daemon. A status other than 0 (a sanitizer's, a crash) is an error."""
         if self.process is None:
@@ -90,6 +101,7 @@ class Connection:
     def __init__(self, stream):
         self.stream = stream
         self.buffer = b""
+        self.descriptors = []  # that came along; the caller closes them
 
     def __enter__(self):
         return self
@@ -107,7 +119,11 @@ class Connection:
         self.stream.shutdown(socket.SHUT_WR)
 
     def _more(self):
-        data = self.stream.recv(65536)
+        if self.stream.family == socket.AF_UNIX:
+            data, descriptors, _, _ = socket.recv_fds(self.stream, 65536, 253)
+            self.descriptors += descriptors
+        else:
+            data = self.stream.recv(65536)
         self.buffer += data
         return bool(data)
 

@@ -2,6 +2,8 @@
 #include "tests/contract/machine.hpp"
 
 #include <linux/vfio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -114,6 +116,14 @@ void populate(FakeKernel& kernel) {
     kernel.set_file("sys/class/iommu/dmar0/intel-iommu/" + name, value + "\n");
   for (unsigned unit = 1; unit < 5; ++unit)  // without devices: for paging
     kernel.set_file("sys/class/iommu/dmar" + std::to_string(unit) + "/intel-iommu/version", "1:0\n");
+}
+
+vfio::Result<vfio::FileDescriptor> AnsweringIoctl::open_node(const std::string& path) const {
+  if (path == busy_path_) return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot open " + path, busy_errno_, path);
+  vfio::FileDescriptor file(::memfd_create("node", MFD_CLOEXEC));
+  if (!file || ::pwrite(file.get(), path.data(), path.size(), 0) < 0)
+    return sysfs::fail(sysfs::ErrorCode::Kernel, "no file in memory", errno, path);
+  return file;
 }
 
 // A device with one region of 128 KiB and an MSI-X interrupt with 5 vectors; it has no feature and no neighbours.

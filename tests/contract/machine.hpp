@@ -12,16 +12,24 @@ void populate(FakeKernel& kernel);
 /// A VFIO container that answers as a host with an IOMMU does.
 class AnsweringIoctl final : public vfio::Ioctl {
  public:
-  vfio::Result<vfio::FileDescriptor> open_container() const override { return vfio::FileDescriptor(); }
+  vfio::Result<vfio::FileDescriptor> open_container() const override { return open_node("/dev/vfio/vfio"); }
   vfio::Result<int> api_version(const vfio::FileDescriptor&) const override { return 0; }
   vfio::Result<int> check_extension(const vfio::FileDescriptor&, unsigned long number) const override {
     return number == 1 || number == 3 || number == 4 || number == 9 ? 1 : 0;
   }
-  // No device is behind it.
-  /// The descriptors are empty ones: nothing is opened here, and nothing must be closed.
-  vfio::Result<vfio::FileDescriptor> open_node(const std::string&) const override { return vfio::FileDescriptor(); }
+  /// No device is behind it: a file in memory with the node's path in it. The node that open_fails() names does not
+  /// open.
+  vfio::Result<vfio::FileDescriptor> open_node(const std::string& path) const override;
+  void open_fails(std::string path, int errno_value) {
+    busy_path_ = std::move(path);
+    busy_errno_ = errno_value;
+  }
   vfio::Result<int> call(const vfio::FileDescriptor&, unsigned long request, vfio::Bytes& argument) const override;
   vfio::Result<int> call(const vfio::FileDescriptor&, unsigned long, unsigned long) const override { return 0; }
+
+ private:
+  std::string busy_path_;
+  int busy_errno_ = 0;
 };
 
 }  // namespace devbindd::tests

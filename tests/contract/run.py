@@ -160,8 +160,8 @@ def check_read_only(document, binary, seen):
     return ""
 
 
-def run_scenario(document, binary, seen, scenario):
-    with Daemon(binary) as daemon:
+def run_scenario(document, binary, seen, scenario, *options):
+    with Daemon(binary, *options) as daemon:
         scenario(Client(document, daemon, seen), daemon)
 
 
@@ -176,6 +176,8 @@ def check_document(document, binary, report):
 def check_daemon(document, binary, report, seen):
     for scenario in scenarios.ALL:
         report.check(scenario.__name__, lambda: run_scenario(document, binary, seen, scenario))
+    for scenario, option in ((scenarios.descriptors_over_tcp, "--tcp-changes"), (scenarios.while_connected, "--idle-ms=300")):
+        report.check(scenario.__name__, lambda: run_scenario(document, binary, seen, scenario, option))
     with Daemon(binary) as daemon:
         client = Client(document, daemon, seen)
         for template, method in document.operations():

@@ -1,4 +1,8 @@
 """What a caller does with the daemon, one function for each thing; each gets a fresh daemon (machine.cpp says what it holds)."""
+import json
+import os
+
+from harness import request_bytes
 
 BINDING = "/v1/devices/{}/binding"
 BINDINGS = "/v1/bindings"
@@ -325,6 +329,62 @@ def claims_by_selector(client, daemon):
     daemon.control("fail-access 0")
 
 
+def descriptors(client, daemon):
+    def hand_over(path, body):
+        """The answer, and the node of each descriptor: here it is a file with the path in it."""
+        with daemon.connect() as connection:
+            connection.send(request_bytes("POST", path, {"Content-Type": "application/json"}, json.dumps(body).encode()))
+            answer = connection.answer()
+            opened = [os.fdopen(descriptor, "rb") for descriptor in connection.descriptors]
+        client.check("POST", path, answer, 200)
+        return answer.json(), [os.pread(file.fileno(), 100, 0).decode() for file in opened]
+
+    claim = client.ask("POST", CLAIMS, 201, {"devices": ["0000:33:00.0", "0000:34:00.0"], "owner": {"users": [4242]}})
+    path = f"{CLAIMS}/{claim['id']}/fds"
+    for body, way, first in (({}, "group", "/dev/vfio/vfio"), ({"way": "group"}, "group", "/dev/vfio/vfio"), ({"way": "cdev"}, "cdev", "/dev/iommu")):
+        answer, nodes = hand_over(path, body)
+        expect(answer["way"] == way and nodes == [item["path"] for item in answer["descriptors"]], f"{answer} {nodes}")
+        expect(nodes[0] == first and len(nodes) == 3 and answer["fencing_token"] == claim["fencing_token"], answer)
+        expect([item["devices"] for item in answer["descriptors"]] == [[], ["0000:33:00.0"], ["0000:34:00.0"]], answer)
+    expect(not [link for link in daemon.open_files() if "memfd" in link], "the daemon has kept a descriptor")
+    client.ask("POST", path, 200, {})  # a client that cannot take descriptors gets the answer all the same
+    client.ask("POST", path, 400, {"way": "container"}, code="invalid_value")
+    client.over("tcp").ask("POST", path, 403, {}, code="forbidden")
+    daemon.control("fail-open /dev/vfio/83 EBUSY")
+    expect(client.ask("POST", path, 409, {"way": "group"}, code="device_open")["errno"] == "EBUSY", "a group that is open")
+    daemon.control("fail-open /dev/iommu ENOENT")
+    client.ask("POST", path, 409, {"way": "cdev"}, code="node_not_found")
+    daemon.control("fail-open /dev/vfio/83 EPERM")
+    client.ask("POST", path, 500, {"way": "group"}, code="kernel_error")
+    daemon.control("fail-open - ENOENT")
+    client.ask("DELETE", path.removesuffix("/fds"), 200)
+    client.ask("POST", path, 409, {}, code="claim_not_active")
+
+
+def descriptors_over_tcp(client, _):
+    """To a daemon whose TCP callers may change things."""
+    claim = client.ask("POST", CLAIMS, 201, {"devices": ["0000:33:00.0"]})
+    client.over("tcp").ask("POST", f"{CLAIMS}/{claim['id']}/fds", 409, {}, code="unix_socket_only")
+
+
+def while_connected(client, daemon):
+    """To a daemon that closes idle connections soon."""
+    before = daemon.control("binding 0000:35:00.0")
+    body = {"devices": ["0000:35:00.0"], "while_connected": True}
+    with daemon.connect() as connection:
+        connection.send(request_bytes("POST", CLAIMS, {"Content-Type": "application/json"}, json.dumps(body).encode()))
+        answer = connection.answer()
+        client.check("POST", CLAIMS, answer, 201)
+        path = CLAIMS + "/" + answer.json()["id"]
+        with daemon.connect() as other:
+            expect(other.ended(), "an idle connection")
+        expect(client.ask("GET", path, 200)["state"] == "active", "it ended although its connection is open")
+    wait_for(client, path, "released")
+    expect(daemon.control("binding 0000:35:00.0") == before, "the give-back")
+    problem = client.over("tcp").ask("POST", CLAIMS + "?dry_run=true", 400, body)
+    expect(problem["errors"][0]["pointer"] == "/while_connected", problem)
+
+
 def wrong_claims(client, _):
     one = {"devices": ["0000:20:00.0"]}
     for body, code, pointer in (
@@ -337,7 +397,7 @@ def wrong_claims(client, _):
             (one | {"driver": 5}, "invalid_value", "/driver"), (one | {"owner": []}, "invalid_value", "/owner"), (one | {"owner": {"users": "vmm"}}, "invalid_value", "/owner/users"),
             (one | {"owner": {"groups": [-1]}}, "invalid_value", "/owner/groups/0"), (one | {"owner": {"user": []}}, "unknown_field", "/owner/user"),
             (one | {"owner": {"users": [4294967295]}}, "invalid_value", "/owner/users/0"), (one | {"ttl_seconds": 0}, "invalid_value", "/ttl_seconds"),
-            (one | {"pid": 0}, "invalid_value", "/pid"), (one | {"restore": 1}, "invalid_value", "/restore"), (one | {"labels": {"a": 1}}, "invalid_value", "/labels/a"),
+            (one | {"pid": 0}, "invalid_value", "/pid"), (one | {"restore": 1}, "invalid_value", "/restore"), (one | {"while_connected": "yes"}, "invalid_value", "/while_connected"), (one | {"labels": {"a": 1}}, "invalid_value", "/labels/a"),
             (one | {"accept_risks": ["x"]}, "invalid_value", "/accept_risks"), (one | {"nonsense": 1}, "unknown_field", "/nonsense")):
         problem = client.ask("POST", CLAIMS, 400, body, code=code)
         expect(problem["errors"][0]["pointer"] == pointer, f"{body}: the pointer is {problem['errors'][0]['pointer']}")
@@ -347,7 +407,7 @@ def wrong_claims(client, _):
     client.ask("GET", CLAIMS + "?state=asleep", 400, code="invalid_value")
     absent = CLAIMS + "/93d68a43-dee6-494a-ab23-150570d6bc63"
     for method, target, body in (("GET", absent, None), ("DELETE", absent, None), ("POST", absent + "/renew", {}), ("POST", absent + "/acknowledge", {}),
-                                 ("GET", absent + "/handover", None)):
+                                 ("POST", absent + "/fds", {}), ("GET", absent + "/handover", None)):
         client.ask(method, target, 404, body, code="claim_not_found")
     client.ask("POST", CLAIMS, 404, {"devices": ["0000:99:00.0"]}, code="device_not_found")
     client.ask("DELETE", absent + "?when_closed=1", 400, code="invalid_value")
@@ -710,5 +770,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_changes, whole_groups, transactions, claims, claims_by_selector, wrong_claims, policies, half_way, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_changes, whole_groups, transactions, claims, claims_by_selector, descriptors, wrong_claims, policies, half_way, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)

@@ -13,8 +13,6 @@ using namespace devbindd::handoff;
 using namespace devbindd::tests;
 using nlohmann::json;
 
-const std::string card = "0000:05:00.0";
-
 std::vector<json> lines(Stage& stage, AuditQuery query = {}) {
   std::optional<std::vector<json>> read;
   stage.journal->read_audit(std::move(query), [&read](const sysfs::Result<std::vector<AuditRow>>& rows) {

@@ -7,7 +7,7 @@
 
 #include "handoff/claim_document.hpp"
 #include "tests/catch2.hpp"
-#include "tests/handoff/stage.hpp"
+#include "tests/handoff/claim_machine.hpp"
 
 namespace {
 
@@ -16,82 +16,7 @@ using namespace devbindd::handoff;
 using namespace devbindd::tests;
 using sysfs::ErrorCode;
 
-const std::string card = "0000:05:00.0";
-const std::string pair0 = "0000:07:00.0";
-const std::string pair1 = "0000:07:00.1";
-const std::string disk = "0000:07:00.2";
 const std::string other = "0000:08:00.0";
-
-/// Each life of the daemon is a Stage with its claims, on one kernel and one journal.
-struct Machine {
-  Machine() { restart(); }
-  void restart(const std::string& boot_id = "boot-1") {
-    claims.reset();
-    watched.clear();
-    stage.reset();
-    stage = std::make_unique<Stage>(kernel, (directory.path() / "state.db").string(), boot_id);
-    claims = std::make_unique<Claims>(*stage->engine, hooks());
-    claims->start();
-  }
-
-  Claims::Hooks hooks() {
-    Claims::Hooks hooks;
-    hooks.watch_process = [this](std::int32_t pid, std::function<void()> on_end) {
-      watched[pid] = std::move(on_end);
-      return sysfs::Result<std::function<void()>>([this, pid] { watched.erase(pid); });
-    };
-    hooks.publish = [this](const Claim& claim) -> sysfs::Result<> {
-      if (publish_errno != 0) return sysfs::fail(ErrorCode::Kernel, "no room", publish_errno);
-      published.insert(claim.id);
-      return {};
-    };
-    hooks.withdraw = [this](const Claim& claim) {
-      published.erase(claim.id);
-      return sysfs::Result<>();
-    };
-    return hooks;
-  }
-
-  Claims::Outcome create(ClaimRequest request) {
-    std::optional<Claims::Outcome> outcome;
-    claims->create(std::move(request), {.transport = "unix", .uid = 0, .pid = 1}, false,
-                   [&outcome](Claims::Outcome made) { outcome = std::move(made); });
-    run_until(stage->io, [&outcome] { return outcome.has_value(); });
-    return *outcome;
-  }
-  std::string made(ClaimRequest request) {
-    auto outcome = create(std::move(request));
-    if (const auto* refusal = std::get_if<Refusal>(&outcome)) throw std::runtime_error(refusal->error.message);
-    return std::get<Claims::Made>(outcome).id;
-  }
-  Refusal refused(ClaimRequest request) { return std::get<Refusal>(create(std::move(request))); }
-
-  std::optional<Refusal> release(const std::string& id, bool when_closed = false) {
-    std::optional<std::optional<Refusal>> answer;
-    claims->release(id, when_closed, [&answer](std::optional<Refusal> said) { answer = std::move(said); });
-    run_until(stage->io, [&answer] { return answer.has_value(); });
-    return *answer;
-  }
-  void wait_for(const std::string& id, ClaimState state) {
-    run_until(stage->io, [&] { return claims->find(id)->state == state; });
-  }
-  ClaimState state(const std::string& id) const { return claims->find(id)->state; }
-
-  TemporaryDirectory directory;
-  std::shared_ptr<FakeKernel> kernel = usual_machine();
-  std::map<std::int32_t, std::function<void()>> watched;
-  std::set<std::string> published;
-  int publish_errno = 0;
-  std::unique_ptr<Stage> stage;
-  std::unique_ptr<Claims> claims;
-};
-
-ClaimRequest of(std::vector<std::string> devices) {
-  ClaimRequest request;
-  for (const auto& device : devices) request.devices.push_back(at(device));
-  request.owner.uids = {1000};
-  return request;
-}
 
 ClaimRequest some(unsigned count, std::optional<std::uint16_t> device = {}) {
   ClaimRequest request;
@@ -99,16 +24,10 @@ ClaimRequest some(unsigned count, std::optional<std::uint16_t> device = {}) {
   return request;
 }
 
-std::vector<std::string> codes(const std::vector<Evidence>& evidence) {
-  std::vector<std::string> found;
-  for (const auto& item : evidence) found.push_back(item.code);
-  return found;
-}
-
 }  // namespace
 
 TEST_CASE("A claim takes the whole group, opens its node to the owner, and gives everything back") {
-  Machine machine;
+  ClaimMachine machine;
   const auto before = machine.kernel->bindings();
   const auto id = machine.made(of({pair0}));
   const auto& claim = *machine.claims->find(id);
@@ -128,7 +47,7 @@ TEST_CASE("A claim takes the whole group, opens its node to the owner, and gives
 }
 
 TEST_CASE("What a claim holds is kept from every other change") {
-  Machine machine;
+  ClaimMachine machine;
   const auto id = machine.made(of({pair0}));
   auto set_override = bind_request(pair0);
   set_override.kind = ChangeKind::SetOverride;
@@ -147,7 +66,7 @@ TEST_CASE("What a claim holds is kept from every other change") {
 }
 
 TEST_CASE("Two claims for one device at the same moment: one has it, the other is told which") {
-  Machine machine;
+  ClaimMachine machine;
   std::vector<Claims::Outcome> outcomes;
   for (int time = 0; time < 2; ++time) {
     machine.claims->create(of({card}), {}, false,
@@ -160,7 +79,7 @@ TEST_CASE("Two claims for one device at the same moment: one has it, the other i
 }
 
 TEST_CASE("The same request with one key at the same moment is one claim") {
-  Machine machine;
+  ClaimMachine machine;
   std::set<std::string> ids;
   int answers = 0;
   auto request = some(2);
@@ -177,19 +96,19 @@ TEST_CASE("The same request with one key at the same moment is one claim") {
   CHECK(ids.size() == 1);
   CHECK(machine.claims->all().size() == 1);
   // Renewing it for longer does not make it another request.
-  machine.claims->renew(*ids.begin(), std::chrono::seconds(600), [](const sysfs::Result<>& done) { CHECK(done); });
+  CHECK(machine.renew(*ids.begin(), std::chrono::seconds(600)));
   CHECK(std::get<Claims::Made>(machine.create(request)).id == *ids.begin());
 }
 
 TEST_CASE("A bridge is no device to be claimed, alone or beside others") {
-  Machine machine;
+  ClaimMachine machine;
   for (const auto& devices : {std::vector<std::string>{"0000:06:00.0"}, {pair0, "0000:06:00.0"}})
     CHECK(codes(machine.refused(of(devices)).evidence) == std::vector<std::string>{"device.bridge"});
   CHECK(machine.claims->all().empty());
 }
 
 TEST_CASE("A VF is claimed and released, and its PF keeps its driver meanwhile") {
-  Machine machine;
+  ClaimMachine machine;
   machine.kernel->add_device(
       {.address = "0000:20:00.0", .device = 0x10c9, .group = 20, .driver = "igb", .totalvfs = 4});
   machine.kernel->add_device(
@@ -204,7 +123,7 @@ TEST_CASE("A VF is claimed and released, and its PF keeps its driver meanwhile")
 }
 
 TEST_CASE("What comes back is what was there before the claim, also where that was devbindd's doing") {
-  Machine machine;
+  ClaimMachine machine;
   machine.stage->carry_out(request_of(ChangeKind::Unbind, card));
   const auto id = machine.made(of({card}));
   CHECK(machine.release(id) == std::nullopt);
@@ -214,7 +133,7 @@ TEST_CASE("What comes back is what was there before the claim, also where that w
 }
 
 TEST_CASE("A device that is gone does not keep the others of its claim") {
-  Machine machine;
+  ClaimMachine machine;
   const auto id = machine.made(of({card, pair0}));
   machine.kernel->remove_device(card);
   machine.kernel->lose_uevents();
@@ -224,7 +143,7 @@ TEST_CASE("A device that is gone does not keep the others of its claim") {
 }
 
 TEST_CASE("A give-back that waits writes nothing; one that cannot be done ends in quarantine") {
-  Machine machine;
+  ClaimMachine machine;
   const auto id = machine.made(of({card}));
   machine.stage->workers.fail_access(EPERM);
   CHECK(machine.release(id) == std::nullopt);
@@ -241,7 +160,7 @@ TEST_CASE("A give-back that waits writes nothing; one that cannot be done ends i
 }
 
 TEST_CASE("A second release of one that hangs in the kernel is answered at once") {
-  Machine machine;
+  ClaimMachine machine;
   const auto id = machine.made(of({card}));
   machine.kernel->block("sys/bus/pci/drivers/vfio-pci/unbind", card);
   CHECK(machine.release(id) == std::nullopt);
@@ -254,7 +173,7 @@ TEST_CASE("A second release of one that hangs in the kernel is answered at once"
 }
 
 TEST_CASE("Devices that a failed claim left half-way are kept from the next one") {
-  Machine machine;
+  ClaimMachine machine;
   machine.kernel->refuse_probe("vfio-pci", card, EIO);
   machine.kernel->refuse_probe("e1000e", card, EIO);
   CHECK(std::holds_alternative<Claims::Failed>(machine.create(of({card}))));
@@ -263,7 +182,7 @@ TEST_CASE("Devices that a failed claim left half-way are kept from the next one"
 }
 
 TEST_CASE("The claim that ended last is the last in the list, and is still there") {
-  Machine machine;
+  ClaimMachine machine;
   const auto first = machine.made(of({card}));
   const auto second = machine.made(of({other}));
   machine.release(second);
@@ -274,7 +193,7 @@ TEST_CASE("The claim that ended last is the last in the list, and is still there
 }
 
 TEST_CASE("A selector takes the first free devices, and says why there are too few") {
-  Machine machine;
+  ClaimMachine machine;
   machine.made(of({card}));
   const auto id = machine.made(some(2));
   std::vector<std::string> asked;
@@ -290,7 +209,7 @@ TEST_CASE("A selector takes the first free devices, and says why there are too f
 }
 
 TEST_CASE("When one group fails, none is taken and the claim is over") {
-  Machine machine;
+  ClaimMachine machine;
   const auto before = machine.kernel->bindings();
   machine.kernel->refuse_probe("vfio-pci", disk, EIO);
   const auto outcome = machine.create(of({card, pair0}));
@@ -303,7 +222,7 @@ TEST_CASE("When one group fails, none is taken and the claim is over") {
 }
 
 TEST_CASE("A device that is open cannot be claimed, and one that was opened is not pulled away") {
-  Machine machine;
+  ClaimMachine machine;
   machine.stage->carry_out(bind_request(card));
   machine.kernel->open_device(card, 4711, "vmm");
   CHECK(codes(machine.refused(of({card})).evidence) == std::vector<std::string>{"vfio.open"});
@@ -326,35 +245,31 @@ TEST_CASE("A device that is open cannot be claimed, and one that was opened is n
 }
 
 TEST_CASE("A claim ends when its time has run out, unless it is renewed") {
-  Machine machine;
+  ClaimMachine machine;
   auto request = of({card});
   request.ttl = std::chrono::seconds(1);
   const auto id = machine.made(request);
   const auto first = machine.claims->find(id)->expires_at;
-  std::optional<sysfs::Result<>> renewed;
-  machine.claims->renew(id, std::chrono::seconds(2), [&renewed](sysfs::Result<> done) { renewed = std::move(done); });
-  run_until(machine.stage->io, [&renewed] { return renewed.has_value(); });
-  CHECK(renewed->has_value());
+  CHECK(machine.renew(id, std::chrono::seconds(2)));
   CHECK(machine.claims->find(id)->expires_at > first);
   machine.wait_for(id, ClaimState::Released);
   CHECK(std::chrono::system_clock::now() > *first);
   CHECK(machine.claims->find(id)->reason == "its time has run out");
   CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
-  machine.claims->renew(id, {},
-                        [](const sysfs::Result<>& done) { CHECK(done.error().code == ErrorCode::ClaimNotActive); });
+  CHECK(machine.renew(id).error().code == ErrorCode::ClaimNotActive);
 }
 
 TEST_CASE("A claim that is renewed for less ends sooner") {
-  Machine machine;
+  ClaimMachine machine;
   auto request = of({card});
   request.ttl = std::chrono::hours(24);
   const auto id = machine.made(request);
-  machine.claims->renew(id, std::chrono::seconds(1), [](const sysfs::Result<>& done) { CHECK(done); });
+  CHECK(machine.renew(id, std::chrono::seconds(1)));
   machine.wait_for(id, ClaimState::Released);
 }
 
 TEST_CASE("A claim ends with its process") {
-  Machine machine;
+  ClaimMachine machine;
   auto request = of({card});
   request.pid = 4711;
   CHECK(machine.refused(request).error.code == ErrorCode::OwnerNotFound);
@@ -374,8 +289,76 @@ TEST_CASE("A claim ends with its process") {
   CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
 }
 
+TEST_CASE("A claim ends with the connection that made it, or with the last one that has renewed it") {
+  ClaimMachine machine;
+  auto request = of({card});
+  request.while_connected = true;
+  auto first = machine.connected();
+  const auto id = machine.made(request);
+  CHECK(machine.renew(id));  // once more by the same one
+  auto second = machine.connected();
+  CHECK(machine.renew(id));
+  machine.close(first);
+  CHECK(machine.state(id) == ClaimState::Active);
+  machine.close(second);
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(machine.claims->find(id)->reason == "its connection has closed");
+  CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+}
+
+TEST_CASE("A connection that closes does not pull an open device away, and closing again changes nothing") {
+  ClaimMachine machine;
+  auto request = of({card});
+  request.while_connected = true;
+  const auto connection = machine.connected();
+  const auto id = machine.made(request);
+  machine.kernel->open_device(card, 4711, "vmm");
+  machine.close(connection);
+  run_until(machine.stage->io, [&] { return !machine.claims->find(id)->holders.empty(); });
+  CHECK(machine.state(id) == ClaimState::Releasing);
+  CHECK(machine.kernel->bindings().at(card).starts_with("vfio-pci"));
+  machine.close(connection);
+  machine.kernel->close_device(card);
+  machine.wait_for(id, ClaimState::Released);
+}
+
+TEST_CASE("A connection that closes while its claim is being made ends it, once it is made") {
+  ClaimMachine machine;
+  auto request = of({card});
+  request.while_connected = true;
+  const auto connection = machine.connected();
+  std::optional<Claims::Outcome> outcome;
+  machine.claims->create(request, machine.requester(), false, [&](Claims::Outcome made) { outcome = std::move(made); });
+  run_until(machine.stage->io, [&] { return !machine.claims->all().empty(); });
+  const auto id = machine.claims->all().front()->id;
+  CHECK(machine.state(id) == ClaimState::Preparing);
+  machine.close(connection);
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+}
+
+TEST_CASE("After a restart of the daemon a connection may come back in time; a claim that nobody comes for ends") {
+  ClaimMachine machine;
+  auto request = of({card});
+  request.while_connected = true;
+  auto lost = machine.connected();
+  const auto id = machine.made(request);
+  const auto forgotten = machine.made([&] {
+    request.devices = {at("0000:08:00.0")};
+    return request;
+  }());
+  machine.restart();
+  const auto again = machine.connected();
+  CHECK(machine.renew(id));
+  machine.wait_for(forgotten, ClaimState::Released);
+  CHECK(machine.claims->find(forgotten)->reason.starts_with("nobody has connected again"));
+  CHECK(machine.state(id) == ClaimState::Active);
+  machine.close(again);
+  machine.wait_for(id, ClaimState::Released);
+}
+
 TEST_CASE("The same request with the same key is the same claim; another request with it is refused") {
-  Machine machine;
+  ClaimMachine machine;
   auto request = of({card});
   request.idempotency_key = "pod-7";
   const auto id = machine.made(request);
@@ -389,7 +372,7 @@ TEST_CASE("The same request with the same key is the same claim; another request
 }
 
 TEST_CASE("A device that does not answer after the release is kept from everybody until that is acknowledged") {
-  Machine machine;
+  ClaimMachine machine;
   const auto id = machine.made(of({card}));
   machine.kernel->block("sys/bus/pci/devices/" + card + "/config");
   CHECK(machine.release(id) == std::nullopt);
@@ -406,7 +389,7 @@ TEST_CASE("A device that does not answer after the release is kept from everybod
 }
 
 TEST_CASE("A node that cannot be opened to the owner ends the claim") {
-  Machine machine;
+  ClaimMachine machine;
   machine.stage->workers.fail_access(ENOTSUP);
   CHECK(machine.refused(of({card})).error.errno_value == ENOTSUP);
   const auto id = machine.claims->all().front()->id;
@@ -417,7 +400,7 @@ TEST_CASE("A node that cannot be opened to the owner ends the claim") {
 
 TEST_CASE(
     "What a consumer reads is there as long as the claim is active; where it cannot be written there is no claim") {
-  Machine machine;
+  ClaimMachine machine;
   const auto id = machine.made(of({card}));
   CHECK(machine.published == std::set{id});
   machine.published.clear();
@@ -435,7 +418,7 @@ TEST_CASE(
 }
 
 TEST_CASE("An unknown owner is told by name, and nothing is bound") {
-  Machine machine;
+  ClaimMachine machine;
   auto request = of({card});
   request.owner.users = {"no-such-user-on-any-host"};
   const auto refused = machine.refused(request);
@@ -449,7 +432,7 @@ TEST_CASE("An unknown owner is told by name, and nothing is bound") {
 }
 
 TEST_CASE("An active claim is there after a restart, its nodes are opened again, and its time goes on") {
-  Machine machine;
+  ClaimMachine machine;
   auto request = of({card});
   request.ttl = std::chrono::seconds(1);
   const auto id = machine.made(request);
@@ -463,7 +446,7 @@ TEST_CASE("An active claim is there after a restart, its nodes are opened again,
 }
 
 TEST_CASE("After a restart of the host a claim is lost, and holds nothing") {
-  Machine machine;
+  ClaimMachine machine;
   const auto id = machine.made(of({card}));
   machine.restart("boot-2");
   CHECK(machine.state(id) == ClaimState::Lost);
@@ -475,7 +458,7 @@ TEST_CASE("Cut off after any write while it is made, a claim is active or over, 
   std::size_t points = 0;
   for (std::size_t writes = 0;; ++writes) {
     INFO("after write " << writes);
-    Machine machine;
+    ClaimMachine machine;
     const auto before = machine.kernel->bindings();
     bool answered = false;
     machine.claims->create(of({card, pair0}), {}, false, [&answered](const Claims::Outcome&) { answered = true; });
@@ -506,7 +489,7 @@ TEST_CASE("Cut off after any write while it is released, a claim is released by 
   std::size_t points = 0;
   for (std::size_t writes = 0;; ++writes) {
     INFO("after write " << writes);
-    Machine machine;
+    ClaimMachine machine;
     const auto before = machine.kernel->bindings();
     const auto id = machine.made(of({card, pair0}));
     machine.kernel->forget_writes();
@@ -525,11 +508,13 @@ TEST_CASE("Cut off after any write while it is released, a claim is released by 
 }
 
 TEST_CASE("A claim comes back from its document as it was; what is none gives none") {
-  Machine machine;
+  ClaimMachine machine;
   auto request = some(1);
   request.selector->vendor = 0x8086;
   request.labels = {{"vm", "42"}};
   request.ttl = std::chrono::seconds(60);
+  request.while_connected = true;
+  const auto connection = machine.connected();
   request.idempotency_key = "key";
   const auto document = to_json(*machine.claims->find(machine.made(request)));
   const auto again = claim_from(document);

@@ -8,8 +8,6 @@ using namespace devbindd;
 using namespace devbindd::handoff;
 using namespace devbindd::tests;
 
-const std::string card = "0000:05:00.0";
-
 struct Machine : Stage {
   Machine() : Stage(usual_machine()) {}
   /// The card is on VFIO, somebody opens it, and a give-back that accepts this hangs.

@@ -26,19 +26,17 @@ struct Machine : Stage {
 };
 
 std::vector<Scenario> scenarios() {
-  const std::string card = "0000:05:00.0";
-  const std::string member = "0000:07:00.0";
-  const auto on_group = bind_request(member, "vfio-pci", Scope::Group);
+  const auto on_group = bind_request(pair0, "vfio-pci", Scope::Group);
   return {
       {"bind a device", {}, bind_request(card)},
       {"bind a group of three", {}, on_group},
       {"bind by new_id", {}, new_id_request("0000:08:00.0")},
-      {"bind a group by new_id", {}, new_id_request(member, "vfio-pci", Scope::Group)},
+      {"bind a group by new_id", {}, new_id_request(pair0, "vfio-pci", Scope::Group)},
       {"bind by new_id with an override of another driver", {}, new_id_request("0000:07:00.2")},
       {"give a device back", {bind_request(card)}, request_of(ChangeKind::Restore, card)},
-      {"give a group back", {on_group}, request_of(ChangeKind::Restore, member)},
+      {"give a group back", {on_group}, request_of(ChangeKind::Restore, pair0)},
       {"unbind a device", {}, request_of(ChangeKind::Unbind, card)},
-      {"unbind a group", {}, request_of(ChangeKind::Unbind, member, Scope::Group)},
+      {"unbind a group", {}, request_of(ChangeKind::Unbind, pair0, Scope::Group)},
       {"unbind from VFIO", {bind_request(card)}, request_of(ChangeKind::Unbind, card)},
       {"move to a kernel driver", {bind_request(card)}, bind_request(card, "e1000e")},
       {"set an override",
@@ -48,7 +46,7 @@ std::vector<Scenario> scenarios() {
       {"bind a device and a group in one", {}, transaction({bind_request(card), on_group}), true},
       {"give both back in one",
        {transaction({bind_request(card), on_group})},
-       transaction({request_of(ChangeKind::Restore, card), request_of(ChangeKind::Restore, member)}),
+       transaction({request_of(ChangeKind::Restore, card), request_of(ChangeKind::Restore, pair0)}),
        true},
       {"swap the drivers of two in one",
        {bind_request(card)},

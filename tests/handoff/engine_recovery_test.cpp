@@ -11,8 +11,6 @@ using namespace devbindd;
 using namespace devbindd::handoff;
 using namespace devbindd::tests;
 
-const std::string card = "0000:05:00.0";
-
 /// Each life of the daemon is a Stage on one kernel and one journal.
 struct Machine {
   Machine() { restart(); }

@@ -8,8 +8,6 @@ using namespace devbindd;
 using namespace devbindd::handoff;
 using namespace devbindd::tests;
 
-const std::string card = "0000:05:00.0";
-
 struct Machine {
   Machine() { restart(); }
   void restart(const std::string& boot_id = "boot-1") {

@@ -11,7 +11,6 @@ using namespace devbindd::handoff;
 using namespace devbindd::tests;
 using Writes = std::vector<FakeWrite>;
 
-const std::string card = "0000:05:00.0";
 const std::string devices = "sys/bus/pci/devices/";
 const std::string drivers = "sys/bus/pci/drivers/";
 

@@ -13,10 +13,6 @@ using namespace devbindd;
 using namespace devbindd::handoff;
 using namespace devbindd::tests;
 
-const std::string card = "0000:05:00.0";
-const std::string pair0 = "0000:07:00.0";
-const std::string pair1 = "0000:07:00.1";
-const std::string disk = "0000:07:00.2";
 const std::string igb = "0000:08:00.0";
 
 Policy policy(Selector selector, const char* driver = "vfio-pci", Scope scope = Scope::Device) {

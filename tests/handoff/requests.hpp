@@ -1,4 +1,4 @@
-// Requests in one line each.
+// Requests in one line each, and what their refusals are for.
 #pragma once
 
 #include <optional>
@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "handoff/evidence.hpp"
 #include "handoff/request.hpp"
 
 namespace devbindd::tests {
@@ -62,6 +63,13 @@ inline handoff::ChangeRequest transaction(std::vector<handoff::ChangeRequest> it
   request.kind = handoff::ChangeKind::Transaction;
   request.items = std::move(items);
   return request;
+}
+
+/// What a refusal is for.
+inline std::vector<std::string> codes(const std::vector<handoff::Evidence>& evidence) {
+  std::vector<std::string> found;
+  for (const auto& item : evidence) found.push_back(item.code);
+  return found;
 }
 
 }  // namespace devbindd::tests

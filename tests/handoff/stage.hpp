@@ -120,6 +120,11 @@ class Stage {
 
 /// Group 1: one e1000e card. Group 2: a bridge, two e1000e functions and one nvme. Group 3: one igb card.
 /// 0000:09:00.0 has no group.
+inline const std::string card = "0000:05:00.0";
+inline const std::string pair0 = "0000:07:00.0";
+inline const std::string pair1 = "0000:07:00.1";
+inline const std::string disk = "0000:07:00.2";
+
 inline std::shared_ptr<FakeKernel> usual_machine() {
   auto owned = std::make_shared<FakeKernel>();
   auto& kernel = *owned;

@@ -22,10 +22,11 @@ struct Bench {
     kernel.add_device({.address = "0000:05:00.0", .group = 1, .driver = "e1000e", .driver_override = "e1000e"});
     kernel.add_device({.address = "0000:06:00.0", .group = 2, .driver = "vfio-pci"});
   }
-  TaskResult run(const Task& task) { return perform({kernel, ioctl, index}, task); }
+  TaskResult run(const Task& task) { return perform({kernel, ioctl, index}, task, opened); }
 
   FakeKernel kernel;
   tests::FakeIoctl ioctl;
+  std::vector<sysfs::FileDescriptor> opened;
   sysfs::ModuleIndex index{.directory = "/nonexistent", .config_paths = {"/nonexistent"}};
 };
 
@@ -149,4 +150,21 @@ TEST_CASE("Bytes that mean nothing never do any harm") {
     if (const auto task = decode_task(bytes)) CHECK(decode_task(encode(*task)) == task);
     (void)decode_result(bytes);
   }
+}
+
+TEST_CASE("A worker opens nodes of VFIO and iommufd and nothing else, all of them or none") {
+  Bench bench;
+  for (const auto* path : {"/dev/vfio/vfio", "/dev/iommu", "/dev/vfio/devices/vfio0"})
+    bench.ioctl.expect({.name = "open_node", .path = path});
+  CHECK(bench.run({TaskKind::OpenNodes, {"/dev/vfio/vfio", "/dev/iommu", "/dev/vfio/devices/vfio0"}}).value().empty());
+  CHECK(bench.opened.size() == 3);
+  for (const auto* path : {"/dev/sda", "/dev/vfio/../sda", "/dev/iommu2", "/etc/shadow", ""}) {
+    bench.opened.clear();
+    CHECK(bench.run({TaskKind::OpenNodes, {path}}).error().errno_value == EINVAL);
+    CHECK(bench.opened.empty());
+  }
+  bench.ioctl.expect({.name = "open_node", .path = "/dev/vfio/vfio"});
+  bench.ioctl.expect({.name = "open_node", .errno_value = EBUSY, .path = "/dev/vfio/1"});
+  CHECK(bench.run({TaskKind::OpenNodes, {"/dev/vfio/vfio", "/dev/vfio/1"}}).error().errno_value == EBUSY);
+  CHECK(bench.opened.empty());
 }

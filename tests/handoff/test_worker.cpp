@@ -1,5 +1,8 @@
 // A worker process for the tests of the pool: the real worker loop on a directory instead of the kernel's file systems.
 // Usage: test_worker ROOT, with the daemon's socket as descriptor 3.
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cerrno>
 
 #include "handoff/worker.hpp"
@@ -7,7 +10,7 @@
 
 namespace {
 
-/// Never opens a node of the machine that the test runs on.
+/// Never opens a node of the machine that the test runs on: a node is a file in memory with its path in it.
 class NoIoctl final : public devbindd::vfio::Ioctl {
  public:
   devbindd::vfio::Result<devbindd::vfio::FileDescriptor> open_container() const override { return none(); }
@@ -15,7 +18,12 @@ class NoIoctl final : public devbindd::vfio::Ioctl {
   devbindd::vfio::Result<int> check_extension(const devbindd::vfio::FileDescriptor&, unsigned long) const override {
     return none();
   }
-  devbindd::vfio::Result<devbindd::vfio::FileDescriptor> open_node(const std::string&) const override { return none(); }
+  devbindd::vfio::Result<devbindd::vfio::FileDescriptor> open_node(const std::string& path) const override {
+    if (path == "/dev/vfio/1") return none();
+    devbindd::vfio::FileDescriptor file(::memfd_create("node", MFD_CLOEXEC));
+    if (::pwrite(file.get(), path.data(), path.size(), 0) < 0) return none();
+    return file;
+  }
   devbindd::vfio::Result<int> call(const devbindd::vfio::FileDescriptor&, unsigned long,
                                    devbindd::vfio::Bytes&) const override {
     return none();

@@ -15,20 +15,9 @@ using namespace devbindd::handoff;
 using namespace devbindd::tests;
 using sysfs::StepKind;
 
-const std::string card = "0000:05:00.0";
-const std::string pair0 = "0000:07:00.0";
-const std::string pair1 = "0000:07:00.1";
-const std::string disk = "0000:07:00.2";
-
 struct Machine : Stage {
   Machine() : Stage(usual_machine()) {}
 };
-
-std::vector<std::string> codes(const std::vector<Evidence>& evidence) {
-  std::vector<std::string> found;
-  for (const auto& item : evidence) found.push_back(item.code);
-  return found;
-}
 
 }  // namespace
 

@@ -91,6 +91,32 @@ TEST_CASE("A worker process performs a task") {
   CHECK(std::string(std::istreambuf_iterator<char>(written), {}) == "0000:05:00.0");
 }
 
+TEST_CASE("What a worker opens arrives with its answer, in order; with an error nothing does") {
+  Bench bench(patient);
+  REQUIRE(bench.pool.start());
+  for (const bool good : {true, false}) {
+    std::vector<sysfs::FileDescriptor> opened;
+    std::optional<TaskResult> result;
+    const std::string last = good ? "/dev/vfio/2" : "/dev/vfio/1";
+    bench.pool.run({TaskKind::OpenNodes, {"/dev/vfio/vfio", last}},
+                   {.on_overdue = [](int) {},
+                    .on_result = [&result](TaskResult answer) { result = std::move(answer); },
+                    .on_descriptors = [&opened](auto descriptors) { opened = std::move(descriptors); }});
+    run_until(bench.io, [&result] { return result.has_value(); });
+    CHECK(result->has_value() == good);
+    REQUIRE(opened.size() == (good ? 2 : 0));
+    for (std::size_t at = 0; at < opened.size(); ++at) {
+      std::array<char, 32> text{};
+      CHECK(::pread(opened[at].get(), text.data(), text.size(), 0) > 0);
+      CHECK(std::string(text.data()) == (at == 0 ? "/dev/vfio/vfio" : last));
+    }
+  }
+  // The next task of the same worker has none.
+  const auto plain = bench.unbind("fine");
+  bench.wait_for(plain);
+  CHECK(plain->result->has_value());
+}
+
 TEST_CASE("A worker's error arrives with its errno") {
   Bench bench(patient);
   REQUIRE(bench.pool.start());

@@ -18,10 +18,11 @@ QMP = pathlib.Path("/mnt/results/qmp")
 
 
 class Response:
-    """status, headers (names in lower case), text, and json (None when the body is not JSON)."""
+    """status, headers (names in lower case), text, json (None when the body is not JSON), descriptors that came along."""
 
-    def __init__(self, status, headers, body):
+    def __init__(self, status, headers, body, descriptors=()):
         self.status = status
+        self.descriptors = list(descriptors)
         self.headers = {name.lower(): value for name, value in headers}
         self.text = body.decode(errors="replace")
         self.json = None
@@ -32,15 +33,45 @@ class Response:
         return f"<{self.status} {self.text[:2000]}>"
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout):
+class _Taking(socket.socket):
+    """Takes the descriptors that come along with what is read."""
+
+    def __init__(self):
+        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.taken = []
+
+    def recv_into(self, buffer, size=0, flags=0):
+        data, descriptors, _, _ = socket.recv_fds(self, size or len(buffer), 253, flags)
+        self.taken += descriptors
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class Connection(http.client.HTTPConnection):
+    """To the daemon's Unix socket."""
+
+    def __init__(self, path=SOCKET, timeout=40):
         super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock = _Taking()
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
+        self.taken = self.sock.taken  # the answer may close the socket
+
+    def ask(self, method, path, body=None, headers=None):
+        """One request. `body`: bytes and str go as they are, anything else as JSON."""
+        headers = dict(headers or {})
+        if body is not None and not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+            headers.setdefault("Content-Type", "application/json")
+        self.request(method, path, body, headers)
+        answer = self.getresponse()
+        text = answer.read()
+        descriptors = self.taken[:]
+        self.taken.clear()
+        return Response(answer.status, answer.getheaders(), text, descriptors)
 
 
 @contextlib.contextmanager
@@ -58,16 +89,9 @@ def acting_as(uid, gid, groups=()):
 
 
 def request(method, path, body=None, headers=None, timeout=40, socket_path=SOCKET):
-    """One request. `body`: bytes and str go as they are, anything else as JSON."""
-    headers = dict(headers or {})
-    if body is not None and not isinstance(body, (bytes, str)):
-        body = json.dumps(body)
-        headers.setdefault("Content-Type", "application/json")
-    connection = _UnixConnection(socket_path, timeout)
-    with contextlib.closing(connection):
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return Response(answer.status, answer.getheaders(), answer.read())
+    """One request on a connection of its own; see Connection.ask()."""
+    with contextlib.closing(Connection(socket_path, timeout)) as connection:
+        return connection.ask(method, path, body, headers)
 
 
 def sh(*command, check=True, timeout=60, stdin=None):

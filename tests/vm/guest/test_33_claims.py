@@ -1,6 +1,7 @@
 """Claims with real nodes, ACLs, udev and consumers: the owner can use the devices and nobody else, whatever happens to the
 daemon; the end of a claim never pulls a device from under whoever has it open."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -193,6 +194,101 @@ class Endings(Case):
         self.assert_given_back()
 
 
+    def test_a_claim_ends_with_the_connection_that_made_it(self):
+        body = {"devices": [NIC], "owner": {"users": [OWNER]}, "while_connected": True}
+        with contextlib.closing(api.Connection(timeout=60)) as connection:
+            made = connection.ask("POST", "/v1/claims", body).json
+            self.assertEqual(made["state"], "active", made)
+            consumer = self.consumer(NIC)
+        api.wait_for(lambda: state_of(made) == "releasing", 20, "the claim to end")
+        self.assertTrue(consumer.runs())
+        self.assertEqual(api.driver_of(NIC), "vfio-pci")
+        consumer.end()
+        api.wait_for(lambda: state_of(made) == "released", 30, "the release")
+        self.assertEqual(api.request("GET", path_of(made)).json["reason"], "its connection has closed")
+        self.assert_given_back()
+
+    def test_a_connection_that_went_with_the_daemon_may_come_back(self):
+        body = {"devices": [NIC], "while_connected": True}
+        with contextlib.closing(api.Connection(timeout=60)) as connection:
+            made = connection.ask("POST", "/v1/claims", body).json
+            api.sh("systemctl restart devbindd")
+            api.wait_for(api.daemon_answers, 30, "the daemon")
+        self.assertEqual(state_of(made), "active")
+        with contextlib.closing(api.Connection(timeout=60)) as connection:
+            self.assertEqual(connection.ask("POST", path_of(made) + "/renew", {}).status, 200)
+        api.wait_for(lambda: state_of(made) == "released", 30, "the release")
+        self.assert_given_back()
+
+
+@api.timeout(120)
+class Descriptors(Case):
+    """A program that gets descriptors only: no right on any node, no group, no capability."""
+
+    devices = (NIC, SECOND)
+
+    def use(self, bdf, way):
+        """What the program says of the device, after one answer has given it what it needs."""
+        made = claim(devices=[bdf])
+        answer = api.request("POST", path_of(made) + "/fds", {"way": way})
+        self.assertEqual(answer.status, 200, answer)
+        for descriptor in answer.descriptors:
+            self.addCleanup(os.close, descriptor)
+        roles = [item["role"] for item in answer.json["descriptors"]]
+        self.assertEqual(roles, {"group": ["container", "group"], "cdev": ["iommufd", "device"]}[way])
+        self.assertEqual([os.readlink(f"/proc/self/fd/{fd}") for fd in answer.descriptors], [item["path"] for item in answer.json["descriptors"]])
+        for item in answer.json["descriptors"][1:]:
+            self.assertFalse(may_open(item["path"], OWNER))
+        command = ["/usr/libexec/devbindd-tests/descriptor_consumer", way, *map(str, answer.descriptors), *([bdf] if way == "group" else [])]
+        done = subprocess.run(command, capture_output=True, text=True, pass_fds=answer.descriptors, preexec_fn=as_user(OWNER), timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        # Whoever holds a descriptor is seen, and the device is not pulled away.
+        refused = api.request("DELETE", path_of(made))
+        self.assertEqual((refused.status, refused.json["code"]), (409, "claim_in_use"), refused)
+        return done.stdout.splitlines()
+
+    def check(self, way):
+        facts = self.use(NIC, way)
+        regions = api.request("GET", f"/v1/devices/{NIC}/regions").json["regions"]
+        shown = {line.split()[1]: int(line.split()[2]) for line in facts if line.startswith("region")}
+        self.assertEqual(shown["0"], regions[0]["size"])
+        self.assertEqual(facts[-2:], ["config 8086 10d3", f"mapped {1 << 20}"])
+
+    def test_by_group(self):
+        self.check("group")
+
+    def test_by_device_or_told_that_the_kernel_does_not_have_it(self):
+        if pathlib.Path("/dev/iommu").exists():
+            return self.check("cdev")
+        made = claim(devices=[NIC])
+        answer = api.request("POST", path_of(made) + "/fds", {"way": "cdev"})
+        self.assertEqual((answer.status, answer.json["code"]), (409, "node_not_found"), answer)
+
+    def test_the_daemon_keeps_no_descriptor(self):
+        made = claim(devices=[NIC])
+        answer = api.request("POST", path_of(made) + "/fds", {"way": "group"})
+        self.assertEqual(answer.status, 200, answer)
+        again = api.request("POST", path_of(made) + "/fds", {"way": "group"})
+        self.assertEqual((again.status, again.json["code"], again.json["errno"]), (409, "device_open", "EBUSY"), again)
+        for descriptor in answer.descriptors:
+            os.close(descriptor)
+        self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
+        self.assert_given_back()
+
+    def test_the_owner_may_have_them_and_a_stranger_may_not(self):
+        pathlib.Path("/run/devbindd/devbindd.sock").chmod(0o666)
+        self.addCleanup(pathlib.Path("/run/devbindd/devbindd.sock").chmod, 0o660)
+        made = claim(devices=[NIC], owner={"users": [OWNER]})
+        with api.acting_as(STRANGER, STRANGER):
+            refused = api.request("POST", path_of(made) + "/fds", {})
+        self.assertEqual((refused.status, refused.json["code"]), (403, "forbidden"), refused)
+        with api.acting_as(OWNER, OWNER):
+            answer = api.request("POST", path_of(made) + "/fds", {})
+        self.assertEqual((answer.status, len(answer.descriptors)), (200, 2), answer)
+        for descriptor in answer.descriptors:
+            os.close(descriptor)
+
+
 @unittest.skipUnless(pathlib.Path("/sys/class/iommu/dmar0").exists(), "needs an IOMMU")
 @api.timeout(300)
 class Consumers(Case):
@@ -207,6 +303,22 @@ class Consumers(Case):
         )
         said, _ = process.communicate("info pci\nquit\n", timeout=240)
         self.assertIn("8086:10d3", said.lower().replace(" ", ""), said)
+        self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
+        self.assert_given_back()
+
+    def test_testpmd_as_the_owner_starts_a_port(self):
+        made = claim(devices=[NIC], owner={"users": [OWNER]})
+        handover = api.request("GET", path_of(made) + "/handover?format=dpdk").json
+        memory = ["--no-huge", "-m", "256", "--no-shconf", "--no-telemetry"]
+        command = ["dpdk-testpmd", "-l", "0,1", *memory, *handover["arguments"], "--", "-i", "--total-num-mbufs=4096"]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=as_user(OWNER), cwd="/"
+        )
+        said, _ = process.communicate("start\nshow port info 0\nstop\nquit\n", timeout=200)
+        self.assertEqual(process.returncode, 0, said)
+        self.assertIn("VFIO support initialized", said)
+        self.assertIn("Driver name: net_e1000_em", said)
+        self.assertIn("io packet forwarding", said)
         self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
         self.assert_given_back()
 

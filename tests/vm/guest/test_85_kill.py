@@ -265,7 +265,7 @@ def each_way_and_kind(cls):
     """The class with a test for each."""
 
     def make(name, kind):
-        @api.timeout(550)
+        @api.timeout(1500)
         def test(self):
             self.each_point(name, (kind,))
             self.say()
