@@ -29,12 +29,8 @@ std::string without_prefix(std::string text) {
   return text.starts_with("0x") ? text.substr(2) : text;
 }
 
-bool hex_digits(const std::string& text, std::size_t digits) {
-  return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
-bool valid_id(const std::string& text) { return hex_digits(text, 4); }
-bool valid_class(const std::string& text) { return hex_digits(text, 2) || hex_digits(text, 4) || hex_digits(text, 6); }
+bool valid_id(const std::string& text) { return sysfs::id_from(text).has_value(); }
+bool valid_class(const std::string& text) { return sysfs::is_class_prefix(text); }
 bool valid_number(const std::string& text) {
   return text == "none" ||
          (!text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos);
@@ -45,17 +41,11 @@ std::string number_or_none(const std::optional<T>& value) {
   return value ? std::to_string(*value) : "none";
 }
 
-std::string class_text(const sysfs::Device& device) {
-  std::array<char, 8> text{};
-  std::snprintf(text.data(), text.size(), "%06x", device.class_code & 0xffffffU);
-  return text.data();
-}
-
 std::vector<Filter> filters() {
   return {
       {"vendor", {}, [](const sysfs::Device& d) { return hex_id(d.vendor); }, valid_id},
       {"device", {}, [](const sysfs::Device& d) { return hex_id(d.device); }, valid_id},
-      {"class", {}, class_text, valid_class},
+      {"class", {}, sysfs::class_text, valid_class},
       {"category",
        {},
        [](const sysfs::Device& d) { return std::string(sysfs::category(d)); },
@@ -128,7 +118,8 @@ sysfs::Result<json> device_document(Context& context, const sysfs::PciAddress& a
   if (!document) return std::unexpected(document.error());
   auto binding = render_binding(context, *device, parts.driver_override);
   if (!binding) return std::unexpected(binding.error());
-  for (const auto* key : {"driver_override", "driver_override_set_by", "driver_override_error", "original"})
+  for (const auto* key : {"driver_override", "driver_override_set_by", "driver_override_error", "original", "claim",
+                          "half_way", "managed_by"})
     (*document)[key] = (*binding)[key];
   auto text = tree.read(sysfs::paths::attribute(address, "resource"));
   if (!text) return std::unexpected(text.error());

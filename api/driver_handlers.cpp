@@ -13,10 +13,6 @@ using handoff::ChangeKind;
 using handoff::ChangeRequest;
 using nlohmann::json;
 
-bool is_id(const std::string& text) {
-  return text.size() == 4 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
 // vendor and device as four lower-case hex digits make "8086 10d3".
 OrResponse<std::string> id_of(const Request& request, const std::optional<std::string>& vendor,
                               const std::optional<std::string>& device, const std::string& prefix) {
@@ -24,7 +20,7 @@ OrResponse<std::string> id_of(const Request& request, const std::optional<std::s
     if (!*value)
       return std::unexpected(bad_request(request, "missing_field", prefix + name,
                                          std::string("\"") + name + "\" is needed: four hex digits"));
-    if (!is_id(**value))
+    if (!sysfs::id_from(**value))
       return std::unexpected(
           bad_request(request, "invalid_value", prefix + name,
                       std::string("\"") + name + "\" must be four lower-case hex digits, such as 8086"));

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "sysfs/fields.hpp"
-
 namespace devbindd::api {
 
 OrResponse<sysfs::PciAddress> address_parameter(const Request& request, const std::string& text) {
@@ -47,8 +45,8 @@ OrResponse<handoff::Scope> scope_named(const Request& request, const std::string
 OrResponse<std::optional<std::uint16_t>> id_value(const Request& request, const std::optional<std::string>& text,
                                                   const std::string& pointer) {
   if (!text) return std::nullopt;
-  const auto value = sysfs::number_from<std::uint16_t>(*text, 16);
-  if (!value || text->size() != 4) {
+  const auto value = sysfs::id_from(*text);
+  if (!value) {
     return std::unexpected(
         bad_request(request, "invalid_value", pointer, "an ID is four lower-case hex digits, such as 8086"));
   }

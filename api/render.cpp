@@ -145,6 +145,16 @@ sysfs::Result<json> render_device(Context& context, const sysfs::Device& device,
               {"operation", operation_link(context.engine.operation_on(device.address))}};
 }
 
+json render_other_tools(Context& context, const sysfs::PciAddress& address) {
+  json list = json::array();
+  const auto tools = handoff::read_other_tools(context.engine.services().tree);
+  const auto known = tools.by_device.find(address);
+  if (known == tools.by_device.end()) return list;
+  for (const auto& tool : known->second)
+    list.push_back({{"tool", tool.name}, {"path", tool.path}, {"subject", tool.subject}});
+  return list;
+}
+
 sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device,
                                    const handoff::OverrideAnswer& driver_override) {
   auto nodes = render_nodes(context, device);
@@ -161,6 +171,7 @@ sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device
               {"driver_override_error", readable ? json(nullptr) : json(driver_override.error().message)},
               {"claim", claim_link(context.engine.claim_of(device))},
               {"half_way", operation_link(context.engine.left_half_way_by(device.address))},
+              {"managed_by", render_other_tools(context, device.address)},
               {"original", known != nullptr ? render_original(*known) : json(nullptr)},
               {"candidates", candidate_drivers(context, device)},
               {"iommu_group", or_null(device.iommu_group)},

@@ -3,8 +3,6 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "sysfs/fields.hpp"
-
 namespace devbindd::api {
 namespace {
 
@@ -28,17 +26,10 @@ std::expected<std::string, BodyError> read_text(BodyReader& body, const std::str
 }
 
 std::expected<std::optional<std::uint16_t>, BodyError> read_id(BodyReader& body, const std::string& key) {
-  const auto is_id = [](const std::string& text) {
-    return text.size() == 4 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-  };
+  const auto is_id = [](const std::string& text) { return sysfs::id_from(text).has_value(); };
   auto text = read_text(body, key, is_id, "an ID is four lower-case hex digits, such as 8086");
   if (!text) return std::unexpected(text.error());
-  return sysfs::number_from<std::uint16_t>(*text, 16);
-}
-
-bool is_class(const std::string& text) {
-  const bool digits = text.find_first_not_of("0123456789abcdef") == std::string::npos;
-  return digits && (text.size() == 2 || text.size() == 4 || text.size() == 6);
+  return sysfs::id_from(*text);
 }
 
 bool is_driver(const std::string& text) { return sysfs::DriverName::parse(text).has_value(); }
@@ -65,7 +56,8 @@ std::expected<handoff::Selector, BodyError> read_selector(const json& document, 
   if (!vendor) return std::unexpected(vendor.error());
   auto device = read_id(body, "device");
   if (!device) return std::unexpected(device.error());
-  auto class_prefix = read_text(body, "class", is_class, "a class is two, four or six lower-case hex digits: 0200");
+  auto class_prefix =
+      read_text(body, "class", sysfs::is_class_prefix, "a class is two, four or six lower-case hex digits: 0200");
   if (!class_prefix) return std::unexpected(class_prefix.error());
   auto category = read_text(body, "category", sysfs::is_category, "there is no such category of devices");
   if (!category) return std::unexpected(category.error());

@@ -13,30 +13,14 @@
 #include "handoff/verdict.hpp"
 #include "handoff/vfio_driver.hpp"
 #include "sysfs/fields.hpp"
-#include "vfio/nodes.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
 using sysfs::ErrorCode;
-using Seconds = std::chrono::seconds;
 
 constexpr int max_rounds = 4;
 constexpr std::size_t max_claims = 1024;
-constexpr std::chrono::milliseconds time_to_connect_again{60'000};
-constexpr const char* connection_closed = "its connection has closed";
-
-TimePoint now() { return std::chrono::system_clock::now(); }
-
-// When the process began, in ticks since the boot: field 22 of /proc/PID/stat, behind a name that may hold anything.
-std::optional<std::uint64_t> start_of(const sysfs::Tree& tree, std::int32_t pid) {
-  const auto stat = tree.read("proc/" + std::to_string(pid) + "/stat");
-  if (!stat) return std::nullopt;
-  const auto name_end = stat->rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  const auto words = sysfs::words_of(std::string_view(*stat).substr(name_end + 1));
-  return words.size() > 19 ? sysfs::number_from<std::uint64_t>(words[19]) : std::nullopt;
-}
 
 bool same_request(const ClaimRequest& left, const ClaimRequest& right) { return to_json(left) == to_json(right); }
 
@@ -114,7 +98,7 @@ void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std
   attempt->claim.requester = std::move(requester);
   attempt->claim.created_at = now();
   if (request.pid) {
-    const auto start = start_of(services.tree, *request.pid);
+    const auto start = process_start_of(services.tree, *request.pid);
     if (!start) return done(refusal(ErrorCode::OwnerNotFound, "there is no process " + std::to_string(*request.pid)));
     attempt->claim.process_start = *start;
   }
@@ -404,211 +388,6 @@ void Claims::activated(const std::string& id, const std::function<void(Outcome)>
     done(Made{id});
     made(id);
   });
-}
-
-// --- keeping it
-
-void Claims::watch(const std::string& id) {
-  const auto& claim = claims_.at(id);
-  watch_time(id);
-  if (!claim.request.pid) return;
-  const auto ended = [this, id] { begin_release(id, "its process has ended"); };
-  auto watching = hooks_.watch_process(*claim.request.pid, ended);
-  if (!watching) return ended();
-  stop_watching_[id] = std::move(*watching);
-  // Looked at after the watch has begun: from here on the number cannot become another process's.
-  const auto start = start_of(engine_.services().tree, *claim.request.pid);
-  if (!start || *start != claim.process_start) ended();
-}
-
-// One timer for each claim, however often it is renewed; another only when it is to end sooner than that one looks.
-void Claims::watch_time(const std::string& id) {
-  const auto& claim = claims_.at(id);
-  if (!claim.expires_at || !engine_.services().after) return;
-  const auto looks_at = *claim.expires_at;
-  if (const auto earlier = timed_.find(id); earlier != timed_.end() && earlier->second <= looks_at) return;
-  timed_[id] = looks_at;
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(looks_at - now());
-  engine_.services().after(std::max(left, std::chrono::milliseconds(0)) + std::chrono::milliseconds(1),
-                           [this, id, looks_at] {
-                             if (const auto timed = timed_.find(id); timed != timed_.end() && timed->second == looks_at)
-                               timed_.erase(timed);
-                             const auto* still = find(id);
-                             if (still == nullptr || still->state != ClaimState::Active || !still->expires_at) return;
-                             if (*still->expires_at > now()) return watch_time(id);
-                             begin_release(id, "its time has run out");
-                           });
-}
-
-// --- a connection that it lasts as long as
-
-void Claims::connect(const std::string& id, const Requester& requester) {
-  const auto connection = requester.connection.lock();
-  if (!claims_.at(id).request.while_connected || !connection) return;
-  if (!connections_[id].insert(connection).second) return;
-  connection->on_close.push_back([this, id, closed = std::weak_ptr(connection)] { disconnected(id, closed.lock()); });
-}
-
-void Claims::disconnected(const std::string& id, const std::shared_ptr<Connection>& connection) {
-  const auto left = connections_.find(id);
-  if (left == connections_.end()) return;
-  left->second.erase(connection);
-  if (!left->second.empty()) return;
-  connections_.erase(left);
-  // One that is still being made is looked at when it is.
-  if (const auto* claim = find(id); claim != nullptr && claim->state == ClaimState::Active)
-    begin_release(id, connection_closed);
-}
-
-// The daemon's own end has closed them all: their other ends get time to come back.
-void Claims::await_connection(const std::string& id) {
-  if (!claims_.at(id).request.while_connected || !engine_.services().after) return;
-  engine_.services().after(time_to_connect_again, [this, id] {
-    const auto* claim = find(id);
-    if (claim == nullptr || claim->state != ClaimState::Active || connections_.contains(id)) return;
-    begin_release(id, "nobody has connected again for it since devbindd was started anew");
-  });
-}
-
-void Claims::renew(const std::string& id, const Requester& requester, std::optional<Seconds> ttl,
-                   std::function<void(sysfs::Result<>)> done) {
-  const auto found = claims_.find(id);
-  if (found == claims_.end())
-    return done(sysfs::fail(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)));
-  auto& claim = found->second;
-  if (claim.state != ClaimState::Active) {
-    return done(sysfs::fail(ErrorCode::ClaimNotActive,
-                            "the claim is " + std::string(name_of(claim.state)) + ": only an active one is renewed"));
-  }
-  connect(id, requester);
-  if (ttl) claim.ttl = ttl;
-  if (claim.ttl) claim.expires_at = now() + *claim.ttl;
-  watch_time(id);
-  store(claim, std::move(done));
-}
-
-std::vector<std::string> Claims::nodes_of(const Claim& claim) const {
-  std::set<std::string> paths;
-  const auto& services = engine_.services();
-  for (const auto& claimed : claim.devices) {
-    const auto* device = services.inventory.find(claimed.address);
-    if (device == nullptr) continue;
-    const auto nodes = vfio::nodes_of(services.tree, *device);
-    if (nodes && nodes->group) paths.insert(nodes->group->path);
-    if (nodes && nodes->cdev) paths.insert(nodes->cdev->path);
-  }
-  return {paths.begin(), paths.end()};
-}
-
-namespace {
-
-Task access_task(TaskKind kind, const vfio::Grantees& grantees, const std::vector<std::string>& paths) {
-  Task task{kind, {}};
-  for (const auto uid : grantees.uids) task.arguments.push_back("u" + std::to_string(uid));
-  for (const auto gid : grantees.gids) task.arguments.push_back("g" + std::to_string(gid));
-  task.arguments.insert(task.arguments.end(), paths.begin(), paths.end());
-  return task;
-}
-
-}  // namespace
-
-// /dev/iommu is everybody's: who has another claim still needs it.
-vfio::Grantees Claims::grantees_of_this_alone(const Claim& claim) const {
-  auto alone = claim.grantees;
-  for (const auto& [id, other] : claims_) {
-    if (id == claim.id || (other.state != ClaimState::Active && other.state != ClaimState::Preparing)) continue;
-    for (const auto uid : other.grantees.uids) std::erase(alone.uids, uid);
-    for (const auto gid : other.grantees.gids) std::erase(alone.gids, gid);
-  }
-  return alone;
-}
-
-std::vector<Task> Claims::access_tasks(TaskKind kind, const Claim& claim) const {
-  std::vector<Task> tasks;
-  if (claim.grantees.uids.empty() && claim.grantees.gids.empty()) return tasks;
-  const auto nodes = nodes_of(claim);
-  if (!nodes.empty()) tasks.push_back(access_task(kind, claim.grantees, nodes));
-  if (!sysfs::exists(engine_.services().tree, "dev/iommu")) return tasks;
-  const bool grants = kind == TaskKind::GrantAccess;
-  const auto grantees = grants ? claim.grantees : grantees_of_this_alone(claim);
-  if (!grantees.uids.empty() || !grantees.gids.empty()) tasks.push_back(access_task(kind, grantees, {"/dev/iommu"}));
-  return tasks;
-}
-
-// What was true when it was asked for may be over when its turn comes.
-void Claims::grant(const std::string& id, std::function<void(sysfs::Result<>)> done) {
-  if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  access_.add(
-      [this, id] {
-        const auto* claim = find(id);
-        const bool wanted =
-            claim != nullptr && (claim->state == ClaimState::Active || claim->state == ClaimState::Preparing);
-        return wanted ? access_tasks(TaskKind::GrantAccess, *claim) : std::vector<Task>{};
-      },
-      std::move(done));
-}
-
-void Claims::revoke(const std::string& id, std::function<void(sysfs::Result<>)> done) {
-  if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  access_.add([this, id] { return access_tasks(TaskKind::RevokeAccess, claims_.at(id)); }, std::move(done));
-}
-
-void Claims::nodes_changed() {
-  for (const auto& [id, claim] : claims_) {
-    if (claim.state != ClaimState::Active) continue;
-    grant(id, [this](const sysfs::Result<>& granted) { warn(granted); });
-  }
-}
-
-// --- what an earlier daemon left
-
-void Claims::start() {
-  for (const auto& row : engine_.services().journal.remembered().claims) {
-    auto claim = claim_from(nlohmann::json::parse(row.document, nullptr, false));
-    if (!claim) {
-      if (engine_.services().warn) engine_.services().warn("the journal's claim " + row.id + " cannot be read");
-      continue;
-    }
-    adopt(std::move(*claim));
-  }
-}
-
-void Claims::adopt(Claim claim) {
-  const auto id = claim.id;
-  last_token_ = std::max(last_token_, claim.fencing_token);
-  const bool other_boot = claim.boot_id != engine_.services().boot_id;
-  const auto state = claim.state;
-  claims_.insert_or_assign(id, std::move(claim));
-  order_.push_back(id);
-  if (!holds_devices(claims_.at(id))) return;
-  if (other_boot)
-    return end(id, ClaimState::Lost, "the host was restarted while it was " + std::string(name_of(state)));
-  switch (state) {
-    case ClaimState::Preparing: return adopt_preparing(id);
-    case ClaimState::Active:
-      grant(id, [this, id](const sysfs::Result<>& granted) {
-        warn(granted);
-        if (find(id)->state != ClaimState::Active) return;
-        if (hooks_.publish) warn(hooks_.publish(claims_.at(id)));
-        watch(id);
-        await_connection(id);
-      });
-      return;
-    case ClaimState::Releasing: {
-      const auto& operation = claims_.at(id).release_operation;
-      return engine_.when_ended(operation, [this, id] { release_when_closed(id); });
-    }
-    default: return;
-  }
-}
-
-// Its operation, if it was begun, has been or will be brought to an end by the engine.
-void Claims::adopt_preparing(const std::string& id) {
-  auto& claim = claims_.at(id);
-  if (claim.operation.empty()) claim.operation = engine_.operation_of_claim(id);
-  // Without one the devices may have been on VFIO before; the owner may have got their nodes already.
-  if (claim.operation.empty()) return begin_release(id, "it was not made: devbindd ended before it was active");
-  engine_.when_ended(claim.operation, [this, id] { bound(id, [](const Outcome&) {}); });
 }
 
 }  // namespace devbindd::handoff

@@ -94,6 +94,14 @@ sysfs::Result<> Engine::select_members(Gathering& gathering) {
                        "two items of the transaction would change " + sysfs::to_string(*address) + ": name it once");
   }
   foresee(gathering.parts);
+  const auto tools = read_other_tools(services_.tree);
+  for (const auto& error : tools.unreadable) {
+    if (!gathering.dry_run) warn(std::unexpected(error));
+  }
+  for (auto* member : members_of(gathering.parts)) {
+    const auto known = tools.by_device.find(member->device.address);
+    if (known != tools.by_device.end()) member->other_tools = known->second;
+  }
   return {};
 }
 

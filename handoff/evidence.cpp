@@ -12,7 +12,7 @@ const std::vector<std::string_view>& evidence_codes() {
       "rdma.open",         "sound.open",         "usb.in_use",           "usage.unknown",    "vfio.open",
       "sriov.vfs_enabled", "sriov.vf_in_use",    "group.sibling_in_use", "group.not_viable", "device.bridge",
       "device.denylisted", "device.stuck",       "iommu.absent",         "driver.absent",    "driver.blacklisted",
-      "driver.no_match",   "driver.id_captures", "claim.held",
+      "driver.no_match",   "driver.id_captures", "claim.held",           "tool.driverctl",   "tool.libvirt",
   };
   return codes;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "handoff/evidence.hpp"
+#include "handoff/other_tools.hpp"
 #include "handoff/request.hpp"
 #include "sysfs/device.hpp"
 #include "sysfs/iommu_group.hpp"
@@ -57,6 +58,7 @@ struct MemberFacts {
   bool uses_known = true;                           ///< false: that could not be found out in time
   std::vector<OpenFunction> open_vfs = {};          ///< of a PF
   std::vector<std::string> candidate_modules = {};  ///< modules whose aliases match it
+  std::vector<OtherTool> other_tools = {};          ///< that move it by themselves
   std::string claimed_by = {};                      ///< id of a claim that holds it, "" for none or the request's own
 };
 

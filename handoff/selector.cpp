@@ -1,16 +1,7 @@
 #include "handoff/selector.hpp"
 
-#include <array>
-#include <cstdio>
-
 namespace devbindd::handoff {
 namespace {
-
-std::string class_text(const sysfs::Device& device) {
-  std::array<char, 8> text{};
-  std::snprintf(text.data(), text.size(), "%06x", device.class_code & 0xffffffU);
-  return text.data();
-}
 
 template <class T>
 bool fits(const std::optional<T>& wanted, const std::optional<T>& value) {
@@ -22,7 +13,7 @@ bool fits(const std::optional<T>& wanted, const std::optional<T>& value) {
 bool matches(const Selector& selector, const sysfs::Device& device) {
   const auto driver = device.driver ? device.driver->text() : std::string("none");
   return fits(selector.vendor, std::optional(device.vendor)) && fits(selector.device, std::optional(device.device)) &&
-         class_text(device).starts_with(selector.class_prefix) &&
+         sysfs::class_text(device).starts_with(selector.class_prefix) &&
          (selector.category.empty() || selector.category == sysfs::category(device)) &&
          (selector.driver.empty() || selector.driver == driver) && fits(selector.numa_node, device.numa_node) &&
          fits(selector.physfn, device.physfn);

@@ -104,6 +104,32 @@ void check_claim(const MemberFacts& member, std::vector<Evidence>& evidence) {
   if (!member.claimed_by.empty()) evidence.push_back(claim_evidence(member.device.address, member.claimed_by));
 }
 
+// Warnings: what is asked for is done, but does not last.
+void check_other_tools(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
+  const auto wanted = wanted_driver(request, member);
+  const auto current = member.device.driver ? std::optional(member.device.driver->text()) : std::nullopt;
+  if (!changes_binding(request) || wanted == current) return;
+  const auto name = sysfs::to_string(member.device.address);
+  for (const auto& tool : member.other_tools) {
+    if (tool.name == "driverctl" && wanted != tool.subject) {
+      evidence.push_back({.code = "tool.driverctl",
+                          .severity = Severity::Warn,
+                          .device = member.device.address,
+                          .detail = "driverctl gives " + name + " to '" + tool.subject +
+                                    "' at every start and hot-plug (" + tool.path + ").",
+                          .next_step = "If that is not wanted any more: driverctl unset-override " + name + "."});
+    }
+    if (tool.name == "libvirt") {
+      evidence.push_back({.code = "tool.libvirt",
+                          .severity = Severity::Warn,
+                          .device = member.device.address,
+                          .detail = "The libvirt domain '" + tool.subject + "' has " + name + " (" + tool.path +
+                                    "): libvirt moves it when the domain starts and ends, where managed='yes'.",
+                          .next_step = "Give the domain managed='no', or take the device out of it."});
+    }
+  }
+}
+
 void check_virtual_functions(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
   if (!loses_driver(request, member)) return;
   auto item = functions_evidence(member.device);
@@ -317,6 +343,7 @@ std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts) 
     check_bridge(request, member, evidence);
     check_uses(request, member, evidence);
     check_open(request, member, evidence);
+    check_other_tools(request, member, evidence);
     check_virtual_functions(request, member, evidence);
     check_open_functions(request, member, evidence);
     check_denylist(request, member, facts, evidence);

@@ -174,6 +174,28 @@ bool is_category(std::string_view text) {
   return std::ranges::find(categories, text) != categories.end();
 }
 
+namespace {
+
+bool hex_digits(std::string_view text, std::size_t digits) {
+  return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+}  // namespace
+
+std::optional<std::uint16_t> id_from(std::string_view text) {
+  return hex_digits(text, 4) ? number_from<std::uint16_t>(text, 16) : std::nullopt;
+}
+
+std::string class_text(const Device& device) {
+  std::array<char, 8> text{};
+  std::snprintf(text.data(), text.size(), "%06x", device.class_code & 0xffffffU);
+  return text.data();
+}
+
+bool is_class_prefix(std::string_view text) {
+  return hex_digits(text, 2) || hex_digits(text, 4) || hex_digits(text, 6);
+}
+
 std::string id_text(const Device& device) {
   std::array<char, 16> text{};
   const int length =

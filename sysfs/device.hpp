@@ -58,6 +58,15 @@ std::string_view category(const Device& device);
 /// Whether it is one of those words.
 bool is_category(std::string_view text);
 
+/// A vendor or device ID as the API writes it, four lower-case hex digits; nullopt for any other text.
+std::optional<std::uint16_t> id_from(std::string_view text);
+
+/// "020000": class, subclass and programming interface.
+std::string class_text(const Device& device);
+
+/// Whether classes can begin so: two, four or six lower-case hex digits.
+bool is_class_prefix(std::string_view text);
+
 /// "8086 10d3": vendor and device as new_id and remove_id take them.
 std::string id_text(const Device& device);
 

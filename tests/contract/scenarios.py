@@ -169,6 +169,15 @@ def bind_and_give_back(client, daemon):
     expect(not client.ask("DELETE", path, 200)["changed"], "the second give-back changed something")
 
 
+def other_tools(client, _):
+    driverctl = {"tool": "driverctl", "path": "/etc/driverctl.d/0000:36:00.0", "subject": "igb"}
+    for path in ("/v1/devices/0000:36:00.0", BINDING.format("0000:36:00.0")):
+        expect(client.ask("GET", path, 200)["managed_by"] == [driverctl], path)
+    expect(client.ask("GET", "/v1/devices/0000:35:00.0", 200)["managed_by"] == [], "another device")
+    preview = client.ask("PUT", BINDING.format("0000:36:00.0") + "?dry_run=true", 200, VFIO)
+    expect(codes(preview["evidence"]) == ["tool.driverctl"] and preview["would"] == "change", preview)
+
+
 def other_changes(client, daemon):
     client.ask("PUT", BINDING.format("0000:21:00.0"), 200, {"driver": None})
     expect(daemon.control("binding 0000:21:00.0") == "- override -", "unbind")
@@ -770,5 +779,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_changes, whole_groups, transactions, claims, claims_by_selector, descriptors, wrong_claims, policies, half_way, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, descriptors, wrong_claims, policies, half_way, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)

@@ -50,6 +50,11 @@ MemberFacts claimed(MemberFacts member) {
   return member;
 }
 
+MemberFacts managed(MemberFacts member, const std::string& tool, const std::string& subject) {
+  member.other_tools = {{tool, "/etc/file", subject}};
+  return member;
+}
+
 MemberFacts held(MemberFacts member) {
   member.holders = {{42, "qemu", "/dev/vfio/1", true}};
   return member;
@@ -263,6 +268,13 @@ std::vector<Case> cases() {
       {"sibling on VFIO", to_vfio, beside("vfio-pci"), ""},
       {"sibling without driver", to_vfio, beside(nullptr), ""},
       {"sibling, kernel driver wanted", to_native, beside("igb"), ""},
+
+      {"driverctl sets another driver", to_vfio, facts_of({managed(member(card), "driverctl", "igb")}),
+       "tool.driverctl", warn, false},
+      {"driverctl sets the same driver", to_vfio, facts_of({managed(member(card), "driverctl", "vfio-pci")}), ""},
+      {"driverctl, nothing to change", to_vfio, facts_of({managed(member(card, "vfio-pci"), "driverctl", "igb")}), ""},
+      {"a libvirt domain has it", to_vfio, facts_of({managed(member(card), "libvirt", "web")}), "tool.libvirt", warn,
+       false},
   };
 }
 
