@@ -347,7 +347,7 @@ void Claims::bound(const std::string& id, std::function<void(Outcome)> done) {
   if (state == name_of(OperationState::Succeeded)) return activate(id, std::move(done));
   const bool half_way = document && (*document)["error"].is_object() && !(*document)["error"]["unrestored"].empty();
   end(id, half_way ? ClaimState::Quarantined : ClaimState::Released,
-      "it was not made: " + (document ? sentence_of(*document) : state));
+      "it was not made: " + (document ? failure_in(*document) : state));
   done(Failed{operation});
 }
 

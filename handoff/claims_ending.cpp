@@ -5,6 +5,7 @@
 
 #include "handoff/claims_parts.hpp"
 #include "handoff/json.hpp"
+#include "handoff/operation_document.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -197,7 +198,7 @@ void Claims::given_back(const std::string& id) {
   const auto document = engine_.document(claims_.at(id).release_operation);
   const bool succeeded = document && (*document)["state"] == name_of(OperationState::Succeeded);
   if (succeeded) return check_health(id);
-  end(id, ClaimState::Quarantined, "giving it back failed: " + (document ? sentence_of(*document) : "unknown"));
+  end(id, ClaimState::Quarantined, "giving it back failed: " + (document ? failure_in(*document) : "unknown"));
 }
 
 // A device that does not answer in its configuration space is no use to the next one. The IDs of a VF are all ones.

@@ -1,7 +1,6 @@
 // What the parts of Claims share. Only for claims*.cpp.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "handoff/claims.hpp"
@@ -16,11 +15,5 @@ inline constexpr const char* connection_closed = "its connection has closed";
 std::optional<std::uint64_t> process_start_of(const sysfs::Tree& tree, std::int32_t pid);
 
 inline Refusal refusal(sysfs::ErrorCode code, std::string message) { return {{code, std::move(message)}, {}, {}}; }
-
-/// Why an operation failed, from its document.
-inline std::string sentence_of(const nlohmann::json& operation) {
-  const auto& error = operation["error"];
-  return error.is_object() ? error["detail"].get<std::string>() : std::string("no reason is known");
-}
 
 }  // namespace devbindd::handoff

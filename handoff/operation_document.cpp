@@ -138,6 +138,11 @@ Requester requester_from(const json& document) {
   return requester;
 }
 
+std::string failure_in(const json& document) {
+  const auto& error = document["error"];
+  return error.is_object() ? error["detail"].get<std::string>() : std::string("no reason is known");
+}
+
 std::optional<Operation> operation_from(const json& document) {
   const auto id = text(document, "id");
   const auto kind = kind_from(document);

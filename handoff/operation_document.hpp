@@ -3,6 +3,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <string>
 
 #include "handoff/operation.hpp"
 
@@ -12,6 +13,9 @@ namespace devbindd::handoff {
 /// error which devices it left half-way. Steps whose end is not told are Unknown. nullopt for a document that is not
 /// one of an operation.
 std::optional<Operation> operation_from(const nlohmann::json& document);
+
+/// Why the operation failed, a sentence from its document.
+std::string failure_in(const nlohmann::json& document);
 
 /// The inverse of rfc3339(); nullopt for another text.
 std::optional<TimePoint> time_from(const std::string& text);

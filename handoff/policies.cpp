@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "handoff/operation_document.hpp"
+
 namespace devbindd::handoff {
 namespace {
 
@@ -127,8 +129,7 @@ void Policies::begun(const sysfs::PciAddress& address, const std::string& operat
     });
     return tried(address, PolicyOutcome::Pending, "the kernel has not finished yet");
   }
-  tried(address, PolicyOutcome::Failed,
-        document && (*document)["error"].is_object() ? (*document)["error"]["detail"].get<std::string>() : state);
+  tried(address, PolicyOutcome::Failed, document ? failure_in(*document) : document.error().message);
 }
 
 void Policies::tried(const sysfs::PciAddress& address, PolicyOutcome outcome, std::string reason) {
