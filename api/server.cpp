@@ -84,12 +84,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
-  ~Session() {
-    server_->sessions.erase(this);
-    if (server_->stopping) return;  // it is not the client who leaves
-    for (auto& closed : connection_->on_close)
-      asio::post(server_->io, [connection = connection_, closed] { closed(); });
-  }
+  ~Session() { leave(); }
 
   void start() {
     if (server_->sessions.size() > server_->settings.limits.connections) {
@@ -152,6 +147,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void end_reading() {
+    late_ = false;
     deadline_.expires_at(Clock::time_point::max());
     stream_.expires_never();
   }
@@ -335,6 +331,15 @@ class Session : public std::enable_shared_from_this<Session> {
     error_code ignored;
     deadline_.cancel();
     stream_.socket().close(ignored);
+    leave();
+  }
+
+  // The connection's end is not the session's own: a task that hangs in the kernel may keep that for long.
+  void leave() {
+    server_->sessions.erase(this);
+    if (server_->stopping) return;  // it is not the client who leaves
+    for (auto& [claim, closed] : std::exchange(connection_->on_close, {}))
+      asio::post(server_->io, [connection = connection_, closed = std::move(closed)] { closed(); });
   }
 
   std::shared_ptr<Server::Impl> server_;

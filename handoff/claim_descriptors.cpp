@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <memory>
 
+#include "sysfs/descriptor_passing.hpp"
 #include "vfio/nodes.hpp"
 
 namespace devbindd::handoff {
@@ -96,6 +97,9 @@ void open_descriptors(Engine& engine, const Claim& claim, std::optional<Descript
   found->way = way ? *way : best_way(engine.services().tree, *reached);
   auto roles = found->way == DescriptorWay::Group ? group_roles(*reached) : cdev_roles(*reached);
   if (!roles) return done(std::unexpected(roles.error()));
+  if (roles->size() > sysfs::max_passed_descriptors)
+    return done(sysfs::fail(ErrorCode::TooBusy, "the claim has more nodes than one message takes: " +
+                                                    std::to_string(sysfs::max_passed_descriptors)));
   found->roles = std::move(*roles);
   Task task{TaskKind::OpenNodes, {}};
   for (const auto& role : found->roles) task.arguments.push_back(role.path);

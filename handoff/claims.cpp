@@ -287,6 +287,7 @@ void Claims::hold(const std::shared_ptr<Attempt>& attempt) {
   connect(claim.id, claim.requester);
   store(claim, [this, attempt](const sysfs::Result<>& stored) {
     if (stored) return bind(attempt);
+    forget_connections(attempt->claim.id);
     claims_.erase(attempt->claim.id);
     std::erase(order_, attempt->claim.id);
     attempt->done(Refusal{stored.error(), {}, {}});
@@ -384,7 +385,7 @@ void Claims::activated(const std::string& id, const std::function<void(Outcome)>
       return done(Refusal{stored.error(), {}, {}});
     }
     if (find(id)->state == ClaimState::Active) watch(id);
-    if (find(id)->request.while_connected && !connections_.contains(id)) begin_release(id, connection_closed);
+    watch_connection(id);
     done(Made{id});
     made(id);
   });

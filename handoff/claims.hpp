@@ -96,7 +96,9 @@ class Claims {
   void watch(const std::string& id);
   void connect(const std::string& id, const Requester& requester);
   void disconnected(const std::string& id, const std::shared_ptr<Connection>& connection);
+  void watch_connection(const std::string& id);
   void await_connection(const std::string& id);
+  void forget_connections(const std::string& id);
   void watch_time(const std::string& id);
   void grant(const std::string& id, std::function<void(sysfs::Result<>)> done);
   void revoke(const std::string& id, std::function<void(sysfs::Result<>)> done);

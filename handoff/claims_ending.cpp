@@ -237,7 +237,7 @@ void Claims::end(const std::string& id, ClaimState state, std::string reason) {
   claim.reason = std::move(reason);
   claim.holders.clear();
   claim.expires_at.reset();
-  connections_.erase(id);
+  forget_connections(id);
   failures_.erase(id);
   if (engine_.services().inform && state != ClaimState::Released)
     engine_.services().inform("claim " + id + " is " + std::string(name_of(state)) + ": " + claim.reason);

@@ -15,6 +15,7 @@ using sysfs::ErrorCode;
 using Seconds = std::chrono::seconds;
 
 constexpr std::chrono::milliseconds time_to_connect_again{60'000};
+constexpr const char* connection_closed = "its connection has closed";
 
 }  // namespace
 
@@ -66,23 +67,35 @@ void Claims::connect(const std::string& id, const Requester& requester) {
   const auto connection = requester.connection.lock();
   if (!claims_.at(id).request.while_connected || !connection) return;
   if (!connections_[id].insert(connection).second) return;
-  connection->on_close.push_back([this, id, closed = std::weak_ptr(connection)] { disconnected(id, closed.lock()); });
+  connection->on_close[id] = [this, id, closed = std::weak_ptr(connection)] { disconnected(id, closed.lock()); };
 }
 
 void Claims::disconnected(const std::string& id, const std::shared_ptr<Connection>& connection) {
   const auto left = connections_.find(id);
-  if (left == connections_.end()) return;
-  left->second.erase(connection);
-  if (!left->second.empty()) return;
-  connections_.erase(left);
-  // One that is still being made is looked at when it is.
+  if (left == connections_.end() || left->second.erase(connection) == 0 || !left->second.empty()) return;
+  // One that is still being made is looked at when it is: the empty set tells that somebody was there.
   if (const auto* claim = find(id); claim != nullptr && claim->state == ClaimState::Active)
     begin_release(id, connection_closed);
 }
 
+// None of its connections matters any more.
+void Claims::forget_connections(const std::string& id) {
+  const auto known = connections_.extract(id);
+  if (known.empty()) return;
+  for (const auto& connection : known.mapped()) connection->on_close.erase(id);
+}
+
+// Of a claim that has just become active, also one that an earlier daemon had begun to make.
+void Claims::watch_connection(const std::string& id) {
+  if (!claims_.at(id).request.while_connected) return;
+  const auto known = connections_.find(id);
+  if (known == connections_.end()) return await_connection(id);
+  if (known->second.empty()) begin_release(id, connection_closed);
+}
+
 // The daemon's own end has closed them all: their other ends get time to come back.
 void Claims::await_connection(const std::string& id) {
-  if (!claims_.at(id).request.while_connected || !engine_.services().after) return;
+  if (!engine_.services().after) return;
   engine_.services().after(time_to_connect_again, [this, id] {
     const auto* claim = find(id);
     if (claim == nullptr || claim->state != ClaimState::Active || connections_.contains(id)) return;
@@ -211,7 +224,7 @@ void Claims::adopt(Claim claim) {
         if (find(id)->state != ClaimState::Active) return;
         if (hooks_.publish) warn(hooks_.publish(claims_.at(id)));
         watch(id);
-        await_connection(id);
+        watch_connection(id);
       });
       return;
     case ClaimState::Releasing: {

@@ -9,8 +9,6 @@ namespace devbindd::handoff {
 
 inline TimePoint now() { return std::chrono::system_clock::now(); }
 
-inline constexpr const char* connection_closed = "its connection has closed";
-
 /// When a process began, in ticks since the boot; nullopt when there is none.
 std::optional<std::uint64_t> process_start_of(const sysfs::Tree& tree, std::int32_t pid);
 

@@ -25,9 +25,9 @@ struct OtherTools {
   std::vector<sysfs::Error> unreadable;  ///< what is there and could not be read: an unprivileged daemon may not
 };
 
-/// Of all devices. A tool that is not installed says nothing. Source: driverctl's /etc/driverctl.d/ADDRESS, one
-/// driver's name; libvirt's domain format, files /etc/libvirt/qemu/NAME.xml (defined) and /run/libvirt/qemu/NAME.xml
-/// (running).
+/// Of all devices. A tool that is not installed says nothing. Source: driverctl's /etc/driverctl.d/pci-ADDRESS, one
+/// driver's name or "none"; libvirt's domain format, files /etc/libvirt/qemu/NAME.xml (defined) and
+/// /run/libvirt/qemu/NAME.xml (running).
 OtherTools read_other_tools(const sysfs::Tree& tree);
 
 }  // namespace devbindd::handoff

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,9 +43,9 @@ struct ChangeRequest {
 /// How many items a transaction may have.
 constexpr std::size_t max_items = 64;
 
-/// The connection that a request came over, for what is to end with it.
+/// The connection that a request came over, and what is to be done when it ends, by the claim that lasts as long.
 struct Connection {
-  std::vector<std::function<void()>> on_close = {};
+  std::map<std::string, std::function<void()>> on_close = {};
 };
 
 /// Who asked, for the operation's record.

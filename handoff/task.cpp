@@ -253,9 +253,11 @@ sysfs::ConfigSpace config_from(const std::vector<std::string>& fields) {
 }
 
 TaskCallbacks within_deadline(std::string too_late, std::function<void(const TaskResult&)> done) {
-  const auto answer = [answered = std::make_shared<bool>(false), done = std::move(done)](const TaskResult& result) {
-    if (!std::exchange(*answered, true)) done(result);
-  };
+  // Gone after its first use, with all that it keeps alive: the task may hang in the kernel for ever.
+  const auto answer =
+      [left = std::make_shared<std::function<void(const TaskResult&)>>(std::move(done))](const TaskResult& result) {
+        if (const auto now = std::exchange(*left, nullptr)) now(result);
+      };
   return {.on_overdue = [answer, too_late = std::move(too_late)](
                             int) { answer(sysfs::fail(sysfs::ErrorCode::Overdue, too_late)); },
           .on_result = answer};

@@ -111,7 +111,9 @@ void check_other_tools(const ChangeRequest& request, const MemberFacts& member, 
   if (!changes_binding(request) || wanted == current) return;
   const auto name = sysfs::to_string(member.device.address);
   for (const auto& tool : member.other_tools) {
-    if (tool.name == "driverctl" && wanted != tool.subject) {
+    // "none" is driverctl's word for a device that no driver may have.
+    const bool agrees = wanted ? wanted == tool.subject : tool.subject == "none";
+    if (tool.name == "driverctl" && !agrees) {
       evidence.push_back({.code = "tool.driverctl",
                           .severity = Severity::Warn,
                           .device = member.device.address,

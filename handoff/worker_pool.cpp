@@ -225,7 +225,8 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
       if (error) return self->lost(worker);
       auto got = sysfs::receive_with_descriptors(worker->socket.native_handle(), worker->length);
       if (!got && got.error().errno_value == EAGAIN) return self->read_first_bytes(worker);
-      if (!got || got->size == 0) return self->lost(worker);
+      if (!got) return self->lost(worker, got.error());
+      if (got->size == 0) return self->lost(worker);
       worker->descriptors = std::move(got->descriptors);
       self->read_length(worker, got->size);
     });
@@ -270,7 +271,8 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     job->callbacks.on_result(std::move(result));
   }
 
-  void lost(const std::shared_ptr<Worker>& worker) {
+  // `why`: nullopt when the worker has ended.
+  void lost(const std::shared_ptr<Worker>& worker, const std::optional<sysfs::Error>& why = std::nullopt) {
     worker->deadline.cancel();
     std::erase(idle, worker);
     if (workers.erase(worker) == 0) return;
@@ -281,6 +283,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
       run(std::move(next));
     }
     if (!job) return;
+    if (why) return job->callbacks.on_result(std::unexpected(*why));
     job->callbacks.on_result(
         sysfs::fail(sysfs::ErrorCode::Kernel,
                     "the worker process " + std::to_string(worker->pid) + " ended before it had answered", ECHILD));

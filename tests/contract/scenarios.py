@@ -170,7 +170,7 @@ def bind_and_give_back(client, daemon):
 
 
 def other_tools(client, _):
-    driverctl = {"tool": "driverctl", "path": "/etc/driverctl.d/0000:36:00.0", "subject": "igb"}
+    driverctl = {"tool": "driverctl", "path": "/etc/driverctl.d/pci-0000:36:00.0", "subject": "igb"}
     for path in ("/v1/devices/0000:36:00.0", BINDING.format("0000:36:00.0")):
         expect(client.ask("GET", path, 200)["managed_by"] == [driverctl], path)
     expect(client.ask("GET", "/v1/devices/0000:35:00.0", 200)["managed_by"] == [], "another device")
@@ -392,6 +392,12 @@ def while_connected(client, daemon):
     expect(daemon.control("binding 0000:35:00.0") == before, "the give-back")
     problem = client.over("tcp").ask("POST", CLAIMS + "?dry_run=true", 400, body)
     expect(problem["errors"][0]["pointer"] == "/while_connected", problem)
+    with daemon.connect() as connection:
+        connection.send(request_bytes("POST", CLAIMS, {"Content-Type": "application/json"}, json.dumps(body).encode()))
+        made = connection.answer().json()
+        client.ask("DELETE", CLAIMS + "/" + made["id"], 200)
+        connection.send(request_bytes("GET", "/healthz"))
+        expect(connection.answer().status == 200 and connection.ended(), "a connection that holds nothing any more stays")
 
 
 def wrong_claims(client, _):

@@ -61,7 +61,7 @@ struct ClaimMachine {
   }
   /// As the server does when the other end has gone.
   void close(std::shared_ptr<handoff::Connection> gone) const {
-    for (const auto& closed : gone->on_close) closed();
+    for (const auto& [claim, closed] : std::exchange(gone->on_close, {})) closed();
   }
   sysfs::Result<> renew(const std::string& id, std::optional<std::chrono::seconds> ttl = {}) {
     std::optional<sysfs::Result<>> answer;

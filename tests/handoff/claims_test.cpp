@@ -485,6 +485,46 @@ TEST_CASE("Cut off after any write while it is made, a claim is active or over, 
   CHECK(points > 8);
 }
 
+TEST_CASE("A claim that was being made when the daemon ended waits for its connection to come back, too") {
+  bool seen = false;
+  for (std::size_t writes = 0; !seen; ++writes) {
+    ClaimMachine machine;
+    auto request = of({card});
+    request.while_connected = true;
+    const auto connection = machine.connected();
+    bool answered = false;
+    machine.claims->create(request, machine.requester(), false,
+                           [&answered](const Claims::Outcome&) { answered = true; });
+    run_until(machine.stage->io, [&] { return machine.kernel->writes().size() >= writes || answered; });
+    REQUIRE_FALSE(answered);
+    machine.restart();
+    if (machine.claims->all().empty()) continue;
+    const auto id = machine.claims->all().front()->id;
+    run_until(machine.stage->io, [&] {
+      return (machine.state(id) == ClaimState::Active || machine.state(id) == ClaimState::Released) &&
+             !machine.stage->engine->busy();
+    });
+    seen = machine.state(id) == ClaimState::Active;
+    if (!seen) continue;
+    const auto again = machine.connected();
+    CHECK(machine.renew(id));
+    machine.close(again);
+    machine.wait_for(id, ClaimState::Released);
+    CHECK(machine.claims->find(id)->reason == "its connection has closed");
+  }
+}
+
+TEST_CASE("A connection that its claim has outlived, or that has outlived its claim, has nothing to end") {
+  ClaimMachine machine;
+  auto request = of({card});
+  request.while_connected = true;
+  const auto connection = machine.connected();
+  const auto id = machine.made(request);
+  CHECK_FALSE(connection->on_close.empty());
+  CHECK(machine.release(id) == std::nullopt);
+  CHECK(connection->on_close.empty());  // it may be closed for being idle again
+}
+
 TEST_CASE("Cut off after any write while it is released, a claim is released by the next daemon") {
   std::size_t points = 0;
   for (std::size_t writes = 0;; ++writes) {

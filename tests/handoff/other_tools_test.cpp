@@ -42,12 +42,13 @@ TEST_CASE("Without those tools nobody else has anything to say") {
 
 TEST_CASE("driverctl's files are named by their devices") {
   FakeKernel kernel;
-  kernel.set_file("etc/driverctl.d/0000:05:00.0", "vfio-pci\n");
-  kernel.set_file("etc/driverctl.d/VMBUS_device", "uio_hv_generic\n");
+  kernel.set_file("etc/driverctl.d/pci-0000:05:00.0", "vfio-pci\n");
+  kernel.set_file("etc/driverctl.d/vmbus-2dc26b96-5ed1-4a3b", "uio_hv_generic\n");
+  kernel.set_file("etc/driverctl.d/0000:08:00.0", "igb\n");
   const auto found = read_other_tools(kernel);
   CHECK(found.by_device.size() == 1);
   CHECK(found.by_device.at(at(card)) ==
-        std::vector<OtherTool>{{"driverctl", "/etc/driverctl.d/0000:05:00.0", "vfio-pci"}});
+        std::vector<OtherTool>{{"driverctl", "/etc/driverctl.d/pci-0000:05:00.0", "vfio-pci"}});
 }
 
 TEST_CASE("A libvirt domain has the source of a PCI hostdev, and not the guest's address of it or a USB device") {
@@ -62,6 +63,21 @@ TEST_CASE("A libvirt domain has the source of a PCI hostdev, and not the guest's
                                                                {"libvirt", "/etc/libvirt/qemu/db.xml", "db"}});
 }
 
+TEST_CASE("An interface that is a VF, one from a network of VFs, and an NVMe disk are devices of the domain too") {
+  FakeKernel kernel;
+  const auto address = [](const std::string& slot) {
+    return "<source><address type='pci' domain='0' bus='5' slot='" + slot + "' function='0'/></source>";
+  };
+  kernel.set_file("run/libvirt/qemu/vm.xml",
+                  "<domstatus><domain><name>vm</name><devices><interface type='hostdev' managed='yes'>" + address("1") +
+                      "</interface><interface type='network'><actual type='hostdev'>" + address("2") +
+                      "</actual></interface><disk type='nvme' device='disk'>" + address("3") +
+                      "</disk></devices></domain></domstatus>");
+  const auto found = read_other_tools(kernel);
+  for (const auto* device : {"0000:05:01.0", "0000:05:02.0", "0000:05:03.0"})
+    CHECK(found.by_device.at(at(device)).front().subject == "vm");
+}
+
 TEST_CASE("What is no domain, or has no address that a device can have, names no device") {
   FakeKernel kernel;
   kernel.set_file("etc/libvirt/qemu/broken.xml", domain("web", "0x05").substr(0, 200));
@@ -73,7 +89,7 @@ TEST_CASE("What is no domain, or has no address that a device can have, names no
 
 TEST_CASE("What may not be read is told, and the rest is read all the same") {
   FakeKernel kernel;
-  kernel.set_file("etc/driverctl.d/0000:05:00.0", "vfio-pci\n");
+  kernel.set_file("etc/driverctl.d/pci-0000:05:00.0", "vfio-pci\n");
   kernel.set_file("etc/libvirt/qemu/web.xml", domain("web", "0x05"));
   FaultyTree tree(kernel);
   tree.fail_below("etc/libvirt", EACCES);
@@ -85,7 +101,7 @@ TEST_CASE("What may not be read is told, and the rest is read all the same") {
 
 TEST_CASE("A change against another tool is done with a warning; one that agrees with it has none") {
   Stage stage(usual_machine());
-  stage.kernel.set_file("etc/driverctl.d/0000:05:00.0", "vfio-pci\n");
+  stage.kernel.set_file("etc/driverctl.d/pci-0000:05:00.0", "vfio-pci\n");
   stage.kernel.set_file("etc/libvirt/qemu/web.xml", domain("web", "0x08"));
   const auto warnings = [&stage](const ChangeRequest& request) {
     const auto decision = stage.decide(request, true);

@@ -271,6 +271,8 @@ std::vector<Case> cases() {
 
       {"driverctl sets another driver", to_vfio, facts_of({managed(member(card), "driverctl", "igb")}),
        "tool.driverctl", warn, false},
+      {"driverctl keeps drivers away", request_of(ChangeKind::Unbind, card),
+       facts_of({managed(member(card, "e1000e"), "driverctl", "none")}), ""},
       {"driverctl sets the same driver", to_vfio, facts_of({managed(member(card), "driverctl", "vfio-pci")}), ""},
       {"driverctl, nothing to change", to_vfio, facts_of({managed(member(card, "vfio-pci"), "driverctl", "igb")}), ""},
       {"a libvirt domain has it", to_vfio, facts_of({managed(member(card), "libvirt", "web")}), "tool.libvirt", warn,
