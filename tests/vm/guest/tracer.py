@@ -87,9 +87,11 @@ class Tracer:
         self._failing = None  # the worker whose write is skipped and has not returned
         self._ptrace(self._SEIZE, self._daemon, 0, self._SYSGOOD | self._TRACE_VFORK | self._TRACE_EXEC)
         for worker in workers_of(self._daemon):
-            self._ptrace(self._SEIZE, worker, 0, self._SYSGOOD)
+            if self._ptrace(self._SEIZE, worker, 0, self._SYSGOOD) != 0:
+                continue  # the daemon has just let it go
             self._ptrace(self._INTERRUPT, worker)
-            os.waitpid(worker, self._WALL)
+            if not os.WIFSTOPPED(os.waitpid(worker, self._WALL)[1]):
+                continue
             self._watch_label(worker)
             self._ptrace(self._CONT, worker)
         os.write(self._telling, b"attached\n")
