@@ -385,7 +385,6 @@ void Claims::activated(const std::string& id, const std::function<void(Outcome)>
       return done(Refusal{stored.error(), {}, {}});
     }
     if (find(id)->state == ClaimState::Active) watch(id);
-    watch_connection(id);
     done(Made{id});
     made(id);
   });

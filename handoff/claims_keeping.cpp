@@ -32,14 +32,15 @@ std::optional<std::uint64_t> process_start_of(const sysfs::Tree& tree, std::int3
 void Claims::watch(const std::string& id) {
   const auto& claim = claims_.at(id);
   watch_time(id);
-  if (!claim.request.pid) return;
+  if (!claim.request.pid) return watch_connection(id);
   const auto ended = [this, id] { begin_release(id, "its process has ended"); };
   auto watching = hooks_.watch_process(*claim.request.pid, ended);
   if (!watching) return ended();
   stop_watching_[id] = std::move(*watching);
   // Looked at after the watch has begun: from here on the number cannot become another process's.
   const auto start = process_start_of(engine_.services().tree, *claim.request.pid);
-  if (!start || *start != claim.process_start) ended();
+  if (!start || *start != claim.process_start) return ended();
+  watch_connection(id);
 }
 
 // One timer for each claim, however often it is renewed; another only when it is to end sooner than that one looks.
@@ -224,7 +225,6 @@ void Claims::adopt(Claim claim) {
         if (find(id)->state != ClaimState::Active) return;
         if (hooks_.publish) warn(hooks_.publish(claims_.at(id)));
         watch(id);
-        watch_connection(id);
       });
       return;
     case ClaimState::Releasing: {
