@@ -21,22 +21,21 @@ GuardedReader::GuardedReader(RunTask run_task, std::string what)
       hanging_(std::make_shared<std::set<sysfs::PciAddress>>()) {}
 
 void GuardedReader::read(const sysfs::PciAddress& address, Task task, std::function<void(TaskResult)> done) {
-  const TaskResult busy =
-      sysfs::fail(sysfs::ErrorCode::Overdue,
-                  "the kernel is busy with " + sysfs::to_string(address) + ": reading " + what_ + " hangs");
-  if (hanging_->contains(address)) return done(busy);
-  const auto answered = std::make_shared<bool>(false);
-  run_task_(std::move(task), {.on_overdue =
-                                  [address, busy, done, answered, hanging = hanging_](int) {
-                                    hanging->insert(address);
-                                    *answered = true;
-                                    done(busy);
-                                  },
-                              .on_result =
-                                  [address, done, answered, hanging = hanging_](const TaskResult& result) {
-                                    hanging->erase(address);
-                                    if (!*answered) done(checked(address, result));
-                                  }});
+  const auto busy = "the kernel is busy with " + sysfs::to_string(address) + ": reading " + what_ + " hangs";
+  if (hanging_->contains(address)) return done(sysfs::fail(sysfs::ErrorCode::Overdue, busy));
+  const auto callbacks = within_deadline(
+      busy, [address, done = std::move(done)](const TaskResult& result) { done(checked(address, result)); });
+  run_task_(std::move(task),
+            {.on_overdue =
+                 [address, late = callbacks.on_overdue, hanging = hanging_](int pid) {
+                   hanging->insert(address);
+                   late(pid);
+                 },
+             .on_result =
+                 [address, answer = callbacks.on_result, hanging = hanging_](const TaskResult& result) {
+                   hanging->erase(address);
+                   answer(result);
+                 }});
 }
 
 }  // namespace devbindd::handoff
