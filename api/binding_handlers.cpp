@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/binding_request.hpp"
+#include "api/bindings.hpp"
 #include "api/change.hpp"
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
@@ -12,25 +13,6 @@ namespace {
 using handoff::ChangeKind;
 using handoff::ChangeRequest;
 using nlohmann::json;
-
-// The bindings of `addresses`, read now. A device that vanished since is left out.
-void read_bindings(Context& context, const Request& request, std::vector<sysfs::PciAddress> addresses,
-                   std::function<void(std::vector<json>)> done, Respond respond) {
-  context.engine.overrides().read(addresses, [&context, request, addresses, done = std::move(done),
-                                              respond](const handoff::OverrideAnswers& answers) {
-    auto inventory = context.engine.current();
-    if (!inventory) return respond(problem_of(request, inventory.error()));
-    std::vector<json> bindings;
-    for (const auto& address : addresses) {
-      const auto* device = (*inventory)->find(address);
-      if (device == nullptr) continue;
-      auto binding = render_binding(context, *device, answers.at(address));
-      if (!binding) return respond(problem_of(request, binding.error()));
-      bindings.push_back(std::move(*binding));
-    }
-    done(std::move(bindings));
-  });
-}
 
 // The devices of an operation; of `asked_for` they are told first.
 std::vector<sysfs::PciAddress> changed_devices(Context& context, const std::string& operation,

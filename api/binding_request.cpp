@@ -12,6 +12,7 @@ using nlohmann::json;
 using MaybeText = std::optional<std::string>;
 
 constexpr std::size_t max_risks = 32;
+constexpr std::uint64_t max_functions = 65535;  // the register is 16 bits wide
 
 // `text_of` gives the text of a member; `prefix` and its name make the pointer.
 template <class TextOf>
@@ -257,6 +258,42 @@ OrResponse<ChangeRequest> read_override_request(const Request& request, const sy
   change.address = address;
   change.expect = std::move(*expected);
   change.driver = *name;
+  return change;
+}
+
+OrResponse<ChangeRequest> read_sriov_request(const Request& request, const sysfs::PciAddress& address) {
+  auto body = parse_body(request.body);
+  if (!body) return std::unexpected(to_response(request, body.error()));
+  BodyReader reader(*body);
+  const auto* count = reader.find("vfs");
+  const auto* driver = reader.find("driver");
+  const auto* autoprobe = reader.find("drivers_autoprobe");
+  auto accepted = read_risks(request, reader);
+  if (!accepted) return std::unexpected(accepted.error());
+  auto expected = read_expect(request, reader);
+  if (!expected) return std::unexpected(expected.error());
+  if (auto done = reader.finish(); !done) return std::unexpected(to_response(request, done.error()));
+  if (count == nullptr)
+    return std::unexpected(bad_request(request, "missing_field", "/vfs",
+                                       "the body needs \"vfs\": how many virtual functions there are to be"));
+  if (!count->is_number_unsigned() || count->get<std::uint64_t>() > max_functions)
+    return std::unexpected(bad_request(request, "invalid_value", "/vfs",
+                                       "\"vfs\" must be a number from 0 to " + std::to_string(max_functions)));
+  if (autoprobe != nullptr && !autoprobe->is_boolean())
+    return std::unexpected(
+        bad_request(request, "invalid_value", "/drivers_autoprobe", "\"drivers_autoprobe\" must be true or false"));
+  ChangeRequest change;
+  if (driver != nullptr) {
+    auto goal = read_driver(request, *driver, "/driver");
+    if (!goal) return goal;
+    change.driver = goal->driver;
+  }
+  change.kind = ChangeKind::SetVfs;
+  change.address = address;
+  change.functions = handoff::VirtualFunctions{.count = count->get<unsigned>(), .kernel_chooses = driver == nullptr};
+  if (autoprobe != nullptr) change.functions->autoprobe = autoprobe->get<bool>();
+  change.accept_risks = std::move(*accepted);
+  change.expect = std::move(*expected);
   return change;
 }
 

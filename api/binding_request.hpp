@@ -16,6 +16,10 @@ OrResponse<handoff::ChangeRequest> read_binding_request(const Request& request, 
 /// {"driver": NAME, "expect": {...}}
 OrResponse<handoff::ChangeRequest> read_override_request(const Request& request, const sysfs::PciAddress& address);
 
+/// {"vfs": COUNT, "driver": NAME or null, "drivers_autoprobe": ..., "accept_risks": [...], "expect": {...}}; without
+/// "driver" the kernel chooses for each VF.
+OrResponse<handoff::ChangeRequest> read_sriov_request(const Request& request, const sysfs::PciAddress& address);
+
 /// scope, accept_risks and expect_... of a request without body.
 OrResponse<handoff::ChangeRequest> read_bodyless(const Request& request, QueryReader& query,
                                                  const sysfs::PciAddress& address, handoff::ChangeKind kind);

@@ -17,7 +17,7 @@ json render_place(Context& context, const handoff::Policy& policy, const sysfs::
   const auto found = records.find(device.address);
   const bool known = found != records.end() && found->second.policy == policy.name;
   const auto outcome = known ? found->second.outcome : handoff::PolicyOutcome::Pending;
-  const bool has_it = device.driver && *device.driver == policy.driver;
+  const bool has_it = context.policies.holds(policy, device);
   return {{"address", sysfs::to_string(device.address)},
           {"driver", device.driver ? json(device.driver->text()) : json(nullptr)},
           {"outcome", handoff::name_of(outcome)},
@@ -40,6 +40,7 @@ json render_policy(Context& context, const sysfs::Inventory& inventory, const ha
           {"selector", std::move(selector)},
           {"driver", policy.driver.text()},
           {"scope", handoff::name_of(policy.scope)},
+          {"vfs", policy.vfs ? json(*policy.vfs) : json(nullptr)},
           {"exclude", std::move(excluded)},
           {"devices", std::move(places)}};
 }

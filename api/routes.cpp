@@ -12,6 +12,8 @@ const std::vector<Route>& routes() {
       {"PUT", "/v1/devices/{bdf}/binding", Access::Change, BodyRule::Json, put_binding},
       {"DELETE", "/v1/devices/{bdf}/binding", Access::Change, BodyRule::None, delete_binding},
       {"POST", "/v1/bindings", Access::Change, BodyRule::Json, post_bindings},
+      {"GET", "/v1/devices/{bdf}/sriov", Access::Read, BodyRule::None, get_sriov},
+      {"PUT", "/v1/devices/{bdf}/sriov", Access::Change, BodyRule::Json, put_sriov},
       {"GET", "/v1/devices/{bdf}/usage", Access::Read, BodyRule::None, get_usage},
       {"GET", "/v1/devices/{bdf}/config", Access::Read, BodyRule::None, get_config},
       {"GET", "/v1/devices/{bdf}/regions", Access::Read, BodyRule::None, get_regions},

@@ -125,7 +125,7 @@ Checked read_tcp(const json& object, Configuration& configuration) {
   return section.finish();
 }
 
-// {"name": ..., "selector": {...}, "driver": ..., "scope": ..., "exclude": [...]}
+// {"name": ..., "selector": {...}, "driver": ..., "scope" or "vfs": ..., "exclude": [...]}
 std::expected<handoff::Policy, ConfigurationError> read_policy(const json& object, const std::string& pointer) {
   if (!object.is_object()) return wrong(pointer, "must be an object");
   Section section(object, pointer);
@@ -148,6 +148,12 @@ std::expected<handoff::Policy, ConfigurationError> read_policy(const json& objec
                          .selector = std::move(*selected),
                          .driver = std::move(*parsed),
                          .scope = scope == "group" ? handoff::Scope::Group : handoff::Scope::Device};
+  const bool scoped = section.find("scope") != nullptr;
+  if (auto read = section.number("vfs", 0, 65535,
+                                 [&policy](std::uint64_t count) { policy.vfs = static_cast<unsigned>(count); });
+      !read)
+    return std::unexpected(read.error());
+  if (policy.vfs && scoped) return wrong(section.at("scope"), "has no meaning for virtual functions");
   const json none = json::array();
   const auto* exclude = section.find("exclude");
   if (exclude != nullptr && !exclude->is_array())

@@ -121,6 +121,15 @@ void Engine::adopt_half_way(const Remembered& remembered) {
   }
 }
 
+// A VF that a running operation destroys may come back by its undo.
+bool Engine::is_remade(const sysfs::PciAddress& address) const {
+  return std::ranges::any_of(running_, [&address](const auto& entry) {
+    return std::ranges::any_of(entry.second->operation->transitions, [&address](const Transition& transition) {
+      return transition.address == address && transition.remade;
+    });
+  });
+}
+
 // The next device at the address is another one, even of the same make.
 void Engine::take(const sysfs::UeventBatch& batch) {
   services_.inventory.apply(batch);
@@ -128,7 +137,7 @@ void Engine::take(const sysfs::UeventBatch& batch) {
   for (const auto& event : batch.events) {
     if (event.action != "remove" || event.subsystem != "pci") continue;
     const auto addresses = sysfs::addresses_in(event.devpath);
-    if (addresses.empty()) continue;
+    if (addresses.empty() || is_remade(addresses.back())) continue;
     half_way_.erase(addresses.back());
     if (originals_.erase(addresses.back()) > 0) gone.push_back(addresses.back());
   }
@@ -216,8 +225,9 @@ void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
   if (gathering->dry_run) return gathering->decide(Preview{std::move(made), std::move(refused_by)});
   // Where the wanted state is there already, only this still says no.
   const auto always_refuses = [&request](const Evidence& item) {
-    return item.code == "device.stuck" || item.code == "claim.held" ||
-           (item.code == "vfio.open" && !request.claim.empty());
+    const bool counts_functions = request.kind == ChangeKind::SetVfs;  // whose claims are no news to who made them
+    return item.code == "device.stuck" || (item.code == "claim.held" && !counts_functions) ||
+           item.code.starts_with("sriov.") || (item.code == "vfio.open" && !request.claim.empty());
   };
   if (made.steps.empty() && std::ranges::none_of(refused_by, always_refuses)) {
     return gathering->decide(Unchanged{std::move(made)});
@@ -234,6 +244,8 @@ void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
 void Engine::add_originals(const Part& part, const std::string& operation, std::vector<Original>& originals) const {
   const auto scope = part.request.scope.value_or(Scope::Device);
   for (const auto& member : part.facts.members) {
+    const bool counted = part.request.kind == ChangeKind::SetVfs && part.request.address == member.device.address;
+    if (counted || member.to_vanish) continue;  // keeps its driver; has nothing to be given back
     if (!originals_.contains(member.device.address) || !member.original)
       originals.push_back(original_of(member, scope, operation));
   }
@@ -293,9 +305,10 @@ std::vector<sysfs::PciAddress> Engine::originals_to_forget(const Operation& oper
     const bool undone = operation.error && operation.error->restored;
     const auto& driver = succeeded ? transition.driver_after : transition.driver_before;
     const auto& driver_override = succeeded ? transition.override_after : transition.override_before;
+    const bool replaced = succeeded && transition.remade;
     const bool as_found = driver == original->second.driver && driver_override == original->second.driver_override;
     const bool gone = !sysfs::exists(services_.tree, sysfs::paths::device(transition.address));
-    if (((succeeded || undone) && as_found) || gone) forget.push_back(transition.address);
+    if (((succeeded || undone) && as_found) || gone || replaced) forget.push_back(transition.address);
   }
   return forget;
 }
@@ -315,6 +328,7 @@ std::string Engine::left_half_way_by(const sysfs::PciAddress& address) const {
 
 void Engine::ended(const std::string& id) {
   auto& running = *running_.at(id);
+  take(services_.drain_uevents());  // those of its own writes, while it is known that it made them
   const auto forget = originals_to_forget(*running.operation);
   for (const auto& address : forget) originals_.erase(address);
   mark_half_way(*running.operation);

@@ -156,6 +156,7 @@ class Engine {
   Facts host_facts() const;
   sysfs::Result<> select_members(Gathering& gathering);
   sysfs::Result<> select_members(Part& part, const sysfs::Inventory& inventory) const;
+  void select_functions(Part& part, const sysfs::Device& physical, const sysfs::Inventory& inventory) const;
   std::string other_claim(const ChangeRequest& request, const sysfs::Device& device) const;
   void add_member(Part& part, const sysfs::Device& device) const;
   sysfs::Result<DriverFacts> look_up_driver(const sysfs::DriverName& name) const;
@@ -166,6 +167,7 @@ class Engine {
   void begin(const std::shared_ptr<Gathering>& gathering, Plan plan);
   void started(const std::string& id);
   std::set<std::string> keys_of(const std::vector<sysfs::Device>& devices) const;
+  bool is_remade(const sysfs::PciAddress& address) const;
   void mark_half_way(const Operation& operation);
   void ended(const std::string& id);
   std::vector<sysfs::PciAddress> originals_to_forget(const Operation& operation) const;

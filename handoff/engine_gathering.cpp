@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "handoff/engine_parts.hpp"
+#include "handoff/virtual_functions.hpp"
 #include "sysfs/pci_driver.hpp"
 #include "sysfs/serial_number.hpp"
 
@@ -73,6 +74,7 @@ void Engine::gather_overrides(const std::shared_ptr<Gathering>& gathering) {
 Facts Engine::host_facts() const {
   Facts facts;
   facts.denylist_off = services_.tree.read("sys/module/vfio_pci/parameters/disable_denylist").value_or("N") == "Y";
+  facts.vfio_sriov = services_.tree.read("sys/module/vfio_pci/parameters/enable_sriov").value_or("N") == "Y";
   facts.viability_rule = sysfs::viability_rule(services_.tree);
   facts.no_iommu_mode =
       services_.tree.read("sys/module/vfio/parameters/enable_unsafe_noiommu_mode").value_or("N") == "Y";
@@ -120,6 +122,10 @@ sysfs::Result<> Engine::select_members(Part& part, const sysfs::Inventory& inven
   }
   if (auto wrong = mismatch(request.expect, *target); !wrong.empty())
     return sysfs::fail(ErrorCode::IdentityMismatch, std::move(wrong));
+  if (request.kind == ChangeKind::SetVfs) {
+    select_functions(part, *target, inventory);
+    return {};
+  }
   const auto group = target->iommu_group ? inventory.group_members(*target->iommu_group) : std::vector<sysfs::Device>{};
   const auto affected = affected_devices(request, *target, group, originals_);
   for (const auto& address : affected) {
@@ -138,6 +144,20 @@ sysfs::Result<> Engine::select_members(Part& part, const sysfs::Inventory& inven
     }
   }
   return {};
+}
+
+// The PF and the VFs that it has.
+void Engine::select_functions(Part& part, const sysfs::Device& physical, const sysfs::Inventory& inventory) const {
+  part.facts.sriov = sysfs::read_sriov(services_.tree, physical);
+  part.facts.function_modules =
+      sysfs::modules_for(services_.modules, sysfs::function_modalias(services_.tree, physical));
+  add_member(part, physical);
+  for (const auto& address : physical.virtfns) {
+    const auto* function = inventory.find(address);
+    if (function == nullptr) continue;
+    add_member(part, *function);
+    part.facts.members.back().to_vanish = destroys_functions(part.request, physical);
+  }
 }
 
 // The claim that keeps the device from this request: its own, or of one of its VFs, which go with the PF's driver.

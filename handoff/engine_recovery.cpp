@@ -29,15 +29,39 @@ bool concerns(const LeftoverWorker& worker, const Operation& operation) {
   });
 }
 
-bool is_after(const MemberFacts& member, const Transition& transition) {
+bool is_after(const MemberFacts& member, const Transition& transition, const Facts& facts) {
   const auto driver = member.device.driver ? std::optional(member.device.driver->text()) : std::nullopt;
-  return driver == transition.driver_after && member.driver_override == transition.override_after;
+  const bool bound = driver == transition.driver_after && member.driver_override == transition.override_after;
+  if (!transition.functions_after) return bound || transition.kernel_chooses;
+  return bound && facts.sriov && transition.functions_after->count == member.device.virtfns.size() &&
+         transition.functions_after->autoprobe == facts.sriov->autoprobe;
 }
 
 const MemberFacts* member_at(const Facts& facts, const sysfs::PciAddress& address) {
   const auto found = std::ranges::find_if(
       facts.members, [&address](const MemberFacts& member) { return member.device.address == address; });
   return found == facts.members.end() ? nullptr : &*found;
+}
+
+const Transition* physical_function(const Operation& operation) {
+  const auto found = std::ranges::find_if(
+      operation.transitions, [](const Transition& transition) { return transition.functions_before.has_value(); });
+  return found == operation.transitions.end() ? nullptr : &*found;
+}
+
+// The way back: as many VFs as before, each with what it had.
+ChangeRequest functions_back(const Operation& operation, const Transition& physical) {
+  ChangeRequest request;
+  request.kind = ChangeKind::SetVfs;
+  request.address = physical.address;
+  request.functions = VirtualFunctions{.count = physical.functions_before->count,
+                                       .kernel_chooses = false,
+                                       .autoprobe = physical.functions_before->autoprobe};
+  for (const auto& transition : operation.transitions) {
+    if (!transition.functions_before && transition.there_before)
+      request.functions->earlier[transition.address] = {transition.driver_before, transition.override_before};
+  }
+  return request;
 }
 
 // An ID that was added for a moment must not stay: it would capture devices for ever.
@@ -123,6 +147,7 @@ void Engine::recover(const std::string& id) {
   gathering->recovers = id;
   gathering->request.kind = ChangeKind::Restore;
   gathering->request.address = operation.transitions.front().address;
+  if (const auto* physical = physical_function(operation)) gathering->request = functions_back(operation, *physical);
   gathering->request.accept_risks = operation.request.accept_risks;
   gathering->requester = operation.requester;
   gathering->decide = [this, id](const Decision& decision) {
@@ -136,6 +161,13 @@ void Engine::recover(const std::string& id) {
 
 // The operation's own devices, each with the state before it as what is to come back.
 void Engine::select_unfinished(Gathering& gathering) {
+  if (gathering.request.kind == ChangeKind::SetVfs) {
+    auto& part = gathering.parts.front();
+    const auto* physical = services_.inventory.find(*gathering.request.address);
+    if (physical != nullptr) select_functions(part, *physical, services_.inventory);
+    for (auto& member : part.facts.members) member.claimed_by.clear();
+    return;
+  }
   for (const auto& transition : running_.at(gathering.recovers)->operation->transitions) {
     const auto* device = services_.inventory.find(transition.address);
     if (device == nullptr) continue;
@@ -163,7 +195,8 @@ void Engine::decide_recovery(const std::shared_ptr<Gathering>& gathering) {
     return end_recovery(id, OperationState::Failed, sysfs::Error{ErrorCode::DeviceGone, "the device is gone"});
   const bool all_after = std::ranges::all_of(operation.transitions, [&facts](const Transition& transition) {
     const auto* member = member_at(facts, transition.address);
-    return member != nullptr && is_after(*member, transition);
+    if (!transition.there_after) return member == nullptr;
+    return member != nullptr && is_after(*member, transition, facts);
   });
   auto removals = id_removals(operation);
   if (all_after && removals.empty()) return end_recovery(id, OperationState::Succeeded, std::nullopt);

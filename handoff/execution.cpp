@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 #include "sysfs/paths.hpp"
+#include "sysfs/sriov.hpp"
 #include "vfio/nodes.hpp"
 
 namespace devbindd::handoff {
@@ -21,6 +23,27 @@ std::vector<sysfs::PciAddress> addresses_of(const Operation& operation) {
   std::vector<sysfs::PciAddress> addresses;
   for (const auto& transition : operation.transitions) addresses.push_back(transition.address);
   return addresses;
+}
+
+// The number of VFs that the undo of a change of it goes back to.
+std::size_t number_before(const PlannedStep& planned) {
+  const auto back = std::ranges::find(planned.undo, sysfs::StepKind::SetNumVfs, &sysfs::Step::kind);
+  return back == planned.undo.end() ? 0 : std::strtoul(back->argument.c_str(), nullptr, 10);
+}
+
+std::optional<FunctionsState> functions_now(const sysfs::Tree& tree, const sysfs::Device& device) {
+  const auto sriov = sysfs::read_sriov(tree, device);
+  if (!sriov) return std::nullopt;
+  return FunctionsState{static_cast<unsigned>(device.virtfns.size()), sriov->autoprobe};
+}
+
+std::string described(const FunctionsState& functions) {
+  return std::to_string(functions.count) + " virtual functions and sriov_drivers_autoprobe " +
+         (functions.autoprobe ? "on" : "off");
+}
+
+std::string described(const std::optional<FunctionsState>& functions) {
+  return functions ? described(*functions) : std::string("no SR-IOV");
 }
 
 }  // namespace
@@ -90,6 +113,10 @@ bool Execution::took_effect(const StepRecord& record) const {
     return driver && *driver == step.argument;
   }
   if (record.state != StepState::Failed) return false;
+  if (step.kind == sysfs::StepKind::SetNumVfs) {
+    const auto device = sysfs::read_device(tree_, *step.address);
+    return device && device->virtfns.size() != number_before(record.planned);
+  }
   if (step.kind == sysfs::StepKind::Unbind) {
     const auto device = sysfs::read_device(tree_, *step.address);
     return device && !device->driver;
@@ -100,9 +127,20 @@ bool Execution::took_effect(const StepRecord& record) const {
 // Kernel state is the truth: a write that returned proves nothing.
 std::optional<sysfs::Error> Execution::unexpected_state() const {
   for (const auto& transition : operation_->transitions) {
+    const auto name = sysfs::to_string(transition.address);
+    if (!transition.there_after) {
+      if (!is_there(transition.address)) continue;
+      return sysfs::Error{sysfs::ErrorCode::BindFailed, "every write succeeded, but " + name + " is still there"};
+    }
     auto device = sysfs::read_device(tree_, transition.address);
     if (!device) return device.error();
-    const auto name = sysfs::to_string(transition.address);
+    if (const auto functions = functions_now(tree_, *device);
+        transition.functions_after && functions != transition.functions_after) {
+      return sysfs::Error{sysfs::ErrorCode::BindFailed, "every write succeeded, but the kernel shows " +
+                                                            described(functions) + " for " + name + " instead of " +
+                                                            described(transition.functions_after)};
+    }
+    if (transition.kernel_chooses) continue;
     if (driver_text(*device) != transition.driver_after) {
       return sysfs::Error{sysfs::ErrorCode::BindFailed, "every write succeeded, but the kernel shows " +
                                                             or_none(driver_text(*device)) + " for " + name +
@@ -130,7 +168,7 @@ bool Execution::is_there(const sysfs::PciAddress& address) const {
 
 std::string Execution::vanished() const {
   for (const auto& transition : operation_->transitions) {
-    if (!is_there(transition.address)) return sysfs::to_string(transition.address);
+    if (!transition.remade && !is_there(transition.address)) return sysfs::to_string(transition.address);
   }
   return {};
 }
@@ -211,7 +249,13 @@ void Execution::on_overrides_read(const TaskResult& result) {
     const auto& transition = operation_->transitions[at];
     const auto name = sysfs::to_string(transition.address);
     const auto device = sysfs::read_device(tree_, transition.address);
-    if (!device && device.error().code == sysfs::ErrorCode::DeviceNotFound) {
+    if (!transition.there_before) {
+      if (device) differs(transition.address, name + " is there now, and was not before");
+      continue;
+    }
+    // VFs go with their PF; one that is missing under a PF that is there was not brought back.
+    const bool gone = !device && device.error().code == sysfs::ErrorCode::DeviceNotFound;
+    if (gone && (!transition.remade || !vanished().empty())) {
       error.restored = false;
       error.error.code = sysfs::ErrorCode::DeviceGone;
       continue;
@@ -223,6 +267,11 @@ void Execution::on_overrides_read(const TaskResult& result) {
     if (driver_text(*device) != transition.driver_before) {
       differs(transition.address, name + " has " + or_none(driver_text(*device)) + " now, and had " +
                                       or_none(transition.driver_before) + " before");
+    }
+    if (const auto functions = functions_now(tree_, *device);
+        transition.functions_before && functions != transition.functions_before) {
+      differs(transition.address, name + " has " + described(functions) + " now, and had " +
+                                      described(transition.functions_before) + " before");
     }
     if (!result || at >= result->size()) {
       differs(transition.address, "the driver_override of " + name + " could not be read back" +

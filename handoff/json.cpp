@@ -28,6 +28,11 @@ json to_json(const sysfs::Step& step) {
           {"value", write.value}};
 }
 
+json functions_json(const std::optional<FunctionsState>& functions) {
+  if (!functions) return nullptr;
+  return {{"vfs", functions->count}, {"drivers_autoprobe", functions->autoprobe}};
+}
+
 json to_json(const ChangeRequest& request) {
   json document = {{"device", or_null(request.address)},
                    {"driver", request.driver ? json(request.driver->text()) : json(nullptr)},
@@ -35,6 +40,11 @@ json to_json(const ChangeRequest& request) {
                    {"accept_risks", request.accept_risks}};
   if (request.kind == ChangeKind::Bind) document["method"] = name_of(request.method);
   if (!request.id.empty()) document["id"] = request.id;
+  if (request.functions) {
+    document["vfs"] = request.functions->count;
+    document["kernel_chooses"] = request.functions->kernel_chooses;
+    document["drivers_autoprobe"] = or_null(request.functions->autoprobe);
+  }
   if (!request.claim.empty()) document["claim"] = "/v1/claims/" + request.claim;
   for (const auto& item : request.items) {
     document["items"].push_back({{"kind", name_of(item.kind)},
@@ -122,7 +132,13 @@ json to_json(const Transition& transition) {
           {"driver_before", or_null(transition.driver_before)},
           {"driver_override_before", or_null(transition.override_before)},
           {"driver_after", or_null(transition.driver_after)},
-          {"driver_override_after", or_null(transition.override_after)}};
+          {"driver_override_after", or_null(transition.override_after)},
+          {"present_before", transition.there_before},
+          {"present_after", transition.there_after},
+          {"recreated", transition.remade && transition.there_before && transition.there_after},
+          {"kernel_chooses", transition.kernel_chooses},
+          {"functions_before", functions_json(transition.functions_before)},
+          {"functions_after", functions_json(transition.functions_after)}};
 }
 
 json to_json(const OperationError& error) {

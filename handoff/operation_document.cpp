@@ -30,6 +30,20 @@ std::optional<sysfs::PciAddress> address(const json& object, const char* key) {
   return parsed ? std::optional(*parsed) : std::nullopt;
 }
 
+bool flag(const json& object, const char* key, bool fallback) {
+  if (!object.is_object()) return fallback;
+  const auto found = object.find(key);
+  return found != object.end() && found->is_boolean() ? found->get<bool>() : fallback;
+}
+
+std::optional<FunctionsState> functions(const json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_object()) return std::nullopt;
+  const auto count = found->find("vfs");
+  if (count == found->end() || !count->is_number_unsigned()) return std::nullopt;
+  return FunctionsState{count->get<unsigned>(), flag(*found, "drivers_autoprobe", true)};
+}
+
 std::optional<TimePoint> time(const json& object, const char* key) {
   const auto found = text(object, key);
   return found ? time_from(*found) : std::nullopt;
@@ -52,6 +66,8 @@ std::optional<sysfs::Step> step_from(const json& document) {
   sysfs::Step step{*kind, address(document, "device"), {}};
   switch (*kind) {
     case StepKind::LoadModule:
+    case StepKind::SetAutoprobe:
+    case StepKind::SetNumVfs:
     case StepKind::SetOverride: step.argument = value; break;
     case StepKind::Unbind:
     case StepKind::Bind: step.argument = driver_in(path); break;
@@ -79,7 +95,7 @@ std::optional<StepRecord> record_from(const json& document) {
 std::optional<ChangeKind> kind_from(const json& document) {
   for (const auto kind :
        {ChangeKind::Bind, ChangeKind::Unbind, ChangeKind::Restore, ChangeKind::SetOverride, ChangeKind::ClearOverride,
-        ChangeKind::AddId, ChangeKind::RemoveId, ChangeKind::Transaction}) {
+        ChangeKind::AddId, ChangeKind::RemoveId, ChangeKind::Transaction, ChangeKind::SetVfs}) {
     if (text(document, "kind") == name_of(kind)) return kind;
   }
   return std::nullopt;
@@ -123,8 +139,18 @@ std::optional<TimePoint> time_from(const std::string& text) {
 std::optional<Transition> transition_from(const json& document) {
   const auto where = address(document, "address");
   if (!where) return std::nullopt;
-  return Transition{*where, text(document, "driver_before"), text(document, "driver_override_before"),
-                    text(document, "driver_after"), text(document, "driver_override_after")};
+  Transition transition{.address = *where,
+                        .driver_before = text(document, "driver_before"),
+                        .override_before = text(document, "driver_override_before"),
+                        .driver_after = text(document, "driver_after"),
+                        .override_after = text(document, "driver_override_after")};
+  transition.there_before = flag(document, "present_before", true);
+  transition.there_after = flag(document, "present_after", true);
+  transition.kernel_chooses = flag(document, "kernel_chooses", false);
+  transition.remade = !transition.there_before || !transition.there_after || flag(document, "recreated", false);
+  transition.functions_before = functions(document, "functions_before");
+  transition.functions_after = functions(document, "functions_after");
+  return transition;
 }
 
 Requester requester_from(const json& document) {

@@ -2,113 +2,15 @@
 
 #include <algorithm>
 
+#include "handoff/step_builder.hpp"
 #include "handoff/verdict.hpp"
+#include "handoff/virtual_functions.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
-using sysfs::Step;
-using sysfs::StepKind;
-
-// Builds the steps and keeps track of what each write leaves behind, so that every undo is exact at its place.
-class Builder {
- public:
-  explicit Builder(const Facts& facts) {
-    for (const auto& member : facts.members) {
-      auto& state = states_[member.device.address];
-      if (member.device.driver) state.driver = member.device.driver->text();
-      state.driver_override = member.driver_override;
-      before_[member.device.address] = state;
-    }
-  }
-
-  void load_module(const std::string& module) {
-    const Step step{StepKind::LoadModule, std::nullopt, module};
-    const auto same = [&step](const PlannedStep& planned) { return planned.step == step; };
-    // Not undone: a loaded module changes no device, and unloading it could take others' devices away.
-    if (std::ranges::none_of(plan_.steps, same)) append(step, {});
-  }
-
-  void set_override(const sysfs::PciAddress& address, const std::optional<std::string>& value) {
-    auto& state = states_[address];
-    if (state.driver_override == value) return;
-    append(override_step(address, value), {override_step(address, state.driver_override)});
-    state.driver_override = value;
-  }
-
-  void unbind(const sysfs::PciAddress& address) {
-    auto& state = states_[address];
-    if (!state.driver) return;
-    const auto driver = *state.driver;
-    std::vector<Step> undo;
-    // The override steers the way back too: without it a VF with autoprobe off, or a device that another driver's
-    // override names, would refuse its own driver.
-    if (state.driver_override != driver) undo.push_back(override_step(address, driver));
-    undo.push_back({StepKind::Bind, address, driver});
-    if (state.driver_override != driver) undo.push_back(override_step(address, state.driver_override));
-    append({StepKind::Unbind, address, driver}, std::move(undo));
-    state.driver.reset();
-  }
-
-  void bind(const sysfs::PciAddress& address, const std::string& driver) {
-    auto& state = states_[address];
-    if (state.driver == driver) return;
-    append({StepKind::Bind, address, driver}, {{StepKind::Unbind, address, driver}});
-    state.driver = driver;
-  }
-
-  void add_id(const std::string& argument) {
-    append({StepKind::AddId, std::nullopt, argument}, {{StepKind::RemoveId, std::nullopt, argument}});
-  }
-
-  void remove_id(const std::string& argument, bool undoable) {
-    std::vector<Step> undo;
-    if (undoable) undo.push_back({StepKind::AddId, std::nullopt, argument});
-    append({StepKind::RemoveId, std::nullopt, argument}, std::move(undo));
-  }
-
-  bool bound_to(const sysfs::PciAddress& address, const std::string& driver) {
-    return states_[address].driver == driver;
-  }
-
-  Plan finish(std::vector<Evidence> evidence) {
-    plan_.evidence = std::move(evidence);
-    for (const auto& [address, after] : states_) {
-      const auto& before = before_[address];
-      plan_.transitions.push_back(
-          {address, before.driver, before.driver_override, after.driver, after.driver_override});
-    }
-    return std::move(plan_);
-  }
-
- private:
-  struct State {
-    std::optional<std::string> driver;
-    std::optional<std::string> driver_override;
-  };
-
-  void append(Step step, std::vector<Step> undo) {
-    auto& planned = plan_.steps.emplace_back();
-    planned.step = std::move(step);
-    planned.undo = std::move(undo);
-  }
-
-  static Step override_step(const sysfs::PciAddress& address, const std::optional<std::string>& value) {
-    return value ? Step{StepKind::SetOverride, address, *value} : Step{StepKind::ClearOverride, address, {}};
-  }
-
-  Plan plan_;
-  std::map<sysfs::PciAddress, State> states_;
-  std::map<sysfs::PciAddress, State> before_;
-};
-
-void load_driver(Builder& builder, const Facts& facts, const std::string& driver) {
-  const auto found = facts.drivers.find(driver);
-  if (found != facts.drivers.end() && !found->second.registered) builder.load_module(found->second.module);
-}
-
 // The members that are to get the driver and do not have it.
-std::vector<sysfs::PciAddress> not_bound_to(Builder& builder, const ChangeRequest& request, const Facts& facts) {
+std::vector<sysfs::PciAddress> not_bound_to(StepBuilder& builder, const ChangeRequest& request, const Facts& facts) {
   const auto& driver = request.driver->text();
   std::vector<sysfs::PciAddress> addresses;
   for (const auto& member : facts.members) {
@@ -118,16 +20,16 @@ std::vector<sysfs::PciAddress> not_bound_to(Builder& builder, const ChangeReques
   return addresses;
 }
 
-void unbind_freed_bridges(Builder& builder, const ChangeRequest& request, const Facts& facts) {
+void unbind_freed_bridges(StepBuilder& builder, const ChangeRequest& request, const Facts& facts) {
   for (const auto& member : facts.members) {
     if (!wanted_driver(request, member)) builder.unbind(member.device.address);
   }
 }
 
-void plan_bind_by_override(Builder& builder, const ChangeRequest& request, const Facts& facts) {
+void plan_bind_by_override(StepBuilder& builder, const ChangeRequest& request, const Facts& facts) {
   const auto& driver = request.driver->text();
   const auto addresses = not_bound_to(builder, request, facts);
-  if (!addresses.empty()) load_driver(builder, facts, driver);
+  if (!addresses.empty()) builder.load_driver(facts, driver);
   for (const auto& address : addresses) builder.set_override(address, driver);
   unbind_freed_bridges(builder, request, facts);
   for (const auto& address : addresses) builder.unbind(address);
@@ -142,10 +44,10 @@ void plan_bind_by_override(Builder& builder, const ChangeRequest& request, const
   }
 }
 
-void plan_bind_by_id(Builder& builder, const ChangeRequest& request, const Facts& facts) {
+void plan_bind_by_id(StepBuilder& builder, const ChangeRequest& request, const Facts& facts) {
   const auto& driver = request.driver->text();
   const auto addresses = not_bound_to(builder, request, facts);
-  if (!addresses.empty()) load_driver(builder, facts, driver);
+  if (!addresses.empty()) builder.load_driver(facts, driver);
   std::map<std::string, std::vector<sysfs::PciAddress>> by_id;
   for (const auto& member : facts.members) {
     const auto& address = member.device.address;
@@ -164,7 +66,7 @@ void plan_bind_by_id(Builder& builder, const ChangeRequest& request, const Facts
   for (const auto& [id, devices] : by_id) builder.remove_id(id, false);
 }
 
-void plan_restore(Builder& builder, const Facts& facts) {
+void plan_restore(StepBuilder& builder, const Facts& facts) {
   std::vector<const MemberFacts*> changed;
   for (const auto& member : facts.members) {
     if (!member.original) continue;
@@ -173,7 +75,7 @@ void plan_restore(Builder& builder, const Facts& facts) {
   }
   for (const auto* member : changed) {
     if (!member->original->driver) continue;
-    load_driver(builder, facts, *member->original->driver);
+    builder.load_driver(facts, *member->original->driver);
   }
   for (const auto* member : changed) {
     if (member->original->driver) builder.set_override(member->device.address, member->original->driver);
@@ -207,6 +109,7 @@ bool is_freed_bridge(const ChangeRequest& request, const sysfs::Device& device) 
 std::optional<std::string> wanted_driver(const ChangeRequest& request, const MemberFacts& member) {
   if (request.kind == ChangeKind::Bind && !is_freed_bridge(request, member.device)) return request.driver->text();
   if (request.kind == ChangeKind::Restore && member.original) return member.original->driver;
+  if (request.kind == ChangeKind::SetVfs) return wanted_function_driver(request, member);
   return std::nullopt;
 }
 
@@ -248,10 +151,16 @@ std::vector<sysfs::PciAddress> affected_devices(const ChangeRequest& request, co
 
 std::vector<sysfs::DriverName> drivers_needed(const ChangeRequest& request, const std::vector<MemberFacts>& members) {
   std::vector<sysfs::DriverName> names;
+  const auto add = [&names](const std::optional<std::string>& driver) {
+    if (!driver) return;
+    if (auto name = sysfs::DriverName::parse(*driver)) names.push_back(*name);
+  };
   if (request.driver) names.push_back(*request.driver);
+  if (request.functions) {
+    for (const auto& [address, earlier] : request.functions->earlier) add(earlier.driver);
+  }
   for (const auto& member : members) {
-    if (request.kind != ChangeKind::Restore || !member.original || !member.original->driver) continue;
-    if (auto name = sysfs::DriverName::parse(*member.original->driver)) names.push_back(*name);
+    if (request.kind == ChangeKind::Restore && member.original) add(member.original->driver);
   }
   std::ranges::sort(names);
   const auto repeated = std::ranges::unique(names);
@@ -260,7 +169,7 @@ std::vector<sysfs::DriverName> drivers_needed(const ChangeRequest& request, cons
 }
 
 Plan plan(const ChangeRequest& request, const Facts& facts) {
-  Builder builder(facts);
+  StepBuilder builder(facts);
   switch (request.kind) {
     case ChangeKind::Bind:
       if (request.method == Method::NewId) {
@@ -280,10 +189,11 @@ Plan plan(const ChangeRequest& request, const Facts& facts) {
       for (const auto& member : facts.members) builder.set_override(member.device.address, std::nullopt);
       break;
     case ChangeKind::AddId:
-      load_driver(builder, facts, request.driver->text());
+      builder.load_driver(facts, request.driver->text());
       builder.add_id(request.driver->text() + " " + request.id);
       break;
     case ChangeKind::RemoveId: builder.remove_id(request.driver->text() + " " + request.id, true); break;
+    case ChangeKind::SetVfs: plan_functions(builder, request, facts); break;
     case ChangeKind::Transaction: break;  // transaction.hpp plans its items
   }
   return builder.finish(verdict(request, facts));

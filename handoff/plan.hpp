@@ -14,6 +14,7 @@
 #include "sysfs/device.hpp"
 #include "sysfs/iommu_group.hpp"
 #include "sysfs/kernel_module.hpp"
+#include "sysfs/sriov.hpp"
 #include "sysfs/step.hpp"
 #include "sysfs/use.hpp"
 
@@ -59,6 +60,7 @@ struct MemberFacts {
   std::vector<OpenFunction> open_vfs = {};          ///< of a PF
   std::vector<std::string> candidate_modules = {};  ///< modules whose aliases match it
   std::vector<OtherTool> other_tools = {};          ///< that move it by themselves
+  bool to_vanish = false;                           ///< a VF that SetVfs destroys, if only to make others
   std::string claimed_by = {};                      ///< id of a claim that holds it, "" for none or the request's own
 };
 
@@ -74,8 +76,11 @@ struct Facts {
   std::map<std::string, DriverFacts> drivers;  ///< of every driver that the request may need, by name
   std::vector<sysfs::PciAddress> id_captures;  ///< unbound devices outside `members` that a new ID would capture
   sysfs::ViabilityRule viability_rule = sysfs::ViabilityRule::DmaOwnership;
-  bool denylist_off = false;   ///< vfio-pci's disable_denylist is on
-  bool no_iommu_mode = false;  ///< vfio's enable_unsafe_noiommu_mode is on
+  bool denylist_off = false;                  ///< vfio-pci's disable_denylist is on
+  std::optional<sysfs::Sriov> sriov = {};     ///< SetVfs: of the PF; nullopt: it has none
+  std::vector<std::string> function_modules;  ///< SetVfs: modules whose aliases match its VFs
+  bool vfio_sriov = false;                    ///< vfio-pci's enable_sriov is on: it lets its PFs have VFs
+  bool no_iommu_mode = false;                 ///< vfio's enable_unsafe_noiommu_mode is on
 };
 
 struct PlannedStep {
@@ -86,6 +91,14 @@ struct PlannedStep {
   bool operator==(const PlannedStep&) const = default;
 };
 
+/// How many VFs a PF has, and whether drivers take new ones by themselves.
+struct FunctionsState {
+  unsigned count = 0;
+  bool autoprobe = true;
+
+  bool operator==(const FunctionsState&) const = default;
+};
+
 /// A device's state before the plan and the one that proves its success.
 struct Transition {
   sysfs::PciAddress address;
@@ -93,6 +106,12 @@ struct Transition {
   std::optional<std::string> override_before;
   std::optional<std::string> driver_after;
   std::optional<std::string> override_after;
+  bool there_before = true;
+  bool there_after = true;
+  bool remade = false;                                  ///< a VF that the operation destroys or creates, or both
+  bool kernel_chooses = false;                          ///< which driver it has afterwards
+  std::optional<FunctionsState> functions_before = {};  ///< of a PF whose VFs change
+  std::optional<FunctionsState> functions_after = {};
 };
 
 struct Plan {

@@ -30,10 +30,18 @@ Policies::Policies(Engine& engine, std::vector<Policy> policies) : engine_(engin
 const Policy* Policies::policy_for(const sysfs::Device& device) const {
   if (sysfs::is_pci_bridge(device)) return nullptr;
   const auto found = std::ranges::find_if(policies_, [&device](const Policy& policy) {
-    return matches(policy.selector, device) &&
+    return matches(policy.selector, device) && (!policy.vfs || device.sriov_totalvfs) &&
            std::ranges::find(policy.exclude, device.address) == policy.exclude.end();
   });
   return found == policies_.end() ? nullptr : &*found;
+}
+
+bool Policies::holds(const Policy& policy, const sysfs::Device& device) const {
+  if (!policy.vfs) return device.driver && *device.driver == policy.driver;
+  return device.virtfns.size() == *policy.vfs && std::ranges::all_of(device.virtfns, [&](const auto& address) {
+           const auto* function = engine_.services().inventory.find(address);
+           return function != nullptr && function->driver == policy.driver;
+         });
 }
 
 void Policies::start(std::function<void()> done) {
@@ -85,7 +93,8 @@ void Policies::try_next() {
 
 // An override that devbindd has not set is the administrator's (or driverctl's) word on this device.
 void Policies::try_at(const Policy& policy, const sysfs::Device& device) {
-  if (device.driver && *device.driver == policy.driver) return tried(device.address, PolicyOutcome::InForce, {});
+  if (holds(policy, device)) return tried(device.address, PolicyOutcome::InForce, {});
+  if (policy.vfs) return submit(policy, device.address);
   engine_.overrides().read({device.address}, [this, policy, address = device.address](const OverrideAnswers& answers) {
     const auto& answer = answers.at(address);
     if (!answer) return tried(address, PolicyOutcome::Refused, answer.error().message);
@@ -103,10 +112,14 @@ void Policies::submit(const Policy& policy, const sysfs::PciAddress& address) {
   request.address = address;
   request.driver = policy.driver;
   request.scope = policy.scope;
+  if (policy.vfs) {
+    request.kind = ChangeKind::SetVfs;
+    request.scope.reset();
+    request.functions = VirtualFunctions{.count = *policy.vfs, .kernel_chooses = false};
+  }
   engine_.submit(std::move(request), {.transport = "policy", .uid = std::nullopt, .pid = std::nullopt}, false,
                  [this, address](const Decision& decision) {
-                   if (const auto* refusal = std::get_if<Refusal>(&decision))
-                     return tried(address, PolicyOutcome::Refused, refusal->error.message);
+                   if (const auto* refusal = std::get_if<Refusal>(&decision)) return refused(address, *refusal);
                    if (const auto* accepted = std::get_if<Accepted>(&decision)) {
                      const auto id = accepted->operation;
                      records_[address].operation = id;
@@ -114,6 +127,13 @@ void Policies::submit(const Policy& policy, const sysfs::PciAddress& address) {
                    }
                    tried(address, PolicyOutcome::InForce, {});
                  });
+}
+
+// What works on the device just now is waited for: a VF is announced while its PF's operation goes on.
+void Policies::refused(const sysfs::PciAddress& address, const Refusal& refusal) {
+  if (refusal.operation.empty()) return tried(address, PolicyOutcome::Refused, refusal.error.message);
+  tried(address, PolicyOutcome::Pending, refusal.error.message);
+  engine_.when_ended(refusal.operation, [this, address] { apply({address}, [] {}); });
 }
 
 void Policies::begun(const sysfs::PciAddress& address, const std::string& operation) {

@@ -48,12 +48,15 @@ class Policies {
   const std::map<sysfs::PciAddress, PolicyRecord>& records() const { return records_; }
   /// The first policy that a device falls under, or nullptr.
   const Policy* policy_for(const sysfs::Device& device) const;
+  /// Whether the device is as the policy wants it.
+  bool holds(const Policy& policy, const sysfs::Device& device) const;
 
  private:
   void apply(std::vector<sysfs::PciAddress> addresses, std::function<void()> done);
   void try_next();
   void try_at(const Policy& policy, const sysfs::Device& device);
   void submit(const Policy& policy, const sysfs::PciAddress& address);
+  void refused(const sysfs::PciAddress& address, const Refusal& refusal);
   void begun(const sysfs::PciAddress& address, const std::string& operation);
   void tried(const sysfs::PciAddress& address, PolicyOutcome outcome, std::string reason);
 

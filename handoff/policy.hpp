@@ -15,6 +15,7 @@ struct Policy {
   Selector selector;
   sysfs::DriverName driver;
   Scope scope = Scope::Group;
+  std::optional<unsigned> vfs = {};  ///< the devices are physical functions, and `driver` is their VFs'
   std::vector<sysfs::PciAddress> exclude = {};
 };
 

@@ -3,7 +3,8 @@
 namespace devbindd::handoff {
 
 bool changes_binding(const ChangeRequest& request) {
-  return request.kind == ChangeKind::Bind || request.kind == ChangeKind::Unbind || request.kind == ChangeKind::Restore;
+  return request.kind == ChangeKind::Bind || request.kind == ChangeKind::Unbind ||
+         request.kind == ChangeKind::Restore || request.kind == ChangeKind::SetVfs;
 }
 
 std::string_view name_of(ChangeKind kind) {
@@ -16,6 +17,7 @@ std::string_view name_of(ChangeKind kind) {
     case ChangeKind::AddId: return "add_id";
     case ChangeKind::RemoveId: return "remove_id";
     case ChangeKind::Transaction: return "transaction";
+    case ChangeKind::SetVfs: return "set_vfs";
   }
   return "unknown";
 }

@@ -14,7 +14,7 @@
 
 namespace devbindd::handoff {
 
-enum class ChangeKind { Bind, Unbind, Restore, SetOverride, ClearOverride, AddId, RemoveId, Transaction };
+enum class ChangeKind { Bind, Unbind, Restore, SetOverride, ClearOverride, AddId, RemoveId, Transaction, SetVfs };
 enum class Scope { Device, Group };
 enum class Method { DriverOverride, NewId };
 
@@ -26,18 +26,31 @@ struct EarlierBinding {
   bool operator==(const EarlierBinding&) const = default;
 };
 
+/// What is to hold of the virtual functions of a PF.
+struct VirtualFunctions {
+  unsigned count = 0;
+  /// True: the kernel gives new VFs a driver or not, as sriov_drivers_autoprobe says; false: all get the request's
+  /// `driver`, or none without one.
+  bool kernel_chooses = true;
+  std::optional<bool> autoprobe = {};                        ///< afterwards; nullopt: as it is
+  std::map<sysfs::PciAddress, EarlierBinding> earlier = {};  ///< to bring back, instead of `driver` (recovery)
+
+  bool operator==(const VirtualFunctions&) const = default;
+};
+
 struct ChangeRequest {
   ChangeKind kind = ChangeKind::Bind;
-  std::optional<sysfs::PciAddress> address;    ///< every kind but AddId, RemoveId and Transaction
-  std::optional<sysfs::DriverName> driver;     ///< Bind, SetOverride, AddId, RemoveId
-  std::optional<Scope> scope;                  ///< Bind, Unbind: one device unless said; Restore: as it was bound
-  Method method = Method::DriverOverride;      ///< Bind
-  std::string id;                              ///< AddId, RemoveId: "8086 10d3"
-  std::vector<std::string> accept_risks;       ///< evidence codes
-  Identity expect = {};                        ///< of the device at `address`
-  std::vector<ChangeRequest> items = {};       ///< Transaction: Bind, Unbind, Restore; all or nothing
-  std::optional<EarlierBinding> earlier = {};  ///< Restore: to this, and not to what devbindd first found
-  std::string claim = {};                      ///< id of the claim that it is made for, "" for none
+  std::optional<sysfs::PciAddress> address;        ///< every kind but AddId, RemoveId and Transaction
+  std::optional<sysfs::DriverName> driver;         ///< Bind, SetOverride, AddId, RemoveId; SetVfs: of the VFs
+  std::optional<Scope> scope;                      ///< Bind, Unbind: one device unless said; Restore: as it was bound
+  Method method = Method::DriverOverride;          ///< Bind
+  std::string id;                                  ///< AddId, RemoveId: "8086 10d3"
+  std::vector<std::string> accept_risks;           ///< evidence codes
+  Identity expect = {};                            ///< of the device at `address`
+  std::vector<ChangeRequest> items = {};           ///< Transaction: Bind, Unbind, Restore; all or nothing
+  std::optional<EarlierBinding> earlier = {};      ///< Restore: to this, and not to what devbindd first found
+  std::optional<VirtualFunctions> functions = {};  ///< SetVfs
+  std::string claim = {};                          ///< id of the claim that it is made for, "" for none
 };
 
 /// How many items a transaction may have.
@@ -57,7 +70,7 @@ struct Requester {
   std::weak_ptr<Connection> connection = {};      ///< of a Unix caller, while it lasts
 };
 
-/// Whether it may take a device from its driver: Bind, Unbind, Restore.
+/// Whether it may take a device from its driver: Bind, Unbind, Restore, SetVfs.
 bool changes_binding(const ChangeRequest& request);
 
 std::string_view name_of(ChangeKind kind);

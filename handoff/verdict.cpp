@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "handoff/usage.hpp"
+#include "handoff/virtual_functions.hpp"
 #include "sysfs/iommu_group.hpp"
 
 namespace devbindd::handoff {
@@ -71,6 +72,7 @@ void check_uses(const ChangeRequest& request, const MemberFacts& member, std::ve
 
 // The codes of what blocks are the sibling's own; this one tells whose device stands in the way of the one asked for.
 void check_siblings(const ChangeRequest& request, const Facts& facts, std::vector<Evidence>& evidence) {
+  if (request.kind == ChangeKind::SetVfs) return;  // VFs of its own, and not siblings
   std::vector<Evidence> found;
   for (const auto& member : facts.members) {
     if (request.address == member.device.address) continue;
@@ -92,6 +94,7 @@ void check_siblings(const ChangeRequest& request, const Facts& facts, std::vecto
 
 // Who claims a device that is open already would share it with whoever has it.
 void check_open(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
+  if (member.to_vanish) return;  // said of its PF: check_open_functions
   const bool to_be_handed_over = request.kind == ChangeKind::Bind && !request.claim.empty();
   if (!loses_driver(request, member) && !to_be_handed_over) return;
   auto item = open_evidence(member.device, member.holders);
@@ -141,7 +144,9 @@ void check_virtual_functions(const ChangeRequest& request, const MemberFacts& me
 }
 
 void check_open_functions(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
-  if (!loses_driver(request, member)) return;
+  const bool destroyed = request.kind == ChangeKind::SetVfs && request.address == member.device.address &&
+                         destroys_functions(request, member.device);
+  if (!loses_driver(request, member) && !destroyed) return;
   auto found = open_function_evidence(member.device, member.open_vfs);
   std::ranges::move(found, std::back_inserter(evidence));
 }
@@ -207,32 +212,15 @@ void check_driver(const std::string& driver, const sysfs::PciAddress* address, c
   evidence.push_back(std::move(item));
 }
 
-// An override makes a driver take a device that its ID table does not list, with an empty table entry: harmless for
-// userspace drivers, a possible crash of the kernel in others (drivers/pci/pci-driver.c, pci_match_device).
 void check_match(const ChangeRequest& request, const MemberFacts& member, const Facts& facts,
                  std::vector<Evidence>& evidence) {
-  if (request.kind != ChangeKind::Bind || is_userspace_driver(request.driver->text())) return;
-  if (request.driver->text() == "pci-stub") return;
-  const auto known = facts.drivers.find(request.driver->text());
-  const bool loadable = known != facts.drivers.end() &&
-                        (known->second.registered || known->second.module_state == sysfs::ModuleState::Loadable);
-  if (!loadable) return;  // driver.absent says it all
+  if (request.kind != ChangeKind::Bind) return;
   const auto& driver = request.driver->text();
-  const auto module = sysfs::module_of_driver(*request.driver);
   const bool current = member.device.driver && member.device.driver->text() == driver;
   const bool earlier = member.original && member.original->driver == driver;
-  const bool listed = std::ranges::find(member.candidate_modules, module) != member.candidate_modules.end();
-  if (current || earlier || listed) return;
-  evidence.push_back({.code = "driver.no_match",
-                      .severity = Severity::Block,
-                      .acceptable = true,
-                      .device = member.device.address,
-                      .detail = "The driver '" + driver + "' does not list this device among its IDs" +
-                                (member.candidate_modules.empty()
-                                     ? "."
-                                     : " (drivers that do: " + joined(member.candidate_modules, ", ") + ")."),
-                      .next_step = "Choose one of the candidates, or accept driver.no_match: a driver forced onto a "
-                                   "foreign device can crash the kernel."});
+  if (current || earlier) return;
+  if (auto item = match_evidence(*request.driver, member.device.address, member.candidate_modules, facts))
+    evidence.push_back(std::move(*item));
 }
 
 void check_captures(const ChangeRequest& request, const Facts& facts, std::vector<Evidence>& evidence) {
@@ -270,6 +258,26 @@ void check_viability(const ChangeRequest& request, const Facts& facts, std::vect
 }
 
 }  // namespace
+
+std::optional<Evidence> match_evidence(const sysfs::DriverName& driver, const sysfs::PciAddress& address,
+                                       const std::vector<std::string>& modules, const Facts& facts) {
+  const auto& name = driver.text();
+  if (is_userspace_driver(name) || name == "pci-stub") return std::nullopt;
+  const auto known = facts.drivers.find(name);
+  const bool loadable = known != facts.drivers.end() &&
+                        (known->second.registered || known->second.module_state == sysfs::ModuleState::Loadable);
+  if (!loadable) return std::nullopt;  // driver.absent says it all
+  if (std::ranges::find(modules, sysfs::module_of_driver(driver)) != modules.end()) return std::nullopt;
+  return Evidence{.code = "driver.no_match",
+                  .severity = Severity::Block,
+                  .acceptable = true,
+                  .device = address,
+                  .detail = "The driver '" + name + "' does not list this device among its IDs" +
+                            (modules.empty() ? "." : " (drivers that do: " + joined(modules, ", ") + ")."),
+                  .next_step =
+                      "Choose one of the candidates, or accept driver.no_match: a driver forced onto a "
+                      "foreign device can crash the kernel."};
+}
 
 Evidence bridge_evidence(const sysfs::PciAddress& address) {
   return {.code = "device.bridge",
@@ -356,6 +364,10 @@ std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts) 
   }
   if (request.kind == ChangeKind::AddId || request.kind == ChangeKind::RemoveId) {
     check_driver(request.driver->text(), nullptr, facts, evidence);
+  }
+  if (request.kind == ChangeKind::SetVfs) {
+    std::ranges::move(function_evidence(request, facts), std::back_inserter(evidence));
+    if (request.driver) check_driver(request.driver->text(), &*request.address, facts, evidence);
   }
   check_siblings(request, facts, evidence);
   check_captures(request, facts, evidence);

@@ -10,6 +10,12 @@ namespace devbindd::handoff {
 /// That somebody has a VFIO-bound device open, or nullopt.
 std::optional<Evidence> open_evidence(const sysfs::Device& device, const std::vector<vfio::Holder>& holders);
 
+/// That a driver of the host, forced onto a device that it does not list, may crash the kernel: an override makes it
+/// take the device, with an empty entry of its table (drivers/pci/pci-driver.c, pci_match_device). `modules` are those
+/// that list the device. nullopt where the driver lists it, is meant for any device, or is not there anyway.
+std::optional<Evidence> match_evidence(const sysfs::DriverName& driver, const sysfs::PciAddress& address,
+                                       const std::vector<std::string>& modules, const Facts& facts);
+
 /// That the device is a bridge, which cannot be handed to user space.
 Evidence bridge_evidence(const sysfs::PciAddress& address);
 

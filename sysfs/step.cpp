@@ -18,6 +18,8 @@ constexpr std::array kind_names = {
     std::pair{StepKind::Probe, std::string_view("probe")},
     std::pair{StepKind::AddId, std::string_view("add_id")},
     std::pair{StepKind::RemoveId, std::string_view("remove_id")},
+    std::pair{StepKind::SetAutoprobe, std::string_view("set_autoprobe")},
+    std::pair{StepKind::SetNumVfs, std::string_view("set_numvfs")},
 };
 
 // "vfio-pci 8086 10d3": the driver's name may hold blanks, the ID is the last nine characters.
@@ -73,6 +75,27 @@ ErrnoMeaning bind_meaning(const Step& step, int errno_value) {
   }
 }
 
+// Source: drivers/pci/pci-sysfs.c sriov_numvfs_store, drivers/pci/iov.c sriov_enable.
+ErrnoMeaning numvfs_meaning(int errno_value) {
+  switch (errno_value) {
+    case ENOENT:
+      return {
+          "The driver of the physical function does not do SR-IOV (vfio-pci does with its parameter enable_sriov), or "
+          "there is none.",
+          "Bind the physical function to a driver that does."};
+    case ERANGE: return {"The device cannot have so many virtual functions.", "Ask for no more than total_vfs."};
+    case EBUSY:
+      return {"The device has virtual functions already: somebody else set their number meanwhile.",
+              "Read the device again and repeat the request."};
+    case ENOMEM:
+      return {"There is no room for the virtual functions' memory or bus numbers below their bridge.",
+              "Ask for fewer, or let the firmware or pci=realloc on the kernel command line give the bridge more."};
+    default:
+      return {"The driver or the device did not take the number of virtual functions.",
+              "Read the kernel log lines of the device."};
+  }
+}
+
 }  // namespace
 
 std::string_view name_of(StepKind kind) {
@@ -91,16 +114,20 @@ std::optional<StepKind> step_kind_named(std::string_view name) {
 
 StepWrite write_of(const Step& step) {
   const auto address = step.address ? to_string(*step.address) : std::string{};
-  const auto override_path = "/" + paths::devices + "/" + address + "/driver_override";
+  const auto attribute = [&address](std::string_view name) {
+    return "/" + paths::devices + "/" + address + "/" + std::string(name);
+  };
   switch (step.kind) {
     case StepKind::LoadModule: return {"modprobe", step.argument};
-    case StepKind::SetOverride: return {override_path, step.argument};
-    case StepKind::ClearOverride: return {override_path, "\n"};
+    case StepKind::SetOverride: return {attribute("driver_override"), step.argument};
+    case StepKind::ClearOverride: return {attribute("driver_override"), "\n"};
     case StepKind::Unbind: return {driver_path(step.argument, "unbind"), address};
     case StepKind::Bind: return {driver_path(step.argument, "bind"), address};
     case StepKind::Probe: return {"/sys/bus/pci/drivers_probe", address};
     case StepKind::AddId: return {driver_path(id_driver(step.argument), "new_id"), id_value(step.argument)};
     case StepKind::RemoveId: return {driver_path(id_driver(step.argument), "remove_id"), id_value(step.argument)};
+    case StepKind::SetAutoprobe: return {attribute("sriov_drivers_autoprobe"), step.argument};
+    case StepKind::SetNumVfs: return {attribute("sriov_numvfs"), step.argument};
   }
   return {};
 }
@@ -136,7 +163,8 @@ ErrnoMeaning meaning_of(const Step& step, int errno_value) {
     case StepKind::SetOverride:
     case StepKind::ClearOverride:
       if (errno_value == ENOENT || errno_value == ENODEV) {
-        return {"The device is gone, or this kernel has no driver_override.", "Read the device again."};
+        return {"The device is gone or not where it was to be, or this kernel has no driver_override.",
+                "Read the device again."};
       }
       return {"The kernel did not take the driver_override.", "Read the kernel log lines of the device."};
     case StepKind::Probe:
@@ -145,6 +173,9 @@ ErrnoMeaning meaning_of(const Step& step, int errno_value) {
     case StepKind::AddId:
       return {"The driver did not take the ID.", "Use the driver_override method, which needs no ID."};
     case StepKind::RemoveId: return {"The driver does not have this ID (any more).", "Nothing: the ID is not there."};
+    case StepKind::SetAutoprobe:
+      return {"The kernel did not take sriov_drivers_autoprobe.", "Read the device again: it may be gone."};
+    case StepKind::SetNumVfs: return numvfs_meaning(errno_value);
     case StepKind::LoadModule: return {"The module did not load.", "Run modprobe by hand and read the kernel log."};
   }
   return {};

@@ -21,6 +21,8 @@ enum class StepKind {
   Probe,          ///< let the kernel choose a driver (drivers_probe); "nothing matched" looks like success
   AddId,          ///< `argument` = "DRIVER VVVV DDDD": new_id
   RemoveId,       ///< `argument` = "DRIVER VVVV DDDD": remove_id
+  SetAutoprobe,   ///< sriov_drivers_autoprobe of a PF := `argument`, "0" or "1"
+  SetNumVfs,      ///< sriov_numvfs of a PF := `argument`, a number: VFs come, or all go; from n to m only by way of 0
 };
 
 struct Step {

@@ -114,11 +114,69 @@ int FakeKernel::unbind(const FakeDriver& driver, const std::string& address) {
   device.unbinding = false;
   device.vfio_number.reset();
   announce("unbind", device);
+  destroy_functions(address);
+  return 0;
+}
+
+void FakeKernel::destroy_functions(const std::string& physical) {
   std::vector<std::string> functions;
   for (const auto& [name, other] : devices_) {
-    if (other.physfn == address) functions.push_back(name);
+    if (other.physfn == physical) functions.push_back(name);
   }
   for (const auto& name : functions) remove_device(name);
+}
+
+unsigned FakeKernel::free_group() const {
+  for (unsigned number = 200;; ++number) {
+    const auto taken = [number](const auto& entry) { return entry.second.group == number; };
+    if (std::ranges::none_of(devices_, taken)) return number;
+  }
+}
+
+void FakeKernel::create_function(const FakeDevice& physical, unsigned index) {
+  const auto own = sysfs::parse_pci_address(physical.address).value();
+  const unsigned id = own.bus * 256U + own.slot * 8U + own.function + physical.vf_offset + physical.vf_stride * index;
+  auto address = own;
+  address.bus = static_cast<std::uint8_t>(id >> 8U);
+  address.slot = static_cast<std::uint8_t>((id >> 3U) & 31U);
+  address.function = static_cast<std::uint8_t>(id & 7U);
+  FakeDevice function{.address = sysfs::to_string(address),
+                      .vendor = physical.vendor,
+                      .device = physical.vf_device,
+                      .class_code = physical.class_code,
+                      .parent = physical.parent,
+                      .physfn = physical.address};
+  if (physical.group) function.group = free_group();
+  if (bound_to_vfio(physical)) function.driver_override = physical.driver;
+  const auto name = function.address;
+  add_device(std::move(function));
+  (void)probe_any(name);  // what comes of it is no matter of who creates it
+}
+
+int FakeKernel::set_autoprobe(const std::string& address, const std::string& value) {
+  const auto on = without_newline(value);
+  if (on != "0" && on != "1") return EINVAL;
+  devices_.at(address).drivers_autoprobe = on == "1";
+  return 0;
+}
+
+int FakeKernel::set_numvfs(const std::string& address, const std::string& value) {
+  const auto text = without_newline(value);
+  if (text.empty() || text.size() > 5 || text.find_first_not_of("0123456789") != std::string::npos) return EINVAL;
+  const auto count = std::stoul(text);
+  const auto physical = devices_.at(address);
+  const auto current = static_cast<std::size_t>(
+      std::ranges::count_if(devices_, [&](const auto& entry) { return entry.second.physfn == address; }));
+  if (count > physical.totalvfs) return ERANGE;
+  if (count == current) return 0;
+  const bool willing = physical.driver && (!bound_to_vfio(physical) || vfio_sriov_);
+  if (!willing) return ENOENT;
+  if (count == 0) {
+    destroy_functions(address);
+    return 0;
+  }
+  if (current > 0) return EBUSY;
+  for (unsigned index = 0; index < count; ++index) create_function(physical, index);
   return 0;
 }
 
@@ -181,6 +239,8 @@ int FakeKernel::perform_write(const std::string& path, const std::string& value)
   if (path == "sys/bus/pci/drivers_probe") return probe_any(without_newline(value));
   if (path.starts_with("sys/bus/pci/drivers/")) return write_to_driver(*find_driver(owner), file, value);
   if (file == "driver_override") return set_override(owner, value);
+  if (file == "sriov_drivers_autoprobe") return set_autoprobe(owner, value);
+  if (file == "sriov_numvfs") return set_numvfs(owner, value);
   return EACCES;
 }
 

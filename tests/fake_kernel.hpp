@@ -36,6 +36,9 @@ struct FakeDevice {
   std::optional<std::string> physfn = {};  ///< set on a virtual function
   std::string config = {};                 ///< configuration space; "": 256 bytes with the IDs above
   bool drivers_autoprobe = true;           ///< of a PF, for its VFs
+  unsigned vf_offset = 0x80;               ///< of a PF: where its VFs come to sit
+  unsigned vf_stride = 2;
+  std::uint16_t vf_device = 0x10ca;
   // runtime
   bool unbinding = false;  ///< an unbind of it hangs: the link is gone, the kernel is not done
   unsigned opens = 0;      ///< open VFIO descriptors
@@ -89,6 +92,10 @@ class FakeKernel : public sysfs::Tree {
   void stack_interface(const std::string& lower, const std::string& upper);
   void set_device_cdev(bool on) {
     change([&] { device_cdev_ = on; });
+  }
+  /// vfio-pci's enable_sriov.
+  void set_vfio_sriov(bool on) {
+    change([&] { vfio_sriov_ = on; });
   }
   void set_noiommu_mode(bool on) {
     change([&] { noiommu_mode_ = on; });
@@ -167,6 +174,11 @@ class FakeKernel : public sysfs::Tree {
   int remove_id(FakeDriver& driver, const std::string& value);
   int probe_any(const std::string& address);
   int set_override(const std::string& address, const std::string& value);
+  int set_autoprobe(const std::string& address, const std::string& value);
+  int set_numvfs(const std::string& address, const std::string& value);
+  void create_function(const FakeDevice& physical, unsigned index);
+  void destroy_functions(const std::string& physical);
+  unsigned free_group() const;
   bool matches(const FakeDriver& driver, const FakeDevice& device) const;
   bool autoprobe_off(const FakeDevice& device) const;
   bool group_in_use(const FakeDevice& device) const;
@@ -185,6 +197,7 @@ class FakeKernel : public sysfs::Tree {
   std::vector<std::pair<std::string, std::string>> stacked_;
   bool device_cdev_ = false;
   bool noiommu_mode_ = false;
+  bool vfio_sriov_ = false;
   bool override_takes_lock_ = false;
 
   std::vector<FakeWrite> writes_;

@@ -102,6 +102,10 @@ void FakeKernel::show_device(FakeFiles& files, const FakeDevice& device) const {
   if (device.totalvfs > 0) {
     add("sriov_totalvfs", std::to_string(device.totalvfs));
     add("sriov_drivers_autoprobe", device.drivers_autoprobe ? "1" : "0");
+    add("sriov_offset", std::to_string(device.vf_offset));
+    add("sriov_stride", std::to_string(device.vf_stride));
+    add("sriov_vf_device", formatted("%x", unsigned{device.vf_device}));
+    files.add_file(path + "/sriov_numvfs", "", 0644);
   }
   if (device.physfn) files.add_link(path + "/physfn", "../" + *device.physfn);
   unsigned index = 0;
@@ -142,6 +146,7 @@ void FakeKernel::show_driver(FakeFiles& files, const FakeDriver& driver) const {
   if (fake_is_vfio(driver.name)) {
     files.add_directory("sys/module/vfio_iommu_type1");
     files.add_file("sys/module/vfio/parameters/enable_unsafe_noiommu_mode", noiommu_mode_ ? "Y\n" : "N\n");
+    files.add_file("sys/module/vfio_pci/parameters/enable_sriov", vfio_sriov_ ? "Y\n" : "N\n");
   }
 }
 

@@ -130,6 +130,8 @@ bool FakeKernel::would_block(std::string_view path, std::string_view value) cons
     const auto& [address, device] = entry;
     const bool held = device.driver && bound_to_vfio(device) && device.opens > 0;
     if (held && where == "sys/bus/pci/drivers/" + *device.driver + "/unbind" && value == address) return true;
+    if (held && device.physfn && where == "sys/bus/pci/devices/" + *device.physfn + "/sriov_numvfs" && value == "0")
+      return true;
     return override_takes_lock_ && device.unbinding && where == "sys/bus/pci/devices/" + address + "/driver_override";
   });
 }
@@ -149,7 +151,8 @@ const FakeDriver* FakeKernel::driver(const std::string& name) const {
 std::map<std::string, std::string> FakeKernel::bindings() const {
   std::map<std::string, std::string> states;
   for (const auto& [address, device] : devices_) {
-    states[address] = device.driver.value_or("-") + " override " + device.driver_override.value_or("-");
+    states[address] = device.driver.value_or("-") + " override " + device.driver_override.value_or("-") +
+                      (device.drivers_autoprobe ? "" : " autoprobe off");
   }
   return states;
 }

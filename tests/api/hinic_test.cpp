@@ -228,7 +228,8 @@ std::shared_ptr<FakeKernel> machine() {
                      .numa_node = 0,
                      .parent = "0000:00:0b.0",
                      .totalvfs = 120,
-                     .config = config_space()});
+                     .config = config_space(),
+                     .vf_device = 0x375e});
   const std::string device = "sys/devices/pci0000:00/0000:00:0b.0/" + card + "/";
   kernel.set_file(device + "resource", resource_file);
   kernel.set_file(device + "revision", "0x45\n");
@@ -525,7 +526,7 @@ const json expected_vfio = json::parse(R"json({
     {"gid": 0, "major": 240, "minor": 24, "mode": "0600", "path": "/dev/vfio/24", "uid": 0},
     {"gid": 0, "major": 10, "minor": 196, "mode": "0666", "path": "/dev/vfio/vfio", "uid": 0}
   ],
-  "parameters": {"vfio.enable_unsafe_noiommu_mode": "N"}
+  "parameters": {"vfio.enable_unsafe_noiommu_mode": "N", "vfio_pci.enable_sriov": "N"}
 })json");
 
 // Of ?probe=vfio.
@@ -597,7 +598,7 @@ const json expected_device = json::parse(R"json({
     "type": "memory"
   },
   "slot": null,
-  "sriov": {"drivers_autoprobe": true, "offset": null, "stride": null, "total_vfs": 120, "vf_device": null, "vfs": 0},
+  "sriov": {"drivers_autoprobe": true, "offset": 128, "stride": 2, "total_vfs": 120, "vf_device": "375e", "vfs": 0},
   "sriov_totalvfs": 120, "subsystem_device": "d139", "subsystem_name": "Hi1822 SP572 (2*100GE)",
   "subsystem_vendor": "19e5", "subsystem_vendor_name": "Huawei Technologies Co., Ltd.",
   "sysfs_path": "/sys/devices/pci0000:00/0000:00:0b.0/0000:05:00.0", "upstream": ["0000:00:0b.0"],

@@ -8,6 +8,7 @@ BINDING = "/v1/devices/{}/binding"
 BINDINGS = "/v1/bindings"
 CLAIMS = "/v1/claims"
 OVERRIDE = "/v1/devices/{}/driver-override"
+SRIOV = "/v1/devices/{}/sriov"
 VFIO = {"driver": "vfio-pci"}
 ASYNC = {"Prefer": "respond-async"}
 
@@ -465,6 +466,58 @@ def half_way(client, daemon):
     expect(back["changed"] and back["half_way"] is None and daemon.control("binding 0000:22:00.0") == "e1000e override -", back)
 
 
+def virtual_functions(client, daemon):
+    path = SRIOV.format("0000:15:00.0")
+    shown = client.ask("GET", path, 200)
+    expect([(item["index"], item["address"], item["driver"]) for item in shown["vfs"]] == [(0, "0000:15:10.0", "igbvf"), (1, "0000:15:10.2", "igbvf")], shown)
+    plan = client.ask("PUT", path + "?dry_run=true", 200, VFIO | {"vfs": 3})
+    expect([step["action"] for step in plan["steps"]][:3] == ["set_autoprobe", "set_numvfs", "set_numvfs"], plan["steps"])
+    expect([item["recreated"] for item in plan["devices"]] == [False, True, True, False], plan["devices"])
+    made = client.ask("PUT", path, 200, VFIO | {"vfs": 3})
+    expect(made["changed"] and [item["driver"] for item in made["vfs"]] == ["vfio-pci"] * 3 and made["drivers_autoprobe"], made)
+    again = client.ask("PUT", path, 200, VFIO | {"vfs": 3})
+    expect(not again["changed"] and again["operation"] is None, again)
+    operation = client.ask("GET", made["operation"], 200)
+    expect(operation["kind"] == "set_vfs" and operation["request"]["vfs"] == 3, operation["request"])
+    # One of them in use, then one of them held: neither goes.
+    claim = client.ask("POST", CLAIMS, 201, {"selector": {"physfn": "0000:15:00.0"}})
+    refused = client.ask("PUT", path, 409, {"vfs": 0}, code="refused")
+    expect("claim.held" in codes(refused["blockers"]), refused["blockers"])
+    client.ask("DELETE", f"{CLAIMS}/{claim['id']}", 200)
+    daemon.control("open 0000:15:10.4 4712 qemu")
+    refused = client.ask("PUT", path, 409, {"vfs": 0, "accept_risks": ["vfio.open"]}, code="refused")
+    expect([(item["code"], item["path"]) for item in refused["blockers"]] == [("sriov.vf_in_use", ["0000:15:10.4"])], refused["blockers"])
+    daemon.control("close 0000:15:10.4")
+    daemon.control("refuse-probe vfio-pci 0000:15:10.2 EIO")
+    problem = client.ask("PUT", path, 500, VFIO | {"vfs": 2}, code="restore_failed")
+    expect(problem["errno"] == "EIO" and not problem["restored"], problem)  # nor did it let itself be bound again
+    daemon.control("refuse-probe vfio-pci 0000:15:10.2 0")
+    operation = client.ask("PUT", path, 202, {"vfs": 0, "drivers_autoprobe": False}, fields=ASYNC)
+    wait_for(client, "/v1/operations/" + operation["id"], "succeeded")
+    gone = client.ask("GET", path, 200)
+    expect(gone["vfs"] == [] and not gone["drivers_autoprobe"], gone)
+    client.ask("PUT", path, 200, {"vfs": 1, "driver": None, "drivers_autoprobe": True})
+    for address, body, code in (("0000:20:00.0", {"vfs": 1}, "sriov.absent"), ("0000:15:00.0", {"vfs": 8}, "sriov.too_many"),
+                                ("0000:15:00.0", {"vfs": 2, "driver": "ixgbe"}, "driver.absent")):
+        refused = client.ask("PUT", SRIOV.format(address), 409, body, code="refused")
+        expect(code in codes(refused["blockers"]), refused["blockers"])
+    client.ask("PUT", path, 412, {"vfs": 1, "expect": {"device": "1234"}}, code="identity_mismatch")
+    expect(client.ask("GET", SRIOV.format("0000:20:00.0"), 200)["total_vfs"] == 0, "a device that has none")
+    for body, code, pointer in (({}, "missing_field", "/vfs"), ({"vfs": -1}, "invalid_value", "/vfs"), ({"vfs": "3"}, "invalid_value", "/vfs"),
+                                ({"vfs": 65536}, "invalid_value", "/vfs"), ({"vfs": 1.5}, "invalid_value", "/vfs"), ({"vfs": 1, "driver": ""}, "invalid_value", "/driver"),
+                                ({"vfs": 1, "driver": 5}, "invalid_value", "/driver"), ({"vfs": 1, "drivers_autoprobe": 1}, "invalid_value", "/drivers_autoprobe"),
+                                ({"vfs": 1, "autoprobe": True}, "unknown_field", "/autoprobe"), ({"vfs": 1, "expect": 1}, "invalid_value", "/expect"),
+                                ({"vfs": 1, "accept_risks": ["all"]}, "invalid_value", "/accept_risks")):
+        problem = client.ask("PUT", path, 400, body, code=code)
+        expect(problem["errors"][0]["pointer"] == pointer, f"{body}: the pointer is {problem['errors'][0]['pointer']}")
+        expect(client.document.body_fault("/v1/devices/{bdf}/sriov", "put", body), f"{body}: the contract allows it")
+    client.ask("PUT", path + "?dry_run=1", 400, {"vfs": 1}, code="invalid_value")
+    client.ask("GET", path + "?dry_run=true", 400, code="unknown_parameter")
+    for wrong, status, code in (("0000:99:00.0", 404, "device_not_found"), ("15:00.0", 400, "invalid_address")):
+        client.ask("GET", SRIOV.format(wrong), status, code=code)
+        client.ask("PUT", SRIOV.format(wrong), status, {"vfs": 1}, code=code)
+
+
 def refusals(client, daemon):
     def refused(address, body, code, path=BINDING):
         problem = client.ask("PUT", path.format(address), 409, body, code="refused")
@@ -722,7 +775,7 @@ def callers(client, _):
 
 def changes(address):
     return [("PUT", BINDING.format(address), VFIO), ("DELETE", BINDING.format(address), None), ("PUT", OVERRIDE.format(address), VFIO),
-            ("DELETE", OVERRIDE.format(address), None), ("POST", BINDINGS, {"items": [VFIO | {"device": address}]}),
+            ("DELETE", OVERRIDE.format(address), None), ("PUT", SRIOV.format(address), {"vfs": 0}), ("POST", BINDINGS, {"items": [VFIO | {"device": address}]}),
             ("POST", CLAIMS, {"devices": [address]}), ("POST", "/v1/drivers/vfio-pci/ids", {"vendor": "8086", "device": "beef"}),
             ("DELETE", "/v1/drivers/vfio-pci/ids?vendor=8086&device=beef", None)]
 
@@ -758,7 +811,7 @@ def failing_kernel(client, daemon):
     daemon.control("fail-reads sys/bus/pci/devices EIO")
     daemon.control("lose-uevents")
     for path in ("/v1/policies", "/v1/devices", "/v1/devices/0000:20:00.0", BINDING.format("0000:20:00.0"), "/v1/iommu-groups", "/v1/iommu-groups/2", "/v1/vfio",
-                 "/v1/devices/0000:20:00.0/usage", "/v1/devices/0000:20:00.0/config", "/v1/devices/0000:20:00.0/regions", "/v1/devices/0000:20:00.0/irqs"):
+                 SRIOV.format("0000:20:00.0"), "/v1/devices/0000:20:00.0/usage", "/v1/devices/0000:20:00.0/config", "/v1/devices/0000:20:00.0/regions", "/v1/devices/0000:20:00.0/irqs"):
         client.ask("GET", path, 500, code="kernel_error")
     for method, target, body in changes("0000:20:00.0"):
         client.ask(method, target, 500, body, code="kernel_error")
@@ -785,5 +838,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, descriptors, wrong_claims, policies, half_way, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, descriptors, wrong_claims, policies, half_way, virtual_functions, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)

@@ -138,6 +138,10 @@ TEST_CASE("policies are read in their order, and the first mistake is named", "[
   const std::string good = R"("name": "a", "selector": {"vendor": "8086"}, "driver": "vfio-pci")";
   const auto one = [](const std::string& policy) { return outcome("{\"policies\": [{" + policy + "}]}"); };
   CHECK(one(good) == "ok");
+  CHECK(one(good + R"(, "vfs": 8)") == "ok");
+  CHECK(one(good + R"(, "vfs": -1)") == "at /policies/0/vfs");
+  CHECK(one(good + R"(, "vfs": 65536)") == "at /policies/0/vfs");
+  CHECK(one(good + R"(, "vfs": 8, "scope": "device")") == "at /policies/0/scope");
   CHECK(outcome(R"({"policies": {}})") == "at /policies");
   CHECK(outcome(R"({"policies": [1]})") == "at /policies/0");
   CHECK(outcome("{\"policies\": [{" + good + "},{" + good + "}]}") == "at /policies/1/name");

@@ -19,7 +19,7 @@ struct Scenario {
 };
 
 struct Machine : Stage {
-  explicit Machine(const Scenario& scenario) : Stage(usual_machine()) {
+  explicit Machine(const Scenario& scenario) : Stage(sriov_machine()) {
     for (const auto& request : scenario.before) carry_out(request);
     kernel.forget_writes();
   }
@@ -51,6 +51,14 @@ std::vector<Scenario> scenarios() {
       {"swap the drivers of two in one",
        {bind_request(card)},
        transaction({request_of(ChangeKind::Restore, card), bind_request("0000:08:00.0")})},
+      {"create VFs for VFIO", {}, functions_request(physical, 2)},
+      {"create VFs for their own driver", {}, functions_request(physical, 2, "igbvf")},
+      {"destroy VFs", {functions_request(physical, 2)}, functions_request(physical, 0, "")},
+      {"destroy VFs that the kernel bound", {functions_request(physical, 2, "")}, functions_request(physical, 0, "")},
+      {"more VFs", {functions_request(physical, 1, ""), bind_request(vf0)}, functions_request(physical, 2), true},
+      {"fewer VFs, for the kernel", {functions_request(physical, 2)}, functions_request(physical, 1, ""), true},
+      {"other VFs without a driver", {functions_request(physical, 2, "igbvf")}, functions_request(physical, 1, "none")},
+      {"VFs that stay go to VFIO", {functions_request(physical, 2, "")}, functions_request(physical, 2)},
   };
 }
 
@@ -64,7 +72,8 @@ std::size_t writes_of(const Scenario& scenario) {
 
 std::size_t dynamic_ids(const FakeKernel& kernel) {
   std::size_t count = 0;
-  for (const auto* name : {"vfio-pci", "e1000e", "igb", "nvme"}) count += kernel.driver(name)->dynamic_ids.size();
+  for (const auto* name : {"vfio-pci", "e1000e", "igb", "igbvf", "nvme"})
+    count += kernel.driver(name)->dynamic_ids.size();
   return count;
 }
 

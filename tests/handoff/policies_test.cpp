@@ -20,7 +20,7 @@ Policy policy(Selector selector, const char* driver = "vfio-pci", Scope scope = 
 }
 
 struct Machine : Stage {
-  explicit Machine(std::vector<Policy> made) : Stage(usual_machine()), policies(*engine, std::move(made)) {}
+  explicit Machine(std::vector<Policy> made) : Stage(sriov_machine()), policies(*engine, std::move(made)) {}
 
   void start() {
     bool done = false;
@@ -46,6 +46,43 @@ TEST_CASE("A policy binds what fits it, once, and leaves the rest") {
   machine.kernel.forget_writes();
   machine.start();
   CHECK(machine.kernel.writes().empty());
+}
+
+TEST_CASE("A policy for physical functions gives them VFs, and says when they are otherwise") {
+  auto functions = policy({.device = 0x10c9});
+  functions.vfs = 2;
+  Machine machine({functions});
+  machine.start();
+  CHECK(machine.at_device(physical).outcome == PolicyOutcome::InForce);
+  CHECK(machine.kernel.bindings().at(vf1) == "vfio-pci override vfio-pci");
+  CHECK(machine.kernel.bindings().at(igb) == "igb override -");  // the same kind, but without SR-IOV
+  CHECK_FALSE(machine.policies.records().contains(at(igb)));
+  const auto now = [&machine] { return machine.engine->find_device(at(physical)).value(); };
+  CHECK(machine.policies.holds(functions, now()));
+  machine.kernel.forget_writes();
+  machine.start();
+  CHECK(machine.kernel.writes().empty());
+  machine.carry_out(accepting(bind_request(vf0, "igbvf"), {"driver.no_match"}));
+  CHECK_FALSE(machine.policies.holds(functions, now()));
+}
+
+TEST_CASE("A policy waits for what works on a device just now") {
+  Machine machine({policy({.device = 0x10ca})});
+  machine.start();
+  machine.kernel.block("sys/bus/pci/devices/" + physical + "/sriov_drivers_autoprobe", "1");
+  const auto id = std::get<Accepted>(machine.decide(functions_request(physical, 2, "none"))).operation;
+  CHECK(machine.settled(id)["state"] == "blocked");
+  sysfs::UeventBatch added;
+  for (const auto& address : {vf0, vf1})
+    added.events.push_back(
+        {.action = "add", .devpath = "/devices/pci0000:00/" + address, .subsystem = "pci", .keys = {}});
+  machine.policies.take(added);
+  run_until(machine.io, [&] { return machine.policies.records().contains(at(vf1)); });
+  CHECK(machine.at_device(vf0).outcome == PolicyOutcome::Pending);
+  machine.kernel.unblock("sys/bus/pci/devices/" + physical + "/sriov_drivers_autoprobe", "1");
+  machine.workers.resume();
+  run_until(machine.io, [&] { return machine.at_device(vf1).outcome == PolicyOutcome::InForce; });
+  CHECK(machine.kernel.bindings().at(vf0) == "vfio-pci override vfio-pci");
 }
 
 TEST_CASE("The first policy that fits a device has it; excluded devices and bridges have none") {
@@ -80,7 +117,7 @@ TEST_CASE("A policy never goes against the verdict, an override of somebody else
   CHECK(machine.kernel.bindings().at(igb) == "igb override pci-stub");
   CHECK(machine.at_device(disk).outcome == PolicyOutcome::Respected);  // its override names nvme
   CHECK(machine.at_device(card).outcome == PolicyOutcome::InForce);    // the claim has it there
-  CHECK(machine.policies.records().size() == 6);
+  CHECK(machine.policies.records().size() == 7);
 }
 
 TEST_CASE("A device that the kernel does not give is told as failed, and the next are tried") {

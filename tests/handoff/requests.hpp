@@ -43,6 +43,16 @@ inline handoff::ChangeRequest request_of(handoff::ChangeKind kind, std::string_v
           .accept_risks = {}};
 }
 
+/// `driver`: "" leaves the VFs to the kernel, "none" gives them none.
+inline handoff::ChangeRequest functions_request(std::string_view physical, unsigned count,
+                                                std::string_view driver = "vfio-pci") {
+  auto request = request_of(handoff::ChangeKind::SetVfs, physical);
+  request.functions = handoff::VirtualFunctions{.count = count, .kernel_chooses = driver.empty()};
+  if (!driver.empty() && driver != "none") request.driver = driver_named(driver);
+  if (driver == "igbvf") request.accept_risks = {"driver.no_match"};  // there is no index of modules in these tests
+  return request;
+}
+
 inline handoff::ChangeRequest id_request(handoff::ChangeKind kind, std::string_view driver, std::string id) {
   return {.kind = kind,
           .address = {},

@@ -146,4 +146,16 @@ inline std::shared_ptr<FakeKernel> usual_machine() {
   return owned;
 }
 
+/// The usual machine with an igb card that can have four VFs: 0000:0b:10.0, .2, .4, .6.
+inline const std::string physical = "0000:0b:00.0";
+inline const std::string vf0 = "0000:0b:10.0";
+inline const std::string vf1 = "0000:0b:10.2";
+inline const std::string vf2 = "0000:0b:10.4";
+
+inline std::shared_ptr<FakeKernel> sriov_machine() {
+  auto kernel = usual_machine();
+  kernel->add_device({.address = physical, .device = 0x10c9, .group = 11, .driver = "igb", .totalvfs = 4});
+  return kernel;
+}
+
 }  // namespace devbindd::tests

@@ -40,6 +40,10 @@ DriverFacts missing(sysfs::ModuleState state) {
   return {.registered = false, .module = "vfio_pci", .module_state = state};
 }
 
+DriverFacts registered() {
+  return {.registered = true, .module = "e1000e", .module_state = sysfs::ModuleState::Loaded};
+}
+
 MemberFacts opened(MemberFacts member) {
   member.device.enable_count = 1;
   return member;
@@ -74,6 +78,26 @@ MemberFacts used(sysfs::UseKind kind) {
 MemberFacts with_vfs(MemberFacts member) {
   member.device.virtfns = {at("0000:05:10.0")};
   return member;
+}
+
+MemberFacts with_open_vf(MemberFacts member) {
+  member = with_vfs(std::move(member));
+  member.open_vfs = {{at("0000:05:10.0"), {{42, "qemu", "/dev/vfio/1", true}}}};
+  return member;
+}
+
+MemberFacts ungrouped(MemberFacts member) {
+  member.device.iommu_group.reset();
+  return member;
+}
+
+Facts with_sriov(
+    MemberFacts member, const std::function<void(Facts&)>& change = [](Facts&) {}) {
+  member.device.sriov_totalvfs = 8;
+  auto facts = facts_of({std::move(member)});
+  facts.sriov = sysfs::Sriov{.total = 8, .offset = 0x80, .stride = 2, .autoprobe = true};
+  change(facts);
+  return facts;
 }
 
 MemberFacts bridge() {
@@ -275,6 +299,38 @@ std::vector<Case> cases() {
        facts_of({managed(member(card, "e1000e"), "driverctl", "none")}), ""},
       {"driverctl sets the same driver", to_vfio, facts_of({managed(member(card), "driverctl", "vfio-pci")}), ""},
       {"driverctl, nothing to change", to_vfio, facts_of({managed(member(card, "vfio-pci"), "driverctl", "igb")}), ""},
+      {"VFs of a device without SR-IOV", functions_request(card, 1), facts_of({member(card, "igb")}), "sriov.absent",
+       block, false},
+      {"VFs within reach", functions_request(card, 8), with_sriov(member(card, "igb")), ""},
+      {"too many VFs", functions_request(card, 9), with_sriov(member(card, "igb")), "sriov.too_many", block, false},
+      {"VFs of a PF without driver", functions_request(card, 1), with_sriov(member(card)), "sriov.no_driver", block,
+       false},
+      {"VFs of a PF on VFIO", functions_request(card, 1), with_sriov(member(card, "vfio-pci")), "sriov.no_driver",
+       block, false},
+      {"VFs of a PF on VFIO that allows them", functions_request(card, 1),
+       with_sriov(member(card, "vfio-pci"), [](Facts& facts) { facts.vfio_sriov = true; }), ""},
+      {"no VFs of a PF without driver", functions_request(card, 0), with_sriov(member(card)), ""},
+      {"VFs for VFIO without an IOMMU", functions_request(card, 1), with_sriov(ungrouped(member(card, "igb"))),
+       "iommu.absent", block, false},
+      {"VFs for VFIO in no-IOMMU mode", functions_request(card, 1),
+       with_sriov(ungrouped(member(card, "igb")), [](Facts& facts) { facts.no_iommu_mode = true; }), "iommu.absent",
+       block, true},
+      {"VFs for the kernel without an IOMMU", functions_request(card, 1, ""),
+       with_sriov(ungrouped(member(card, "igb"))), ""},
+      {"an open VF of a PF that gets more", functions_request(card, 2), with_sriov(with_open_vf(member(card, "igb"))),
+       "sriov.vf_in_use", block, false},
+      {"an open VF of a PF that keeps its number", functions_request(card, 1, ""),
+       with_sriov(with_open_vf(member(card, "igb"))), ""},
+      {"a driver that does not list the VFs", functions_request(card, 1, "e1000e"),
+       with_sriov(member(card, "igb"), [](Facts& facts) { facts.drivers["e1000e"] = registered(); }),
+       "driver.no_match", block, true},
+      {"a driver that lists the VFs", functions_request(card, 1, "e1000e"),
+       with_sriov(member(card, "igb"),
+                  [](Facts& facts) {
+                    facts.drivers["e1000e"] = registered();
+                    facts.function_modules = {"e1000e"};
+                  }),
+       ""},
       {"a libvirt domain has it", to_vfio, facts_of({managed(member(card), "libvirt", "web")}), "tool.libvirt", warn,
        false},
   };

@@ -25,7 +25,7 @@ DEVICES = {
     "nic0": Device("0000:02:00.0", "0x8086", "0x10d3", "e1000e", "NIC alone in its group, unconfigured"),
     "nic1": Device("0000:03:00.0", "0x8086", "0x10d3", "e1000e", "NIC alone in its group, unconfigured"),
     "nvme": Device("0000:04:00.0", "0x1b36", "0x0010", "nvme", "disk with an ext4 filesystem, not mounted"),
-    "sriov": Device("0000:05:00.0", "0x1b36", "0x0010", "nvme", "controller with SR-IOV, 4 VFs (05:00.1 to 05:00.4)"),
+    "sriov": Device("0000:05:00.0", "0x1b36", "0x0010", "nvme", "controller with SR-IOV, 8 VFs (05:00.1 to 05:01.0)"),
     "usb": Device("0000:00:09.0", "0x1b36", "0x000d", "xhci_hcd", "USB controller with nothing plugged in"),
     "bridge": Device("0000:06:00.0", "0x1b36", "0x000e", "shpchp", "PCIe to PCI bridge, in one group with the pair"),
     "pair0": Device("0000:07:01.0", "0x8086", "0x100e", "e1000", "NIC behind the bridge"),
@@ -68,7 +68,7 @@ def device_arguments(images, api_port=None):
         "nvme,id=nvme,serial=devbindd-disk,drive=disk,bus=rp4",
         "nvme-subsys,id=subsystem",
         "nvme,id=sriov,serial=devbindd-sriov,subsys=subsystem,bus=rp5,"
-        "sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4,max_ioqpairs=10,msix_qsize=8",
+        "sriov_max_vfs=8,sriov_vq_flexible=16,sriov_vi_flexible=8,max_ioqpairs=18,msix_qsize=16",
         "nvme-ns,drive=functions,bus=sriov,nsid=1,shared=on,detached=on",
         "pcie-pci-bridge,id=bridge,bus=rp6",
         "e1000,id=pair0,bus=bridge,addr=1,mac=52:54:00:00:07:01,romfile=",

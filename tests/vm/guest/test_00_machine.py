@@ -41,7 +41,7 @@ class Devices(unittest.TestCase):
             self.assertEqual(list((api.PCI / "devices").glob(f"0000:{bus:02x}:*")), [])
 
     def test_sriov_controller_offers_functions(self):
-        self.assertEqual(api.attribute(DEVICES["sriov"].bdf, "sriov_totalvfs"), "4")
+        self.assertEqual(api.attribute(DEVICES["sriov"].bdf, "sriov_totalvfs"), "8")
         self.assertEqual(api.attribute(DEVICES["sriov"].bdf, "sriov_numvfs"), "0")
 
     def test_disk_carries_an_unmounted_filesystem(self):

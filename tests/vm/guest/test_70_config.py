@@ -75,7 +75,7 @@ class Whole(unittest.TestCase):
         self.addCleanup(api.write_sysfs, folder / "sriov_numvfs", "0")
         api.write_sysfs(folder / "sriov_numvfs", "2")
         sriov = next(item for item in config_of(controller)["extended_capabilities"] if item["name"] == "sriov")
-        self.assertEqual((sriov["fields"]["total_vfs"], sriov["fields"]["num_vfs"]), (4, 2))
+        self.assertEqual((sriov["fields"]["total_vfs"], sriov["fields"]["num_vfs"]), (8, 2))
         function = (folder / "virtfn1").resolve().name
         config = config_of(function)
         shown = api.sh("lspci", "-D", "-nn", "-vvv", "-s", function)

@@ -19,7 +19,9 @@ import machine
 from tracer import Tracer
 
 NIC, PAIR0, PAIR1, BRIDGE = (machine.DEVICES[name].bdf for name in ("nic0", "pair0", "pair1", "bridge"))
-DEVICES = (NIC, PAIR0, PAIR1, BRIDGE)
+PF = machine.DEVICES["sriov"].bdf
+VFS = tuple(f"{PF[:-1]}{index}" for index in (1, 2))
+DEVICES = (NIC, PAIR0, PAIR1, BRIDGE, PF)
 VFIO = {"driver": "vfio-pci"}
 GROUP = VFIO | {"scope": "group"}
 
@@ -51,6 +53,10 @@ def together(*items):
     return "POST", "/v1/bindings", {"items": list(items)}
 
 
+def functions(count, **body):
+    return "PUT", f"/v1/devices/{PF}/sriov", {"vfs": count, **body}
+
+
 OVERRIDE = f"/v1/devices/{NIC}/driver-override"
 SET_OVERRIDE, CLEAR_OVERRIDE = ("PUT", OVERRIDE, VFIO), ("DELETE", OVERRIDE, None)
 TAKE_BOTH = together(VFIO | {"device": NIC}, GROUP | {"device": PAIR0})
@@ -67,6 +73,9 @@ WAYS = {
     "transaction": Way(TAKE_BOTH, None, GIVE_BOTH_BACK),
     "transaction_give_back": Way(GIVE_BOTH_BACK, TAKE_BOTH, GIVE_BOTH_BACK),
     "group_give_back": Way(give_back(PAIR0), put(PAIR0, GROUP), give_back(PAIR0)),
+    "create_functions": Way(functions(2, **VFIO), None, functions(0)),
+    "more_functions": Way(functions(2, **VFIO), functions(1, **VFIO), functions(0)),
+    "destroy_functions": Way(functions(0), functions(2, **VFIO), functions(0)),
 }
 
 
@@ -99,7 +108,9 @@ def all_ended():
 
 
 def kernel_state():
-    return {bdf: (api.driver_of(bdf), api.override_of(bdf)) for bdf in DEVICES}
+    state = {bdf: (api.driver_of(bdf), api.override_of(bdf)) for bdf in (*DEVICES, *filter(api.exists, VFS))}
+    count = len(list((api.PCI / "devices" / PF).glob("virtfn*")))
+    return state | {"functions": (count, api.attribute(PF, "sriov_drivers_autoprobe") == "1")}
 
 
 class Case(unittest.TestCase):
@@ -129,6 +140,7 @@ class Case(unittest.TestCase):
         for bdf in (NIC, PAIR0):
             ask(give_back(bdf))
         ask(CLEAR_OVERRIDE)
+        ask(functions(0, drivers_autoprobe=True))
 
     def say(self):
         with open(TOTAL, "a", encoding="utf-8") as total:
@@ -227,6 +239,10 @@ class Case(unittest.TestCase):
             self.assertIsNone(operation["error"])
             for device in operation["devices"]:
                 after[device["address"]] = (device["driver_after"], device["driver_override_after"])
+                if not device["present_after"]:
+                    del after[device["address"]]
+                if device["functions_after"]:
+                    after["functions"] = (device["functions_after"]["vfs"], device["functions_after"]["drivers_autoprobe"])
         else:
             error = operation["error"]
             self.assertEqual((operation["state"], error["restored"]), ("failed", True), operation)
@@ -258,6 +274,16 @@ class Sample(Case):
         self.each_point("transaction", ("both",), ("after",), (2, 9))
         self.each_point("transaction", ("daemon",), ("before",), (6,))
         self.each_point("transaction_give_back", ("both",), ("before",), (7,))
+        self.say()
+
+    @api.timeout(240)
+    def test_some_writes_of_virtual_functions(self):
+        self.each_point("create_functions", ("both",), ("after",), (2, 4))
+        self.each_point("create_functions", ("daemon",), ("before",), (6,))
+        self.each_point("more_functions", ("both",), ("after",), (2, 3))
+        self.each_point("more_functions", ("twice",), ("after",), (3,))
+        self.each_point("destroy_functions", ("both",), ("after",), (1,))
+        self.each_point("destroy_functions", ("worker",), ("after",), (1,))
         self.say()
 
 

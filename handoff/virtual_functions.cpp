@@ -1,0 +1,182 @@
+#include "handoff/virtual_functions.hpp"
+
+#include <algorithm>
+
+#include "handoff/verdict.hpp"
+
+namespace devbindd::handoff {
+namespace {
+
+using sysfs::PciAddress;
+
+const sysfs::Device& physical_function(const ChangeRequest& request, const Facts& facts) {
+  return std::ranges::find_if(facts.members,
+                              [&](const MemberFacts& member) { return member.device.address == request.address; })
+      ->device;
+}
+
+// Empty where the settings give no address for one of them.
+std::vector<PciAddress> addresses_of(const PciAddress& physical, const sysfs::Sriov& sriov, unsigned count) {
+  std::vector<PciAddress> addresses;
+  for (unsigned index = 0; index < count; ++index) {
+    const auto address = sysfs::function_address(physical, sriov, index);
+    if (!address) return {};
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+// What the VF at the address is to have. A kernel driver needs no override to keep its device.
+EarlierBinding goal_of(const ChangeRequest& request, const PciAddress& address) {
+  if (const auto known = request.functions->earlier.find(address); known != request.functions->earlier.end())
+    return known->second;
+  if (!request.driver) return {};
+  const auto& driver = request.driver->text();
+  return {driver, is_userspace_driver(driver) ? std::optional(driver) : std::nullopt};
+}
+
+void load_driver(StepBuilder& builder, const Facts& facts, const EarlierBinding& goal) {
+  if (goal.driver) builder.load_driver(facts, *goal.driver);
+}
+
+void plan_kept(StepBuilder& builder, const ChangeRequest& request, const Facts& facts) {
+  struct Change {
+    PciAddress address;
+    EarlierBinding goal;
+  };
+  std::vector<Change> changes;
+  for (const auto& member : facts.members) {
+    const auto& address = member.device.address;
+    if (address == request.address) continue;
+    const auto goal = goal_of(request, address);
+    const auto current = member.device.driver ? std::optional(member.device.driver->text()) : std::nullopt;
+    const bool exact = request.functions->earlier.contains(address);
+    if (current != goal.driver || (exact && member.driver_override != goal.driver_override))
+      changes.push_back({address, goal});
+  }
+  for (const auto& change : changes) load_driver(builder, facts, change.goal);
+  for (const auto& [address, goal] : changes) {
+    if (goal.driver && !builder.bound_to(address, *goal.driver)) {
+      builder.set_override(address, goal.driver);
+      builder.unbind(address);
+      builder.bind(address, *goal.driver);
+    }
+    if (!goal.driver) builder.unbind(address);
+    builder.set_override(address, goal.driver_override);
+  }
+}
+
+void plan_created(StepBuilder& builder, const ChangeRequest& request, const Facts& facts,
+                  const std::vector<PciAddress>& addresses) {
+  const auto& physical = *request.address;
+  const auto& device = physical_function(request, facts);
+  // vfio-pci means its VFs for itself. Source: drivers/vfio/pci/vfio_pci_core.c, vfio_pci_bus_notifier.
+  const auto implied = sysfs::is_vfio_bound(device) ? std::optional(device.driver->text()) : std::nullopt;
+  builder.create_functions(physical, addresses, implied);
+  for (const auto& address : addresses) {
+    if (request.functions->kernel_chooses) {
+      builder.leave_to_kernel(address);
+    } else {
+      const auto goal = goal_of(request, address);
+      builder.bind_created(address, goal.driver, goal.driver_override);
+    }
+  }
+}
+
+Evidence about(const ChangeRequest& request, std::string code, std::string detail, std::string next_step) {
+  return {.code = std::move(code),
+          .severity = Severity::Block,
+          .acceptable = false,
+          .device = request.address,
+          .detail = std::move(detail),
+          .next_step = std::move(next_step)};
+}
+
+bool wants_vfio(const ChangeRequest& request) {
+  return !request.functions->kernel_chooses && request.driver && sysfs::is_vfio_driver(*request.driver);
+}
+
+}  // namespace
+
+bool destroys_functions(const ChangeRequest& request, const sysfs::Device& physical) {
+  return !physical.virtfns.empty() && physical.virtfns.size() != request.functions->count;
+}
+
+std::optional<std::string> wanted_function_driver(const ChangeRequest& request, const MemberFacts& member) {
+  if (member.to_vanish) return std::nullopt;
+  const auto& device = member.device;
+  if (device.address == request.address || request.functions->kernel_chooses)
+    return device.driver ? std::optional(device.driver->text()) : std::nullopt;
+  return goal_of(request, device.address).driver;
+}
+
+void plan_functions(StepBuilder& builder, const ChangeRequest& request, const Facts& facts) {
+  if (!facts.sriov) return;
+  const auto& goal = *request.functions;
+  const auto& physical = *request.address;
+  const auto& device = physical_function(request, facts);
+  const bool autoprobe = goal.autoprobe.value_or(facts.sriov->autoprobe);
+  const auto addresses = addresses_of(physical, *facts.sriov, goal.count);
+  if (addresses.size() != goal.count) return;
+  if (device.virtfns.size() == goal.count) {
+    if (!goal.kernel_chooses) plan_kept(builder, request, facts);
+    return builder.set_autoprobe(physical, autoprobe);
+  }
+  if (goal.count > 0 && !goal.kernel_chooses) {
+    for (const auto& address : addresses) load_driver(builder, facts, goal_of(request, address));
+    builder.set_autoprobe(physical, false);
+  }
+  builder.destroy_functions(physical);
+  if (goal.kernel_chooses) builder.set_autoprobe(physical, autoprobe);
+  if (goal.count > 0) plan_created(builder, request, facts, addresses);
+  builder.set_autoprobe(physical, autoprobe);
+}
+
+std::vector<Evidence> function_evidence(const ChangeRequest& request, const Facts& facts) {
+  const auto name = sysfs::to_string(*request.address);
+  if (!facts.sriov) {
+    return {about(request, "sriov.absent", name + " is no SR-IOV physical function: it cannot have virtual functions.",
+                  "Ask for a device whose sriov_totalvfs is not null.")};
+  }
+  const auto& device = physical_function(request, facts);
+  const auto count = request.functions->count;
+  std::vector<Evidence> evidence;
+  if (count > facts.sriov->total) {
+    evidence.push_back(about(request, "sriov.too_many",
+                             name + " can have " + std::to_string(facts.sriov->total) + " virtual functions, not " +
+                                 std::to_string(count) + ".",
+                             "Ask for no more than sriov_totalvfs."));
+  } else if (addresses_of(*request.address, *facts.sriov, count).size() != count) {
+    evidence.push_back(about(request, "sriov.too_many",
+                             "The SR-IOV settings of " + name + " give no PCI address for each of " +
+                                 std::to_string(count) + " virtual functions.",
+                             "Ask for fewer."));
+  }
+  const bool vfio = sysfs::is_vfio_bound(device);
+  if (count != device.virtfns.size() && count > 0 && (!device.driver || (vfio && !facts.vfio_sriov))) {
+    evidence.push_back(
+        about(request, "sriov.no_driver",
+              name + (vfio ? " is bound to " + device.driver->text() +
+                                 ", which lets it have virtual functions only with vfio-pci's parameter enable_sriov."
+                           : " has no driver, and virtual functions are created by the driver of the physical one."),
+              vfio ? "Give the device back to its own driver, or load vfio-pci with enable_sriov=1."
+                   : "Bind the device to its own driver first."));
+  }
+  if (count > 0 && wants_vfio(request) && !device.iommu_group) {
+    evidence.push_back(about(request, "iommu.absent",
+                             name + " has no IOMMU group, and its virtual functions would "
+                                    "have none: VFIO could not take them.",
+                             "Turn the IOMMU on in the firmware and on the kernel command line (intel_iommu=on or "
+                             "amd_iommu=on)."));
+    evidence.back().acceptable = facts.no_iommu_mode;
+  }
+  if (count > 0 && !request.functions->kernel_chooses && request.driver) {
+    if (auto item = match_evidence(*request.driver, *request.address, facts.function_modules, facts)) {
+      item->detail = "Of the virtual functions: " + item->detail;
+      evidence.push_back(std::move(*item));
+    }
+  }
+  return evidence;
+}
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,221 @@
+// The number of a PF's VFs as one change, on a kernel that creates and destroys them.
+#include "handoff/virtual_functions.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "tests/catch2.hpp"
+#include "tests/handoff/stage.hpp"
+
+namespace {
+
+using namespace devbindd;
+using namespace devbindd::handoff;
+using namespace devbindd::tests;
+
+std::vector<std::string> writes(const FakeKernel& kernel) {
+  std::vector<std::string> texts;
+  for (const auto& write : kernel.writes()) {
+    const auto path = write.path.substr(write.path.find_last_of('/', write.path.find_last_of('/') - 1) + 1);
+    texts.push_back(path + " " + (write.value == "\n" ? "-" : write.value));
+  }
+  return texts;
+}
+
+std::vector<std::string> blockers(Stage& stage, const ChangeRequest& request) {
+  const auto decision = stage.decide(request);
+  const auto* refusal = std::get_if<Refusal>(&decision);
+  if (refusal == nullptr) return {"accepted"};
+  return codes(refusal->evidence);
+}
+
+}  // namespace
+
+TEST_CASE("VFs for VFIO come while no driver may take them by itself, and autoprobe is as it was afterwards") {
+  Stage stage(sriov_machine());
+  const auto document = stage.carry_out(functions_request(physical, 2));
+  INFO(document.dump(1));
+  CHECK(document["state"] == "succeeded");
+  CHECK(writes(stage.kernel) == std::vector<std::string>{physical + "/sriov_drivers_autoprobe 0",
+                                                         physical + "/sriov_numvfs 2",
+                                                         vf0 + "/driver_override vfio-pci", "vfio-pci/bind " + vf0,
+                                                         vf1 + "/driver_override vfio-pci", "vfio-pci/bind " + vf1,
+                                                         physical + "/sriov_drivers_autoprobe 1"});
+  CHECK(stage.kernel.bindings().at(vf1) == "vfio-pci override vfio-pci");
+  CHECK(stage.kernel.bindings().at(physical) == "igb override -");
+  CHECK(document["request"]["vfs"] == 2);
+  CHECK(document["devices"][0]["functions_after"]["vfs"] == 2);
+  CHECK(document["devices"][1]["present_before"] == false);
+  CHECK(stage.engine->originals().empty());
+
+  stage.kernel.forget_writes();
+  CHECK(std::holds_alternative<Unchanged>(stage.decide(functions_request(physical, 2))));
+  CHECK(std::holds_alternative<Unchanged>(stage.decide(functions_request(physical, 2, ""))));
+  CHECK(stage.carry_out(functions_request(physical, 0, ""))["state"] == "succeeded");
+  CHECK(writes(stage.kernel) == std::vector<std::string>{physical + "/sriov_numvfs 0"});
+  CHECK_FALSE(stage.kernel.has_device(vf0));
+}
+
+TEST_CASE("Autoprobe that was off stays off, and is what is asked for") {
+  Stage stage(sriov_machine());
+  auto request = functions_request(physical, 1, "");
+  request.functions->autoprobe = false;
+  CHECK(stage.carry_out(request)["state"] == "succeeded");
+  CHECK(stage.kernel.bindings().at(vf0) == "- override -");
+  CHECK(stage.kernel.bindings().at(physical) == "igb override - autoprobe off");
+  stage.kernel.forget_writes();
+  CHECK(stage.carry_out(functions_request(physical, 2))["state"] == "succeeded");
+  CHECK(stage.kernel.bindings().at(physical) == "igb override - autoprobe off");
+  CHECK(writes(stage.kernel).front() == physical + "/sriov_numvfs 0");
+  request = functions_request(physical, 2);
+  request.functions->autoprobe = true;
+  CHECK(stage.carry_out(request)["state"] == "succeeded");
+  CHECK(stage.kernel.bindings().at(physical) == "igb override -");
+}
+
+TEST_CASE("VFs can be left to the kernel, bound to their own driver, or to none") {
+  Stage stage(sriov_machine());
+  CHECK(stage.carry_out(functions_request(physical, 2, ""))["state"] == "succeeded");
+  CHECK(stage.kernel.bindings().at(vf0) == "igbvf override -");
+  CHECK(stage.carry_out(functions_request(physical, 1, "none"))["state"] == "succeeded");
+  CHECK(stage.kernel.bindings().at(vf0) == "- override -");
+  CHECK_FALSE(stage.kernel.has_device(vf1));
+  CHECK(stage.carry_out(functions_request(physical, 3, "igbvf"))["state"] == "succeeded");
+  CHECK(stage.kernel.bindings().at(vf2) == "igbvf override -");
+}
+
+TEST_CASE("VFs that stay are moved like any device, and can be given back") {
+  Stage stage(sriov_machine());
+  stage.carry_out(functions_request(physical, 2, ""));
+  CHECK(stage.carry_out(functions_request(physical, 2))["state"] == "succeeded");
+  CHECK(stage.kernel.bindings().at(vf0) == "vfio-pci override vfio-pci");
+  CHECK(stage.engine->originals().size() == 2);
+  CHECK(stage.carry_out(request_of(ChangeKind::Restore, vf0))["state"] == "succeeded");
+  CHECK(stage.kernel.bindings().at(vf0) == "igbvf override -");
+  CHECK(stage.carry_out(functions_request(physical, 2, "none"))["state"] == "succeeded");
+  CHECK(stage.kernel.bindings().at(vf1) == "- override -");
+}
+
+TEST_CASE("What devbindd knew of a VF is forgotten with it, and kept where the VF comes back") {
+  Stage stage(sriov_machine());
+  stage.carry_out(functions_request(physical, 1, ""));
+  stage.carry_out(bind_request(vf0));
+  REQUIRE(stage.engine->originals().contains(at(vf0)));
+  SECTION("it comes back") {
+    stage.kernel.refuse_probe("vfio-pci", vf1, EIO);
+    const auto document = stage.carry_out(functions_request(physical, 2));
+    CHECK(document["state"] == "failed");
+    CHECK(document["error"]["restored"] == true);
+    CHECK(document["error"]["errno"] == "EIO");
+    CHECK(stage.kernel.bindings().at(vf0) == "vfio-pci override vfio-pci");
+    CHECK(stage.carry_out(request_of(ChangeKind::Restore, vf0))["state"] == "succeeded");
+    CHECK(stage.kernel.bindings().at(vf0) == "igbvf override -");
+  }
+  SECTION("another one is at its place") {
+    CHECK(stage.carry_out(functions_request(physical, 2))["state"] == "succeeded");
+    CHECK(stage.engine->originals().empty());
+    CHECK(stage.refused(request_of(ChangeKind::Restore, vf0)).error.code == sysfs::ErrorCode::NothingToRestore);
+  }
+}
+
+TEST_CASE("What keeps a device from having so many VFs is said before anything is written") {
+  Stage stage(sriov_machine());
+  using Codes = std::vector<std::string>;
+  CHECK(blockers(stage, functions_request(card, 1)) == Codes{"sriov.absent"});
+  CHECK(blockers(stage, functions_request(card, 0, "")) == Codes{"sriov.absent"});
+  CHECK(blockers(stage, functions_request(physical, 5)) == Codes{"sriov.too_many"});
+  CHECK(blockers(stage, functions_request(physical, 1, "nonsense")) == Codes{"driver.absent"});
+  CHECK(blockers(stage, functions_request(physical, 1, "e1000e")) == Codes{"driver.no_match"});
+  CHECK(blockers(stage, functions_request(physical, 0, "e1000e")) == Codes{"accepted"});
+  stage.carry_out(accepting(request_of(ChangeKind::Unbind, physical), {}));
+  CHECK(blockers(stage, functions_request(physical, 1)) == Codes{"sriov.no_driver"});
+  stage.carry_out(bind_request(physical));
+  CHECK(blockers(stage, functions_request(physical, 1)) == Codes{"sriov.no_driver"});
+  stage.kernel.add_device({.address = "0000:0c:00.0", .device = 0x10c9, .driver = "igb", .totalvfs = 2});
+  CHECK(blockers(stage, functions_request("0000:0c:00.0", 1)) == Codes{"iommu.absent"});
+  stage.kernel.add_device({.address = "0000:0d:00.0", .group = 13, .driver = "igb", .totalvfs = 2, .vf_offset = 0});
+  CHECK(blockers(stage, functions_request("0000:0d:00.0", 1)) == Codes{"sriov.too_many"});
+  stage.kernel.forget_writes();
+  CHECK(stage.kernel.writes().empty());
+}
+
+TEST_CASE("vfio-pci lets its PFs have VFs where enable_sriov says so, and means them for itself") {
+  Stage stage(sriov_machine());
+  stage.kernel.set_vfio_sriov(true);
+  stage.carry_out(bind_request(physical));
+  CHECK(stage.carry_out(functions_request(physical, 1))["state"] == "succeeded");
+  CHECK(stage.kernel.bindings().at(vf0) == "vfio-pci override vfio-pci");
+  stage.kernel.refuse_probe("vfio-pci", vf1, EIO);
+  const auto before = stage.kernel.bindings();
+  CHECK(stage.carry_out(functions_request(physical, 2))["error"]["restored"] == true);
+  CHECK(stage.kernel.bindings() == before);
+}
+
+TEST_CASE("VFs in use keep their number: it is told which, and by whom") {
+  Stage stage(sriov_machine());
+  stage.carry_out(functions_request(physical, 2));
+  stage.kernel.open_device(vf1, 4711, "qemu");
+  for (const unsigned count : {0U, 1U, 3U}) {
+    const auto refusal = stage.refused(accepting(functions_request(physical, count), {"vfio.open"}));
+    REQUIRE(codes(refusal.evidence) == std::vector<std::string>{"sriov.vf_in_use"});
+    CHECK(refusal.evidence[0].path == std::vector<std::string>{vf1});
+    CHECK(refusal.evidence[0].processes[0].command == "qemu");
+    CHECK_FALSE(refusal.evidence[0].acceptable);
+  }
+  CHECK(std::holds_alternative<Unchanged>(stage.decide(functions_request(physical, 2))));
+  CHECK(stage.refused(functions_request(physical, 2, "igbvf")).evidence[0].code == "vfio.open");
+}
+
+TEST_CASE("VFs that a claim holds keep their number, and being told the number is no news") {
+  Stage stage(sriov_machine());
+  stage.carry_out(functions_request(physical, 2));
+  stage.engine->set_claim_lookup(
+      [](const sysfs::Device& device) { return device.address == at(vf0) ? std::string("c1") : std::string{}; });
+  CHECK(blockers(stage, functions_request(physical, 0, "")).front() == "claim.held");
+  CHECK(std::holds_alternative<Unchanged>(stage.decide(functions_request(physical, 2))));
+}
+
+TEST_CASE("While the number of VFs changes, nobody else moves the family") {
+  Stage stage(sriov_machine());
+  stage.carry_out(functions_request(physical, 2));
+  stage.kernel.block("sys/bus/pci/devices/" + physical + "/sriov_numvfs");
+  const auto id = std::get<Accepted>(stage.decide(functions_request(physical, 1))).operation;
+  CHECK(stage.settled(id)["state"] == "blocked");
+  for (const auto& request :
+       {bind_request(vf0, "igbvf"), request_of(ChangeKind::Unbind, physical), functions_request(physical, 0)}) {
+    const auto refusal = stage.refused(request);
+    CHECK(refusal.error.code == sysfs::ErrorCode::OperationInProgress);
+    CHECK(refusal.operation == id);
+  }
+  stage.kernel.unblock("sys/bus/pci/devices/" + physical + "/sriov_numvfs");
+  stage.workers.resume();
+  run_until(stage.io, [&] { return stage.engine->document(id).value()["state"] == "succeeded"; });
+  CHECK_FALSE(stage.kernel.has_device(vf1));
+}
+
+TEST_CASE("VFs that go with their PF while they are counted end the operation as gone") {
+  Stage stage(sriov_machine());
+  stage.kernel.before_nth_write(3, [&stage] {
+    stage.kernel.remove_device(vf0);
+    stage.kernel.remove_device(vf1);
+    stage.kernel.remove_device(physical);
+  });
+  const auto document = stage.carry_out(functions_request(physical, 2));
+  CHECK(document["state"] == "failed");
+  CHECK(document["error"]["code"] == "device_gone");
+}
+
+TEST_CASE("A VF that does not come back is told as not restored") {
+  Stage stage(sriov_machine());
+  stage.carry_out(functions_request(physical, 1));
+  stage.kernel.forget_writes();
+  stage.kernel.fail_nth_write(3, EIO);  // creating two; the first two are autoprobe and the way by 0
+  stage.kernel.fail_nth_write(4, EIO);  // creating the one of before
+  const auto document = stage.carry_out(functions_request(physical, 2));
+  INFO(document.dump(1));
+  CHECK(document["error"]["code"] == "restore_failed");
+  CHECK(document["error"]["restored"] == false);
+  const auto unrestored = document["error"]["unrestored"].get<std::vector<std::string>>();
+  CHECK(std::ranges::find(unrestored, vf0) != unrestored.end());
+  CHECK(std::ranges::find(unrestored, physical) != unrestored.end());
+}
