@@ -217,6 +217,21 @@ void post_claim_fds(Context& context, const Request& request, const PathArgument
       });
 }
 
+void post_claim_memlock(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  QueryReader query(request.query);
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  auto question = read_dma_memory(request);
+  if (!question) return respond(std::move(question.error()));
+  const auto claim = active_claim(context, arguments[0]);
+  if (!claim) return respond(problem_of(request, claim.error()));
+  handoff::check_dma_memory(
+      context.engine, **claim, *question,
+      [request, respond = std::move(respond)](const sysfs::Result<handoff::DmaMemoryAnswer>& made) {
+        if (!made) return respond(problem_of(request, made.error()));
+        respond(json_response(render_dma_memory(*made)));
+      });
+}
+
 void get_handover(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
   QueryReader query(request.query);
   auto name = query.one("format");

@@ -18,6 +18,8 @@ constexpr std::size_t max_labels = 32;
 constexpr std::size_t max_label_size = 256;
 constexpr std::size_t max_risks = 32;
 constexpr std::size_t max_key_size = 128;
+constexpr std::uint64_t max_dma_memory = 1UL << 52U;  // more than processors of today can address
+constexpr std::uint64_t max_address_spaces = 1024;
 constexpr std::uint64_t max_ttl = 30UL * 24 * 3600;
 
 std::unexpected<Response> wrong(const Request& request, const std::string& pointer, const std::string& detail) {
@@ -178,6 +180,33 @@ OrResponse<std::optional<handoff::DescriptorWay>> read_descriptor_way(const Requ
   const auto way = handoff::descriptor_way_named(**text);
   if (!way) return wrong(request, body.pointer("way"), "\"way\" must be group or cdev");
   return way;
+}
+
+OrResponse<handoff::DmaMemoryQuestion> read_dma_memory(const Request& request) {
+  auto document = parse_body(request.body);
+  if (!document) return std::unexpected(to_response(request, document.error()));
+  BodyReader body(*document);
+  auto bytes = read_number(body, "dma_memory_bytes", 0, max_dma_memory);
+  if (!bytes) return std::unexpected(to_response(request, bytes.error()));
+  auto pid = read_number(body, "pid", 1, std::numeric_limits<std::int32_t>::max());
+  if (!pid) return std::unexpected(to_response(request, pid.error()));
+  auto spaces = read_number(body, "address_spaces", 1, max_address_spaces);
+  if (!spaces) return std::unexpected(to_response(request, spaces.error()));
+  auto way = body.string("way");
+  if (!way) return std::unexpected(to_response(request, way.error()));
+  auto raise = body.boolean("raise", false);
+  if (!raise) return std::unexpected(to_response(request, raise.error()));
+  if (auto done = body.finish(); !done) return std::unexpected(to_response(request, done.error()));
+  if (!*bytes)
+    return std::unexpected(bad_request(request, "missing_field", "/dma_memory_bytes",
+                                       "the body needs \"dma_memory_bytes\": how much the consumer maps"));
+  handoff::DmaMemoryQuestion question{
+      .bytes = **bytes, .address_spaces = static_cast<unsigned>(spaces->value_or(1)), .raise = *raise};
+  if (*pid) question.pid = static_cast<std::int32_t>(**pid);
+  if (*way == nullptr) return question;
+  question.way = handoff::descriptor_way_named(**way);
+  if (!question.way) return wrong(request, body.pointer("way"), "\"way\" must be group or cdev");
+  return question;
 }
 
 OrResponse<std::optional<std::chrono::seconds>> read_renewal(const Request& request) {

@@ -1,6 +1,6 @@
 // The handlers that the route table names, by file: device_handlers.cpp, usage_handlers.cpp, config_handlers.cpp,
-// region_handlers.cpp, binding_handlers.cpp, sriov_handlers.cpp, driver_handlers.cpp, group_handlers.cpp,
-// host_handlers.cpp (IOMMUs, doctor), vfio_handlers.cpp, claim_handlers.cpp, policy_handlers.cpp,
+// region_handlers.cpp, binding_handlers.cpp, sriov_handlers.cpp, drain_handlers.cpp, driver_handlers.cpp,
+// group_handlers.cpp, host_handlers.cpp (IOMMUs, doctor), vfio_handlers.cpp, claim_handlers.cpp, policy_handlers.cpp,
 // operation_handlers.cpp, service_handlers.cpp. Each parses its request into typed values, asks the layers below, and
 // renders the answer.
 #pragma once
@@ -21,6 +21,9 @@ void get_binding(Context&, const Request&, const PathArguments&, Respond);
 void put_binding(Context&, const Request&, const PathArguments&, Respond);
 void delete_binding(Context&, const Request&, const PathArguments&, Respond);
 void post_bindings(Context&, const Request&, const PathArguments&, Respond);
+void get_drain(Context&, const Request&, const PathArguments&, Respond);
+void put_drain(Context&, const Request&, const PathArguments&, Respond);
+void delete_drain(Context&, const Request&, const PathArguments&, Respond);
 void get_sriov(Context&, const Request&, const PathArguments&, Respond);
 void put_sriov(Context&, const Request&, const PathArguments&, Respond);
 void put_driver_override(Context&, const Request&, const PathArguments&, Respond);
@@ -44,6 +47,7 @@ void delete_claim(Context&, const Request&, const PathArguments&, Respond);
 void renew_claim(Context&, const Request&, const PathArguments&, Respond);
 void acknowledge_claim(Context&, const Request&, const PathArguments&, Respond);
 void post_claim_fds(Context&, const Request&, const PathArguments&, Respond);
+void post_claim_memlock(Context&, const Request&, const PathArguments&, Respond);
 void get_handover(Context&, const Request&, const PathArguments&, Respond);
 
 void list_policies(Context&, const Request&, const PathArguments&, Respond);

@@ -58,6 +58,7 @@ int status_of(ErrorCode code) {
     case ErrorCode::ClaimNotActive:
     case ErrorCode::ClaimInUse:
     case ErrorCode::NotEnoughDevices:
+    case ErrorCode::LimitNotRaised:
     case ErrorCode::KeyReused:
     case ErrorCode::NothingToRestore:
     case ErrorCode::NotVfioBound:

@@ -155,6 +155,14 @@ json render_other_tools(Context& context, const sysfs::PciAddress& address) {
   return list;
 }
 
+json render_drain(Context& context, const sysfs::Device& device) {
+  const auto* drain = context.engine.drains().find(device);
+  if (drain == nullptr) return nullptr;
+  return {{"reason", drain->reason.empty() ? json(nullptr) : json(drain->reason)},
+          {"since", handoff::rfc3339(drain->since)},
+          {"requested_by", handoff::to_json(drain->requester)}};
+}
+
 sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device,
                                    const handoff::OverrideAnswer& driver_override) {
   auto nodes = render_nodes(context, device);
@@ -170,6 +178,7 @@ sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device
               {"driver_override_set_by", readable ? override_owner(*driver_override, known) : json(nullptr)},
               {"driver_override_error", readable ? json(nullptr) : json(driver_override.error().message)},
               {"claim", claim_link(context.engine.claim_of(device))},
+              {"drain", render_drain(context, device)},
               {"half_way", operation_link(context.engine.left_half_way_by(device.address))},
               {"managed_by", render_other_tools(context, device.address)},
               {"original", known != nullptr ? render_original(*known) : json(nullptr)},

@@ -36,6 +36,9 @@ nlohmann::json render_driver(const sysfs::PciDriver& driver);
 /// "8086": four hex digits without prefix.
 std::string hex_id(std::uint16_t id);
 
+/// {"reason", "since", "requested_by"} of a device that gets no new claims, or null.
+nlohmann::json render_drain(Context& context, const sysfs::Device& device);
+
 Response json_response(const nlohmann::json& document, int status = 200);
 
 }  // namespace devbindd::api

@@ -127,4 +127,24 @@ sysfs::Result<Handover> handover_of(handoff::Engine& engine, const handoff::Clai
   return handover;
 }
 
+json render_dma_memory(const handoff::DmaMemoryAnswer& answer) {
+  const auto& process = answer.process;
+  return {
+      {"pid", answer.pid},
+      {"command", process.command},
+      {"uid", process.uid},
+      {"way", handoff::name_of(answer.way)},
+      {"needed_bytes", answer.needed},
+      {"soft_limit_bytes", or_null(process.limit.soft)},
+      {"hard_limit_bytes", or_null(process.limit.hard)},
+      {"locked_bytes", process.locked},
+      {"may_exceed", process.may_exceed},
+      {"suffices", answer.suffices},
+      {"raised", answer.raised},
+      {"next_step", answer.suffices ? json(nullptr)
+                                    : json("Give the consumer LimitMEMLOCK=" + std::to_string(answer.needed) +
+                                           " or infinity (systemd), memlock in limits.conf, or CAP_IPC_LOCK; or ask "
+                                           "with \"raise\": true.")}};
+}
+
 }  // namespace devbindd::api

@@ -6,6 +6,7 @@
 #include "api/context.hpp"
 #include "api/handover.hpp"
 #include "handoff/claim.hpp"
+#include "handoff/dma_memory.hpp"
 
 namespace devbindd::api {
 
@@ -16,5 +17,8 @@ sysfs::Result<nlohmann::json> render_claim(Context& context, const handoff::Clai
 
 /// What the consumer of an active claim gets, as the kernel has it now. Error: Kernel.
 sysfs::Result<Handover> handover_of(handoff::Engine& engine, const handoff::Claim& claim);
+
+/// What POST /v1/claims/{id}/memlock answers.
+nlohmann::json render_dma_memory(const handoff::DmaMemoryAnswer& answer);
 
 }  // namespace devbindd::api

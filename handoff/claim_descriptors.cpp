@@ -88,6 +88,13 @@ std::optional<DescriptorWay> descriptor_way_named(std::string_view name) {
   return std::nullopt;
 }
 
+sysfs::Result<DescriptorWay> best_way(Engine& engine, const Claim& claim) {
+  if (auto known = engine.current(); !known) return std::unexpected(known.error());
+  const auto reached = nodes_of(engine, claim);
+  if (!reached) return std::unexpected(reached.error());
+  return best_way(engine.services().tree, *reached);
+}
+
 void open_descriptors(Engine& engine, const Claim& claim, std::optional<DescriptorWay> way,
                       std::function<void(sysfs::Result<ClaimDescriptors>)> done) {
   if (auto known = engine.current(); !known) return done(std::unexpected(known.error()));

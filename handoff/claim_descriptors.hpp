@@ -36,6 +36,9 @@ struct ClaimDescriptors {
   std::vector<sysfs::FileDescriptor> open;  ///< one for each role
 };
 
+/// By devices where this kernel has nodes for all of the claim's, else by groups. Errors: DeviceNotFound, Kernel.
+sysfs::Result<DescriptorWay> best_way(Engine& engine, const Claim& claim);
+
 /// Opens what the claim's devices are reached by. Without `way` by devices where this kernel has nodes for all of them,
 /// else by groups. `done` is called once. Errors: NodeNotFound, when the kernel does not have that way or udev has not
 /// made the node; DeviceOpen, when somebody has a group open (EBUSY: there is one user at a time); Overdue; Kernel.

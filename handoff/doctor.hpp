@@ -14,6 +14,7 @@
 #include "sysfs/iommu_state.hpp"
 #include "sysfs/iommu_unit.hpp"
 #include "sysfs/kernel_module.hpp"
+#include "sysfs/locked_memory.hpp"
 
 namespace devbindd::handoff {
 
@@ -28,12 +29,6 @@ struct ModprobeLine {
   std::string command;    ///< "options", "blacklist", "install", "alias", ...
   std::string module;     ///< with underscores
   std::string arguments;  ///< the rest of the line
-};
-
-/// Bytes; nullopt: unlimited.
-struct LockedMemoryLimit {
-  std::optional<std::uint64_t> soft;
-  std::optional<std::uint64_t> hard;
 };
 
 /// The huge pages of one size, of one NUMA node where the kernel knows nodes.
@@ -55,10 +50,10 @@ struct HostFacts {
   std::optional<bool> unsafe_interrupts_iommufd;  ///< iommufd.allow_unsafe_interrupts; nullopt: not loaded
   std::optional<bool> no_iommu_mode;  ///< vfio.enable_unsafe_noiommu_mode; nullopt: not loaded or not compiled in
   std::vector<ModprobeLine> modprobe_lines;
-  std::vector<std::string> uio_drivers;            ///< of uio_pci_generic and igb_uio, those that are loaded
-  std::optional<LockedMemoryLimit> locked_memory;  ///< of this process
-  std::uint64_t memory_bytes = 0;                  ///< RAM of the host; 0: unknown
-  std::vector<HugepagePool> hugepages;             ///< empty: the kernel has none
+  std::vector<std::string> uio_drivers;                   ///< of uio_pci_generic and igb_uio, those that are loaded
+  std::optional<sysfs::LockedMemoryLimit> locked_memory;  ///< of this process
+  std::uint64_t memory_bytes = 0;                         ///< RAM of the host; 0: unknown
+  std::vector<HugepagePool> hugepages;                    ///< empty: the kernel has none
   std::vector<sysfs::Device> devices;
   /// The driver_override of each device that has one; a worker reads them, since that can hang. nullopt: it did.
   std::optional<std::map<sysfs::PciAddress, std::string>> overrides = std::map<sysfs::PciAddress, std::string>{};

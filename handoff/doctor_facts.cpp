@@ -105,25 +105,6 @@ std::optional<std::string> read_lockdown(const Tree& tree) {
   return text->substr(open + 1, close - open - 1);
 }
 
-// "Max locked memory         8388608              8388608              bytes" (fs/proc/base.c, proc_pid_limits).
-std::optional<LockedMemoryLimit> read_locked_memory(const Tree& tree) {
-  const auto content = tree.read("proc/self/limits", max_file);
-  if (!content) return std::nullopt;
-  constexpr std::string_view head = "Max locked memory";
-  std::string_view rest = *content;
-  while (!rest.empty()) {
-    auto line = take_line(rest);
-    if (!line.starts_with(head)) continue;
-    line.remove_prefix(head.size());
-    const auto soft = take_word(line);
-    const auto hard = take_word(line);
-    const auto is_limit = [](std::string_view word) { return word == "unlimited" || number(word).has_value(); };
-    if (!is_limit(soft) || !is_limit(hard)) return std::nullopt;
-    return LockedMemoryLimit{number(soft), number(hard)};
-  }
-  return std::nullopt;
-}
-
 // "MemTotal:       16384000 kB"; 0 where it is not said.
 std::uint64_t read_memory(const Tree& tree) {
   const auto content = tree.read("proc/meminfo").value_or("");
@@ -196,7 +177,7 @@ sysfs::Result<HostFacts> gather_host_facts(const Tree& tree, const sysfs::Module
   facts.modprobe_lines = read_modprobe_lines(tree);
   facts.uio_drivers = sysfs::userspace_drivers(tree);
   std::erase(facts.uio_drivers, "vfio-pci");
-  facts.locked_memory = read_locked_memory(tree);
+  facts.locked_memory = sysfs::locked_memory_limit(tree, "self");
   facts.memory_bytes = read_memory(tree);
   facts.hugepages = read_hugepages(tree);
   facts.devices = devices;

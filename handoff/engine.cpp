@@ -88,7 +88,8 @@ Engine::Engine(Services services)
       configs_(services_.run_task),
       attributes_(services_.run_task),
       vital_product_data_(services_.run_task, "its vital product data"),
-      usage_(services_.run_task, "how the host uses it") {
+      usage_(services_.run_task, "how the host uses it"),
+      drains_(services_.journal) {
   adopt(services_.journal.remembered());
 }
 
@@ -226,8 +227,9 @@ void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
   // Where the wanted state is there already, only this still says no.
   const auto always_refuses = [&request](const Evidence& item) {
     const bool counts_functions = request.kind == ChangeKind::SetVfs;  // whose claims are no news to who made them
-    return item.code == "device.stuck" || (item.code == "claim.held" && !counts_functions) ||
-           item.code.starts_with("sriov.") || (item.code == "vfio.open" && !request.claim.empty());
+    return item.code == "device.stuck" || item.code == "device.drained" ||
+           (item.code == "claim.held" && !counts_functions) || item.code.starts_with("sriov.") ||
+           (item.code == "vfio.open" && !request.claim.empty());
   };
   if (made.steps.empty() && std::ranges::none_of(refused_by, always_refuses)) {
     return gathering->decide(Unchanged{std::move(made)});

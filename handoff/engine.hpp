@@ -15,6 +15,7 @@
 
 #include "handoff/attribute_reader.hpp"
 #include "handoff/config_reader.hpp"
+#include "handoff/drains.hpp"
 #include "handoff/execution.hpp"
 #include "handoff/journal.hpp"
 #include "handoff/override_reader.hpp"
@@ -105,6 +106,10 @@ class Engine {
   /// The claim that holds the device, or "".
   std::string claim_of(const sysfs::Device& device) const { return claim_of_ ? claim_of_(device) : std::string{}; }
 
+  /// Devices that get no new claims.
+  Drains& drains() { return drains_; }
+  const Drains& drains() const { return drains_; }
+
   /// Keeps every operation away from the device and its group until the returned function is called, for an active
   /// probe. Errors: OperationInProgress, ShuttingDown, ReadOnly.
   sysfs::Result<std::function<void()>> reserve(const sysfs::Device& device);
@@ -182,6 +187,7 @@ class Engine {
   AttributeReader attributes_;
   GuardedReader vital_product_data_;
   GuardedReader usage_;
+  Drains drains_;
   std::map<sysfs::PciAddress, Original> originals_;
   std::map<std::string, std::unique_ptr<Running>> running_;
   std::map<sysfs::PciAddress, std::string> half_way_;  ///< device -> id of the operation that left it so

@@ -184,6 +184,7 @@ void Engine::add_member(Part& part, const sysfs::Device& device) const {
     member.original->driver_override = earlier->driver_override;
   }
   member.claimed_by = other_claim(part.request, device);
+  if (const auto* drain = drains_.find(device)) member.drained = drain->reason;
   part.facts.members.push_back(std::move(member));
 }
 

@@ -82,10 +82,11 @@ DROP INDEX IF EXISTS audit_by_device;
 CREATE TABLE IF NOT EXISTS claims(
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
   document TEXT NOT NULL) STRICT;
-PRAGMA user_version = 3;
+CREATE TABLE IF NOT EXISTS drains(address TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
+PRAGMA user_version = 4;
 )sql";
 
-constexpr int schema_version = 3;
+constexpr int schema_version = 4;
 
 Result<int> user_version(sqlite3* database) {
   auto statement = prepare(database, "PRAGMA user_version");
@@ -134,6 +135,32 @@ Result<std::vector<ClaimRow>> select_claims(sqlite3* database) {
   for (; status == SQLITE_ROW; status = sqlite3_step(row))
     rows.push_back({column_text(row, 0), column_text(row, 1), column_text(row, 2)});
   if (status != SQLITE_DONE) return failed(database, "read the claims");
+  return rows;
+}
+
+Result<> upsert_drain(sqlite3* database, const DrainRow& row) {
+  auto statement = prepare(database, "INSERT OR REPLACE INTO drains(address,document) VALUES(?,?)");
+  if (!statement) return std::unexpected(statement.error());
+  bind_text(statement->get(), 1, row.address);
+  bind_text(statement->get(), 2, row.document);
+  return run(database, statement->get(), "store that a device is drained");
+}
+
+Result<> delete_drain(sqlite3* database, const std::string& address) {
+  auto statement = prepare(database, "DELETE FROM drains WHERE address=?");
+  if (!statement) return std::unexpected(statement.error());
+  bind_text(statement->get(), 1, address);
+  return run(database, statement->get(), "forget that a device is drained");
+}
+
+Result<std::vector<DrainRow>> select_drains(sqlite3* database) {
+  auto statement = prepare(database, "SELECT address,document FROM drains");
+  if (!statement) return std::unexpected(statement.error());
+  auto* row = statement->get();
+  std::vector<DrainRow> rows;
+  int status = sqlite3_step(row);
+  for (; status == SQLITE_ROW; status = sqlite3_step(row)) rows.push_back({column_text(row, 0), column_text(row, 1)});
+  if (status != SQLITE_DONE) return failed(database, "read which devices are drained");
   return rows;
 }
 
@@ -286,6 +313,9 @@ Result<Remembered> load(sqlite3* database) {
   auto claims = select_claims(database);
   if (!claims) return std::unexpected(claims.error());
   remembered.claims = std::move(*claims);
+  auto drains = select_drains(database);
+  if (!drains) return std::unexpected(drains.error());
+  remembered.drains = std::move(*drains);
   return remembered;
 }
 
@@ -427,6 +457,22 @@ void Journal::store(ClaimRow row, Done done) {
   impl_->enqueue([impl = impl_.get(), row = std::move(row), done = std::move(done)] {
     auto* database = impl->database.get();
     auto result = transaction(database, [&] { return upsert_claim(database, row); });
+    impl->post([done, result] { done(result); });
+  });
+}
+
+void Journal::store(DrainRow row, Done done) {
+  impl_->enqueue([impl = impl_.get(), row = std::move(row), done = std::move(done)] {
+    auto* database = impl->database.get();
+    auto result = transaction(database, [&] { return upsert_drain(database, row); });
+    impl->post([done, result] { done(result); });
+  });
+}
+
+void Journal::drop_drain(std::string address, Done done) {
+  impl_->enqueue([impl = impl_.get(), address = std::move(address), done = std::move(done)] {
+    auto* database = impl->database.get();
+    auto result = transaction(database, [&] { return delete_drain(database, address); });
     impl->post([done, result] { done(result); });
   });
 }

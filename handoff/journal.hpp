@@ -29,6 +29,11 @@ struct ClaimRow {
   std::string document;  ///< JSON of the claim (handoff/claim_document.hpp)
 };
 
+struct DrainRow {
+  std::string address;
+  std::string document;  ///< JSON (handoff/drains.cpp)
+};
+
 constexpr std::size_t max_ended_claims = 1000;
 
 /// What a new daemon finds.
@@ -36,6 +41,7 @@ struct Remembered {
   std::vector<Original> originals;
   std::vector<OperationRow> operations;  ///< newest first: the newest max_operations, and unfinished ones
   std::vector<ClaimRow> claims;          ///< oldest first
+  std::vector<DrainRow> drains;
 };
 
 constexpr std::size_t max_operations = 1000;
@@ -65,6 +71,9 @@ class Journal {
   void forget(std::vector<sysfs::PciAddress> addresses, Done done);
   /// Stores a claim as it is now; of those that have ended the newest max_ended_claims stay.
   void store(ClaimRow row, Done done);
+  /// Stores that a device is drained, or forgets it.
+  void store(DrainRow row, Done done);
+  void drop_drain(std::string address, Done done);
   /// Stores a line of the audit of its own; the oldest beyond max_audit_rows go.
   void record(AuditRow row, Done done);
   /// Reads lines of the audit, newest first. Error: JournalFailed.

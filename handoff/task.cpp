@@ -205,6 +205,14 @@ TaskResult probe_vfio(const Kernel& kernel, const std::vector<std::string>& argu
   return fields;
 }
 
+TaskResult raise_limit(const Kernel& kernel, const std::vector<std::string>& arguments) {
+  const auto pid = arguments.size() == 2 ? sysfs::number_from<std::int32_t>(arguments[0]) : std::nullopt;
+  const auto bytes = arguments.size() == 2 ? sysfs::number_from<std::uint64_t>(arguments[1]) : std::nullopt;
+  if (!pid || *pid <= 0 || !bytes) return malformed("limit");
+  if (auto raised = kernel.raise_locked_memory(*pid, *bytes); !raised) return std::unexpected(raised.error());
+  return std::vector<std::string>{};
+}
+
 }  // namespace
 
 Task task_for(const vfio::ProbeQuery& query, TaskKind kind) {
@@ -276,6 +284,7 @@ TaskResult perform(const Kernel& kernel, const Task& task, std::vector<sysfs::Fi
     case TaskKind::GrantAccess:
     case TaskKind::RevokeAccess: return change_access(kernel, task.arguments, task.kind);
     case TaskKind::FindOwners: return find_owners(task.arguments);
+    case TaskKind::RaiseLockedMemory: return raise_limit(kernel, task.arguments);
     case TaskKind::OpenNodes: return open_nodes(kernel, task.arguments, opened);
     case TaskKind::ReadVpd: return read_vpd(kernel, task.arguments);
     case TaskKind::ReadConfig: return read_config(kernel, task.arguments);

@@ -10,6 +10,7 @@
 #include "sysfs/config_space.hpp"
 #include "sysfs/file_descriptor.hpp"
 #include "sysfs/kernel_module.hpp"
+#include "sysfs/locked_memory.hpp"
 #include "sysfs/step.hpp"
 #include "vfio/holders.hpp"
 #include "vfio/ioctl.hpp"
@@ -31,9 +32,10 @@ enum class TaskKind {
   ProbeIommu,   ///< as ProbeVfio, of the IOMMU alone
   FindUsage,    ///< arguments: address, local address of the caller's connection or ""; answer: as fields_of() the uses
   GrantAccess,  ///< arguments: "u1000" and "g44" for users and groups, then paths of nodes below /dev
-  RevokeAccess,  ///< the same
-  FindOwners,    ///< arguments: "uvmm", "gkvm": users and groups by name; answer: the number of each, "" for none
-  OpenNodes,     ///< arguments: paths of nodes below /dev; answer: nothing but the open descriptors, one for each
+  RevokeAccess,       ///< the same
+  FindOwners,         ///< arguments: "uvmm", "gkvm": users and groups by name; answer: the number of each, "" for none
+  RaiseLockedMemory,  ///< arguments: pid, bytes
+  OpenNodes,          ///< arguments: paths of nodes below /dev; answer: nothing but the open descriptors, one for each
 };
 
 constexpr TaskKind last_task_kind = TaskKind::OpenNodes;
@@ -62,6 +64,7 @@ struct Kernel {
   const sysfs::ModuleIndex& modules;
   UsageSeams usage = real_usage_seams();
   vfio::NodeAccess access = {};
+  std::function<sysfs::Result<>(std::int32_t, std::uint64_t)> raise_locked_memory = sysfs::raise_locked_memory;
 };
 
 /// Performs the task. Blocks as long as the kernel does. `opened` gets what OpenNodes opens: all, or nothing with its

@@ -107,6 +107,19 @@ void check_claim(const MemberFacts& member, std::vector<Evidence>& evidence) {
   if (!member.claimed_by.empty()) evidence.push_back(claim_evidence(member.device.address, member.claimed_by));
 }
 
+void check_drained(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
+  const bool to_be_handed_over = request.kind == ChangeKind::Bind && !request.claim.empty();
+  if (!to_be_handed_over || !member.drained) return;
+  const auto name = sysfs::to_string(member.device.address);
+  evidence.push_back(
+      {.code = "device.drained",
+       .severity = Severity::Block,
+       .acceptable = false,
+       .device = member.device.address,
+       .detail = name + " gets no new claims" + (member.drained->empty() ? std::string(".") : ": " + *member.drained),
+       .next_step = "Claim another device, or end that: DELETE /v1/devices/" + name + "/drain."});
+}
+
 // Warnings: what is asked for is done, but does not last.
 void check_other_tools(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
   const auto wanted = wanted_driver(request, member);
@@ -350,6 +363,7 @@ std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts) 
   for (const auto& member : facts.members) {
     check_stuck(member, evidence);
     check_claim(member, evidence);
+    check_drained(request, member, evidence);
     check_bridge(request, member, evidence);
     check_uses(request, member, evidence);
     check_open(request, member, evidence);

@@ -24,6 +24,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::ClaimInUse: return "claim_in_use";
     case ErrorCode::NotEnoughDevices: return "not_enough_devices";
     case ErrorCode::OwnerNotFound: return "owner_not_found";
+    case ErrorCode::LimitNotRaised: return "limit_not_raised";
     case ErrorCode::KeyReused: return "idempotency_key_reused";
     case ErrorCode::NothingToRestore: return "nothing_to_restore";
     case ErrorCode::NodeNotFound: return "node_not_found";

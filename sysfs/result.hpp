@@ -29,7 +29,8 @@ enum class ErrorCode {
   ClaimNotActive,       ///< the claim is in a state in which this cannot be done
   ClaimInUse,           ///< a device of the claim is still open
   NotEnoughDevices,     ///< fewer devices than wanted fit a selector and are free
-  OwnerNotFound,        ///< no such user or group on this host
+  OwnerNotFound,        ///< no such user, group or process on this host
+  LimitNotRaised,       ///< of a consumer's process
   KeyReused,            ///< the idempotency key came with another request before
   NothingToRestore,     ///< devbindd did not bind this device, so it knows no earlier state
   NodeNotFound,         ///< no node of VFIO leads to the device, or not in the wanted way

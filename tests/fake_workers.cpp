@@ -79,6 +79,18 @@ vfio::NodeAccess FakeWorkers::access() {
           .revoke = [this](const auto& path, const auto& grantees) { return change_access(path, grantees, false); }};
 }
 
+// Never the limit of a process of the machine that the test runs on.
+std::function<sysfs::Result<>(std::int32_t, std::uint64_t)> FakeWorkers::raising() {
+  return [this](std::int32_t pid, std::uint64_t bytes) -> sysfs::Result<> {
+    if (limit_errno_ != 0)
+      return sysfs::fail(sysfs::ErrorCode::LimitNotRaised, "the limit could not be raised", limit_errno_);
+    const auto limit = std::to_string(bytes);
+    kernel_.set_file("proc/" + std::to_string(pid) + "/limits",
+                     "Max locked memory         " + limit + "              " + limit + "              bytes\n");
+    return {};
+  };
+}
+
 sysfs::Result<> FakeWorkers::change_access(const std::string& path, const vfio::Grantees& grantees, bool grant) {
   if (access_errno_ != 0) return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot set the ACL of " + path, access_errno_);
   auto& granted = grants_[path];
@@ -100,7 +112,7 @@ TaskResult FakeWorkers::perform(const Task& task, std::vector<sysfs::FileDescrip
     const auto loaded = kernel_.load_module(step->argument);
     result = loaded ? TaskResult(std::vector<std::string>{"done"}) : std::unexpected(loaded.error());
   } else {
-    result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams(), access()}, task, opened);
+    result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams(), access(), raising()}, task, opened);
   }
   if (step && ++steps_ == dying_step_) {
     return sysfs::fail(sysfs::ErrorCode::Kernel, "the worker process 1 ended before it had answered", ECHILD);

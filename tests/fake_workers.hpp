@@ -30,6 +30,8 @@ class FakeWorkers {
   const std::map<std::string, std::set<std::string>>& grants() const { return grants_; }
   /// Every change of access fails; 0 ends it.
   void fail_access(int errno_value) { access_errno_ = errno_value; }
+  /// No limit of locked memory can be raised; 0 ends it.
+  void fail_limits(int errno_value) { limit_errno_ = errno_value; }
 
   std::size_t held() const { return held_.size(); }
   /// Every task that was given, in order.
@@ -45,6 +47,7 @@ class FakeWorkers {
   void take(Job job);
   void finish(Job job);
   bool would_block(const handoff::Task& task) const;
+  std::function<sysfs::Result<>(std::int32_t, std::uint64_t)> raising();
   vfio::NodeAccess access();
   sysfs::Result<> change_access(const std::string& path, const vfio::Grantees& grantees, bool grant);
   handoff::TaskResult perform(const handoff::Task& task, std::vector<sysfs::FileDescriptor>& opened);
@@ -60,6 +63,7 @@ class FakeWorkers {
   int next_pid_ = 9000;
   std::map<std::string, std::set<std::string>> grants_;
   int access_errno_ = 0;
+  int limit_errno_ = 0;
 };
 
 }  // namespace devbindd::tests

@@ -71,6 +71,17 @@ void Control::add_kernel_commands() {
     tree_.heal();
     return "";
   };
+  // "file PATH CONTENT", with \n and \t for what a line cannot hold
+  commands_["file"] = [this](const Words& words) {
+    std::string content;
+    for (std::size_t at = 2; at < words.size(); ++at) content += (at > 2 ? " " : "") + words[at];
+    for (const auto& [escape, character] : {std::pair("\\n", '\n'), std::pair("\\t", '\t')}) {
+      for (auto at = content.find(escape); at != std::string::npos; at = content.find(escape))
+        content.replace(at, 2, 1, character);
+    }
+    kernel_.set_file(words.at(1), content);
+    return "";
+  };
   commands_["open"] = [this](const Words& words) {
     kernel_.open_device(words.at(1), std::stoi(words.at(2)), words.at(3));
     return "";

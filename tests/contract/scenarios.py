@@ -339,6 +339,41 @@ def claims_by_selector(client, daemon):
     daemon.control("fail-access 0")
 
 
+def locked_memory(client, daemon):
+    claim = client.ask("POST", CLAIMS, 201, {"devices": ["0000:20:00.0"], "owner": {"users": [1000]}})
+    path = f"{CLAIMS}/{claim['id']}/memlock"
+    for pid, uid in ((4720, 1000), (4721, 1001)):
+        daemon.control(f"file proc/{pid}/limits Max locked memory 8388608 8388608 bytes")
+        daemon.control(f"file proc/{pid}/comm qemu")
+        daemon.control(f"file proc/{pid}/status Uid:\\t{uid}\\nVmLck:\\t1024 kB\\nCapEff:\\t0000000000000000")
+    small = client.ask("POST", path, 200, {"pid": 4720, "dma_memory_bytes": 7 << 20, "way": "group"})
+    expect((small["suffices"], small["needed_bytes"], small["locked_bytes"], small["next_step"]) == (True, 8 << 20, 1 << 20, None), small)
+    large = client.ask("POST", path, 200, {"pid": 4720, "dma_memory_bytes": 1 << 32, "address_spaces": 2, "way": "group"})
+    expect((large["suffices"], large["raised"], large["needed_bytes"]) == (False, False, (2 << 32) + (1 << 20)), large)
+    expect(f"LimitMEMLOCK={large['needed_bytes']} " in large["next_step"], large["next_step"])
+    raised = client.ask("POST", path, 200, {"pid": 4720, "dma_memory_bytes": 1 << 32, "way": "cdev", "raise": True})
+    expect((raised["suffices"], raised["raised"], raised["soft_limit_bytes"]) == (True, True, 1 << 32), raised)
+    client.ask("POST", path, 409, {"pid": 4721, "dma_memory_bytes": 1 << 32, "raise": True}, code="limit_not_raised")
+    client.ask("POST", path, 400, {"pid": 4799, "dma_memory_bytes": 1}, code="owner_not_found")
+    client.ask("POST", path, 400, {"dma_memory_bytes": 1}, code="owner_not_found")
+    for body, code, pointer in (({}, "missing_field", "/dma_memory_bytes"), ({"dma_memory_bytes": -1}, "invalid_value", "/dma_memory_bytes"),
+                                ({"dma_memory_bytes": 1, "pid": 0}, "invalid_value", "/pid"), ({"dma_memory_bytes": 1, "address_spaces": 0}, "invalid_value", "/address_spaces"),
+                                ({"dma_memory_bytes": 1, "way": "both"}, "invalid_value", "/way"), ({"dma_memory_bytes": 1, "raise": 1}, "invalid_value", "/raise"),
+                                ({"dma_memory_bytes": 1, "hugepages": 1}, "unknown_field", "/hugepages")):
+        problem = client.ask("POST", path, 400, body, code=code)
+        expect(problem["errors"][0]["pointer"] == pointer, problem)
+        expect(client.document.body_fault("/v1/claims/{id}/memlock", "post", body), f"{body}: the contract allows it")
+    client.ask("POST", path + "?x=1", 400, {"dma_memory_bytes": 1}, code="unknown_parameter")
+    client.over("tcp").ask("POST", path, 403, {"dma_memory_bytes": 1}, code="forbidden")
+    client.ask("POST", f"{CLAIMS}/93d68a43-dee6-494a-ab23-150570d6bc63/memlock", 404, {"dma_memory_bytes": 1}, code="claim_not_found")
+    daemon.control("fail-reads sys/bus/pci/devices EIO")
+    daemon.control("lose-uevents")
+    client.ask("POST", path, 500, {"pid": 4720, "dma_memory_bytes": 1}, code="kernel_error")
+    daemon.control("heal-reads")
+    client.ask("DELETE", f"{CLAIMS}/{claim['id']}", 200)
+    client.ask("POST", path, 409, {"pid": 4720, "dma_memory_bytes": 1}, code="claim_not_active")
+
+
 def descriptors(client, daemon):
     def hand_over(path, body):
         """The answer, and the node of each descriptor: here it is a file with the path in it."""
@@ -516,6 +551,42 @@ def virtual_functions(client, daemon):
     for wrong, status, code in (("0000:99:00.0", 404, "device_not_found"), ("15:00.0", 400, "invalid_address")):
         client.ask("GET", SRIOV.format(wrong), status, code=code)
         client.ask("PUT", SRIOV.format(wrong), status, {"vfs": 1}, code=code)
+
+
+def drains(client, daemon):
+    path = "/v1/devices/0000:20:00.0/drain"
+    expect(client.ask("GET", path, 200)["drain"] is None, "drained from the start")
+    set_ = client.ask("PUT", path, 200, {"reason": "to be replaced"})
+    expect(set_["drain"]["reason"] == "to be replaced" and set_["drain"]["requested_by"]["transport"] == "unix", set_)
+    for shown in ("/v1/devices/0000:20:00.0", BINDING.format("0000:20:00.0")):
+        expect(client.ask("GET", shown, 200)["drain"] == set_["drain"], shown)
+    refused = client.ask("POST", CLAIMS, 409, {"devices": ["0000:20:00.0"]}, code="refused")
+    expect(codes(refused["blockers"]) == ["device.drained"] and "to be replaced" in refused["blockers"][0]["detail"], refused)
+    client.ask("PUT", BINDING.format("0000:20:00.0"), 200, VFIO)
+    client.ask("POST", CLAIMS, 409, {"devices": ["0000:20:00.0"]}, code="refused")
+    client.ask("DELETE", path, 200)
+    made = client.ask("POST", CLAIMS, 201, {"devices": ["0000:20:00.0"]})
+    expect(client.ask("PUT", path, 200, {})["drain"]["reason"] is None, "no reason")
+    expect(client.ask("GET", f"{CLAIMS}/{made['id']}", 200)["state"] == "active", "a claim of before")
+    client.ask("DELETE", f"{CLAIMS}/{made['id']}", 200)
+    # A sibling of the group, by address and by selector.
+    client.ask("PUT", "/v1/devices/0000:11:00.1/drain", 200, {})
+    client.ask("POST", CLAIMS, 409, {"devices": ["0000:11:00.0"]}, code="refused")
+    for body, code, pointer in (({"reason": 5}, "invalid_value", "/reason"), ({"reason": "x" * 257}, "invalid_value", "/reason"), ({"why": "x"}, "unknown_field", "/why")):
+        problem = client.ask("PUT", path, 400, body, code=code)
+        expect(problem["errors"][0]["pointer"] == pointer, problem)
+        expect(client.document.body_fault("/v1/devices/{bdf}/drain", "put", body), f"{body}: the contract allows it")
+    remote = client.over("tcp")
+    for method, body in (("GET", None), ("PUT", {}), ("DELETE", None)):
+        client.ask(method, "/v1/devices/0000:99:00.0/drain", 404, body, code="device_not_found")
+        client.ask(method, "/v1/devices/99:00.0/drain", 400, body, code="invalid_address")
+        client.ask(method, path + "?x=1", 400, body, code="unknown_parameter")
+        remote.ask(method, path, 200 if method == "GET" else 403, body, code="" if method == "GET" else "forbidden")
+    daemon.control("fail-reads sys/bus/pci/devices EIO")
+    daemon.control("lose-uevents")
+    for method, body in (("GET", None), ("PUT", {}), ("DELETE", None)):
+        client.ask(method, path, 500, body, code="kernel_error")
+    daemon.control("heal-reads")
 
 
 def refusals(client, daemon):
@@ -838,5 +909,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, descriptors, wrong_claims, policies, half_way, virtual_functions, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, drains, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)

@@ -47,7 +47,7 @@ HostFacts healthy() {
   facts.modules.push_back({"iommufd", ModuleState::Unknown});
   facts.unsafe_interrupts_type1 = false;
   facts.no_iommu_mode = false;
-  facts.locked_memory = devbindd::handoff::LockedMemoryLimit{};
+  facts.locked_memory = devbindd::sysfs::LockedMemoryLimit{};
   facts.memory_bytes = 8ULL << 30U;
   facts.hugepages = {{2048, 0, 1024, 1000}};
   facts.devices = {device("0000:01:00.0", "e1000e"), device("0000:02:00.0", "nvme", 0x010802, 2)};

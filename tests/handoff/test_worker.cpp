@@ -46,5 +46,9 @@ int main(int argc, char** argv) {
   if (!tree) return 1;
   const NoIoctl ioctl;
   const devbindd::sysfs::ModuleIndex modules{.directory = "/nonexistent", .config_paths = {"/nonexistent"}};
-  return devbindd::handoff::run_worker(3, {*tree, ioctl, modules});
+  return devbindd::handoff::run_worker(
+      3, {.tree = *tree,
+          .ioctl = ioctl,
+          .modules = modules,
+          .raise_locked_memory = [](auto, auto) -> devbindd::sysfs::Result<> { return {}; }});
 }

@@ -80,6 +80,16 @@ MemberFacts with_vfs(MemberFacts member) {
   return member;
 }
 
+MemberFacts drained(MemberFacts member) {
+  member.drained = "to be replaced";
+  return member;
+}
+
+ChangeRequest claiming(ChangeRequest request) {
+  request.claim = "5f0c8e0e-4f0c-4f43-9d0c-0d3c8b6f6a55";
+  return request;
+}
+
 MemberFacts with_open_vf(MemberFacts member) {
   member = with_vfs(std::move(member));
   member.open_vfs = {{at("0000:05:10.0"), {{42, "qemu", "/dev/vfio/1", true}}}};
@@ -321,9 +331,12 @@ std::vector<Case> cases() {
        "sriov.vf_in_use", block, false},
       {"an open VF of a PF that keeps its number", functions_request(card, 1, ""),
        with_sriov(with_open_vf(member(card, "igb"))), ""},
+      {"a claim of a drained device", claiming(to_vfio), facts_of({drained(member(card))}), "device.drained", block,
+       false},
+      {"a drained device is bound", to_vfio, facts_of({drained(member(card))}), ""},
       {"a driver that does not list the VFs", functions_request(card, 1, "e1000e"),
-       with_sriov(member(card, "igb"), [](Facts& facts) { facts.drivers["e1000e"] = registered(); }),
-       "driver.no_match", block, true},
+       with_sriov(member(card, "igb"), [](Facts& facts) { facts.drivers["e1000e"] = registered(); }), "driver.no_match",
+       block, true},
       {"a driver that lists the VFs", functions_request(card, 1, "e1000e"),
        with_sriov(member(card, "igb"),
                   [](Facts& facts) {

@@ -67,6 +67,7 @@ def device_arguments(images, api_port=None):
         "e1000e,id=nic1,bus=rp3,mac=52:54:00:00:03:00,romfile=",
         "nvme,id=nvme,serial=devbindd-disk,drive=disk,bus=rp4",
         "nvme-subsys,id=subsystem",
+        "nvme-subsys,id=spare",  # of a controller to be plugged in
         "nvme,id=sriov,serial=devbindd-sriov,subsys=subsystem,bus=rp5,"
         "sriov_max_vfs=8,sriov_vq_flexible=16,sriov_vi_flexible=8,max_ioqpairs=18,msix_qsize=16",
         "nvme-ns,drive=functions,bus=sriov,nsid=1,shared=on,detached=on",

@@ -2,6 +2,7 @@
 daemon; the end of a claim never pulls a device from under whoever has it open."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -448,6 +449,99 @@ class Policies(Configured):
         self.addCleanup(api.unplug, "plugged", added)
         api.wait_for(lambda: api.exists(added) and self.outcomes().get(added, {}).get("outcome") == "in_force", 40, "the policy")
         self.assertEqual(api.driver_of(added), "vfio-pci")
+
+
+# Locks as many bytes as each line of its input says, and says the errno.
+LOCKER = """
+import ctypes, mmap, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for line in sys.stdin:
+    memory = mmap.mmap(-1, int(line))
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    print(0 if libc.mlock(ctypes.c_void_p(address), ctypes.c_size_t(int(line))) == 0 else ctypes.get_errno(), flush=True)
+"""
+
+
+@api.timeout(120)
+class Limits(Case):
+    """A consumer that may lock 64 KiB is going to map 16 MiB."""
+
+    NEEDED = 16 << 20
+    drop_in = pathlib.Path("/run/systemd/system/devbindd.service.d/limits.conf")
+
+    def setUp(self):
+        super().setUp()
+        self.process = subprocess.Popen(
+            ["python3", "-c", LOCKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=self.confine
+        )
+        self.addCleanup(self.end_process)
+        self.made = claim(devices=[NIC], owner={"users": [OWNER]})
+
+    def confine(self):
+        os.setgroups([])
+        os.setgid(OWNER)
+        os.setuid(OWNER)
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
+
+    def end_process(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+        self.process.stdout.close()
+
+    def lock(self):
+        self.process.stdin.write(f"{self.NEEDED}\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def ask(self, **body):
+        body = {"pid": self.process.pid, "dma_memory_bytes": self.NEEDED, **body}
+        return api.request("POST", path_of(self.made) + "/memlock", body)
+
+    def test_it_is_told_and_raised_where_the_unit_may(self):
+        self.assertEqual(self.lock(), errno.ENOMEM)
+        told = self.ask().json
+        self.assertEqual((told["suffices"], told["soft_limit_bytes"], told["uid"], told["may_exceed"]), (False, 65536, OWNER, False), told)
+        refused = self.ask(**{"raise": True})
+        self.assertEqual((refused.status, refused.json["code"], refused.json["errno"]), (409, "limit_not_raised", "EPERM"), refused)
+        self.addCleanup(self.allow, False)
+        self.allow(True)
+        raised = self.ask(**{"raise": True}).json
+        self.assertEqual((raised["suffices"], raised["raised"]), (True, True), raised)
+        self.assertEqual(self.lock(), 0)
+        again = self.ask(way="group").json
+        self.assertEqual((again["locked_bytes"], again["suffices"]), (self.NEEDED, False), again)
+        self.assertTrue(self.ask(dma_memory_bytes=0, way="group").json["suffices"])
+
+    def allow(self, on):
+        self.drop_in.parent.mkdir(parents=True, exist_ok=True)
+        self.drop_in.write_text("[Service]\nCapabilityBoundingSet=CAP_SYS_RESOURCE\n" if on else "")
+        api.sh("systemctl daemon-reload; systemctl restart devbindd")
+        api.wait_for(api.daemon_answers, 40, "the daemon's answer")
+
+    def test_nobody_elses_limit_is_raised(self):
+        stranger = subprocess.Popen(["sleep", "60"], preexec_fn=as_user(STRANGER))
+        self.addCleanup(stranger.wait)
+        self.addCleanup(stranger.kill)
+        resource.prlimit(stranger.pid, resource.RLIMIT_MEMLOCK, (65536, 65536))
+        refused = self.ask(pid=stranger.pid, **{"raise": True})
+        self.assertEqual((refused.status, refused.json["code"]), (409, "limit_not_raised"), refused)
+        self.assertEqual(resource.prlimit(stranger.pid, resource.RLIMIT_MEMLOCK), (65536, 65536))
+
+
+@api.timeout(120)
+class Drained(Case):
+    def test_it_gets_no_claim_over_restarts(self):
+        path = f"/v1/devices/{NIC}/drain"
+        self.addCleanup(api.request, "DELETE", path)
+        api.request("PUT", path, {"reason": "to be replaced"})
+        made = claim(selector={"vendor": "8086", "device": "10d3"})
+        self.assertEqual([item["address"] for item in made["devices"]], [SECOND])
+        api.sh("systemctl restart devbindd")
+        api.wait_for(api.daemon_answers, 40, "the daemon's answer")
+        refused = claim(409, devices=[NIC])
+        self.assertEqual([item["code"] for item in refused["blockers"]], ["device.drained"], refused)
+        api.request("DELETE", path)
+        self.assertEqual(claim(devices=[NIC])["state"], "active")
 
 
 @api.timeout(120)

@@ -158,3 +158,52 @@ class Unplug(unittest.TestCase):
         holder.release()
         api.wait_for(lambda: not api.exists(BDF), 30, "the device to go")
         self.assert_gone_and_well()
+
+
+@api.timeout(200)
+class Functions(unittest.TestCase):
+    """A physical function is pulled out while its virtual functions are made."""
+
+    def setUp(self):
+        self.daemon = daemon_pid()
+        api.wait_for(self.plugged, 20, "QEMU to plug the controller in")
+        self.addCleanup(lambda: api.exists(BDF) and api.unplug("pulled", BDF))
+        api.wait_for(lambda: api.driver_of(BDF) == "nvme", 40, f"nvme on {BDF}")
+        self.assertEqual(api.attribute(BDF, "sriov_totalvfs"), "2")
+
+    def plugged(self):
+        try:
+            api.qmp("device_add", driver="nvme", id="pulled", serial="pulled", bus=PORT, subsys="spare", sriov_max_vfs=2,
+                    sriov_vq_flexible=4, sriov_vi_flexible=2, max_ioqpairs=6, msix_qsize=4)
+        except RuntimeError as refused:
+            print(refused)
+            return False
+        return True
+
+    def pull_at_write(self, body, number, when):
+        with Tracer(self.daemon, "nobody", number, when) as tracer:
+            answer = ask(("PUT", f"/v1/devices/{BDF}/sriov", body), headers={"Prefer": "respond-async"})
+            self.assertEqual(answer.status, 202, answer)
+            api.wait_for(tracer.has_reached, 30, "the write to be reached")
+            api.unplug("pulled", BDF)
+        location = answer.headers["location"]
+        api.wait_for(lambda: ask(("GET", location, None)).json["state"] not in ("running", "blocked"), 40, "the operation's end")
+        operation = ask(("GET", location, None)).json
+        print(number, when, tracer.reached, operation["state"], operation["error"])
+        self.assertEqual((operation["state"], operation["error"]["code"]), ("failed", "device_gone"), operation)
+        self.assertEqual(daemon_pid(), self.daemon)
+        api.wait_for(all_ended, 40, "no operation to be under way")
+        self.assertEqual(ask(("GET", f"/v1/devices/{BDF}/sriov", None)).json["code"], "device_not_found")
+        self.assertEqual(ask(put(OTHER, VFIO)).status, 200)
+        self.assertEqual(ask(give_back(OTHER)).json["driver"], "e1000e")
+
+    def test_before_there_is_any(self):
+        self.pull_at_write(VFIO | {"vfs": 2}, 1, "after")
+
+    def test_between_two_of_them(self):
+        self.pull_at_write(VFIO | {"vfs": 2}, 4, "after")
+
+    def test_while_their_number_changes(self):
+        answer = ask(("PUT", f"/v1/devices/{BDF}/sriov", VFIO | {"vfs": 1}))
+        self.assertEqual(answer.status, 200, answer)
+        self.pull_at_write(VFIO | {"vfs": 2}, 2, "after")

@@ -1,0 +1,45 @@
+// Devices that get no new claims: an administrator is about to service them, or does not trust them. Kept by the
+// journal, over restarts and reboots. Claims that are there go on, and bindings are not touched. Not here: what refuses
+// the claim (verdict.hpp).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "handoff/identity.hpp"
+#include "handoff/journal.hpp"
+#include "handoff/operation.hpp"
+#include "sysfs/device.hpp"
+
+namespace devbindd::handoff {
+
+struct Drain {
+  std::uint16_t vendor = 0;  ///< of the device: another one at its address is not drained
+  std::uint16_t device = 0;
+  std::string reason = {};  ///< a person's words, "" for none
+  TimePoint since;
+  Requester requester = {};
+};
+
+class Drains {
+ public:
+  /// Takes over what an earlier daemon has kept.
+  explicit Drains(Journal& journal);
+
+  using Done = std::function<void(sysfs::Result<>)>;
+
+  /// In force at once; `done` comes when it is on disk. Error: JournalFailed, and then it is not in force.
+  void set(const sysfs::Device& device, std::string reason, Requester requester, Done done);
+  /// As set().
+  void clear(const sysfs::PciAddress& address, Done done);
+
+  /// nullptr where the device is not drained.
+  const Drain* find(const sysfs::Device& device) const;
+
+ private:
+  Journal& journal_;
+  std::map<sysfs::PciAddress, Drain> drains_;
+};
+
+}  // namespace devbindd::handoff
