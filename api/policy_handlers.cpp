@@ -35,7 +35,7 @@ json render_policy(Context& context, const sysfs::Inventory& inventory, const ha
   json excluded = json::array();
   for (const auto& address : policy.exclude) excluded.push_back(sysfs::to_string(address));
   auto selector = render_selector(policy.selector);
-  selector.erase("count");
+  for (const auto* of_claims : {"count", "label", "link_speed", "same_switch"}) selector.erase(of_claims);
   return {{"name", policy.name},
           {"selector", std::move(selector)},
           {"driver", policy.driver.text()},

@@ -69,6 +69,10 @@ json render_selector(const handoff::Selector& selector) {
           {"driver", text_or_null(selector.driver)},
           {"numa_node", or_null(selector.numa_node)},
           {"physfn", selector.physfn ? json(sysfs::to_string(*selector.physfn)) : json(nullptr)},
+          {"address", selector.address ? json(sysfs::to_string(*selector.address)) : json(nullptr)},
+          {"label", text_or_null(selector.label)},
+          {"link_speed", or_null(selector.link_speed)},
+          {"same_switch", selector.same_switch},
           {"count", selector.count}};
 }
 

@@ -34,6 +34,18 @@ std::expected<std::optional<std::uint16_t>, BodyError> read_id(BodyReader& body,
 
 bool is_driver(const std::string& text) { return sysfs::DriverName::parse(text).has_value(); }
 
+constexpr std::size_t max_label = 256;
+bool is_label(const std::string& text) { return !text.empty() && text.size() <= max_label; }
+
+// GT/s; more than any generation of PCI Express has is a mistake.
+std::expected<std::optional<double>, BodyError> read_speed(BodyReader& body) {
+  constexpr double most = 1024;
+  const auto* value = body.find("link_speed");
+  if (value == nullptr) return std::nullopt;
+  if (value->is_number() && value->get<double>() > 0 && value->get<double>() <= most) return value->get<double>();
+  return wrong(body.pointer("link_speed"), "\"link_speed\" must be a number of GT/s, such as 8 or 16");
+}
+
 bool is_address(const std::string& text) { return sysfs::parse_pci_address(text).has_value(); }
 
 }  // namespace
@@ -67,19 +79,32 @@ std::expected<handoff::Selector, BodyError> read_selector(const json& document, 
   if (!numa_node) return std::unexpected(numa_node.error());
   auto physfn = read_text(body, "physfn", is_address, "\"physfn\" must be a PCI address");
   if (!physfn) return std::unexpected(physfn.error());
+  auto address = read_text(body, "address", is_address, "\"address\" must be a PCI address");
+  if (!address) return std::unexpected(address.error());
+  auto label = read_text(body, "label", is_label, "a label has 1 to 256 bytes");
+  if (!label) return std::unexpected(label.error());
+  auto link_speed = read_speed(body);
+  if (!link_speed) return std::unexpected(link_speed.error());
+  auto same_switch = body.boolean("same_switch", false);
+  if (!same_switch) return std::unexpected(same_switch.error());
   auto count = read_number(body, "count", 1, max_count);
   if (!count) return std::unexpected(count.error());
   if (auto done = body.finish(); !done) return std::unexpected(done.error());
-  if (document.empty() || (document.size() == 1 && document.contains("count")))
+  const auto selects_nothing = document.contains("count") + document.contains("same_switch");
+  if (document.size() == static_cast<std::size_t>(selects_nothing))
     return wrong(pointer, "a selector needs something to select by");
   handoff::Selector selector{.vendor = *vendor,
                              .device = *device,
                              .class_prefix = *class_prefix,
                              .category = *category,
                              .driver = *driver,
+                             .label = *label,
+                             .link_speed = *link_speed,
+                             .same_switch = *same_switch,
                              .count = static_cast<unsigned>(count->value_or(1))};
   if (*numa_node) selector.numa_node = static_cast<unsigned>(**numa_node);
-  if (const auto address = sysfs::parse_pci_address(*physfn)) selector.physfn = *address;
+  if (const auto function = sysfs::parse_pci_address(*physfn)) selector.physfn = *function;
+  if (const auto device_address = sysfs::parse_pci_address(*address)) selector.address = *device_address;
   return selector;
 }
 

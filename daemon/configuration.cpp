@@ -137,6 +137,10 @@ std::expected<handoff::Policy, ConfigurationError> read_policy(const json& objec
   auto selected = api::read_selector(*selector, section.at("selector"));
   if (!selected) return wrong(selected.error().pointer, selected.error().detail);
   if (selector->contains("count")) return wrong(section.at("selector") + "/count", "a policy takes all that fit");
+  for (const auto* of_claims : {"label", "link_speed", "same_switch"}) {
+    if (selector->contains(of_claims))
+      return wrong(section.at("selector") + "/" + of_claims, "only a claim can select by this");
+  }
   std::string driver;
   if (auto read = section.text("driver", driver); !read) return std::unexpected(read.error());
   auto parsed = sysfs::DriverName::parse(driver);

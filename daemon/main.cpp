@@ -12,6 +12,8 @@
 #include "daemon/build_info.hpp"
 #include "daemon/service.hpp"
 #include "handoff/leftover_workers.hpp"
+#include "handoff/policy_import.hpp"
+#include "sysfs/linux_tree.hpp"
 
 namespace {
 
@@ -24,6 +26,8 @@ Moves PCI devices between their kernel driver and VFIO, by an HTTP API on a Unix
 
   --config FILE    configuration (default: /etc/devbindd/devbindd.json, which may be missing)
   --check-config   check the configuration and exit: 0 good, 78 bad
+  --import-policies
+                   print the policies that driverctl's files and vfio-pci's ids= say, as a configuration, and exit
   --read-only      never write to the kernel: safe to try on any host
   --socket PATH    listen here instead of the configured socket
   --version        print the version and exit
@@ -34,6 +38,7 @@ struct Options {
   std::string configuration = default_configuration;
   bool configuration_given = false;
   bool check = false;
+  bool import = false;
   bool read_only = false;
   std::string socket;
 };
@@ -42,6 +47,7 @@ struct Options {
 std::optional<int> parse_options(int argc, char** argv, Options& options) {
   constexpr option known[] = {{"config", required_argument, nullptr, 'c'},
                               {"check-config", no_argument, nullptr, 'k'},
+                              {"import-policies", no_argument, nullptr, 'i'},
                               {"read-only", no_argument, nullptr, 'r'},
                               {"socket", required_argument, nullptr, 's'},
                               {"version", no_argument, nullptr, 'v'},
@@ -54,6 +60,7 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
         options.configuration_given = true;
         break;
       case 'k': options.check = true; break;
+      case 'i': options.import = true; break;
       case 'r': options.read_only = true; break;
       case 's': options.socket = optarg; break;
       case 'v': std::printf("devbindd %s\n", build_version); return exit_ok;
@@ -83,6 +90,19 @@ void set_up_log(const Configuration& configuration) {
   spdlog::set_pattern(journal ? "%l: %v" : "%Y-%m-%dT%H:%M:%S.%e %l: %v");
 }
 
+// What no policy can say goes to standard error: the output is a configuration as it stands.
+int print_policies() {
+  const auto tree = devbindd::sysfs::LinuxTree::open("/");
+  if (!tree) {
+    std::fprintf(stderr, "devbindd: %s\n", tree.error().message.c_str());
+    return exit_failure;
+  }
+  const auto import = devbindd::handoff::import_policies(*tree);
+  for (const auto& sentence : import.left_out) std::fprintf(stderr, "devbindd: left out: %s\n", sentence.c_str());
+  std::printf("%s\n", devbindd::handoff::configuration_of(import.policies).c_str());
+  return exit_ok;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -90,6 +110,7 @@ int main(int argc, char** argv) {
   if (argc == 3 && std::string_view(argv[1]) == "--worker") return run_worker_process({argv[2], std::strlen(argv[2])});
   Options options;
   if (const auto status = parse_options(argc, argv, options)) return *status;
+  if (options.import) return print_policies();
   auto configuration = configuration_for(options);
   if (!configuration) return exit_configuration;
   if (options.check) {

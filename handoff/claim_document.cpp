@@ -23,6 +23,10 @@ json to_json(const Selector& selector) {
           {"driver", selector.driver},
           {"numa_node", or_null(selector.numa_node)},
           {"physfn", address_or_null(selector.physfn)},
+          {"address", address_or_null(selector.address)},
+          {"label", selector.label},
+          {"link_speed", or_null(selector.link_speed)},
+          {"same_switch", selector.same_switch},
           {"count", selector.count}};
 }
 
@@ -58,6 +62,11 @@ Selector selector_from(const json& document) {
   selector.numa_node = maybe<unsigned>(document, "numa_node");
   if (!document.at("physfn").is_null()) selector.physfn = address_from(document.at("physfn"));
   selector.count = document.at("count");
+  if (!document.contains("same_switch")) return selector;  // of a version before these
+  if (!document.at("address").is_null()) selector.address = address_from(document.at("address"));
+  selector.label = document.at("label");
+  selector.link_speed = maybe<double>(document, "link_speed");
+  selector.same_switch = document.at("same_switch");
   return selector;
 }
 

@@ -30,7 +30,9 @@ struct Claims::Attempt {
   ClaimRequest request;
   Claim claim;
   std::function<void(Outcome)> done;
-  std::vector<sysfs::PciAddress> candidates;
+  std::vector<std::vector<sysfs::PciAddress>> pools;  ///< the devices that fit; only those of one pool may go together
+  std::vector<sysfs::PciAddress> candidates;          ///< the pool that is being tried
+  std::size_t fitting = 0;                            ///< devices in all pools
   std::size_t at = 0;
   std::vector<sysfs::PciAddress> chosen;
   std::string last_reason;
@@ -165,8 +167,7 @@ void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
   auto inventory = engine_.current();
   if (!inventory) return attempt->done(Refusal{inventory.error(), {}, {}});
   attempt->chosen.clear();
-  attempt->candidates.clear();
-  attempt->at = 0;
+  attempt->pools.clear();
   if (!attempt->request.selector) {
     for (const auto& address : attempt->request.devices) {
       const auto* device = (*inventory)->find(address);
@@ -181,25 +182,69 @@ void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
     }
     return hold(attempt);
   }
+  const auto& selector = *attempt->request.selector;
+  std::map<std::string, std::vector<sysfs::PciAddress>> pools;
   for (const auto& [address, device] : (*inventory)->devices()) {
-    if (!sysfs::is_pci_bridge(device) && matches(*attempt->request.selector, device))
-      attempt->candidates.push_back(address);
+    if (!sysfs::is_pci_bridge(device) && matches(selector, device))
+      pools[selector.same_switch ? root_of(device) : std::string{}].push_back(address);
+  }
+  attempt->fitting = 0;
+  for (auto& [root, pool] : pools) {
+    attempt->fitting += pool.size();
+    attempt->pools.push_back(std::move(pool));
+  }
+  std::ranges::reverse(attempt->pools);  // taken from the end
+  try_pool(attempt);
+}
+
+void Claims::try_pool(const std::shared_ptr<Attempt>& attempt) {
+  attempt->chosen.clear();
+  attempt->at = 0;
+  attempt->candidates.clear();
+  if (!attempt->pools.empty()) {
+    attempt->candidates = std::move(attempt->pools.back());
+    attempt->pools.pop_back();
   }
   try_candidate(attempt);
+}
+
+// What a worker reads of a candidate, which may wake it: asked for where the selector needs it only.
+void Claims::look_at_facts(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address) {
+  engine_.attributes().read(address, sysfs::fact_attributes(),
+                            [this, attempt, address](const sysfs::Result<Attributes>& read) {
+                              auto reason = read ? std::string{} : read.error().message;
+                              if (read) {
+                                std::map<std::string, std::string> contents;
+                                for (const auto& [name, attribute] : *read) {
+                                  if (attribute.error.empty()) contents.emplace(name, attribute.content);
+                                }
+                                reason = mismatch(*attempt->request.selector, sysfs::facts_from(contents));
+                              }
+                              if (reason.empty()) return try_binding(attempt, address);
+                              attempt->last_reason = "of " + sysfs::to_string(address) + " " + reason;
+                              try_candidate(attempt);
+                            });
 }
 
 // A candidate is taken when a dry run of its binding says yes: nobody uses it, and the kernel can do it.
 void Claims::try_candidate(const std::shared_ptr<Attempt>& attempt) {
   const auto wanted = attempt->request.selector->count;
   if (attempt->chosen.size() == wanted) return hold(attempt);
+  if (attempt->at == attempt->candidates.size() && !attempt->pools.empty()) return try_pool(attempt);
   if (attempt->at == attempt->candidates.size()) {
     return attempt->done(
         refusal(ErrorCode::NotEnoughDevices,
-                "of " + std::to_string(attempt->candidates.size()) + " devices that fit, " +
+                "of " + std::to_string(attempt->fitting) + " devices that fit, " +
                     std::to_string(attempt->chosen.size()) + " of the " + std::to_string(wanted) + " wanted are free" +
+                    (attempt->request.selector->same_switch ? " below the last root port that was tried" : "") +
                     (attempt->last_reason.empty() ? std::string{} : "; one is not since: " + attempt->last_reason)));
   }
   const auto address = attempt->candidates[attempt->at++];
+  if (needs_facts(*attempt->request.selector)) return look_at_facts(attempt, address);
+  try_binding(attempt, address);
+}
+
+void Claims::try_binding(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address) {
   const auto group = group_of(address);
   const auto along = std::ranges::find_if(group, [&attempt](const sysfs::Device& member) {
     return std::ranges::find(attempt->chosen, member.address) != attempt->chosen.end();

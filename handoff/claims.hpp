@@ -84,7 +84,10 @@ class Claims {
   void adopt_preparing(const std::string& id);
   void find_owners(const std::shared_ptr<Attempt>& attempt);
   void choose(const std::shared_ptr<Attempt>& attempt);
+  void try_pool(const std::shared_ptr<Attempt>& attempt);
   void try_candidate(const std::shared_ptr<Attempt>& attempt);
+  void look_at_facts(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address);
+  void try_binding(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address);
   void hold(const std::shared_ptr<Attempt>& attempt);
   void preview(const std::shared_ptr<Attempt>& attempt);
   void bind(const std::shared_ptr<Attempt>& attempt);

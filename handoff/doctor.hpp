@@ -83,6 +83,9 @@ sysfs::Result<HostFacts> gather_host_facts(const sysfs::Tree& tree, const sysfs:
 /// out.
 std::vector<Check> examine(const HostFacts& facts);
 
+/// The lines of all files of modprobe.d that are about VFIO modules.
+std::vector<ModprobeLine> read_modprobe_lines(const sysfs::Tree& tree);
+
 /// The lines of one modprobe.d file that are about VFIO modules. Source: modprobe.d(5).
 std::vector<ModprobeLine> parse_modprobe_file(const std::string& file, std::string_view content);
 

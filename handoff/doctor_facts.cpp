@@ -73,22 +73,6 @@ std::optional<ModprobeLine> modprobe_line(const std::string& file, std::string_v
   return found;
 }
 
-std::vector<ModprobeLine> read_modprobe_lines(const Tree& tree) {
-  std::vector<ModprobeLine> lines;
-  std::set<std::string> seen;
-  for (const std::string directory : modprobe_directories) {
-    const auto names = tree.list(directory).value_or(std::vector<std::string>{});
-    for (const auto& name : names) {
-      if (!name.ends_with(".conf") || !seen.insert(name).second) continue;
-      const auto path = directory + "/" + name;
-      for (auto& line : parse_modprobe_file("/" + path, tree.read(path, max_file).value_or(""))) {
-        lines.push_back(std::move(line));
-      }
-    }
-  }
-  return lines;
-}
-
 std::optional<bool> module_switch(const Tree& tree, const std::string& module, const std::string& name) {
   const auto value = tree.read("sys/module/" + module + "/parameters/" + name);
   if (!value) return std::nullopt;
@@ -152,6 +136,22 @@ std::vector<ModuleFact> read_modules(const Tree& tree, const sysfs::ModuleIndex&
 }
 
 }  // namespace
+
+std::vector<ModprobeLine> read_modprobe_lines(const sysfs::Tree& tree) {
+  std::vector<ModprobeLine> lines;
+  std::set<std::string> seen;
+  for (const std::string directory : modprobe_directories) {
+    const auto names = tree.list(directory).value_or(std::vector<std::string>{});
+    for (const auto& name : names) {
+      if (!name.ends_with(".conf") || !seen.insert(name).second) continue;
+      const auto path = directory + "/" + name;
+      for (auto& line : parse_modprobe_file("/" + path, tree.read(path, max_file).value_or(""))) {
+        lines.push_back(std::move(line));
+      }
+    }
+  }
+  return lines;
+}
 
 std::vector<ModprobeLine> parse_modprobe_file(const std::string& file, std::string_view content) {
   std::vector<ModprobeLine> lines;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <iterator>
 
 #include "sysfs/paths.hpp"
 #include "sysfs/sriov.hpp"
@@ -306,29 +307,46 @@ void Execution::on_overdue(std::size_t index, int worker_pid) {
     blockage.wait_channel = *channel;
   }
   operation_->blocked = std::move(blockage);
-  const auto& address = record.planned.step.address;
-  if (address) return look_for_holders(*address);
-  hooks_.on_change();
+  const auto in_the_way = held_up_by(record.planned.step);
+  if (in_the_way.empty()) return hooks_.on_change();
+  look_for_holders(in_the_way);
+}
+
+// The devices that somebody may have open while the step waits: of a changed number of VFs these.
+std::vector<sysfs::PciAddress> Execution::held_up_by(const sysfs::Step& step) const {
+  if (step.kind != sysfs::StepKind::SetNumVfs)
+    return step.address ? std::vector{*step.address} : std::vector<sysfs::PciAddress>{};
+  std::vector<sysfs::PciAddress> addresses;
+  for (const auto& transition : operation_->transitions) {
+    if (transition.remade && is_there(transition.address)) addresses.push_back(transition.address);
+  }
+  return addresses;
 }
 
 // Who keeps the kernel waiting is looked up before the state is told, so that whoever asked learns both at once.
-void Execution::look_for_holders(const sysfs::PciAddress& address) {
-  vfio::HolderQuery query{.address = address, .group = std::nullopt, .vfio_device = std::nullopt, .device_open = true};
-  if (const auto device = sysfs::read_device(tree_, address)) {
-    query.group = device->iommu_group;
-    query.vfio_device = device->vfio_device;
+void Execution::look_for_holders(const std::vector<sysfs::PciAddress>& addresses) {
+  const auto waiting = std::make_shared<std::size_t>(addresses.size());
+  for (const auto& address : addresses) {
+    vfio::HolderQuery query{
+        .address = address, .group = std::nullopt, .vfio_device = std::nullopt, .device_open = true};
+    if (const auto device = sysfs::read_device(tree_, address)) {
+      query.group = device->iommu_group;
+      query.vfio_device = device->vfio_device;
+    }
+    const auto told = std::make_shared<bool>(false);
+    const auto tell = [self = shared_from_this(), told, waiting] {
+      if (!std::exchange(*told, true) && --*waiting == 0) self->hooks_.on_change();
+    };
+    run_task_(task_for(query), {.on_overdue = [tell](int) { tell(); },
+                                .on_result =
+                                    [self = shared_from_this(), tell](const TaskResult& result) {
+                                      if (result && self->operation_->blocked) {
+                                        auto& holders = self->operation_->blocked->holders;
+                                        std::ranges::move(holders_from(*result), std::back_inserter(holders));
+                                      }
+                                      tell();
+                                    }});
   }
-  const auto told = std::make_shared<bool>(false);
-  const auto tell = [self = shared_from_this(), told] {
-    if (!std::exchange(*told, true)) self->hooks_.on_change();
-  };
-  run_task_(task_for(query), {.on_overdue = [tell](int) { tell(); },
-                              .on_result =
-                                  [self = shared_from_this(), tell](const TaskResult& result) {
-                                    if (result && self->operation_->blocked)
-                                      self->operation_->blocked->holders = holders_from(*result);
-                                    tell();
-                                  }});
 }
 
 void Execution::unblock() {

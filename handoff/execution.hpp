@@ -48,7 +48,8 @@ class Execution : public std::enable_shared_from_this<Execution> {
   void end(OperationState state);
 
   void on_overdue(std::size_t index, int worker_pid);
-  void look_for_holders(const sysfs::PciAddress& address);
+  std::vector<sysfs::PciAddress> held_up_by(const sysfs::Step& step) const;
+  void look_for_holders(const std::vector<sysfs::PciAddress>& addresses);
   void unblock();
 
   /// Shared: an answer may still come for a worker that looks for holders when the engine has dropped the operation.

@@ -1,5 +1,7 @@
 #include "handoff/selector.hpp"
 
+#include <charconv>
+
 namespace devbindd::handoff {
 namespace {
 
@@ -8,11 +10,38 @@ bool fits(const std::optional<T>& wanted, const std::optional<T>& value) {
   return !wanted || wanted == value;
 }
 
+// "16.0 GT/s PCIe"
+double speed_from(const std::string& text) {
+  double speed = 0;
+  std::from_chars(text.data(), text.data() + text.size(), speed);
+  return speed;
+}
+
 }  // namespace
+
+bool needs_facts(const Selector& selector) { return !selector.label.empty() || selector.link_speed; }
+
+std::string mismatch(const Selector& selector, const sysfs::DeviceFacts& facts) {
+  if (!selector.label.empty() && facts.label != selector.label)
+    return "the firmware's name for it is " + (facts.label ? "'" + *facts.label + "'" : std::string("not known"));
+  if (!selector.link_speed) return {};
+  const auto speed = facts.link && facts.link->current_speed ? *facts.link->current_speed : std::string("unknown");
+  return speed_from(speed) < *selector.link_speed ? "the speed of its link is " + speed : std::string{};
+}
+
+std::string root_of(const sysfs::Device& device) {
+  constexpr std::string_view bus = "/pci";
+  const auto start = device.sysfs_path.find(bus, std::string_view("/sys/devices").size());
+  if (start == std::string::npos) return {};
+  const auto first = device.sysfs_path.find('/', start + 1);
+  if (first == std::string::npos) return {};
+  return device.sysfs_path.substr(first + 1, device.sysfs_path.find('/', first + 1) - first - 1);
+}
 
 bool matches(const Selector& selector, const sysfs::Device& device) {
   const auto driver = device.driver ? device.driver->text() : std::string("none");
-  return fits(selector.vendor, std::optional(device.vendor)) && fits(selector.device, std::optional(device.device)) &&
+  return fits(selector.address, std::optional(device.address)) && fits(selector.vendor, std::optional(device.vendor)) &&
+         fits(selector.device, std::optional(device.device)) &&
          sysfs::class_text(device).starts_with(selector.class_prefix) &&
          (selector.category.empty() || selector.category == sysfs::category(device)) &&
          (selector.driver.empty() || selector.driver == driver) && fits(selector.numa_node, device.numa_node) &&

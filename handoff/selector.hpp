@@ -5,11 +5,13 @@
 #include <string>
 
 #include "sysfs/device.hpp"
+#include "sysfs/device_facts.hpp"
 
 namespace devbindd::handoff {
 
 /// What is not set matches everything.
 struct Selector {
+  std::optional<sysfs::PciAddress> address = {};
   std::optional<std::uint16_t> vendor = {};
   std::optional<std::uint16_t> device = {};
   std::string class_prefix = {};  ///< two, four or six hex digits
@@ -17,9 +19,22 @@ struct Selector {
   std::string driver = {};        ///< that it has now, "none" for no driver
   std::optional<unsigned> numa_node = {};
   std::optional<sysfs::PciAddress> physfn = {};  ///< VFs of this PF
-  unsigned count = 1;                            ///< of a claim: how many
+  // Of a claim only:
+  std::string label = {};                 ///< the firmware's name for it
+  std::optional<double> link_speed = {};  ///< GT/s of its link as it is now, at least
+  bool same_switch = false;               ///< all below one root port
+  unsigned count = 1;                     ///< how many
 };
 
+/// Whether the device fits, as far as the snapshot tells: not label and link_speed, which a worker reads.
 bool matches(const Selector& selector, const sysfs::Device& device);
+
+bool needs_facts(const Selector& selector);
+/// Label and link speed. "" where the device fits, else why not, in a sentence.
+std::string mismatch(const Selector& selector, const sysfs::DeviceFacts& facts);
+
+/// The root port or root bus slot that leads to the device, "0000:00:1c.0": what is behind one shares its link, and can
+/// reach each other through the switches there. From its place in sysfs.
+std::string root_of(const sysfs::Device& device);
 
 }  // namespace devbindd::handoff

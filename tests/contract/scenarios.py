@@ -314,6 +314,15 @@ def claims_by_selector(client, daemon):
     expect(len(taken) == 2 and "0000:06:00.0" not in taken, "a NIC with a default route was taken")
     problem = client.ask("POST", CLAIMS, 409, {"selector": {"numa_node": 7, "physfn": "0000:15:00.0"}}, code="not_enough_devices")
     expect("of 0 devices" in problem["detail"], problem)
+    daemon.control("file sys/devices/pci0000:00/0000:33:00.0/label Slot 3")
+    daemon.control("file sys/devices/pci0000:00/0000:33:00.0/current_link_speed 16.0 GT/s PCIe")
+    for selector in ({"address": "0000:33:00.0"}, {"label": "Slot 3", "link_speed": 8}, {"driver": "e1000e", "link_speed": 16.0, "same_switch": True}):
+        made = client.ask("POST", CLAIMS, 201, {"selector": selector})
+        expect(made["devices"][0]["address"] == "0000:33:00.0", made)
+        expect(made["request"]["selector"]["same_switch"] == selector.get("same_switch", False), made["request"])
+        client.ask("DELETE", f"{CLAIMS}/{made['id']}", 200)
+    problem = client.ask("POST", CLAIMS, 409, {"selector": {"driver": "e1000e", "link_speed": 32}}, code="not_enough_devices")
+    expect("the speed of its link is" in problem["detail"], problem)
     daemon.control("process 4713")
     with_process = client.ask("POST", CLAIMS, 201, {"devices": ["0000:22:00.0"], "pid": 4713, "restore": False})
     daemon.control("end-process 4713")
@@ -444,6 +453,9 @@ def wrong_claims(client, _):
             ({"selector": 5}, "invalid_value", "/selector"), ({"selector": {"vendor": "80"}}, "invalid_value", "/selector/vendor"),
             ({"selector": {"class": "2"}}, "invalid_value", "/selector/class"), ({"selector": {"category": "net"}}, "invalid_value", "/selector/category"),
             ({"selector": {"vendor": "8086", "count": 0}}, "invalid_value", "/selector/count"), ({"selector": {"vendr": "8086"}}, "unknown_field", "/selector/vendr"),
+            ({"selector": {"address": "x"}}, "invalid_value", "/selector/address"), ({"selector": {"label": ""}}, "invalid_value", "/selector/label"),
+            ({"selector": {"link_speed": 0}}, "invalid_value", "/selector/link_speed"), ({"selector": {"link_speed": "8"}}, "invalid_value", "/selector/link_speed"),
+            ({"selector": {"vendor": "8086", "same_switch": 1}}, "invalid_value", "/selector/same_switch"),
             ({"selector": {"physfn": "x"}}, "invalid_value", "/selector/physfn"), ({"selector": {"numa_node": -1}}, "invalid_value", "/selector/numa_node"),
             (one | {"driver": 5}, "invalid_value", "/driver"), (one | {"owner": []}, "invalid_value", "/owner"), (one | {"owner": {"users": "vmm"}}, "invalid_value", "/owner/users"),
             (one | {"owner": {"groups": [-1]}}, "invalid_value", "/owner/groups/0"), (one | {"owner": {"user": []}}, "unknown_field", "/owner/user"),
@@ -453,7 +465,7 @@ def wrong_claims(client, _):
         problem = client.ask("POST", CLAIMS, 400, body, code=code)
         expect(problem["errors"][0]["pointer"] == pointer, f"{body}: the pointer is {problem['errors'][0]['pointer']}")
         expect(client.document.body_fault(CLAIMS, "post", body), f"{body}: the contract allows it")
-    for body, pointer in ((one | {"driver": "e1000e"}, "/driver"), ({"selector": {}}, "/selector"), ({"selector": {"count": 2}}, "/selector"), (one | {"driver": "a/b"}, "/driver")):
+    for body, pointer in ((one | {"driver": "e1000e"}, "/driver"), ({"selector": {}}, "/selector"), ({"selector": {"count": 2}}, "/selector"), ({"selector": {"count": 2, "same_switch": True}}, "/selector"), (one | {"driver": "a/b"}, "/driver")):
         expect(client.ask("POST", CLAIMS, 400, body)["errors"][0]["pointer"] == pointer, body)
     client.ask("GET", CLAIMS + "?state=asleep", 400, code="invalid_value")
     absent = CLAIMS + "/93d68a43-dee6-494a-ab23-150570d6bc63"

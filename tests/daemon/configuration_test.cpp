@@ -151,6 +151,11 @@ TEST_CASE("policies are read in their order, and the first mistake is named", "[
   CHECK(one(R"("name": "a", "selector": {"vendor": "8"}, "driver": "x")") == "at /policies/0/selector/vendor");
   CHECK(one(R"("name": "a", "selector": {"vendor": "8086", "count": 1}, "driver": "x")") ==
         "at /policies/0/selector/count");
+  for (const std::string key : {"label", "link_speed", "same_switch"}) {
+    const std::string value = key == "label" ? "\"x\"" : key == "link_speed" ? "8" : "true";
+    CHECK(one(R"("name": "a", "selector": {"vendor": "8086", ")" + key + "\": " + value + R"(}, "driver": "x")") ==
+          "at /policies/0/selector/" + key);
+  }
   CHECK(one(R"("name": "a", "selector": {"vendor": "8086"}, "driver": "a/b")") == "at /policies/0/driver");
   CHECK(one(good + R"(, "scope": "all")") == "at /policies/0/scope");
   CHECK(one(good + R"(, "exclude": ["x"])") == "at /policies/0/exclude");

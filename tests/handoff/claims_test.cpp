@@ -24,6 +24,21 @@ ClaimRequest some(unsigned count, std::optional<std::uint16_t> device = {}) {
   return request;
 }
 
+// The devices that a claim by the selector gets, or why it gets none. It is ended again.
+std::string chosen(ClaimMachine& machine, Selector selector) {
+  ClaimRequest request;
+  request.selector = std::move(selector);
+  const auto outcome = machine.create(std::move(request));
+  if (const auto* refusal = std::get_if<Refusal>(&outcome)) return refusal->error.message;
+  const auto id = std::get<Claims::Made>(outcome).id;
+  std::string addresses;
+  for (const auto& device : machine.claims->find(id)->devices) {
+    if (!device.companion) addresses += (addresses.empty() ? "" : " ") + sysfs::to_string(device.address);
+  }
+  CHECK(machine.release(id) == std::nullopt);
+  return addresses;
+}
+
 }  // namespace
 
 TEST_CASE("A claim takes the whole group, opens its node to the owner, and gives everything back") {
@@ -565,4 +580,43 @@ TEST_CASE("A claim comes back from its document as it was; what is none gives no
   auto damaged = document;
   damaged["state"] = "asleep";
   CHECK_FALSE(claim_from(damaged));
+}
+
+TEST_CASE("A selector can name the address, the firmware's label and the speed of the link") {
+  ClaimMachine machine;
+  const auto add = [&machine](const std::string& name, const std::string& content) {
+    machine.kernel->set_file("sys/devices/pci0000:00/" + card + "/" + name, content + "\n");
+  };
+  add("label", "Onboard LAN");
+  add("max_link_speed", "16.0 GT/s PCIe");
+  add("current_link_speed", "8.0 GT/s PCIe");
+  CHECK(chosen(machine, {.address = at(card)}) == card);
+  CHECK(chosen(machine, {.label = "Onboard LAN"}) == card);
+  CHECK(chosen(machine, {.device = 0x10d3, .link_speed = 8.0}) == card);
+  CHECK(chosen(machine, {.device = 0x10d3, .label = "LAN2"}).contains("the firmware's name for it is"));
+  CHECK(chosen(machine, {.address = at(card), .link_speed = 16.0}).contains("the speed of its link is 8.0 GT/s PCIe"));
+  CHECK(chosen(machine, {.address = at(pair0), .link_speed = 2.5}).contains("unknown"));
+}
+
+TEST_CASE("Devices of one switch are below one root port") {
+  ClaimMachine machine;
+  for (const std::string root : {"0000:40:00.0", "0000:50:00.0"}) {
+    machine.kernel->add_device({.address = root, .device = 0x3420, .class_code = 0x060400});
+    const unsigned first = root.starts_with("0000:40") ? 40 : 50;
+    for (unsigned number = first; number < (first == 40 ? 41U : 52U); ++number) {
+      machine.kernel->add_device({.address = root.substr(0, 8) + "01." + std::to_string(number - first),
+                                  .device = 0x1521,
+                                  .group = number,
+                                  .driver = "igb",
+                                  .parent = root});
+    }
+  }
+  const auto root_at = [&machine](std::string_view address) {
+    return root_of(machine.stage->engine->find_device(at(address)).value());
+  };
+  CHECK(root_at("0000:50:01.1") == "0000:50:00.0");
+  CHECK(root_at(card) == card);
+  CHECK(chosen(machine, {.device = 0x1521, .count = 2}) == "0000:40:01.0 0000:50:01.0");
+  CHECK(chosen(machine, {.device = 0x1521, .same_switch = true, .count = 2}) == "0000:50:01.0 0000:50:01.1");
+  CHECK(chosen(machine, {.device = 0x1521, .same_switch = true, .count = 3}).contains("below the last root port"));
 }

@@ -219,3 +219,20 @@ TEST_CASE("A VF that does not come back is told as not restored") {
   CHECK(std::ranges::find(unrestored, vf0) != unrestored.end());
   CHECK(std::ranges::find(unrestored, physical) != unrestored.end());
 }
+
+TEST_CASE("A VF that is opened just before it goes holds the operation up, which says who has it") {
+  Stage stage(sriov_machine());
+  stage.carry_out(functions_request(physical, 2));
+  stage.kernel.before_nth_write(1, [&stage] { stage.kernel.open_device(vf1, 4711, "qemu"); });
+  stage.kernel.block("sys/bus/pci/devices/" + physical + "/sriov_numvfs");
+  const auto id = std::get<Accepted>(stage.decide(functions_request(physical, 1))).operation;
+  const auto document = stage.settled(id);
+  INFO(document.dump(1));
+  REQUIRE(document["state"] == "blocked");
+  REQUIRE(document["blocked"]["holders"].size() > 0);
+  CHECK(document["blocked"]["holders"][0]["command"] == "qemu");
+  stage.kernel.close_device(vf1);
+  stage.kernel.unblock("sys/bus/pci/devices/" + physical + "/sriov_numvfs");
+  stage.workers.resume();
+  run_until(stage.io, [&] { return stage.engine->document(id).value()["state"] == "succeeded"; });
+}

@@ -1,5 +1,6 @@
 """The daemon as the administrator meets it: the unit, restarts, options, and what others do behind its back."""
 
+import json
 import os
 import pathlib
 import re
@@ -62,6 +63,19 @@ class Options(unittest.TestCase):
         bad.write_text('{ "tcp": { "prot": 1 } } // comment\n')
         self.assertIn("/tcp/prot", self.run_daemon("--config", str(bad), "--check-config"))
         self.assertIn("good", self.run_daemon("--check-config"))
+
+    def test_what_other_tools_were_told_is_imported(self):
+        files = {pathlib.Path("/etc/driverctl.d/pci-0000:02:00.0"): "vfio-pci\n", pathlib.Path("/etc/modprobe.d/zz.conf"): "options vfio-pci ids=8086:10d3\n"}
+        for path, text in files.items():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            self.addCleanup(path.unlink)
+        imported = self.run_daemon("--import-policies")
+        self.assertEqual([policy["selector"] for policy in json.loads(imported)["policies"]],
+                         [{"address": "0000:02:00.0"}, {"vendor": "8086", "device": "10d3"}])
+        good = pathlib.Path("/tmp/imported.json")
+        good.write_text(imported)
+        self.assertIn("good", self.run_daemon("--config", str(good), "--check-config"))
 
     def test_read_only_shows_everything_and_changes_nothing(self):
         path = "/tmp/read-only.sock"
