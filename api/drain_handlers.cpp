@@ -21,14 +21,6 @@ void answer_with_drain(Context& context, const Request& request, const sysfs::Pc
   respond(json_response({{"address", sysfs::to_string(address)}, {"drain", render_drain(context, *device)}}));
 }
 
-handoff::Drains::Done told(Context& context, const Request& request, const sysfs::PciAddress& address,
-                           Respond respond) {
-  return [&context, request, address, respond = std::move(respond)](const sysfs::Result<>& stored) {
-    if (!stored) return respond(problem_of(request, stored.error()));
-    answer_with_drain(context, request, address, respond);
-  };
-}
-
 OrResponse<std::string> read_reason(const Request& request) {
   auto body = parse_body(request.body);
   if (!body) return std::unexpected(to_response(request, body.error()));
@@ -42,19 +34,16 @@ OrResponse<std::string> read_reason(const Request& request) {
                                      "a reason has at most " + std::to_string(max_reason) + " bytes"));
 }
 
-// What both changes need before anything else: a device, and a daemon that may change things.
-OrResponse<sysfs::Device> device_to_change(Context& context, const Request& request, const PathArguments& arguments) {
+// What both changes need before anything else: an address, and a daemon that may change things.
+OrResponse<sysfs::PciAddress> address_to_change(Context& context, const Request& request,
+                                                const PathArguments& arguments) {
   auto address = address_parameter(request, arguments[0]);
-  if (!address) return std::unexpected(std::move(address.error()));
+  if (!address) return address;
   QueryReader query(request.query);
   if (auto done = query.finish(); !done) return std::unexpected(to_response(request, done.error()));
-  if (context.read_only) {
-    return std::unexpected(problem_of(
-        request, sysfs::Error{sysfs::ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"}));
-  }
-  auto device = context.engine.find_device(*address);
-  if (!device) return std::unexpected(problem_of(request, device.error()));
-  return *device;
+  if (!context.read_only) return address;
+  return std::unexpected(problem_of(
+      request, sysfs::Error{sysfs::ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"}));
 }
 
 }  // namespace
@@ -70,16 +59,27 @@ void get_drain(Context& context, const Request& request, const PathArguments& ar
 void put_drain(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
   auto reason = read_reason(request);
   if (!reason) return respond(std::move(reason.error()));
-  auto device = device_to_change(context, request, arguments);
-  if (!device) return respond(std::move(device.error()));
+  auto address = address_to_change(context, request, arguments);
+  if (!address) return respond(std::move(address.error()));
+  const auto device = context.engine.find_device(*address);
+  if (!device) return respond(problem_of(request, device.error()));
   context.engine.drains().set(*device, std::move(*reason), request.requester,
-                              told(context, request, device->address, std::move(respond)));
+                              [&context, request, address = *address, respond](const sysfs::Result<>& stored) {
+                                if (!stored) return respond(problem_of(request, stored.error()));
+                                answer_with_drain(context, request, address, respond);
+                              });
 }
 
 void delete_drain(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  auto device = device_to_change(context, request, arguments);
-  if (!device) return respond(std::move(device.error()));
-  context.engine.drains().clear(device->address, told(context, request, device->address, std::move(respond)));
+  auto address = address_to_change(context, request, arguments);
+  if (!address) return respond(std::move(address.error()));
+  // Also of a device that is not there just now: of one that is not drained nothing is forgotten.
+  if (!context.engine.drains().contains(*address)) return answer_with_drain(context, request, *address, respond);
+  context.engine.drains().clear(
+      *address, [request, address = *address, respond = std::move(respond)](const sysfs::Result<>& stored) {
+        if (!stored) return respond(problem_of(request, stored.error()));
+        respond(json_response({{"address", sysfs::to_string(address)}, {"drain", nullptr}}));
+      });
 }
 
 }  // namespace devbindd::api

@@ -34,6 +34,7 @@ class Drains {
   /// As set().
   void clear(const sysfs::PciAddress& address, Done done);
 
+  bool contains(const sysfs::PciAddress& address) const { return drains_.contains(address); }
   /// nullptr where the device is not drained.
   const Drain* find(const sysfs::Device& device) const;
 

@@ -75,6 +75,14 @@ bool lacks_original(const Part& part) {
 
 Decision refuse(ErrorCode code, std::string message) { return Refusal{{code, std::move(message)}, {}, {}}; }
 
+// A change of the number of VFs leaves those alone that keep their driver, however they are.
+bool settles(const Operation& operation, const Transition& transition) {
+  if (operation.request.kind != ChangeKind::SetVfs || transition.remade) return true;
+  return std::ranges::any_of(operation.steps, [&transition](const StepRecord& record) {
+    return record.planned.step.address == transition.address;
+  });
+}
+
 std::string device_key(const sysfs::Device& device) {
   return device.iommu_group ? "group " + std::to_string(*device.iommu_group)
                             : "device " + sysfs::to_string(device.address);
@@ -116,7 +124,8 @@ void Engine::adopt_half_way(const Remembered& remembered) {
     for (const auto& transition : operation->transitions) {
       const auto& address = transition.address;
       const bool half_way = operation->error && std::ranges::count(operation->error->unrestored, address) > 0;
-      if ((!succeeded && !half_way) || !told.insert(address).second) continue;
+      const bool settled = succeeded && settles(*operation, transition);
+      if ((!settled && !half_way) || !told.insert(address).second) continue;
       if (half_way) half_way_.emplace(address, row.id);
     }
   }
@@ -140,6 +149,8 @@ void Engine::take(const sysfs::UeventBatch& batch) {
     const auto addresses = sysfs::addresses_in(event.devpath);
     if (addresses.empty() || is_remade(addresses.back())) continue;
     half_way_.erase(addresses.back());
+    if (drains_.contains(addresses.back()))
+      drains_.clear(addresses.back(), [this](const auto& stored) { warn(stored); });
     if (originals_.erase(addresses.back()) > 0) gone.push_back(addresses.back());
   }
   if (gone.empty()) return;
@@ -213,7 +224,11 @@ void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
   }
   // A claim may have been made since the facts were gathered.
   for (auto& part : gathering->parts) {
-    for (auto& member : part.facts.members) member.claimed_by = other_claim(part.request, member.device);
+    for (auto& member : part.facts.members) {
+      member.claimed_by = other_claim(part.request, member.device);
+      const auto* drain = drains_.find(member.device);
+      member.drained = drain != nullptr ? std::optional(drain->reason) : std::nullopt;
+    }
   }
   for (const auto& part : gathering->parts) {
     if (!lacks_original(part)) continue;
@@ -317,7 +332,9 @@ std::vector<sysfs::PciAddress> Engine::originals_to_forget(const Operation& oper
 
 void Engine::mark_half_way(const Operation& operation) {
   if (operation.state == OperationState::Succeeded) {
-    for (const auto& transition : operation.transitions) half_way_.erase(transition.address);
+    for (const auto& transition : operation.transitions) {
+      if (settles(operation, transition)) half_way_.erase(transition.address);
+    }
   }
   if (!operation.error) return;
   for (const auto& address : operation.error->unrestored) half_way_.insert_or_assign(address, operation.id);
@@ -382,7 +399,7 @@ sysfs::Result<std::function<void()>> Engine::reserve(const sysfs::Device& device
   if (services_.read_only)
     return sysfs::fail(ErrorCode::ReadOnly, "devbindd runs with --read-only: it opens no device");
   if (stopping_) return sysfs::fail(ErrorCode::ShuttingDown, "devbindd is stopping");
-  const std::set<std::string> keys{device_key(device)};
+  const auto keys = keys_of({device});
   if (const auto holder = holder_of(keys); !holder.empty()) {
     return std::unexpected(std::get<Refusal>(in_the_way(holder)).error);
   }

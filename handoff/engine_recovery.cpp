@@ -32,7 +32,7 @@ bool concerns(const LeftoverWorker& worker, const Operation& operation) {
 bool is_after(const MemberFacts& member, const Transition& transition, const Facts& facts) {
   const auto driver = member.device.driver ? std::optional(member.device.driver->text()) : std::nullopt;
   const bool bound = driver == transition.driver_after && member.driver_override == transition.override_after;
-  if (!transition.functions_after) return bound || transition.kernel_chooses;
+  if (!transition.functions_after) return bound;
   return bound && facts.sriov && transition.functions_after->count == member.device.virtfns.size() &&
          transition.functions_after->autoprobe == facts.sriov->autoprobe;
 }
@@ -194,6 +194,7 @@ void Engine::decide_recovery(const std::shared_ptr<Gathering>& gathering) {
   if (facts.members.empty())
     return end_recovery(id, OperationState::Failed, sysfs::Error{ErrorCode::DeviceGone, "the device is gone"});
   const bool all_after = std::ranges::all_of(operation.transitions, [&facts](const Transition& transition) {
+    if (transition.kernel_chooses) return true;
     const auto* member = member_at(facts, transition.address);
     if (!transition.there_after) return member == nullptr;
     return member != nullptr && is_after(*member, transition, facts);
@@ -206,7 +207,7 @@ void Engine::decide_recovery(const std::shared_ptr<Gathering>& gathering) {
   const auto refused_by = blocking(made.evidence, gathering->request.accept_risks);
   if (!refused_by.empty()) {
     return end_recovery(id, OperationState::Interrupted,
-                        interrupted("it was not undone, since a device is in use now: " + refused_by.front().detail));
+                        interrupted("it was not undone, for what is found now: " + refused_by.front().detail));
   }
   if (made.steps.empty()) {
     return end_recovery(id, OperationState::Failed, interrupted("every device is as it was before."));
@@ -264,10 +265,15 @@ void Engine::end_recovery(const std::string& id, OperationState state, std::opti
     operation.error->restored = state == OperationState::Failed && operation.error->error.code != ErrorCode::DeviceGone;
     for (const auto& transition : operation.transitions) {
       const bool there = services_.inventory.find(transition.address) != nullptr;
-      if (!operation.error->restored && there) operation.error->unrestored.push_back(transition.address);
+      const bool missing = !there && transition.there_before && transition.remade;
+      if (!operation.error->restored && (there || missing)) operation.error->unrestored.push_back(transition.address);
     }
+    const auto* physical = physical_function(operation);
     if (!operation.error->restored && operation.error->next_step.empty())
-      operation.error->next_step = "DELETE the device's binding, which brings back what was there before devbindd.";
+      operation.error->next_step =
+          physical == nullptr ? "DELETE the device's binding, which brings back what was there before devbindd."
+                              : "PUT /v1/devices/" + sysfs::to_string(physical->address) + "/sriov: there were " +
+                                    std::to_string(physical->functions_before->count) + " virtual functions before.";
   }
   if (services_.inform) {
     services_.inform("operation " + id + " of an earlier devbindd: " + std::string(name_of(state)) +

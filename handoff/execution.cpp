@@ -26,6 +26,12 @@ std::vector<sysfs::PciAddress> addresses_of(const Operation& operation) {
   return addresses;
 }
 
+// new_id binds devices before their own step has its turn.
+bool adds_id(const Operation& operation) {
+  return std::ranges::any_of(
+      operation.steps, [](const StepRecord& record) { return record.planned.step.kind == sysfs::StepKind::AddId; });
+}
+
 // The number of VFs that the undo of a change of it goes back to.
 std::size_t number_before(const PlannedStep& planned) {
   const auto back = std::ranges::find(planned.undo, sysfs::StepKind::SetNumVfs, &sysfs::Step::kind);
@@ -94,6 +100,7 @@ void Execution::on_step_result(std::size_t index, const TaskResult& result) {
   if (result) {
     const bool already = !result->empty() && result->front() == "already_done";
     record.state = already ? StepState::AlreadyDone : StepState::Done;
+    if (auto error = misplaced_function(record.planned.step)) return fail(std::move(*error), record.planned.step);
     return run_step(index + 1);
   }
   record.state = StepState::Failed;
@@ -102,13 +109,31 @@ void Execution::on_step_result(std::size_t index, const TaskResult& result) {
   fail(result.error(), record.planned.step);
 }
 
+// Offset and stride may change with the number of VFs: before anything is written to one, they must be where they were
+// foreseen. Source: Single Root I/O Virtualization 1.1, 3.3.9 and 3.3.10.
+std::optional<sysfs::Error> Execution::misplaced_function(const sysfs::Step& step) const {
+  if (step.kind != sysfs::StepKind::SetNumVfs || step.argument == "0") return std::nullopt;
+  const auto device = sysfs::read_device(tree_, *step.address);
+  if (!device) return device.error();
+  for (const auto& transition : operation_->transitions) {
+    if (!transition.remade || !transition.there_after || transition.kernel_chooses) continue;
+    if (std::ranges::find(device->virtfns, transition.address) != device->virtfns.end()) continue;
+    return sysfs::Error{sysfs::ErrorCode::BindFailed,
+                        "the kernel has put the virtual functions elsewhere than SR-IOV's offset and stride had said: "
+                        "none is at " +
+                            sysfs::to_string(transition.address)};
+  }
+  return std::nullopt;
+}
+
 // Whether the step has something to be undone. An error proves as little as a success: a worker may die after its write
-// (ECHILD), and new_id binds devices before their own step has its turn. Where the kernel can be asked, it is.
+// (ECHILD). Where the kernel can be asked, it is.
 bool Execution::took_effect(const StepRecord& record) const {
   const auto& step = record.planned.step;
   if (record.state == StepState::Done) return true;
   if (record.state == StepState::AlreadyDone)
     return step.kind != sysfs::StepKind::AddId;  // an ID of before is not ours
+  if (record.state == StepState::Pending && !adds_id(*operation_)) return false;
   if (step.kind == sysfs::StepKind::Bind) {
     const auto driver = sysfs::link_name(tree_, sysfs::paths::attribute(*step.address, "driver"));
     return driver && *driver == step.argument;
@@ -133,6 +158,7 @@ std::optional<sysfs::Error> Execution::unexpected_state() const {
       if (!is_there(transition.address)) continue;
       return sysfs::Error{sysfs::ErrorCode::BindFailed, "every write succeeded, but " + name + " is still there"};
     }
+    if (transition.kernel_chooses) continue;  // where it comes to sit is the kernel's choice too
     auto device = sysfs::read_device(tree_, transition.address);
     if (!device) return device.error();
     if (const auto functions = functions_now(tree_, *device);
@@ -141,7 +167,6 @@ std::optional<sysfs::Error> Execution::unexpected_state() const {
                                                             described(functions) + " for " + name + " instead of " +
                                                             described(transition.functions_after)};
     }
-    if (transition.kernel_chooses) continue;
     if (driver_text(*device) != transition.driver_after) {
       return sysfs::Error{sysfs::ErrorCode::BindFailed, "every write succeeded, but the kernel shows " +
                                                             or_none(driver_text(*device)) + " for " + name +
@@ -194,15 +219,15 @@ void Execution::fail(sysfs::Error error, std::optional<sysfs::Step> step) {
   operation_->error = std::move(failure);
   for (std::size_t index = operation_->steps.size(); index-- > 0;) {
     const auto& record = operation_->steps[index];
-    // Another device may come to sit at the address of one that is gone.
-    const auto& address = record.planned.step.address;
-    if ((address && !is_there(*address)) || !took_effect(record)) continue;
+    if (!took_effect(record)) continue;
     for (const auto& undo : record.planned.undo) undo_.push_back({index, undo});
   }
   run_undo(0);
 }
 
 void Execution::run_undo(std::size_t at) {
+  // What is gone is not brought back by its own steps: a VF comes back with its PF's.
+  while (at < undo_.size() && undo_[at].step.address && !is_there(*undo_[at].step.address)) ++at;
   if (at == undo_.size()) return check_restored();
   const auto record = undo_[at].record;
   run_task_(

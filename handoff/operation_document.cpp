@@ -112,6 +112,13 @@ void read_request(const json& document, ChangeRequest& request) {
   request.id = text(document, "id").value_or("");
   const auto claim = text(document, "claim").value_or("");
   request.claim = claim.substr(claim.rfind('/') + 1);
+  if (const auto count = document.find("vfs"); request.kind == ChangeKind::SetVfs && count != document.end()) {
+    request.functions = VirtualFunctions{.count = count->is_number_unsigned() ? count->get<unsigned>() : 0,
+                                         .kernel_chooses = flag(document, "kernel_chooses", true)};
+    if (const auto autoprobe = document.find("drivers_autoprobe");
+        autoprobe != document.end() && autoprobe->is_boolean())
+      request.functions->autoprobe = autoprobe->get<bool>();
+  }
   for (const auto& code : list(document, "accept_risks")) {
     if (code.is_string()) request.accept_risks.push_back(code.get<std::string>());
   }

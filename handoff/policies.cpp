@@ -52,6 +52,14 @@ void Policies::start(std::function<void()> done) {
   apply(std::move(addresses), std::move(done));
 }
 
+// VFs come from their PF's driver, which may have come after the device.
+bool Policies::has_functions(const sysfs::PciAddress& address) const {
+  if (policies_.empty()) return false;
+  const auto device = engine_.find_device(address);
+  const auto* policy = device ? policy_for(*device) : nullptr;
+  return policy != nullptr && policy->vfs;
+}
+
 // The native driver takes a new device before or after the event; either way it is bound from there.
 void Policies::take(const sysfs::UeventBatch& batch) {
   std::vector<sysfs::PciAddress> added;
@@ -59,8 +67,10 @@ void Policies::take(const sysfs::UeventBatch& batch) {
     const auto addresses = sysfs::addresses_in(event.devpath);
     if (event.subsystem != "pci" || addresses.empty()) continue;
     if (event.action == "remove") records_.erase(addresses.back());
-    failures_.erase(addresses.back());
+    // Only a new device is tried as often again: its own operation sends events of other kinds.
+    if (event.action == "add" || event.action == "remove") failures_.erase(addresses.back());
     if (event.action == "add" && !policies_.empty()) added.push_back(addresses.back());
+    if (event.action == "bind" && has_functions(addresses.back())) added.push_back(addresses.back());
   }
   if (!added.empty()) apply(std::move(added), [] {});
 }
@@ -94,7 +104,7 @@ void Policies::try_next() {
 // An override that devbindd has not set is the administrator's (or driverctl's) word on this device.
 void Policies::try_at(const Policy& policy, const sysfs::Device& device) {
   if (holds(policy, device)) return tried(device.address, PolicyOutcome::InForce, {});
-  if (policy.vfs) return submit(policy, device.address);
+  if (policy.vfs) return try_functions(policy, device);
   engine_.overrides().read({device.address}, [this, policy, address = device.address](const OverrideAnswers& answers) {
     const auto& answer = answers.at(address);
     if (!answer) return tried(address, PolicyOutcome::Refused, answer.error().message);
@@ -104,6 +114,27 @@ void Policies::try_at(const Policy& policy, const sysfs::Device& device) {
       return tried(address, PolicyOutcome::Respected,
                    "its driver_override is '" + *set + "', which devbindd did not set");
     submit(policy, address);
+  });
+}
+
+// VFs that somebody has made for a purpose of his own: excluded ones, and such with an override that is not ours.
+void Policies::try_functions(const Policy& policy, const sysfs::Device& device) {
+  for (const auto& function : device.virtfns) {
+    if (std::ranges::find(policy.exclude, function) != policy.exclude.end())
+      return tried(device.address, PolicyOutcome::Respected, sysfs::to_string(function) + " is excluded");
+  }
+  engine_.overrides().read(device.virtfns, [this, policy, device](const OverrideAnswers& answers) {
+    const bool kept = device.virtfns.size() == policy.vfs;
+    for (const auto& function : device.virtfns) {
+      const auto& answer = answers.at(function);
+      if (!answer) return tried(device.address, PolicyOutcome::Refused, answer.error().message);
+      const bool ours = engine_.originals().contains(function) || (kept && *answer == policy.driver.text());
+      if (*answer && !ours)
+        return tried(device.address, PolicyOutcome::Respected,
+                     "the driver_override of " + sysfs::to_string(function) + " is '" + **answer +
+                         "', which devbindd did not set");
+    }
+    submit(policy, device.address);
   });
 }
 

@@ -52,9 +52,11 @@ class Policies {
   bool holds(const Policy& policy, const sysfs::Device& device) const;
 
  private:
+  bool has_functions(const sysfs::PciAddress& address) const;
   void apply(std::vector<sysfs::PciAddress> addresses, std::function<void()> done);
   void try_next();
   void try_at(const Policy& policy, const sysfs::Device& device);
+  void try_functions(const Policy& policy, const sysfs::Device& device);
   void submit(const Policy& policy, const sysfs::PciAddress& address);
   void refused(const sysfs::PciAddress& address, const Refusal& refusal);
   void begun(const sysfs::PciAddress& address, const std::string& operation);

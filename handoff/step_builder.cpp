@@ -110,6 +110,10 @@ std::vector<Step> StepBuilder::functions_back(const sysfs::PciAddress& physical)
 
 void StepBuilder::destroy_functions(const sysfs::PciAddress& physical) {
   if (states_[physical].functions->count == 0) return;
+  // To remove a VF that somebody has open would hang with a lock of the whole PCI core; to unbind it hangs alone.
+  for (const auto& [address, state] : states_) {
+    if (address != physical && state.driver && is_userspace_driver(*state.driver)) unbind(address);
+  }
   append(numvfs_step(physical, 0), functions_back(physical));
   states_[physical].functions->count = 0;
   for (auto& [address, state] : states_) {
@@ -117,10 +121,11 @@ void StepBuilder::destroy_functions(const sysfs::PciAddress& physical) {
   }
 }
 
-void StepBuilder::create_functions(const sysfs::PciAddress& physical, const std::vector<sysfs::PciAddress>& functions,
+void StepBuilder::create_functions(const sysfs::PciAddress& physical, unsigned count,
+                                   const std::vector<sysfs::PciAddress>& functions,
                                    const std::optional<std::string>& driver_override) {
-  append(numvfs_step(physical, functions.size()), {numvfs_step(physical, 0)});
-  states_[physical].functions->count = static_cast<unsigned>(functions.size());
+  append(numvfs_step(physical, count), {numvfs_step(physical, 0)});
+  states_[physical].functions->count = count;
   for (const auto& address : functions) {
     before_.try_emplace(address, State{.there = false});
     states_[address] = {.driver_override = driver_override, .there = true, .remade = true};
@@ -137,7 +142,10 @@ void StepBuilder::bind_created(const sysfs::PciAddress& function, const std::opt
   };
   if (driver) {
     set(driver);
-    append({StepKind::Bind, function, *driver}, {});
+    // Its own unbind comes before all go: one that somebody has opened by then holds up itself alone.
+    const auto undo =
+        is_userspace_driver(*driver) ? std::vector<Step>{{StepKind::Unbind, function, *driver}} : std::vector<Step>{};
+    append({StepKind::Bind, function, *driver}, undo);
     state.driver = driver;
   }
   set(driver_override);

@@ -27,8 +27,10 @@ class StepBuilder {
   void set_autoprobe(const sysfs::PciAddress& physical, bool on);
   /// All VFs of the PF go, with whatever they were bound to. The undo makes them anew and gives each what it had.
   void destroy_functions(const sysfs::PciAddress& physical);
-  /// The PF gets VFs at these addresses, which have no driver. `driver_override`: what the PF's driver sets for them.
-  void create_functions(const sysfs::PciAddress& physical, const std::vector<sysfs::PciAddress>& functions,
+  /// The PF gets VFs, at these addresses as far as they are known, which have no driver. `driver_override`: what the
+  /// PF's driver sets for them.
+  void create_functions(const sysfs::PciAddress& physical, unsigned count,
+                        const std::vector<sysfs::PciAddress>& functions,
                         const std::optional<std::string>& driver_override);
   /// Gives a VF that the plan created its driver. Without undo: with creating it undone it is gone.
   void bind_created(const sysfs::PciAddress& function, const std::optional<std::string>& driver,

@@ -166,20 +166,16 @@ void check_open_functions(const ChangeRequest& request, const MemberFacts& membe
 
 // Devices that vfio-pci refuses since they are not safe to hand out. Source: drivers/vfio/pci/vfio_pci.c,
 // vfio_pci_dev_in_denylist.
-bool on_denylist(const sysfs::Device& device) {
+bool on_denylist(std::uint16_t vendor, std::uint16_t device) {
   constexpr std::array<std::uint16_t, 8> ids = {0x19e2, 0x19e3, 0x37c8, 0x37c9, 0x0435, 0x0443, 0x0b25, 0x0cfe};
-  return device.vendor == 0x8086 && std::ranges::find(ids, device.device) != ids.end();
+  return vendor == 0x8086 && std::ranges::find(ids, device) != ids.end();
 }
 
 void check_denylist(const ChangeRequest& request, const MemberFacts& member, const Facts& facts,
                     std::vector<Evidence>& evidence) {
-  if (wanted_driver(request, member) != "vfio-pci" || facts.denylist_off || !on_denylist(member.device)) return;
-  evidence.push_back({.code = "device.denylisted",
-                      .severity = Severity::Block,
-                      .device = member.device.address,
-                      .detail = "The kernel keeps vfio-pci from this device, which is known not to be safe in other "
-                                "hands (the kernel's answer would be EINVAL).",
-                      .next_step = "Load vfio-pci with disable_denylist=1 if you know what you do."});
+  const auto& device = member.device;
+  if (wanted_driver(request, member) != "vfio-pci" || facts.denylist_off) return;
+  if (auto item = denylist_evidence(device.address, device.vendor, device.device)) evidence.push_back(std::move(*item));
 }
 
 void check_iommu(const ChangeRequest& request, const MemberFacts& member, const Facts& facts,
@@ -290,6 +286,18 @@ std::optional<Evidence> match_evidence(const sysfs::DriverName& driver, const sy
                   .next_step =
                       "Choose one of the candidates, or accept driver.no_match: a driver forced onto a "
                       "foreign device can crash the kernel."};
+}
+
+std::optional<Evidence> denylist_evidence(const sysfs::PciAddress& address, std::uint16_t vendor,
+                                          std::uint16_t device) {
+  if (!on_denylist(vendor, device)) return std::nullopt;
+  return Evidence{.code = "device.denylisted",
+                  .severity = Severity::Block,
+                  .device = address,
+                  .detail =
+                      "The kernel keeps vfio-pci from this device, which is known not to be safe in other "
+                      "hands (the kernel's answer would be EINVAL).",
+                  .next_step = "Load vfio-pci with disable_denylist=1 if you know what you do."};
 }
 
 Evidence bridge_evidence(const sysfs::PciAddress& address) {

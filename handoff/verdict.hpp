@@ -16,6 +16,9 @@ std::optional<Evidence> open_evidence(const sysfs::Device& device, const std::ve
 std::optional<Evidence> match_evidence(const sysfs::DriverName& driver, const sysfs::PciAddress& address,
                                        const std::vector<std::string>& modules, const Facts& facts);
 
+/// That vfio-pci refuses devices of this kind as unsafe, or nullopt.
+std::optional<Evidence> denylist_evidence(const sysfs::PciAddress& address, std::uint16_t vendor, std::uint16_t device);
+
 /// That the device is a bridge, which cannot be handed to user space.
 Evidence bridge_evidence(const sysfs::PciAddress& address);
 

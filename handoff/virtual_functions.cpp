@@ -72,7 +72,7 @@ void plan_created(StepBuilder& builder, const ChangeRequest& request, const Fact
   const auto& device = physical_function(request, facts);
   // vfio-pci means its VFs for itself. Source: drivers/vfio/pci/vfio_pci_core.c, vfio_pci_bus_notifier.
   const auto implied = sysfs::is_vfio_bound(device) ? std::optional(device.driver->text()) : std::nullopt;
-  builder.create_functions(physical, addresses, implied);
+  builder.create_functions(physical, request.functions->count, addresses, implied);
   for (const auto& address : addresses) {
     if (request.functions->kernel_chooses) {
       builder.leave_to_kernel(address);
@@ -111,13 +111,15 @@ std::optional<std::string> wanted_function_driver(const ChangeRequest& request, 
 }
 
 void plan_functions(StepBuilder& builder, const ChangeRequest& request, const Facts& facts) {
-  if (!facts.sriov) return;
+  if (!facts.sriov || request.functions->count > facts.sriov->total) return;
   const auto& goal = *request.functions;
   const auto& physical = *request.address;
   const auto& device = physical_function(request, facts);
-  const bool autoprobe = goal.autoprobe.value_or(facts.sriov->autoprobe);
+  // Without a driver they are anybody's who comes later: a module that udev loads for them.
+  const bool to_none = goal.count > 0 && !goal.kernel_chooses && !request.driver && goal.earlier.empty();
+  const bool autoprobe = goal.autoprobe.value_or(facts.sriov->autoprobe && !to_none);
   const auto addresses = addresses_of(physical, *facts.sriov, goal.count);
-  if (addresses.size() != goal.count) return;
+  if (addresses.size() != goal.count && !goal.kernel_chooses) return;
   if (device.virtfns.size() == goal.count) {
     if (!goal.kernel_chooses) plan_kept(builder, request, facts);
     return builder.set_autoprobe(physical, autoprobe);
@@ -146,7 +148,8 @@ std::vector<Evidence> function_evidence(const ChangeRequest& request, const Fact
                              name + " can have " + std::to_string(facts.sriov->total) + " virtual functions, not " +
                                  std::to_string(count) + ".",
                              "Ask for no more than sriov_totalvfs."));
-  } else if (addresses_of(*request.address, *facts.sriov, count).size() != count) {
+  } else if (!request.functions->kernel_chooses &&
+             addresses_of(*request.address, *facts.sriov, count).size() != count) {
     evidence.push_back(about(request, "sriov.too_many",
                              "The SR-IOV settings of " + name + " give no PCI address for each of " +
                                  std::to_string(count) + " virtual functions.",
@@ -175,6 +178,23 @@ std::vector<Evidence> function_evidence(const ChangeRequest& request, const Fact
       item->detail = "Of the virtual functions: " + item->detail;
       evidence.push_back(std::move(*item));
     }
+  }
+  const bool to_vfio_pci = count > 0 && wants_vfio(request) && request.driver->text() == "vfio-pci";
+  if (to_vfio_pci && !facts.denylist_off && facts.sriov->function_id) {
+    if (auto item = denylist_evidence(*request.address, device.vendor, *facts.sriov->function_id)) {
+      item->detail = "Of the virtual functions: " + item->detail;
+      evidence.push_back(std::move(*item));
+    }
+  }
+  // What only the PF's driver knows of its VFs is lost with them.
+  if (destroys_functions(request, device) && sysfs::category(device) == "network") {
+    evidence.push_back(
+        {.code = "sriov.settings_lost",
+         .severity = Severity::Warn,
+         .device = request.address,
+         .detail = "MAC addresses, VLANs and other settings that were made for the virtual functions of " + name +
+                   " through it go with them.",
+         .next_step = "Note them before (ip link show), and set them again (ip link set dev ... vf ...)."});
   }
   return evidence;
 }

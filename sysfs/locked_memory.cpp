@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 
 #include "sysfs/fields.hpp"
 
@@ -48,20 +49,27 @@ std::optional<LockedMemoryLimit> locked_memory_limit(const Tree& tree, const std
   return content ? limit_from(*content) : std::nullopt;
 }
 
+std::optional<LockedMemory> locked_memory_from(std::string_view status, std::string_view limits) {
+  const auto limit = limit_from(limits);
+  const auto uid = status_number<unsigned>(status, "Uid:");
+  const auto capabilities = status_number<std::uint64_t>(status, "CapEff:", 16);
+  if (!limit || !uid || !capabilities) return std::nullopt;
+  constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max() / 1024;
+  const auto locked = status_number<std::uint64_t>(status, "VmLck:").value_or(0);  // none of a kernel thread
+  return LockedMemory{.limit = *limit,
+                      .uid = *uid,
+                      .locked = std::min(locked, most) * 1024,
+                      .may_exceed = ((*capabilities >> CAP_IPC_LOCK) & 1U) != 0};
+}
+
 Result<LockedMemory> read_locked_memory(const Tree& tree, std::int32_t pid) {
   const auto folder = "proc/" + std::to_string(pid);
   const auto status = tree.read(folder + "/status", max_file);
   if (!status) return no_process(pid, status.error().message);
-  const auto limit = locked_memory_limit(tree, std::to_string(pid));
-  if (!limit) return no_process(pid, "its limits cannot be read");
-  const auto uid = status_number<unsigned>(*status, "Uid:");
-  const auto capabilities = status_number<std::uint64_t>(*status, "CapEff:", 16);
-  if (!uid || !capabilities) return no_process(pid, "its status cannot be read");
-  return LockedMemory{.limit = *limit,
-                      .command = tree.read(folder + "/comm").value_or(""),
-                      .uid = *uid,
-                      .locked = status_number<std::uint64_t>(*status, "VmLck:").value_or(0) * 1024,
-                      .may_exceed = ((*capabilities >> CAP_IPC_LOCK) & 1U) != 0};
+  auto memory = locked_memory_from(*status, tree.read(folder + "/limits", max_file).value_or(""));
+  if (!memory) return no_process(pid, "its status or its limits cannot be read");
+  memory->command = tree.read(folder + "/comm").value_or("");
+  return std::move(*memory);
 }
 
 Result<> raise_locked_memory(std::int32_t pid, std::uint64_t bytes) {

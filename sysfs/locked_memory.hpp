@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "sysfs/tree.hpp"
 
@@ -30,8 +31,11 @@ struct LockedMemory {
   bool may_exceed = false;   ///< it has CAP_IPC_LOCK: the limit does not hold for it
 };
 
-/// Error: OwnerNotFound where there is none (any more), or its files cannot be read.
+/// From a process's status and limits; without the command. nullopt where something is missing.
 /// Source: fs/proc/array.c, proc_pid_status; fs/proc/task_mmu.c, task_mem.
+std::optional<LockedMemory> locked_memory_from(std::string_view status, std::string_view limits);
+
+/// Error: OwnerNotFound where there is none (any more), or its files cannot be read.
 Result<LockedMemory> read_locked_memory(const Tree& tree, std::int32_t pid);
 
 /// Raises both limits to at least `bytes`; never lowers one. Error: LimitNotRaised with the errno of prlimit(2): EPERM

@@ -1,17 +1,21 @@
 #include "sysfs/sriov.hpp"
 
-#include <charconv>
+#include <array>
+#include <cstdio>
 
+#include "sysfs/fields.hpp"
 #include "sysfs/paths.hpp"
 
 namespace devbindd::sysfs {
 namespace {
 
 unsigned number(const Tree& tree, const PciAddress& address, std::string_view name) {
-  const auto text = tree.read(paths::attribute(address, name)).value_or("");
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size() ? value : 0;
+  return number_from<unsigned>(tree.read(paths::attribute(address, name)).value_or("")).value_or(0);
+}
+
+// "10ca"
+std::optional<std::uint16_t> function_id(const Tree& tree, const PciAddress& address) {
+  return number_from<std::uint16_t>(tree.read(paths::attribute(address, "sriov_vf_device")).value_or(""), 16);
 }
 
 }  // namespace
@@ -19,13 +23,12 @@ unsigned number(const Tree& tree, const PciAddress& address, std::string_view na
 // "pci:v00008086d000010C9sv...": the device ID is the eight digits behind the vendor's.
 std::string function_modalias(const Tree& tree, const Device& physical) {
   constexpr std::size_t place = 14;
-  const auto id = tree.read(paths::attribute(physical.address, "sriov_vf_device")).value_or("");
-  const bool hex = !id.empty() && id.size() <= 4 && id.find_first_not_of("0123456789abcdef") == std::string::npos;
+  const auto id = function_id(tree, physical.address);
   auto modalias = physical.modalias;
-  if (!hex || modalias.size() < place + 8) return {};
-  std::string digits = std::string(8 - id.size(), '0') + id;
-  for (auto& digit : digits) digit = digit >= 'a' ? static_cast<char>(digit - 'a' + 'A') : digit;
-  return modalias.replace(place, digits.size(), digits);
+  if (!id || modalias.size() < place + 8) return {};
+  std::array<char, 9> digits{};
+  std::snprintf(digits.data(), digits.size(), "%08X", unsigned{*id});
+  return modalias.replace(place, 8, digits.data());
 }
 
 std::optional<Sriov> read_sriov(const Tree& tree, const Device& device) {
@@ -34,6 +37,7 @@ std::optional<Sriov> read_sriov(const Tree& tree, const Device& device) {
       .total = *device.sriov_totalvfs,
       .offset = number(tree, device.address, "sriov_offset"),
       .stride = number(tree, device.address, "sriov_stride"),
+      .function_id = function_id(tree, device.address),
       .autoprobe = tree.read(paths::attribute(device.address, "sriov_drivers_autoprobe")).value_or("1") != "0"};
 }
 

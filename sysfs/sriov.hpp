@@ -11,9 +11,10 @@
 namespace devbindd::sysfs {
 
 struct Sriov {
-  unsigned total = 0;     ///< how many virtual functions the device can have
-  unsigned offset = 0;    ///< from the PF's routing ID to its first VF's
-  unsigned stride = 0;    ///< from one VF's routing ID to the next
+  unsigned total = 0;                             ///< how many virtual functions the device can have
+  unsigned offset = 0;                            ///< from the PF's routing ID to its first VF's
+  unsigned stride = 0;                            ///< from one VF's routing ID to the next
+  std::optional<std::uint16_t> function_id = {};  ///< the device ID of the VFs; kernels before 4.15 do not tell
   bool autoprobe = true;  ///< whether drivers take new VFs by themselves; kernels before 4.12 cannot be told not to
 
   bool operator==(const Sriov&) const = default;

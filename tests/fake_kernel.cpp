@@ -177,6 +177,7 @@ int FakeKernel::set_numvfs(const std::string& address, const std::string& value)
   }
   if (current > 0) return EBUSY;
   for (unsigned index = 0; index < count; ++index) create_function(physical, index);
+  announce("change", physical);
   return 0;
 }
 

@@ -596,8 +596,10 @@ def drains(client, daemon):
         remote.ask(method, path, 200 if method == "GET" else 403, body, code="" if method == "GET" else "forbidden")
     daemon.control("fail-reads sys/bus/pci/devices EIO")
     daemon.control("lose-uevents")
-    for method, body in (("GET", None), ("PUT", {}), ("DELETE", None)):
+    for method, body in (("GET", None), ("PUT", {})):
         client.ask(method, path, 500, body, code="kernel_error")
+    client.ask("DELETE", path, 200)  # what is known by its address alone
+    client.ask("DELETE", path, 500, code="kernel_error")
     daemon.control("heal-reads")
 
 

@@ -101,3 +101,14 @@ TEST_CASE("A drain lasts over restarts and reboots, for the device that was mean
   machine.kernel->add_device({.address = card, .device = 0x10c9, .group = 1, .driver = "igb"});
   CHECK(machine.find(card) == nullptr);
 }
+
+TEST_CASE("A device that is removed takes its drain along: the next one of the same make is not meant") {
+  Machine machine;
+  machine.set(card, "to be replaced");
+  machine.kernel->remove_device(card);
+  machine.kernel->add_device({.address = card, .group = 1, .driver = "e1000e"});
+  CHECK(machine.find(card) == nullptr);
+  run_until(machine.stage->io, [] { return true; });
+  machine.restart();
+  CHECK(machine.find(card) == nullptr);
+}

@@ -66,11 +66,86 @@ TEST_CASE("A policy for physical functions gives them VFs, and says when they ar
   CHECK_FALSE(machine.policies.holds(functions, now()));
 }
 
+TEST_CASE("A policy leaves VFs alone that somebody has made for a purpose of his own") {
+  auto functions = policy({.device = 0x10c9});
+  functions.vfs = 2;
+  SECTION("another number, with an override") {
+    Machine machine({functions});
+    REQUIRE(machine.kernel.write("sys/bus/pci/devices/" + physical + "/sriov_numvfs", "1"));
+    REQUIRE(machine.kernel.write("sys/bus/pci/devices/" + vf0 + "/driver_override", "vfio-pci"));
+    machine.start();
+    CHECK(machine.at_device(physical).outcome == PolicyOutcome::Respected);
+    CHECK(machine.at_device(physical).reason.find(vf0) != std::string::npos);
+    CHECK(machine.kernel.device(vf0).driver == "igbvf");
+  }
+  SECTION("the number, with another override") {
+    Machine machine({functions});
+    REQUIRE(machine.kernel.write("sys/bus/pci/devices/" + physical + "/sriov_numvfs", "2"));
+    REQUIRE(machine.kernel.write("sys/bus/pci/devices/" + vf1 + "/driver_override", "none"));
+    machine.start();
+    CHECK(machine.at_device(physical).outcome == PolicyOutcome::Respected);
+  }
+  SECTION("one that is excluded") {
+    functions.exclude = {at(vf0)};
+    Machine machine({functions});
+    REQUIRE(machine.kernel.write("sys/bus/pci/devices/" + physical + "/sriov_numvfs", "1"));
+    machine.start();
+    CHECK(machine.at_device(physical).reason == vf0 + " is excluded");
+  }
+  SECTION("VFs that nobody has touched are not his") {
+    Machine machine({functions});
+    REQUIRE(machine.kernel.write("sys/bus/pci/devices/" + physical + "/sriov_numvfs", "1"));
+    machine.start();
+    CHECK(machine.at_device(physical).outcome == PolicyOutcome::InForce);
+  }
+}
+
+TEST_CASE("A policy that fails is not tried for ever, whatever events its own operations send") {
+  auto functions = policy({.device = 0x10c9});
+  functions.vfs = 1;
+  Machine machine({functions});
+  machine.kernel.refuse_probe("vfio-pci", vf0, EIO);
+  machine.start();
+  std::size_t tries = 0;
+  for (int round = 0; round < 8; ++round) {
+    machine.policies.take(
+        {.events = {
+             {.action = "change", .devpath = "/devices/pci0000:00/" + physical, .subsystem = "pci", .keys = {}}}});
+    machine.io.restart();
+    machine.io.run_for(std::chrono::milliseconds(80));
+    tries = machine.engine->documents("").size();
+  }
+  CHECK(machine.at_device(physical).outcome == PolicyOutcome::Failed);
+  CHECK(tries == 3);
+}
+
+TEST_CASE("A policy gives a physical function VFs when its driver comes") {
+  auto functions = policy({.device = 0x10c9});
+  functions.vfs = 2;
+  Machine machine({functions, policy({.device = 0x10d3}, "e1000e")});
+  machine.carry_out(request_of(ChangeKind::Unbind, physical));
+  machine.start();
+  CHECK(machine.at_device(physical).outcome == PolicyOutcome::Refused);
+  machine.kernel.forget_writes();
+  (void)machine.kernel.drain_uevents();
+  machine.carry_out(request_of(ChangeKind::Restore, physical));
+  const auto bound = [](const std::string& address) {
+    return sysfs::Uevent{.action = "bind", .devpath = "/devices/pci0000:00/" + address, .subsystem = "pci", .keys = {}};
+  };
+  machine.carry_out(request_of(ChangeKind::Unbind, card));
+  machine.policies.take({.events = {bound(card), bound(physical)}});
+  run_until(machine.io, [&] { return machine.at_device(physical).outcome == PolicyOutcome::InForce; });
+  CHECK(machine.kernel.bindings().at(vf1) == "vfio-pci override vfio-pci");
+  CHECK(machine.kernel.bindings().at(card).starts_with("-"));  // whoever moves it by hand is left alone
+}
+
 TEST_CASE("A policy waits for what works on a device just now") {
   Machine machine({policy({.device = 0x10ca})});
   machine.start();
   machine.kernel.block("sys/bus/pci/devices/" + physical + "/sriov_drivers_autoprobe", "1");
-  const auto id = std::get<Accepted>(machine.decide(functions_request(physical, 2, "none"))).operation;
+  auto request = functions_request(physical, 2, "none");
+  request.functions->autoprobe = true;
+  const auto id = std::get<Accepted>(machine.decide(request)).operation;
   CHECK(machine.settled(id)["state"] == "blocked");
   sysfs::UeventBatch added;
   for (const auto& address : {vf0, vf1})

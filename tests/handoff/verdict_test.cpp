@@ -96,6 +96,11 @@ MemberFacts with_open_vf(MemberFacts member) {
   return member;
 }
 
+MemberFacts of_class(MemberFacts member, std::uint32_t class_code) {
+  member.device.class_code = class_code;
+  return member;
+}
+
 MemberFacts ungrouped(MemberFacts member) {
   member.device.iommu_group.reset();
   return member;
@@ -327,13 +332,27 @@ std::vector<Case> cases() {
        block, true},
       {"VFs for the kernel without an IOMMU", functions_request(card, 1, ""),
        with_sriov(ungrouped(member(card, "igb"))), ""},
-      {"an open VF of a PF that gets more", functions_request(card, 2), with_sriov(with_open_vf(member(card, "igb"))),
-       "sriov.vf_in_use", block, false},
+      {"an open VF of a PF that gets more", functions_request(card, 2),
+       with_sriov(with_open_vf(of_class(member(card, "nvme"), 0x010802))), "sriov.vf_in_use", block, false},
       {"an open VF of a PF that keeps its number", functions_request(card, 1, ""),
        with_sriov(with_open_vf(member(card, "igb"))), ""},
       {"a claim of a drained device", claiming(to_vfio), facts_of({drained(member(card))}), "device.drained", block,
        false},
       {"a drained device is bound", to_vfio, facts_of({drained(member(card))}), ""},
+      {"VFs that vfio-pci refuses", functions_request(card, 1),
+       with_sriov(member(card, "c6xx"), [](Facts& facts) { facts.sriov->function_id = 0x37c9; }), "device.denylisted",
+       block, false},
+      {"VFs that vfio-pci was told to take", functions_request(card, 1),
+       with_sriov(member(card, "c6xx"),
+                  [](Facts& facts) {
+                    facts.sriov->function_id = 0x37c9;
+                    facts.denylist_off = true;
+                  }),
+       ""},
+      {"VFs of a NIC go", functions_request(card, 0, ""), with_sriov(with_vfs(member(card, "igb"))),
+       "sriov.settings_lost", warn, false},
+      {"VFs of a disk go", functions_request(card, 0, ""),
+       with_sriov(with_vfs(of_class(member(card, "nvme"), 0x010802))), ""},
       {"a driver that does not list the VFs", functions_request(card, 1, "e1000e"),
        with_sriov(member(card, "igb"), [](Facts& facts) { facts.drivers["e1000e"] = registered(); }), "driver.no_match",
        block, true},

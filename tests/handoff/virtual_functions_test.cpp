@@ -52,7 +52,8 @@ TEST_CASE("VFs for VFIO come while no driver may take them by itself, and autopr
   CHECK(std::holds_alternative<Unchanged>(stage.decide(functions_request(physical, 2))));
   CHECK(std::holds_alternative<Unchanged>(stage.decide(functions_request(physical, 2, ""))));
   CHECK(stage.carry_out(functions_request(physical, 0, ""))["state"] == "succeeded");
-  CHECK(writes(stage.kernel) == std::vector<std::string>{physical + "/sriov_numvfs 0"});
+  CHECK(writes(stage.kernel) ==
+        std::vector<std::string>{"vfio-pci/unbind " + vf0, "vfio-pci/unbind " + vf1, physical + "/sriov_numvfs 0"});
   CHECK_FALSE(stage.kernel.has_device(vf0));
 }
 
@@ -66,7 +67,7 @@ TEST_CASE("Autoprobe that was off stays off, and is what is asked for") {
   stage.kernel.forget_writes();
   CHECK(stage.carry_out(functions_request(physical, 2))["state"] == "succeeded");
   CHECK(stage.kernel.bindings().at(physical) == "igb override - autoprobe off");
-  CHECK(writes(stage.kernel).front() == physical + "/sriov_numvfs 0");
+  CHECK(std::ranges::count(writes(stage.kernel), physical + "/sriov_drivers_autoprobe 0") == 0);
   request = functions_request(physical, 2);
   request.functions->autoprobe = true;
   CHECK(stage.carry_out(request)["state"] == "succeeded");
@@ -209,8 +210,9 @@ TEST_CASE("A VF that does not come back is told as not restored") {
   Stage stage(sriov_machine());
   stage.carry_out(functions_request(physical, 1));
   stage.kernel.forget_writes();
-  stage.kernel.fail_nth_write(3, EIO);  // creating two; the first two are autoprobe and the way by 0
-  stage.kernel.fail_nth_write(4, EIO);  // creating the one of before
+  // Autoprobe, the unbind, and the way by 0 come first.
+  stage.kernel.fail_nth_write(4, EIO);  // creating two
+  stage.kernel.fail_nth_write(5, EIO);  // creating the one of before
   const auto document = stage.carry_out(functions_request(physical, 2));
   INFO(document.dump(1));
   CHECK(document["error"]["code"] == "restore_failed");
@@ -218,6 +220,64 @@ TEST_CASE("A VF that does not come back is told as not restored") {
   const auto unrestored = document["error"]["unrestored"].get<std::vector<std::string>>();
   CHECK(std::ranges::find(unrestored, vf0) != unrestored.end());
   CHECK(std::ranges::find(unrestored, physical) != unrestored.end());
+}
+
+TEST_CASE("A VF that is opened before its unbind holds up that alone, and the operation says who has it") {
+  Stage stage(sriov_machine());
+  stage.carry_out(functions_request(physical, 2));
+  stage.kernel.forget_writes();
+  stage.kernel.before_nth_write(1, [&stage] { stage.kernel.open_device(vf1, 4711, "qemu"); });
+  const auto id = std::get<Accepted>(stage.decide(functions_request(physical, 0, ""))).operation;
+  const auto document = stage.settled(id);
+  INFO(document.dump(1));
+  REQUIRE(document["state"] == "blocked");
+  CHECK(document["steps"][document["blocked"]["step"].get<std::size_t>()]["action"] == "unbind");
+  CHECK(document["blocked"]["holders"][0]["command"] == "qemu");
+  CHECK(stage.kernel.has_device(vf0));
+  stage.kernel.close_device(vf1);
+  stage.workers.resume();
+  run_until(stage.io, [&] { return stage.engine->document(id).value()["state"] == "succeeded"; });
+}
+
+TEST_CASE("The undo of created VFs waits at one that was opened, and not with all of PCI") {
+  Stage stage(sriov_machine());
+  stage.kernel.refuse_probe("vfio-pci", vf1, EIO);
+  stage.kernel.before_nth_write(6, [&stage] { stage.kernel.open_device(vf0, 4711, "qemu"); });
+  const auto id = std::get<Accepted>(stage.decide(functions_request(physical, 2))).operation;
+  const auto document = stage.settled(id);
+  INFO(document.dump(1));
+  REQUIRE(document["state"] == "blocked");
+  CHECK(document["blocked"]["holders"][0]["command"] == "qemu");
+  CHECK(stage.kernel.writes().back().path != "sys/bus/pci/devices/" + physical + "/sriov_numvfs");
+  stage.kernel.close_device(vf0);
+  stage.workers.resume();
+  run_until(stage.io, [&] { return stage.engine->document(id).value()["state"] == "failed"; });
+  CHECK(stage.engine->document(id).value()["error"]["restored"] == true);
+  CHECK_FALSE(stage.kernel.has_device(vf0));
+}
+
+TEST_CASE("VFs that come to sit elsewhere than foreseen are not written to, and go again") {
+  Stage stage(sriov_machine());
+  stage.kernel.set_file("sys/devices/pci0000:00/" + physical + "/sriov_offset", "256\n");
+  const auto document = stage.carry_out(functions_request(physical, 2));
+  CHECK(document["state"] == "failed");
+  CHECK(document["error"]["detail"].get<std::string>().contains("elsewhere"));
+  CHECK(document["error"]["restored"] == true);
+  for (const auto& write : stage.kernel.writes()) CHECK_FALSE(write.path.ends_with("driver_override"));
+  CHECK_FALSE(stage.kernel.has_device(vf0));
+}
+
+TEST_CASE("A change of autoprobe alone does not settle a VF that was left half way") {
+  Stage stage(sriov_machine());
+  stage.carry_out(functions_request(physical, 2, ""));
+  stage.kernel.refuse_probe("vfio-pci", vf0, EIO);
+  stage.kernel.refuse_probe("igbvf", vf0, EIO);
+  const auto left = stage.carry_out(bind_request(vf0))["id"];
+  CHECK(stage.engine->left_half_way_by(at(vf0)) == left);
+  auto request = functions_request(physical, 2, "");
+  request.functions->autoprobe = false;
+  CHECK(stage.carry_out(request)["state"] == "succeeded");
+  CHECK(stage.engine->left_half_way_by(at(vf0)) == left);
 }
 
 TEST_CASE("A VF that is opened just before it goes holds the operation up, which says who has it") {
@@ -235,4 +295,17 @@ TEST_CASE("A VF that is opened just before it goes holds the operation up, which
   stage.kernel.unblock("sys/bus/pci/devices/" + physical + "/sriov_numvfs");
   stage.workers.resume();
   run_until(stage.io, [&] { return stage.engine->document(id).value()["state"] == "succeeded"; });
+}
+
+TEST_CASE("Where VFs come to sit need not be known when the kernel chooses their driver") {
+  Stage stage(sriov_machine());
+  stage.kernel.add_device({.address = "0000:0d:00.0", .device = 0x10c9, .group = 13, .driver = "igb", .totalvfs = 2});
+  stage.kernel.set_file("sys/devices/pci0000:00/0000:0d:00.0/sriov_offset", "0\n");
+  CHECK(blockers(stage, functions_request("0000:0d:00.0", 1)) == std::vector<std::string>{"sriov.too_many"});
+  CHECK(stage.carry_out(functions_request("0000:0d:00.0", 2, ""))["state"] == "succeeded");
+  CHECK(stage.kernel.bindings().at("0000:0d:10.2") == "igbvf override -");
+  stage.kernel.fail_nth_write(2, EIO);
+  const auto before = stage.kernel.bindings();
+  CHECK(stage.carry_out(functions_request("0000:0d:00.0", 1, ""))["error"]["restored"] == true);
+  CHECK(stage.kernel.bindings() == before);
 }

@@ -41,7 +41,7 @@ TEST_CASE("The settings are read without the attribute that can hang") {
   kernel.add_device({.address = "0000:05:00.0", .totalvfs = 7, .drivers_autoprobe = false, .vf_offset = 384});
   kernel.add_device({.address = "0000:06:00.0"});
   CHECK(read_sriov(kernel, read_device(kernel, at("0000:05:00.0")).value()) ==
-        Sriov{.total = 7, .offset = 384, .stride = 2, .autoprobe = false});
+        Sriov{.total = 7, .offset = 384, .stride = 2, .function_id = 0x10ca, .autoprobe = false});
   CHECK_FALSE(read_sriov(kernel, read_device(kernel, at("0000:06:00.0")).value()));
   kernel.set_file("sys/devices/pci0000:00/0000:05:00.0/sriov_offset", "much");
   CHECK(read_sriov(kernel, read_device(kernel, at("0000:05:00.0")).value())->offset == 0);
