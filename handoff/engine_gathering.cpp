@@ -174,6 +174,7 @@ std::string Engine::other_claim(const ChangeRequest& request, const sysfs::Devic
 void Engine::add_member(Part& part, const sysfs::Device& device) const {
   MemberFacts member;
   member.device = device;
+  member.sriov = sysfs::read_sriov(services_.tree, device);
   member.candidate_modules = sysfs::modules_for(services_.modules, device.modalias);
   if (const auto original = originals_.find(device.address); original != originals_.end()) {
     if (same_identity(original->second, device)) member.original = original->second;

@@ -43,9 +43,10 @@ const MemberFacts* member_at(const Facts& facts, const sysfs::PciAddress& addres
   return found == facts.members.end() ? nullptr : &*found;
 }
 
+// The PF whose number of VFs was to be changed, or nullptr.
 const Transition* physical_function(const Operation& operation) {
   const auto found = std::ranges::find_if(
-      operation.transitions, [](const Transition& transition) { return transition.functions_before.has_value(); });
+      operation.transitions, [](const Transition& transition) { return transition.functions_after.has_value(); });
   return found == operation.transitions.end() ? nullptr : &*found;
 }
 
@@ -75,6 +76,13 @@ std::vector<PlannedStep> id_removals(const Operation& operation) {
                        .absent_is_done = true});
   }
   return steps;
+}
+
+// A PF's driver takes its VFs along, and does not bring them back.
+bool has_lost_functions(const sysfs::Tree& tree, const Transition& transition) {
+  if (!transition.functions_before) return false;
+  const auto device = sysfs::read_device(tree, transition.address);
+  return device && device->virtfns.size() < transition.functions_before->count;
 }
 
 sysfs::Error interrupted(std::string outcome) {
@@ -263,6 +271,14 @@ void Engine::end_recovery(const std::string& id, OperationState state, std::opti
     if (!operation.error) operation.error.emplace();
     operation.error->error = std::move(*error);
     operation.error->restored = state == OperationState::Failed && operation.error->error.code != ErrorCode::DeviceGone;
+    for (const auto& transition : operation.transitions) {
+      if (operation.error->restored && has_lost_functions(services_.tree, transition)) {
+        operation.error->restored = false;
+        operation.error->undo_failures.push_back("the virtual functions of " + sysfs::to_string(transition.address) +
+                                                 " went with its driver: it had " +
+                                                 std::to_string(transition.functions_before->count));
+      }
+    }
     for (const auto& transition : operation.transitions) {
       const bool there = services_.inventory.find(transition.address) != nullptr;
       const bool missing = !there && transition.there_before && transition.remade;

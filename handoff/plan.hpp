@@ -58,6 +58,7 @@ struct MemberFacts {
   std::vector<sysfs::Use> uses = {};                ///< how the host uses it, when a driver of the host has it
   bool uses_known = true;                           ///< false: that could not be found out in time
   std::vector<OpenFunction> open_vfs = {};          ///< of a PF
+  std::optional<sysfs::Sriov> sriov = {};           ///< of a PF
   std::vector<std::string> candidate_modules = {};  ///< modules whose aliases match it
   std::vector<OtherTool> other_tools = {};          ///< that move it by themselves
   std::optional<std::string> drained = {};          ///< why it gets no new claims
@@ -111,8 +112,8 @@ struct Transition {
   bool there_after = true;
   bool remade = false;                                  ///< a VF that the operation destroys or creates, or both
   bool kernel_chooses = false;                          ///< which driver it has afterwards
-  std::optional<FunctionsState> functions_before = {};  ///< of a PF whose VFs change
-  std::optional<FunctionsState> functions_after = {};
+  std::optional<FunctionsState> functions_before = {};  ///< of a PF
+  std::optional<FunctionsState> functions_after = {};   ///< of a PF whose number of VFs is changed
 };
 
 struct Plan {

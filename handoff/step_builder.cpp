@@ -36,9 +36,10 @@ StepBuilder::StepBuilder(const Facts& facts) {
     auto& state = states_[member.device.address];
     if (member.device.driver) state.driver = member.device.driver->text();
     state.driver_override = member.driver_override;
-    if (facts.sriov && member.device.sriov_totalvfs)
-      state.functions = FunctionsState{static_cast<unsigned>(member.device.virtfns.size()), facts.sriov->autoprobe};
-    before_[member.device.address] = state;
+    auto& before = before_[member.device.address] = state;
+    if (!member.sriov) continue;
+    before.functions = FunctionsState{static_cast<unsigned>(member.device.virtfns.size()), member.sriov->autoprobe};
+    if (facts.sriov) state.functions = before.functions;
   }
 }
 

@@ -168,6 +168,23 @@ TEST_CASE("A device in use is left as it is, and the operation says why") {
   CHECK(machine.kernel->device("0000:07:00.0").driver == "e1000e");
 }
 
+TEST_CASE("VFs that went with their PF's driver are told, though the driver is back") {
+  Machine machine;
+  machine.stage->carry_out(functions_request(physical, 2, ""));
+  const auto request = accepting(request_of(ChangeKind::Unbind, physical), {"sriov.vfs_enabled"});
+  auto both = transaction({bind_request(card), request});
+  both.items[1].accept_risks = both.accept_risks = request.accept_risks;
+  std::swap(both.items[0], both.items[1]);
+  const auto id = machine.cut_off(both, 2).first;
+  machine.restart();
+  const auto document = machine.stage->settled(id);
+  INFO(document.dump(1));
+  CHECK(machine.kernel->device(physical).driver == "igb");
+  CHECK(document["error"]["restored"] == false);
+  CHECK(document["error"]["undo_failures"].size() == 1);
+  CHECK(document["error"]["unrestored"].size() > 0);
+}
+
 TEST_CASE("A device that is gone ends its operation") {
   Machine machine;
   const auto id = machine.cut_off(bind_request(card), 2).first;

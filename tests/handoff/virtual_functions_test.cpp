@@ -309,3 +309,18 @@ TEST_CASE("Where VFs come to sit need not be known when the kernel chooses their
   CHECK(stage.carry_out(functions_request("0000:0d:00.0", 1, ""))["error"]["restored"] == true);
   CHECK(stage.kernel.bindings() == before);
 }
+
+TEST_CASE("VFs that went with their PF's driver are not told as restored") {
+  Stage stage(sriov_machine());
+  stage.carry_out(functions_request(physical, 2, ""));
+  stage.kernel.refuse_probe("pci-stub", physical, EIO);
+  stage.kernel.add_driver({.name = "pci-stub"});
+  const auto document =
+      stage.carry_out(accepting(bind_request(physical, "pci-stub"), {"sriov.vfs_enabled", "driver.no_match"}));
+  INFO(document.dump(1));
+  CHECK(document["state"] == "failed");
+  CHECK(stage.kernel.bindings().at(physical) == "igb override -");
+  CHECK(document["error"]["code"] == "restore_failed");
+  CHECK(document["error"]["restored"] == false);
+  CHECK(document["error"]["unrestored"][0] == physical);
+}
