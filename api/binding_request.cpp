@@ -76,6 +76,16 @@ OrResponse<std::vector<std::string>> read_risks(const Request& request, BodyRead
   return risks(request, std::move(*codes), body.pointer("accept_risks"));
 }
 
+// "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6b"
+bool is_uuid(const std::string& text) {
+  constexpr std::string_view shape = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+  return std::ranges::equal(text, shape, [](char character, char place) {
+    const bool hex = (character >= '0' && character <= '9') || (character >= 'a' && character <= 'f') ||
+                     (character >= 'A' && character <= 'F');
+    return place == 'x' ? hex : character == place;
+  });
+}
+
 // "driver": NAME or null; null unbinds.
 OrResponse<ChangeRequest> read_driver(const Request& request, const json& driver, const std::string& pointer) {
   ChangeRequest change;
@@ -268,11 +278,15 @@ OrResponse<ChangeRequest> read_sriov_request(const Request& request, const sysfs
   const auto* count = reader.find("vfs");
   const auto* driver = reader.find("driver");
   const auto* autoprobe = reader.find("drivers_autoprobe");
+  auto token = reader.string("vf_token");
+  if (!token) return std::unexpected(to_response(request, token.error()));
   auto accepted = read_risks(request, reader);
   if (!accepted) return std::unexpected(accepted.error());
   auto expected = read_expect(request, reader);
   if (!expected) return std::unexpected(expected.error());
   if (auto done = reader.finish(); !done) return std::unexpected(to_response(request, done.error()));
+  if (*token != nullptr && !is_uuid(**token))
+    return std::unexpected(bad_request(request, "invalid_value", "/vf_token", "\"vf_token\" must be a UUID"));
   if (count == nullptr)
     return std::unexpected(bad_request(request, "missing_field", "/vfs",
                                        "the body needs \"vfs\": how many virtual functions there are to be"));
@@ -291,6 +305,7 @@ OrResponse<ChangeRequest> read_sriov_request(const Request& request, const sysfs
   change.kind = ChangeKind::SetVfs;
   change.address = address;
   change.functions = handoff::VirtualFunctions{.count = count->get<unsigned>(), .kernel_chooses = driver == nullptr};
+  if (*token != nullptr) change.functions->vf_token = **token;
   if (autoprobe != nullptr) change.functions->autoprobe = autoprobe->get<bool>();
   change.accept_risks = std::move(*accepted);
   change.expect = std::move(*expected);

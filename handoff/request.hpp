@@ -32,7 +32,8 @@ struct VirtualFunctions {
   /// True: the kernel gives new VFs a driver or not, as sriov_drivers_autoprobe says; false: all get the request's
   /// `driver`, or none without one.
   bool kernel_chooses = true;
-  std::optional<bool> autoprobe = {};                        ///< afterwards; nullopt: as it is
+  std::optional<bool> autoprobe = {};  ///< afterwards; nullopt: as it is
+  std::string vf_token = {};           ///< a UUID that a PF on vfio-pci gets for them, "" for none
   std::map<sysfs::PciAddress, EarlierBinding> earlier = {};  ///< to bring back, instead of `driver` (recovery)
 
   bool operator==(const VirtualFunctions&) const = default;

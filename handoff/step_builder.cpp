@@ -84,6 +84,11 @@ void StepBuilder::remove_id(const std::string& argument, bool undoable) {
   append({StepKind::RemoveId, std::nullopt, argument}, std::move(undo));
 }
 
+// Not undone: what it was before cannot be read, and without VFs it is for nothing.
+void StepBuilder::set_vf_token(const sysfs::PciAddress& physical, const std::string& token) {
+  append({StepKind::SetVfToken, physical, token}, {});
+}
+
 void StepBuilder::set_autoprobe(const sysfs::PciAddress& physical, bool on) {
   auto& state = *states_[physical].functions;
   if (state.autoprobe == on) return;

@@ -24,6 +24,7 @@ class StepBuilder {
   void add_id(const std::string& argument);
   void remove_id(const std::string& argument, bool undoable);
 
+  void set_vf_token(const sysfs::PciAddress& physical, const std::string& token);
   void set_autoprobe(const sysfs::PciAddress& physical, bool on);
   /// All VFs of the PF go, with whatever they were bound to. The undo makes them anew and gives each what it had.
   void destroy_functions(const sysfs::PciAddress& physical);

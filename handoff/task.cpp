@@ -10,12 +10,29 @@
 #include "sysfs/fields.hpp"
 #include "sysfs/paths.hpp"
 #include "vfio/container.hpp"
+#include "vfio/group_device.hpp"
+#include "vfio/nodes.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
 std::unexpected<sysfs::Error> malformed(std::string_view what) {
   return sysfs::fail(sysfs::ErrorCode::Kernel, "the worker got a malformed task: " + std::string(what), EINVAL);
+}
+
+TaskResult set_vf_token(const Kernel& kernel, const sysfs::Step& step) {
+  if (!step.address) return malformed("VF token");
+  const auto device = sysfs::read_device(kernel.tree, *step.address);
+  if (!device) return std::unexpected(device.error());
+  const auto nodes = vfio::nodes_of(kernel.tree, *device);
+  if (!nodes) return std::unexpected(nodes.error());
+  if (!nodes->group) {
+    return sysfs::fail(sysfs::ErrorCode::Kernel, "there is no group node for " + sysfs::to_string(*step.address),
+                       ENOENT);
+  }
+  auto set = vfio::set_vf_token(kernel.ioctl, nodes->group->path, sysfs::to_string(*step.address), step.argument);
+  if (!set) return std::unexpected(set.error());
+  return std::vector<std::string>{"done"};
 }
 
 TaskResult perform_step(const Kernel& kernel, const std::vector<std::string>& arguments) {
@@ -33,6 +50,7 @@ TaskResult perform_step(const Kernel& kernel, const std::vector<std::string>& ar
     if (!loaded) return std::unexpected(loaded.error());
     return std::vector<std::string>{"done"};
   }
+  if (*kind == sysfs::StepKind::SetVfToken) return set_vf_token(kernel, step);
   auto outcome = sysfs::perform(kernel.tree, step);
   if (!outcome) return std::unexpected(outcome.error());
   return std::vector<std::string>{*outcome == sysfs::StepOutcome::Done ? "done" : "already_done"};

@@ -72,6 +72,7 @@ void plan_created(StepBuilder& builder, const ChangeRequest& request, const Fact
   const auto& device = physical_function(request, facts);
   // vfio-pci means its VFs for itself. Source: drivers/vfio/pci/vfio_pci_core.c, vfio_pci_bus_notifier.
   const auto implied = sysfs::is_vfio_bound(device) ? std::optional(device.driver->text()) : std::nullopt;
+  if (!request.functions->vf_token.empty()) builder.set_vf_token(physical, request.functions->vf_token);
   builder.create_functions(physical, request.functions->count, addresses, implied);
   for (const auto& address : addresses) {
     if (request.functions->kernel_chooses) {
@@ -90,6 +91,30 @@ Evidence about(const ChangeRequest& request, std::string code, std::string detai
           .device = request.address,
           .detail = std::move(detail),
           .next_step = std::move(next_step)};
+}
+
+// A token is set by opening the PF, which resets it, with all VFs that it has then.
+void check_token(const ChangeRequest& request, const Facts& facts, std::vector<Evidence>& evidence) {
+  const auto& device = physical_function(request, facts);
+  const auto name = sysfs::to_string(device.address);
+  const auto count = request.functions->count;
+  if (!sysfs::is_vfio_bound(device)) {
+    evidence.push_back(about(request, "sriov.vf_token",
+                             name + " is not on VFIO: nobody needs a token for its virtual functions.",
+                             "Ask without \"vf_token\"."));
+  } else if (count == 0 || count == device.virtfns.size()) {
+    evidence.push_back(about(request, "sriov.vf_token",
+                             "A token is set while virtual functions are made, and none of " + name + " is to be.",
+                             "Set their number to 0 first, or ask without \"vf_token\"."));
+  }
+  const auto member = std::ranges::find_if(
+      facts.members, [&device](const MemberFacts& item) { return item.device.address == device.address; });
+  if (auto open = open_evidence(device, member->holders)) {
+    open->acceptable = false;
+    open->detail = name + " is open through VFIO, and whoever has it open sets the token of its virtual functions.";
+    open->next_step = "Ask without \"vf_token\", and use the token of that process.";
+    evidence.push_back(std::move(*open));
+  }
 }
 
 bool wants_vfio(const ChangeRequest& request) {
@@ -165,6 +190,7 @@ std::vector<Evidence> function_evidence(const ChangeRequest& request, const Fact
               vfio ? "Give the device back to its own driver, or load vfio-pci with enable_sriov=1."
                    : "Bind the device to its own driver first."));
   }
+  if (!request.functions->vf_token.empty()) check_token(request, facts, evidence);
   if (count > 0 && wants_vfio(request) && !device.iommu_group) {
     evidence.push_back(about(request, "iommu.absent",
                              name + " has no IOMMU group, and its virtual functions would "

@@ -19,6 +19,7 @@ constexpr std::array kind_names = {
     std::pair{StepKind::AddId, std::string_view("add_id")},
     std::pair{StepKind::RemoveId, std::string_view("remove_id")},
     std::pair{StepKind::SetAutoprobe, std::string_view("set_autoprobe")},
+    std::pair{StepKind::SetVfToken, std::string_view("set_vf_token")},
     std::pair{StepKind::SetNumVfs, std::string_view("set_numvfs")},
 };
 
@@ -127,6 +128,7 @@ StepWrite write_of(const Step& step) {
     case StepKind::AddId: return {driver_path(id_driver(step.argument), "new_id"), id_value(step.argument)};
     case StepKind::RemoveId: return {driver_path(id_driver(step.argument), "remove_id"), id_value(step.argument)};
     case StepKind::SetAutoprobe: return {attribute("sriov_drivers_autoprobe"), step.argument};
+    case StepKind::SetVfToken: return {"VFIO_GROUP_GET_DEVICE_FD", address + " vf_token=..."};
     case StepKind::SetNumVfs: return {attribute("sriov_numvfs"), step.argument};
   }
   return {};
@@ -148,7 +150,8 @@ Result<StepOutcome> perform(Tree& tree, const Step& step) {
 }
 
 ErrnoMeaning meaning_of(const Step& step, int errno_value) {
-  if (errno_value == EACCES || errno_value == EPERM || errno_value == EROFS) {
+  const bool writes_sysfs = step.kind != StepKind::SetVfToken;
+  if (writes_sysfs && (errno_value == EACCES || errno_value == EPERM || errno_value == EROFS)) {
     return {"devbindd may not write this file: it does not run as root, or its service has /sys read-only.",
             "Run it under the shipped devbindd.service."};
   }
@@ -175,6 +178,11 @@ ErrnoMeaning meaning_of(const Step& step, int errno_value) {
     case StepKind::RemoveId: return {"The driver does not have this ID (any more).", "Nothing: the ID is not there."};
     case StepKind::SetAutoprobe:
       return {"The kernel did not take sriov_drivers_autoprobe.", "Read the device again: it may be gone."};
+    case StepKind::SetVfToken:
+      return {
+          "The physical function could not be opened to set the token of its virtual functions (EBUSY: its group is "
+          "open; EPERM: its group is not viable).",
+          "Look at the holders and the blockers of its IOMMU group."};
     case StepKind::SetNumVfs: return numvfs_meaning(errno_value);
     case StepKind::LoadModule: return {"The module did not load.", "Run modprobe by hand and read the kernel log."};
   }

@@ -22,6 +22,7 @@ enum class StepKind {
   AddId,          ///< `argument` = "DRIVER VVVV DDDD": new_id
   RemoveId,       ///< `argument` = "DRIVER VVVV DDDD": remove_id
   SetAutoprobe,   ///< sriov_drivers_autoprobe of a PF := `argument`, "0" or "1"
+  SetVfToken,     ///< of a PF on vfio-pci := `argument`, a UUID; no write to sysfs: vfio/group_device.hpp performs it
   SetNumVfs,      ///< sriov_numvfs of a PF := `argument`, a number: VFs come, or all go; from n to m only by way of 0
 };
 
@@ -37,7 +38,8 @@ struct Step {
 std::string_view name_of(StepKind kind);
 std::optional<StepKind> step_kind_named(std::string_view name);
 
-/// The file and the value that the step writes, exactly; for a module load the modprobe command.
+/// The file and the value that the step writes, exactly; for a module load the modprobe command, for a VF token the
+/// ioctl, without the token.
 struct StepWrite {
   std::string path;  ///< absolute
   std::string value;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "vfio/group_device.hpp"
 #include "vfio/question.hpp"
 #include "vfio/uapi.hpp"
 
@@ -13,7 +14,6 @@ namespace {
 
 constexpr unsigned max_indices = 64;  // more than any device has; the kernel's count is not trusted beyond it
 constexpr unsigned known_features = 14;
-constexpr int open_attempts = 5;
 
 // ENOSPC with the count tells how many entries there are (struct vfio_pci_hot_reset_info: 12 bytes, then 8 for each).
 RawAnswer ask_hot_reset(const Ioctl& ioctl, const FileDescriptor& device) {
@@ -72,18 +72,6 @@ void ask_device(const Ioctl& ioctl, const FileDescriptor& device, std::vector<Ra
   answers.push_back(ask_migration(ioctl, device));
 }
 
-// While the device's lock is taken by a reset the open fails with EAGAIN.
-sysfs::Result<FileDescriptor> device_of_group(const Ioctl& ioctl, const FileDescriptor& group,
-                                              const std::string& address) {
-  Bytes name(address.size() + 1);
-  std::memcpy(name.data(), address.c_str(), name.size());
-  for (int attempt = 1;; ++attempt) {
-    auto device = ioctl.call(group, VFIO_GROUP_GET_DEVICE_FD, name);
-    if (device) return FileDescriptor(*device);
-    if (device.error().errno_value != EAGAIN || attempt == open_attempts) return std::unexpected(device.error());
-  }
-}
-
 sysfs::Result<std::vector<RawAnswer>> probe_group(const Ioctl& ioctl, const ProbeQuery& query) {
   auto container = ioctl.open_container();
   if (!container) return std::unexpected(container.error());
@@ -91,11 +79,8 @@ sysfs::Result<std::vector<RawAnswer>> probe_group(const Ioctl& ioctl, const Prob
   if (!group) return std::unexpected(group.error());
   std::vector<RawAnswer> answers;
   answers.push_back(ask(ioctl, *group, VFIO_GROUP_GET_STATUS, "group_status", Bytes(sizeof(vfio_group_status))));
-  const int container_fd = container->get();
-  auto argument = bytes_of(container_fd);
-  if (auto done = ioctl.call(*group, VFIO_GROUP_SET_CONTAINER, argument); !done) return std::unexpected(done.error());
   const unsigned long type = query.no_iommu ? VFIO_NOIOMMU_IOMMU : VFIO_TYPE1v2_IOMMU;
-  if (auto done = ioctl.call(*container, VFIO_SET_IOMMU, type); !done) return std::unexpected(done.error());
+  if (auto done = attach_group(ioctl, *container, *group, type); !done) return std::unexpected(done.error());
   auto device = device_of_group(ioctl, *group, query.address);
   if (!device) return std::unexpected(device.error());
   ask_device(ioctl, *device, answers);

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "vfio/container.hpp"
+#include "vfio/group_device.hpp"
 #include "vfio/question.hpp"
 #include "vfio/uapi.hpp"
 
@@ -66,11 +67,8 @@ sysfs::Result<std::vector<RawAnswer>> probe_container(const Ioctl& ioctl, const 
   if (!container) return std::unexpected(container.error());
   auto group = ioctl.open_node(query.node);
   if (!group) return std::unexpected(group.error());
-  const int container_fd = container->get();
-  auto argument = bytes_of(container_fd);
-  if (auto done = ioctl.call(*group, VFIO_GROUP_SET_CONTAINER, argument); !done) return std::unexpected(done.error());
   const unsigned long type = query.no_iommu ? VFIO_NOIOMMU_IOMMU : VFIO_TYPE1v2_IOMMU;
-  if (auto done = ioctl.call(*container, VFIO_SET_IOMMU, type); !done) return std::unexpected(done.error());
+  if (auto done = attach_group(ioctl, *container, *group, type); !done) return std::unexpected(done.error());
   std::vector<RawAnswer> answers;
   for (const auto& extension : known_extensions()) {
     const auto answer = ioctl.check_extension(*container, extension.number);

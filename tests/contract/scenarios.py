@@ -545,7 +545,8 @@ def virtual_functions(client, daemon):
     expect(gone["vfs"] == [] and not gone["drivers_autoprobe"], gone)
     client.ask("PUT", path, 200, {"vfs": 1, "driver": None, "drivers_autoprobe": True})
     for address, body, code in (("0000:20:00.0", {"vfs": 1}, "sriov.absent"), ("0000:15:00.0", {"vfs": 8}, "sriov.too_many"),
-                                ("0000:15:00.0", {"vfs": 2, "driver": "ixgbe"}, "driver.absent")):
+                                ("0000:15:00.0", {"vfs": 2, "driver": "ixgbe"}, "driver.absent"),
+                                ("0000:15:00.0", {"vfs": 2, "vf_token": "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6b"}, "sriov.vf_token")):
         refused = client.ask("PUT", SRIOV.format(address), 409, body, code="refused")
         expect(code in codes(refused["blockers"]), refused["blockers"])
     client.ask("PUT", path, 412, {"vfs": 1, "expect": {"device": "1234"}}, code="identity_mismatch")
@@ -553,7 +554,8 @@ def virtual_functions(client, daemon):
     for body, code, pointer in (({}, "missing_field", "/vfs"), ({"vfs": -1}, "invalid_value", "/vfs"), ({"vfs": "3"}, "invalid_value", "/vfs"),
                                 ({"vfs": 65536}, "invalid_value", "/vfs"), ({"vfs": 1.5}, "invalid_value", "/vfs"), ({"vfs": 1, "driver": ""}, "invalid_value", "/driver"),
                                 ({"vfs": 1, "driver": 5}, "invalid_value", "/driver"), ({"vfs": 1, "drivers_autoprobe": 1}, "invalid_value", "/drivers_autoprobe"),
-                                ({"vfs": 1, "autoprobe": True}, "unknown_field", "/autoprobe"), ({"vfs": 1, "expect": 1}, "invalid_value", "/expect"),
+                                ({"vfs": 1, "autoprobe": True}, "unknown_field", "/autoprobe"), ({"vfs": 1, "vf_token": "x"}, "invalid_value", "/vf_token"),
+                                ({"vfs": 1, "vf_token": "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6g"}, "invalid_value", "/vf_token"), ({"vfs": 1, "expect": 1}, "invalid_value", "/expect"),
                                 ({"vfs": 1, "accept_risks": ["all"]}, "invalid_value", "/accept_risks")):
         problem = client.ask("PUT", path, 400, body, code=code)
         expect(problem["errors"][0]["pointer"] == pointer, f"{body}: the pointer is {problem['errors'][0]['pointer']}")

@@ -85,6 +85,11 @@ MemberFacts drained(MemberFacts member) {
   return member;
 }
 
+ChangeRequest with_token(ChangeRequest request) {
+  request.functions->vf_token = "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6b";
+  return request;
+}
+
 ChangeRequest claiming(ChangeRequest request) {
   request.claim = "5f0c8e0e-4f0c-4f43-9d0c-0d3c8b6f6a55";
   return request;
@@ -339,6 +344,16 @@ std::vector<Case> cases() {
       {"a claim of a drained device", claiming(to_vfio), facts_of({drained(member(card))}), "device.drained", block,
        false},
       {"a drained device is bound", to_vfio, facts_of({drained(member(card))}), ""},
+      {"a token for VFs of a PF that is not on VFIO", with_token(functions_request(card, 1)),
+       with_sriov(member(card, "igb")), "sriov.vf_token", block, false},
+      {"a token for VFs of a PF on VFIO", with_token(functions_request(card, 1)),
+       with_sriov(member(card, "vfio-pci"), [](Facts& facts) { facts.vfio_sriov = true; }), ""},
+      {"a token for VFs that are there", with_token(functions_request(card, 1, "")),
+       with_sriov(with_vfs(member(card, "vfio-pci")), [](Facts& facts) { facts.vfio_sriov = true; }), "sriov.vf_token",
+       block, false},
+      {"a token for VFs of a PF that is open", with_token(functions_request(card, 1)),
+       with_sriov(opened(member(card, "vfio-pci")), [](Facts& facts) { facts.vfio_sriov = true; }), "vfio.open", block,
+       false},
       {"VFs that vfio-pci refuses", functions_request(card, 1),
        with_sriov(member(card, "c6xx"), [](Facts& facts) { facts.sriov->function_id = 0x37c9; }), "device.denylisted",
        block, false},

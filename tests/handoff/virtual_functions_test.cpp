@@ -1,6 +1,8 @@
 // The number of a PF's VFs as one change, on a kernel that creates and destroys them.
 #include "handoff/virtual_functions.hpp"
 
+#include <linux/vfio.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -323,4 +325,36 @@ TEST_CASE("VFs that went with their PF's driver are not told as restored") {
   CHECK(document["error"]["code"] == "restore_failed");
   CHECK(document["error"]["restored"] == false);
   CHECK(document["error"]["unrestored"][0] == physical);
+}
+
+TEST_CASE("A VF token is set before the VFs are made, and stands nowhere") {
+  Stage stage(sriov_machine());
+  stage.kernel.set_vfio_sriov(true);
+  stage.carry_out(bind_request(physical));
+  const auto expect_opening = [&stage](int errno_value) {
+    stage.ioctl.expect({.name = "open_container"});
+    stage.ioctl.expect({.name = "open_node", .path = "/dev/vfio/11"});
+    stage.ioctl.expect({.name = "call", .number = VFIO_GROUP_SET_CONTAINER});
+    stage.ioctl.expect({.name = "call", .number = VFIO_SET_IOMMU});
+    stage.ioctl.expect({.name = "call", .number = VFIO_GROUP_GET_DEVICE_FD, .answer = -1, .errno_value = errno_value});
+  };
+  auto request = functions_request(physical, 1);
+  request.functions->vf_token = "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6b";
+  SECTION("it is set") {
+    expect_opening(0);
+    const auto document = stage.carry_out(request);
+    CHECK(document["state"] == "succeeded");
+    CHECK(document["steps"][1]["action"] == "set_vf_token");
+    CHECK_FALSE(document.dump().contains("3f8e1c52"));
+    CHECK(stage.kernel.bindings().at(vf0) == "vfio-pci override vfio-pci");
+  }
+  SECTION("it is not") {
+    expect_opening(EPERM);
+    const auto document = stage.carry_out(request);
+    CHECK(document["state"] == "failed");
+    CHECK(document["error"]["errno"] == "EPERM");
+    CHECK(document["error"]["restored"] == true);
+    CHECK_FALSE(stage.kernel.has_device(vf0));
+  }
+  CHECK(stage.ioctl.used_up());
 }

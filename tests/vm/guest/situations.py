@@ -295,7 +295,7 @@ TARGET = "/sys/kernel/config/target/core/iblock_7"
 def exported():
     """The kernel's SCSI target serves the disk."""
     up = f"""modprobe target_core_iblock
-        mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+        systemctl start sys-kernel-config.mount  # which udev may just be starting, too
         mkdir -p {TARGET}/disk
         echo udev_path={disk_node()} >{TARGET}/disk/control
         echo 1 >{TARGET}/disk/enable"""

@@ -12,6 +12,7 @@ import machine
 PF = machine.DEVICES["sriov"].bdf
 SRIOV = f"/v1/devices/{PF}/sriov"
 VFIO = {"driver": "vfio-pci"}
+TOKEN = "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6b"
 ENABLE_SRIOV = "/sys/module/vfio_pci/parameters/enable_sriov"
 
 
@@ -162,8 +163,13 @@ class Functions(unittest.TestCase):
         api.write_sysfs(ENABLE_SRIOV, "Y")
         answer = api.request("PUT", f"/v1/devices/{PF}/binding", VFIO, timeout=60)
         self.assertEqual(answer.status, 200, answer)
-        made = put(VFIO | {"vfs": 2})
+        made = put(VFIO | {"vfs": 2, "vf_token": TOKEN})
         self.assertEqual([item["driver"] for item in made["vfs"]], ["vfio-pci"] * 2)
+        self.assertNotIn(TOKEN, api.request("GET", made["operation"]).text)
+        group = str(api.iommu_group_of(function(0)))
+        for name, said in ((function(0), "Permission denied"), (f"{function(0)} vf_token={TOKEN[:-1]}0", "Permission denied"),
+                           (f"{function(0)} vf_token={TOKEN}", "open")):
+            self.assertIn(said, api.sh(api.HOLD_VFIO, group, name, check=False))
         put({"vfs": 0})
 
     def test_a_failed_bind_leaves_nothing(self):

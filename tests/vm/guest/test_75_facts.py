@@ -56,7 +56,7 @@ class Device(unittest.TestCase):
             shown = get(f"/v1/devices/{bdf}")
             self.assertEqual([(bar["index"], bar["size"]) for bar in shown["bars"]], wanted, bdf)
         bars = get(f"/v1/devices/{SRIOV}")["vf_bars"]
-        self.assertEqual([bar["size"] // bar["size_per_vf"] for bar in bars], [4])
+        self.assertEqual([bar["size"] // bar["size_per_vf"] for bar in bars], [8])
 
     def test_the_physical_slot(self):
         self.assertEqual(get(f"/v1/devices/{NVME}")["slot"], "4")
