@@ -14,8 +14,10 @@ using namespace devbindd::tests;
 struct Machine {
   Machine() { restart(); }
   void restart(const std::string& boot_id = "boot-1") {
+    claims.reset();
     stage.reset();
     stage = std::make_unique<Stage>(kernel, (directory.path() / "state.db").string(), boot_id);
+    claims = std::make_unique<Claims>(*stage->engine, Claims::Hooks{});
   }
   sysfs::Device device(const std::string& address) { return stage->engine->find_device(at(address)).value(); }
   void set(const std::string& address, std::string reason) {
@@ -33,9 +35,8 @@ struct Machine {
 
   /// The addresses that a claim gets, or why it gets none.
   std::vector<std::string> claim(ClaimRequest request) {
-    Claims claims(*stage->engine, {});
     std::optional<std::vector<std::string>> got;
-    claims.create(std::move(request), {}, true, [&got](const Claims::Outcome& outcome) {
+    claims->create(std::move(request), {}, true, [&got](const Claims::Outcome& outcome) {
       got.emplace();
       if (const auto* refusal = std::get_if<Refusal>(&outcome)) {
         got->push_back(std::string(sysfs::name_of(refusal->error.code)));
@@ -53,6 +54,7 @@ struct Machine {
   TemporaryDirectory directory;
   std::shared_ptr<FakeKernel> kernel = usual_machine();
   std::unique_ptr<Stage> stage;
+  std::unique_ptr<Claims> claims;  ///< as the daemon's, for as long as the engine asks it
 };
 
 ClaimRequest by_address(const std::string& address) {
