@@ -51,6 +51,7 @@ bool carries_default_route(Context& context, const sysfs::Device& device, const 
 json render_original(const handoff::Original& original) {
   return {{"driver", or_null(original.driver)},
           {"driver_override", or_null(original.driver_override)},
+          {"vf_settings", or_null(original.vf_settings)},
           {"scope", handoff::name_of(original.scope)},
           {"operation", operation_link(original.operation)}};
 }

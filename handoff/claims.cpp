@@ -372,8 +372,11 @@ void Claims::bind(const std::shared_ptr<Attempt>& attempt) {
                      end(id, ClaimState::Released, "it was not made: " + refused->error.message);
                      return done(*refused);
                    }
-                   if (std::holds_alternative<Unchanged>(decision)) return activate(id, done);
                    auto& claim = claims_.at(id);
+                   if (const auto* unchanged = std::get_if<Unchanged>(&decision)) {
+                     note_settings(claim, unchanged->plan.transitions);
+                     return activate(id, done);
+                   }
                    claim.operation = std::get<Accepted>(decision).operation;
                    store(claim);
                    engine_.when_settled(claim.operation, [this, id, done] { bound(id, done); });
@@ -403,6 +406,13 @@ void Claims::note_changes(Claim& claim) const {
   if (!document || !claim.changed.empty()) return;
   for (const auto& device : (*document)["devices"]) {
     if (auto transition = transition_from(device)) claim.changed.push_back(std::move(*transition));
+  }
+}
+
+// On its driver before, a VF may be told other settings while the claim has it.
+void Claims::note_settings(Claim& claim, const std::vector<Transition>& transitions) {
+  for (const auto& transition : transitions) {
+    if (transition.vf_settings_before) claim.changed.push_back(transition);
   }
 }
 

@@ -121,6 +121,7 @@ class Claims {
   void when_made(const std::string& id, const Requester& requester, std::function<void(Outcome)> done);
   void made(const std::string& id);
   void note_changes(Claim& claim) const;
+  static void note_settings(Claim& claim, const std::vector<Transition>& transitions);
   std::vector<std::string> nodes_of(const Claim& claim) const;
   vfio::Grantees grantees_of_this_alone(const Claim& claim) const;
   std::vector<Task> access_tasks(TaskKind kind, const Claim& claim) const;

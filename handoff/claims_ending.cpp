@@ -157,7 +157,7 @@ ChangeRequest Claims::give_back_of(const Claim& claim) const {
     item.kind = ChangeKind::Restore;
     item.address = transition.address;
     item.scope = Scope::Device;
-    item.earlier = EarlierBinding{transition.driver_before, transition.override_before};
+    item.earlier = EarlierBinding{transition.driver_before, transition.override_before, transition.vf_settings_before};
     request.items.push_back(std::move(item));
   }
   return request;

@@ -25,6 +25,7 @@ Original original_of(const MemberFacts& member, Scope scope, const std::string& 
   auto original = original_for(member.device);
   if (member.device.driver) original.driver = member.device.driver->text();
   original.driver_override = member.driver_override;
+  original.vf_settings = member.vf_settings;
   original.scope = scope;
   original.operation = operation;
   return original;
@@ -97,6 +98,7 @@ Engine::Engine(Services services)
       attributes_(services_.run_task),
       vital_product_data_(services_.run_task, "its vital product data"),
       usage_(services_.run_task, "how the host uses it"),
+      vf_settings_(services_.run_task, "the settings of its virtual functions"),
       drains_(services_.journal) {
   adopt(services_.journal.remembered());
 }

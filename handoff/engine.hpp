@@ -155,6 +155,8 @@ class Engine {
   void gather(std::shared_ptr<Gathering> gathering);
   void check_serials(const std::shared_ptr<Gathering>& gathering, std::size_t at);
   void gather_overrides(const std::shared_ptr<Gathering>& gathering);
+  void gather_vf_settings(const std::shared_ptr<Gathering>& gathering);
+  static void take_vf_settings(Gathering& gathering, const sysfs::PciAddress& physical, const TaskResult& result);
   void gather_holders(const std::shared_ptr<Gathering>& gathering);
   void gather_uses(const std::shared_ptr<Gathering>& gathering);
   void gathered(const std::shared_ptr<Gathering>& gathering);
@@ -187,6 +189,7 @@ class Engine {
   AttributeReader attributes_;
   GuardedReader vital_product_data_;
   GuardedReader usage_;
+  GuardedReader vf_settings_;
   Drains drains_;
   std::map<sysfs::PciAddress, Original> originals_;
   std::map<std::string, std::unique_ptr<Running>> running_;

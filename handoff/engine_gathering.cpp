@@ -4,6 +4,7 @@
 
 #include "handoff/engine_parts.hpp"
 #include "handoff/virtual_functions.hpp"
+#include "sysfs/paths.hpp"
 #include "sysfs/pci_driver.hpp"
 #include "sysfs/serial_number.hpp"
 
@@ -67,8 +68,45 @@ void Engine::gather_overrides(const std::shared_ptr<Gathering>& gathering) {
         gathering->error = answer.error();
       }
     }
-    gather_holders(gathering);
+    gather_vf_settings(gathering);
   });
+}
+
+// Of the VFs that a part binds, or makes anew: what their PF's driver knows of them.
+void Engine::gather_vf_settings(const std::shared_ptr<Gathering>& gathering) {
+  std::set<sysfs::PciAddress> asked;
+  for (auto& part : gathering->parts) {
+    if (!changes_binding(part.request)) continue;
+    for (const auto& member : part.facts.members) {
+      const auto* physical = member.device.physfn ? services_.inventory.find(*member.device.physfn) : nullptr;
+      const bool network =
+          physical != nullptr && (sysfs::category(*physical) == "network" ||
+                                  sysfs::exists(services_.tree, sysfs::paths::attribute(physical->address, "net")));
+      if (network && physical->driver && !sysfs::is_vfio_bound(*physical)) asked.insert(physical->address);
+    }
+  }
+  gathering->waiting = asked.size();
+  if (asked.empty()) return gather_holders(gathering);
+  for (const auto& address : asked) {
+    vf_settings_.read(address, {TaskKind::ReadVfSettings, {sysfs::to_string(address)}},
+                      [this, gathering, address](const TaskResult& result) {
+                        take_vf_settings(*gathering, address, result);
+                        if (--gathering->waiting == 0) gather_holders(gathering);
+                      });
+  }
+}
+
+void Engine::take_vf_settings(Gathering& gathering, const sysfs::PciAddress& physical, const TaskResult& result) {
+  std::map<std::string, std::string> settings;
+  for (std::size_t at = 0; result && at + 1 < result->size(); at += 2) settings[(*result)[at]] = (*result)[at + 1];
+  for (auto* member : members_of(gathering.parts)) {
+    const auto known = settings.find(sysfs::to_string(member->device.address));
+    if (known != settings.end()) member->vf_settings = known->second;
+    if (member->device.address != physical) continue;
+    if (!result) member->vf_settings_missing = result.error().message;
+    if (result && settings.size() < member->device.virtfns.size())
+      member->vf_settings_missing = "the kernel told those of " + std::to_string(settings.size()) + " only";
+  }
 }
 
 Facts Engine::host_facts() const {
@@ -183,6 +221,7 @@ void Engine::add_member(Part& part, const sysfs::Device& device) const {
     if (!member.original) member.original = original_for(device);
     member.original->driver = earlier->driver;
     member.original->driver_override = earlier->driver_override;
+    member.original->vf_settings = earlier->vf_settings;
   }
   member.claimed_by = other_claim(part.request, device);
   if (const auto* drain = drains_.find(device)) member.drained = drain->reason;

@@ -29,9 +29,14 @@ bool concerns(const LeftoverWorker& worker, const Operation& operation) {
   });
 }
 
+bool has_settings(const MemberFacts& member, const Transition& transition) {
+  return !transition.vf_settings_after || member.vf_settings == transition.vf_settings_after;
+}
+
 bool is_after(const MemberFacts& member, const Transition& transition, const Facts& facts) {
   const auto driver = member.device.driver ? std::optional(member.device.driver->text()) : std::nullopt;
-  const bool bound = driver == transition.driver_after && member.driver_override == transition.override_after;
+  const bool bound = driver == transition.driver_after && member.driver_override == transition.override_after &&
+                     has_settings(member, transition);
   if (!transition.functions_after) return bound;
   return bound && facts.sriov && transition.functions_after->count == member.device.virtfns.size() &&
          transition.functions_after->autoprobe == facts.sriov->autoprobe;
@@ -60,7 +65,8 @@ ChangeRequest functions_back(const Operation& operation, const Transition& physi
                                        .autoprobe = physical.functions_before->autoprobe};
   for (const auto& transition : operation.transitions) {
     if (!transition.functions_before && transition.there_before)
-      request.functions->earlier[transition.address] = {transition.driver_before, transition.override_before};
+      request.functions->earlier[transition.address] = {transition.driver_before, transition.override_before,
+                                                        transition.vf_settings_before};
   }
   return request;
 }
@@ -186,6 +192,7 @@ void Engine::select_unfinished(Gathering& gathering) {
     member.original = original_for(*device);
     member.original->driver = transition.driver_before;
     member.original->driver_override = transition.override_before;
+    member.original->vf_settings = transition.vf_settings_before;
     member.original->operation = gathering.recovers;
   }
 }
@@ -202,8 +209,8 @@ void Engine::decide_recovery(const std::shared_ptr<Gathering>& gathering) {
   if (facts.members.empty())
     return end_recovery(id, OperationState::Failed, sysfs::Error{ErrorCode::DeviceGone, "the device is gone"});
   const bool all_after = std::ranges::all_of(operation.transitions, [&facts](const Transition& transition) {
-    if (transition.kernel_chooses) return true;
     const auto* member = member_at(facts, transition.address);
+    if (transition.kernel_chooses) return member == nullptr || has_settings(*member, transition);
     if (!transition.there_after) return member == nullptr;
     return member != nullptr && is_after(*member, transition, facts);
   });

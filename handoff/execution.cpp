@@ -139,6 +139,8 @@ bool Execution::took_effect(const StepRecord& record) const {
     return driver && *driver == step.argument;
   }
   if (record.state != StepState::Failed) return false;
+  // A part of them may have been set.
+  if (step.kind == sysfs::StepKind::SetVfSettings) return true;
   if (step.kind == sysfs::StepKind::SetNumVfs) {
     const auto device = sysfs::read_device(tree_, *step.address);
     return device && device->virtfns.size() != number_before(record.planned);
@@ -246,6 +248,7 @@ void Execution::on_undo_result(std::size_t at, const TaskResult& result) {
     operation_->error->undo_failures.push_back(result.error().message + ". " + meaning.meaning);
     record.state = StepState::UndoFailed;
     record.message = result.error().message;
+    if (undo_[at].step.kind == sysfs::StepKind::SetVfSettings) settings_lost_.insert(*undo_[at].step.address);
   } else if (record.state != StepState::UndoFailed) {
     record.state = StepState::Undone;
   }
@@ -298,6 +301,10 @@ void Execution::on_overrides_read(const TaskResult& result) {
         transition.functions_before && functions != transition.functions_before) {
       differs(transition.address, name + " has " + described(functions) + " now, and had " +
                                       described(transition.functions_before) + " before");
+    }
+    if (settings_lost_.contains(transition.address) && transition.vf_settings_before) {
+      differs(transition.address, "the settings of " + name + " are not all as they were before, which was " +
+                                      *transition.vf_settings_before);
     }
     if (!result || at >= result->size()) {
       differs(transition.address, "the driver_override of " + name + " could not be read back" +

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "handoff/operation.hpp"
@@ -60,6 +61,7 @@ class Execution : public std::enable_shared_from_this<Execution> {
   Hooks hooks_;
   sysfs::KernelLogMark log_;
   std::vector<UndoItem> undo_;
+  std::set<sysfs::PciAddress> settings_lost_;  ///< VFs whose settings could not be undone
 };
 
 }  // namespace devbindd::handoff

@@ -75,7 +75,8 @@ CREATE INDEX IF NOT EXISTS operations_by_time ON operations(created_at);
 CREATE TABLE IF NOT EXISTS originals(
   address TEXT PRIMARY KEY, vendor INTEGER NOT NULL, device INTEGER NOT NULL,
   subsystem_vendor INTEGER NOT NULL, subsystem_device INTEGER NOT NULL,
-  driver TEXT, driver_override TEXT, scope TEXT NOT NULL, operation TEXT NOT NULL, boot_id TEXT NOT NULL) STRICT;
+  driver TEXT, driver_override TEXT, scope TEXT NOT NULL, operation TEXT NOT NULL, boot_id TEXT NOT NULL,
+  vf_settings TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS audit(
   id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, document TEXT NOT NULL) STRICT;
 DROP INDEX IF EXISTS audit_by_device;
@@ -83,10 +84,10 @@ CREATE TABLE IF NOT EXISTS claims(
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
   document TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS drains(address TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 )sql";
 
-constexpr int schema_version = 4;
+constexpr int schema_version = 5;
 
 Result<int> user_version(sqlite3* database) {
   auto statement = prepare(database, "PRAGMA user_version");
@@ -102,6 +103,14 @@ Result<> prepare_schema(sqlite3* database) {
     return sysfs::fail(sysfs::ErrorCode::JournalFailed, "the state database was written by a newer devbindd (version " +
                                                             std::to_string(*version) +
                                                             "): start that one, or move the database away");
+  }
+  // The other changes since version 1 are new tables.
+  const bool without_settings = *version > 0 && *version < 5;
+  if (without_settings) {
+    auto added = execute(database,
+                         "BEGIN IMMEDIATE; ALTER TABLE originals ADD COLUMN vf_settings TEXT; PRAGMA user_version = 5; "
+                         "COMMIT");
+    if (!added) return added;
   }
   return execute(database, schema);
 }
@@ -177,7 +186,7 @@ Result<> upsert_operation(sqlite3* database, const OperationRow& row) {
 }
 
 Result<> insert_original(sqlite3* database, const Original& original, const std::string& boot_id) {
-  auto statement = prepare(database, "INSERT OR REPLACE INTO originals VALUES(?,?,?,?,?,?,?,?,?,?)");
+  auto statement = prepare(database, "INSERT OR REPLACE INTO originals VALUES(?,?,?,?,?,?,?,?,?,?,?)");
   if (!statement) return std::unexpected(statement.error());
   auto* raw = statement->get();
   bind_text(raw, 1, sysfs::to_string(original.address));
@@ -190,6 +199,7 @@ Result<> insert_original(sqlite3* database, const Original& original, const std:
   bind_text(raw, 8, std::string(name_of(original.scope)));
   bind_text(raw, 9, original.operation);
   bind_text(raw, 10, boot_id);
+  bind_optional(raw, 11, original.vf_settings);
   return run(database, raw, "store how a device was");
 }
 
@@ -284,6 +294,7 @@ std::optional<Original> original_from(sqlite3_stmt* row) {
   original.driver_override = column_optional(row, 6);
   original.scope = column_text(row, 7) == name_of(Scope::Group) ? Scope::Group : Scope::Device;
   original.operation = column_text(row, 8);
+  original.vf_settings = column_optional(row, 10);
   return original;
 }
 

@@ -137,6 +137,8 @@ json to_json(const Transition& transition) {
           {"present_after", transition.there_after},
           {"recreated", transition.remade && transition.there_before && transition.there_after},
           {"kernel_chooses", transition.kernel_chooses},
+          {"vf_settings_before", or_null(transition.vf_settings_before)},
+          {"vf_settings_after", or_null(transition.vf_settings_after)},
           {"functions_before", functions_json(transition.functions_before)},
           {"functions_after", functions_json(transition.functions_after)}};
 }

@@ -68,6 +68,7 @@ std::optional<sysfs::Step> step_from(const json& document) {
     case StepKind::LoadModule:
     case StepKind::SetAutoprobe:
     case StepKind::SetNumVfs:
+    case StepKind::SetVfSettings:
     case StepKind::SetOverride: step.argument = value; break;
     case StepKind::Unbind:
     case StepKind::Bind: step.argument = driver_in(path); break;
@@ -156,6 +157,8 @@ std::optional<Transition> transition_from(const json& document) {
   transition.there_after = flag(document, "present_after", true);
   transition.kernel_chooses = flag(document, "kernel_chooses", false);
   transition.remade = !transition.there_before || !transition.there_after || flag(document, "recreated", false);
+  transition.vf_settings_before = text(document, "vf_settings_before");
+  transition.vf_settings_after = text(document, "vf_settings_after");
   transition.functions_before = functions(document, "functions_before");
   transition.functions_after = functions(document, "functions_after");
   return transition;

@@ -81,6 +81,10 @@ void plan_restore(StepBuilder& builder, const Facts& facts) {
     if (member->original->driver) builder.set_override(member->device.address, member->original->driver);
   }
   for (const auto* member : changed) builder.unbind(member->device.address);
+  for (const auto& member : facts.members) {
+    if (member.original && member.original->vf_settings && member.vf_settings)
+      builder.set_vf_settings(member.device.address, *member.original->vf_settings);
+  }
   for (const auto* member : changed) {
     if (member->original->driver) builder.bind(member->device.address, *member->original->driver);
   }

@@ -29,8 +29,9 @@ struct Original {
   std::uint16_t subsystem_device = 0;
   std::optional<std::string> driver;
   std::optional<std::string> driver_override;
-  Scope scope = Scope::Device;  ///< of the request that touched it first
-  std::string operation;        ///< id of that operation
+  std::optional<std::string> vf_settings = {};  ///< of a VF, as sysfs/vf_settings.hpp writes them
+  Scope scope = Scope::Device;                  ///< of the request that touched it first
+  std::string operation;                        ///< id of that operation
 
   bool operator==(const Original&) const = default;
 };
@@ -59,6 +60,8 @@ struct MemberFacts {
   bool uses_known = true;                           ///< false: that could not be found out in time
   std::vector<OpenFunction> open_vfs = {};          ///< of a PF
   std::optional<sysfs::Sriov> sriov = {};           ///< of a PF
+  std::optional<std::string> vf_settings = {};      ///< of a VF; nullopt: it has none, or they cannot be read
+  std::string vf_settings_missing = {};             ///< of a PF: why those of its VFs could not be read
   std::vector<std::string> candidate_modules = {};  ///< modules whose aliases match it
   std::vector<OtherTool> other_tools = {};          ///< that move it by themselves
   std::optional<std::string> drained = {};          ///< why it gets no new claims
@@ -112,6 +115,8 @@ struct Transition {
   bool there_after = true;
   bool remade = false;                                  ///< a VF that the operation destroys or creates, or both
   bool kernel_chooses = false;                          ///< which driver it has afterwards
+  std::optional<std::string> vf_settings_before = {};   ///< of a VF
+  std::optional<std::string> vf_settings_after = {};    ///< nullopt: not this operation's business
   std::optional<FunctionsState> functions_before = {};  ///< of a PF
   std::optional<FunctionsState> functions_after = {};   ///< of a PF whose number of VFs is changed
 };

@@ -22,6 +22,7 @@ enum class Method { DriverOverride, NewId };
 struct EarlierBinding {
   std::optional<std::string> driver;
   std::optional<std::string> driver_override;
+  std::optional<std::string> vf_settings = {};  ///< of a VF; nullopt: whatever they are
 
   bool operator==(const EarlierBinding&) const = default;
 };

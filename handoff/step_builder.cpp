@@ -36,6 +36,7 @@ StepBuilder::StepBuilder(const Facts& facts) {
     auto& state = states_[member.device.address];
     if (member.device.driver) state.driver = member.device.driver->text();
     state.driver_override = member.driver_override;
+    state.vf_settings = member.vf_settings;
     auto& before = before_[member.device.address] = state;
     if (!member.sriov) continue;
     before.functions = FunctionsState{static_cast<unsigned>(member.device.virtfns.size()), member.sriov->autoprobe};
@@ -89,6 +90,16 @@ void StepBuilder::set_vf_token(const sysfs::PciAddress& physical, const std::str
   append({StepKind::SetVfToken, physical, token}, {});
 }
 
+void StepBuilder::set_vf_settings(const sysfs::PciAddress& function, const std::string& settings) {
+  auto& state = states_[function];
+  state.settings_wanted = true;
+  if (state.vf_settings == settings) return;
+  std::vector<Step> undo;
+  if (state.vf_settings) undo.push_back({StepKind::SetVfSettings, function, *state.vf_settings});
+  append({StepKind::SetVfSettings, function, settings}, std::move(undo));
+  state.vf_settings = settings;
+}
+
 void StepBuilder::set_autoprobe(const sysfs::PciAddress& physical, bool on) {
   auto& state = *states_[physical].functions;
   if (state.autoprobe == on) return;
@@ -104,6 +115,8 @@ std::vector<Step> StepBuilder::functions_back(const sysfs::PciAddress& physical)
   steps.push_back(numvfs_step(physical, functions.count));
   for (const auto& [address, state] : states_) {
     if (address == physical || !state.there) continue;
+    // Before a driver takes it: it would go on with the MAC address that it finds.
+    if (state.vf_settings) steps.push_back({StepKind::SetVfSettings, address, *state.vf_settings});
     // Written in any case: vfio-pci as the PF's driver sets its VFs' override.
     steps.push_back(override_step(address, state.driver ? state.driver : state.driver_override));
     if (!state.driver) continue;
@@ -174,6 +187,8 @@ Plan StepBuilder::finish(std::vector<Evidence> evidence) {
                                  .there_after = after.there,
                                  .remade = after.remade,
                                  .kernel_chooses = after.kernel_chooses,
+                                 .vf_settings_before = before.vf_settings,
+                                 .vf_settings_after = after.settings_wanted ? after.vf_settings : std::nullopt,
                                  .functions_before = before.functions,
                                  .functions_after = after.functions});
   }

@@ -25,6 +25,8 @@ class StepBuilder {
   void remove_id(const std::string& argument, bool undoable);
 
   void set_vf_token(const sysfs::PciAddress& physical, const std::string& token);
+  /// What the PF's driver knows of a VF. Those of before are the undo, as far as they are known.
+  void set_vf_settings(const sysfs::PciAddress& function, const std::string& settings);
   void set_autoprobe(const sysfs::PciAddress& physical, bool on);
   /// All VFs of the PF go, with whatever they were bound to. The undo makes them anew and gives each what it had.
   void destroy_functions(const sysfs::PciAddress& physical);
@@ -49,6 +51,8 @@ class StepBuilder {
     bool there = true;
     bool remade = false;
     bool kernel_chooses = false;
+    std::optional<std::string> vf_settings = {};
+    bool settings_wanted = false;  ///< the plan sets them
     std::optional<FunctionsState> functions = {};
   };
 

@@ -35,6 +35,58 @@ TaskResult set_vf_token(const Kernel& kernel, const sysfs::Step& step) {
   return std::vector<std::string>{"done"};
 }
 
+// The network interface that knows of the PF's VFs: its first, where it has several. "" when there is none in the
+// worker's namespace.
+sysfs::Result<std::string> interface_of(const Kernel& kernel, const sysfs::PciAddress& physical) {
+  const auto names = kernel.tree.list(sysfs::paths::attribute(physical, "net"));
+  if (names) return names->empty() ? std::string{} : names->front();
+  if (names.error().errno_value == ENOENT) return std::string{};
+  return std::unexpected(names.error());
+}
+
+TaskResult read_vf_settings(const Kernel& kernel, const std::vector<std::string>& arguments) {
+  const auto address = arguments.size() == 1 ? sysfs::parse_pci_address(arguments[0]) : malformed("VF settings");
+  if (!address) return std::unexpected(address.error());
+  const auto physical = sysfs::read_device(kernel.tree, *address);
+  if (!physical) return std::unexpected(physical.error());
+  const auto interface = interface_of(kernel, *address);
+  if (!interface) return std::unexpected(interface.error());
+  if (interface->empty()) {
+    return sysfs::fail(sysfs::ErrorCode::Kernel,
+                       "there is no network interface of " + arguments[0] + " in devbindd's network namespace", ENXIO);
+  }
+  const auto settings = kernel.vf_settings.read(*interface);
+  if (!settings) return std::unexpected(settings.error());
+  std::vector<std::string> fields;
+  for (unsigned index = 0; index < physical->virtfns.size(); ++index) {
+    const auto known = settings->find(index);
+    if (known == settings->end()) continue;
+    fields.push_back(sysfs::to_string(physical->virtfns[index]));
+    fields.push_back(sysfs::to_text(known->second));
+  }
+  return fields;
+}
+
+TaskResult set_vf_settings(const Kernel& kernel, const sysfs::Step& step) {
+  const auto settings = sysfs::vf_settings_from(step.argument);
+  if (!step.address || !settings) return malformed("VF settings");
+  const auto function = sysfs::read_device(kernel.tree, *step.address);
+  if (!function) return std::unexpected(function.error());
+  const auto physical =
+      function->physfn ? sysfs::read_device(kernel.tree, *function->physfn) : malformed("virtual function");
+  if (!physical) return std::unexpected(physical.error());
+  const auto interface = interface_of(kernel, physical->address);
+  if (!interface) return std::unexpected(interface.error());
+  const auto place = std::ranges::find(physical->virtfns, *step.address);
+  if (interface->empty() || place == physical->virtfns.end()) {
+    return sysfs::fail(sysfs::ErrorCode::Kernel,
+                       "there is no network interface to set " + sysfs::to_string(*step.address) + " through", ENXIO);
+  }
+  auto set = kernel.vf_settings.set(*interface, static_cast<unsigned>(place - physical->virtfns.begin()), *settings);
+  if (!set) return std::unexpected(set.error());
+  return std::vector<std::string>{"done"};
+}
+
 TaskResult perform_step(const Kernel& kernel, const std::vector<std::string>& arguments) {
   if (arguments.size() != 3) return malformed("step");
   const auto kind = sysfs::step_kind_named(arguments[0]);
@@ -51,6 +103,7 @@ TaskResult perform_step(const Kernel& kernel, const std::vector<std::string>& ar
     return std::vector<std::string>{"done"};
   }
   if (*kind == sysfs::StepKind::SetVfToken) return set_vf_token(kernel, step);
+  if (*kind == sysfs::StepKind::SetVfSettings) return set_vf_settings(kernel, step);
   auto outcome = sysfs::perform(kernel.tree, step);
   if (!outcome) return std::unexpected(outcome.error());
   return std::vector<std::string>{*outcome == sysfs::StepOutcome::Done ? "done" : "already_done"};
@@ -304,6 +357,7 @@ TaskResult perform(const Kernel& kernel, const Task& task, std::vector<sysfs::Fi
     case TaskKind::FindOwners: return find_owners(task.arguments);
     case TaskKind::RaiseLockedMemory: return raise_limit(kernel, task.arguments);
     case TaskKind::OpenNodes: return open_nodes(kernel, task.arguments, opened);
+    case TaskKind::ReadVfSettings: return read_vf_settings(kernel, task.arguments);
     case TaskKind::ReadVpd: return read_vpd(kernel, task.arguments);
     case TaskKind::ReadConfig: return read_config(kernel, task.arguments);
   }

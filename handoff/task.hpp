@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "sysfs/kernel_module.hpp"
 #include "sysfs/locked_memory.hpp"
 #include "sysfs/step.hpp"
+#include "sysfs/vf_settings.hpp"
 #include "vfio/holders.hpp"
 #include "vfio/ioctl.hpp"
 #include "vfio/node_access.hpp"
@@ -35,6 +37,7 @@ enum class TaskKind {
   RevokeAccess,       ///< the same
   FindOwners,         ///< arguments: "uvmm", "gkvm": users and groups by name; answer: the number of each, "" for none
   RaiseLockedMemory,  ///< arguments: pid, bytes
+  ReadVfSettings,     ///< argument: address of a PF; answer: for each of its VFs the address and its settings
   OpenNodes,          ///< arguments: paths of nodes below /dev; answer: nothing but the open descriptors, one for each
 };
 
@@ -57,6 +60,13 @@ std::vector<vfio::RawAnswer> answers_from(const std::vector<std::string>& fields
 std::vector<vfio::Holder> holders_from(const std::vector<std::string>& fields);
 sysfs::ConfigSpace config_from(const std::vector<std::string>& fields);
 
+/// rtnetlink, as far as settings of VFs go.
+struct VfSettingsSeam {
+  std::function<sysfs::Result<std::map<unsigned, sysfs::VfSettings>>(const std::string&)> read =
+      sysfs::read_vf_settings;
+  std::function<sysfs::Result<>(const std::string&, unsigned, const sysfs::VfSettings&)> set = sysfs::set_vf_settings;
+};
+
 /// The kernel as a worker sees it.
 struct Kernel {
   sysfs::Tree& tree;
@@ -65,6 +75,7 @@ struct Kernel {
   UsageSeams usage = real_usage_seams();
   vfio::NodeAccess access = {};
   std::function<sysfs::Result<>(std::int32_t, std::uint64_t)> raise_locked_memory = sysfs::raise_locked_memory;
+  VfSettingsSeam vf_settings = {};
 };
 
 /// Performs the task. Blocks as long as the kernel does. `opened` gets what OpenNodes opens: all, or nothing with its

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "handoff/verdict.hpp"
+#include "sysfs/vf_settings.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -55,6 +56,11 @@ void plan_kept(StepBuilder& builder, const ChangeRequest& request, const Facts& 
       changes.push_back({address, goal});
   }
   for (const auto& change : changes) load_driver(builder, facts, change.goal);
+  for (const auto& member : facts.members) {
+    const auto known = request.functions->earlier.find(member.device.address);
+    if (known != request.functions->earlier.end() && known->second.vf_settings && member.vf_settings)
+      builder.set_vf_settings(member.device.address, *known->second.vf_settings);
+  }
   for (const auto& [address, goal] : changes) {
     if (goal.driver && !builder.bound_to(address, *goal.driver)) {
       builder.set_override(address, goal.driver);
@@ -66,6 +72,17 @@ void plan_kept(StepBuilder& builder, const ChangeRequest& request, const Facts& 
   }
 }
 
+// What is to hold of the VF with the index: what held of the one with the same index before.
+std::optional<std::string> settings_of(const ChangeRequest& request, const Facts& facts, const sysfs::Device& physical,
+                                       std::size_t index, const PciAddress& address) {
+  if (const auto known = request.functions->earlier.find(address); known != request.functions->earlier.end())
+    return known->second.vf_settings;
+  if (index >= physical.virtfns.size()) return std::nullopt;
+  const auto before = std::ranges::find_if(
+      facts.members, [&](const MemberFacts& member) { return member.device.address == physical.virtfns[index]; });
+  return before == facts.members.end() ? std::nullopt : before->vf_settings;
+}
+
 void plan_created(StepBuilder& builder, const ChangeRequest& request, const Facts& facts,
                   const std::vector<PciAddress>& addresses) {
   const auto& physical = *request.address;
@@ -74,6 +91,11 @@ void plan_created(StepBuilder& builder, const ChangeRequest& request, const Fact
   const auto implied = sysfs::is_vfio_bound(device) ? std::optional(device.driver->text()) : std::nullopt;
   if (!request.functions->vf_token.empty()) builder.set_vf_token(physical, request.functions->vf_token);
   builder.create_functions(physical, request.functions->count, addresses, implied);
+  // Before a driver takes one: it would go on with the MAC address that it finds.
+  for (std::size_t index = 0; index < addresses.size(); ++index) {
+    if (const auto settings = settings_of(request, facts, device, index, addresses[index]))
+      builder.set_vf_settings(addresses[index], *settings);
+  }
   for (const auto& address : addresses) {
     if (request.functions->kernel_chooses) {
       builder.leave_to_kernel(address);
@@ -114,6 +136,35 @@ void check_token(const ChangeRequest& request, const Facts& facts, std::vector<E
     open->detail = name + " is open through VFIO, and whoever has it open sets the token of its virtual functions.";
     open->next_step = "Ask without \"vf_token\", and use the token of that process.";
     evidence.push_back(std::move(*open));
+  }
+}
+
+// What only the PF's driver knows of its VFs goes with them; those that come back get it again.
+void check_settings(const ChangeRequest& request, const Facts& facts, std::vector<Evidence>& evidence) {
+  const auto& device = physical_function(request, facts);
+  if (!destroys_functions(request, device)) return;
+  const auto name = sysfs::to_string(device.address);
+  const auto warn = [&](std::string detail, std::string next_step) {
+    evidence.push_back({.code = "sriov.settings_lost",
+                        .severity = Severity::Warn,
+                        .device = request.address,
+                        .detail = std::move(detail),
+                        .next_step = std::move(next_step)});
+  };
+  for (const auto& member : facts.members) {
+    if (member.device.address == device.address && !member.vf_settings_missing.empty()) {
+      warn("MAC addresses, VLANs and other settings that were made for the virtual functions of " + name +
+               " through it go with them: " + member.vf_settings_missing + ".",
+           "Note them before (ip link show), and set them again (ip link set dev ... vf ...).");
+    }
+    const auto place = std::ranges::find(device.virtfns, member.device.address);
+    const auto index = static_cast<unsigned>(place - device.virtfns.begin());
+    if (place == device.virtfns.end() || index < request.functions->count || !member.vf_settings) continue;
+    const auto settings = sysfs::vf_settings_from(*member.vf_settings);
+    if (!settings || !sysfs::says_something(*settings)) continue;
+    warn("Virtual function " + std::to_string(index) + " of " + name +
+             " does not come back, and its settings go with it: " + *member.vf_settings + ".",
+         "Note them, if they are still needed.");
   }
 }
 
@@ -212,16 +263,7 @@ std::vector<Evidence> function_evidence(const ChangeRequest& request, const Fact
       evidence.push_back(std::move(*item));
     }
   }
-  // What only the PF's driver knows of its VFs is lost with them.
-  if (destroys_functions(request, device) && sysfs::category(device) == "network") {
-    evidence.push_back(
-        {.code = "sriov.settings_lost",
-         .severity = Severity::Warn,
-         .device = request.address,
-         .detail = "MAC addresses, VLANs and other settings that were made for the virtual functions of " + name +
-                   " through it go with them.",
-         .next_step = "Note them before (ip link show), and set them again (ip link set dev ... vf ...)."});
-  }
+  check_settings(request, facts, evidence);
   return evidence;
 }
 

@@ -4,72 +4,23 @@
 #include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
-#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
-#include <netlink/attr.h>
-#include <netlink/errno.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
-#include <netlink/socket.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
-#include <functional>
-#include <memory>
 
 #include "sysfs/file_descriptor.hpp"
 #include "sysfs/ip_address.hpp"
+#include "sysfs/netlink_route.hpp"
 
 namespace devbindd::sysfs {
 namespace {
 
-constexpr int most_attempts = 3;  // a dump that something changed under is asked for again
-
-struct FreeSocket {
-  void operator()(nl_sock* socket) const { nl_socket_free(socket); }
-};
-struct FreeMessage {
-  void operator()(nl_msg* message) const { nlmsg_free(message); }
-};
-using Socket = std::unique_ptr<nl_sock, FreeSocket>;
-using Visit = std::function<void(nlmsghdr*)>;
 using Interfaces = std::vector<NetworkInterface>;
-
-std::unexpected<Error> netlink_error(const std::string& what, int code) {
-  return fail(ErrorCode::Kernel, what + ": " + nl_geterror(code), code == -NLE_PERM ? EPERM : 0);
-}
-
-// A netlink socket belongs to the namespace it was made in.
-Result<Socket> connect() {
-  Socket socket(nl_socket_alloc());
-  if (!socket) return fail(ErrorCode::Kernel, "no memory for a netlink socket", ENOMEM);
-  if (const int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0)
-    return netlink_error("cannot connect to rtnetlink", code);
-  return socket;
-}
-
-int call_visit(nl_msg* message, void* visit) {
-  (*static_cast<Visit*>(visit))(nlmsg_hdr(message));
-  return NL_OK;
-}
-
-template <class Header>
-Result<> dump(nl_sock* socket, int type, Header header, Visit visit) {
-  nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, &call_visit, &visit);
-  int code = 0;
-  for (int attempt = 0; attempt < most_attempts; ++attempt) {
-    code = nl_send_simple(socket, type, NLM_F_DUMP, &header, sizeof(header));
-    if (code >= 0) code = nl_recvmsgs_default(socket);
-    if (code != -NLE_DUMP_INTR) break;
-  }
-  if (code < 0 && code != -NLE_DUMP_INTR) return netlink_error("cannot list by rtnetlink", code);
-  return {};
-}
 
 NetworkInterface* find(Interfaces& interfaces, int index) {
   const auto found = std::ranges::find(interfaces, index, &NetworkInterface::index);
@@ -163,24 +114,27 @@ void add_route(nlmsghdr* message, Interfaces& interfaces) {
   if (attributes[RTA_MULTIPATH] != nullptr) mark_next_hops(attributes[RTA_MULTIPATH], interfaces);
 }
 
+template <class Header>
+Result<> dump(nl_sock* socket, int type, netlink::Visit visit) {
+  const Header header{};
+  return netlink::dump(socket, type, &header, sizeof(header), std::move(visit));
+}
+
 // What this namespace calls another one; nullopt when it has no name for it. Source: net/core/net_namespace.c.
 std::optional<int> id_of_namespace(int descriptor) {
-  auto socket = connect();
+  auto socket = netlink::connect();
   if (!socket || descriptor < 0) return std::nullopt;
-  nl_socket_disable_auto_ack(socket->get());
-  const std::unique_ptr<nl_msg, FreeMessage> request(nlmsg_alloc_simple(RTM_GETNSID, NLM_F_REQUEST));
+  const netlink::Message request(nlmsg_alloc_simple(RTM_GETNSID, NLM_F_REQUEST | NLM_F_ACK));
   rtgenmsg header{};
   if (!request || nlmsg_append(request.get(), &header, sizeof(header), NLMSG_ALIGNTO) < 0) return std::nullopt;
   if (nla_put_u32(request.get(), NETNSA_FD, static_cast<std::uint32_t>(descriptor)) < 0) return std::nullopt;
   std::optional<int> id;
-  Visit visit = [&id](nlmsghdr* message) {
+  const auto done = netlink::ask(socket->get(), request.get(), "name a namespace", [&id](nlmsghdr* message) {
     std::array<nlattr*, NETNSA_MAX + 1> attributes{};
     if (nlmsg_parse(message, sizeof(rtgenmsg), attributes.data(), NETNSA_MAX, nullptr) < 0) return;
     if (attributes[NETNSA_NSID] != nullptr) id = static_cast<int>(nla_get_u32(attributes[NETNSA_NSID]));
-  };
-  nl_socket_modify_cb(socket->get(), NL_CB_VALID, NL_CB_CUSTOM, &call_visit, &visit);
-  if (nl_send_auto(socket->get(), request.get()) < 0 || nl_recvmsgs_default(socket->get()) < 0) return std::nullopt;
-  return id && *id >= 0 ? id : std::nullopt;
+  });
+  return done && id && *id >= 0 ? id : std::nullopt;
 }
 
 // Kernels before 5.14 tell the parent through ethtool only.
@@ -202,16 +156,16 @@ void add_parents_by_ethtool(Interfaces& interfaces) {
 }  // namespace
 
 Result<std::vector<NetworkInterface>> dump_network_interfaces(int own_namespace) {
-  auto socket = connect();
+  auto socket = netlink::connect();
   if (!socket) return std::unexpected(socket.error());
   const auto own_id = id_of_namespace(own_namespace);
   Interfaces interfaces;
   auto done =
-      dump(socket->get(), RTM_GETLINK, ifinfomsg{}, [&](nlmsghdr* message) { add_link(message, own_id, interfaces); });
+      dump<ifinfomsg>(socket->get(), RTM_GETLINK, [&](nlmsghdr* message) { add_link(message, own_id, interfaces); });
   if (!done) return std::unexpected(done.error());
-  done = dump(socket->get(), RTM_GETADDR, ifaddrmsg{}, [&](nlmsghdr* message) { add_address(message, interfaces); });
+  done = dump<ifaddrmsg>(socket->get(), RTM_GETADDR, [&](nlmsghdr* message) { add_address(message, interfaces); });
   if (!done) return std::unexpected(done.error());
-  done = dump(socket->get(), RTM_GETROUTE, rtmsg{}, [&](nlmsghdr* message) { add_route(message, interfaces); });
+  done = dump<rtmsg>(socket->get(), RTM_GETROUTE, [&](nlmsghdr* message) { add_route(message, interfaces); });
   if (!done) return std::unexpected(done.error());
   add_parents_by_ethtool(interfaces);
   return interfaces;

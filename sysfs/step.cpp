@@ -20,6 +20,7 @@ constexpr std::array kind_names = {
     std::pair{StepKind::RemoveId, std::string_view("remove_id")},
     std::pair{StepKind::SetAutoprobe, std::string_view("set_autoprobe")},
     std::pair{StepKind::SetVfToken, std::string_view("set_vf_token")},
+    std::pair{StepKind::SetVfSettings, std::string_view("set_vf_settings")},
     std::pair{StepKind::SetNumVfs, std::string_view("set_numvfs")},
 };
 
@@ -97,6 +98,22 @@ ErrnoMeaning numvfs_meaning(int errno_value) {
   }
 }
 
+// Source: net/core/rtnetlink.c do_setvfinfo; the rest is the driver's own choice.
+ErrnoMeaning vf_settings_meaning(int errno_value) {
+  switch (errno_value) {
+    case EPERM:
+      return {"devbindd may not set what a virtual function had: that takes CAP_NET_ADMIN.",
+              "Run it under the shipped devbindd.service."};
+    case ENXIO:
+    case ENOENT:
+      return {"The physical function has no network interface in devbindd's namespace any more, or knows no such VF.",
+              "Read the device again."};
+    default:
+      return {"The driver of the physical function did not take the settings of its virtual function.",
+              "Read the kernel log lines of the device, and set them by hand (ip link set dev ... vf ...)."};
+  }
+}
+
 }  // namespace
 
 std::string_view name_of(StepKind kind) {
@@ -129,6 +146,7 @@ StepWrite write_of(const Step& step) {
     case StepKind::RemoveId: return {driver_path(id_driver(step.argument), "remove_id"), id_value(step.argument)};
     case StepKind::SetAutoprobe: return {attribute("sriov_drivers_autoprobe"), step.argument};
     case StepKind::SetVfToken: return {"VFIO_GROUP_GET_DEVICE_FD", address + " vf_token=..."};
+    case StepKind::SetVfSettings: return {"RTM_SETLINK", step.argument};
     case StepKind::SetNumVfs: return {attribute("sriov_numvfs"), step.argument};
   }
   return {};
@@ -150,7 +168,7 @@ Result<StepOutcome> perform(Tree& tree, const Step& step) {
 }
 
 ErrnoMeaning meaning_of(const Step& step, int errno_value) {
-  const bool writes_sysfs = step.kind != StepKind::SetVfToken;
+  const bool writes_sysfs = step.kind != StepKind::SetVfToken && step.kind != StepKind::SetVfSettings;
   if (writes_sysfs && (errno_value == EACCES || errno_value == EPERM || errno_value == EROFS)) {
     return {"devbindd may not write this file: it does not run as root, or its service has /sys read-only.",
             "Run it under the shipped devbindd.service."};
@@ -183,6 +201,7 @@ ErrnoMeaning meaning_of(const Step& step, int errno_value) {
           "The physical function could not be opened to set the token of its virtual functions (EBUSY: its group is "
           "open; EPERM: its group is not viable).",
           "Look at the holders and the blockers of its IOMMU group."};
+    case StepKind::SetVfSettings: return vf_settings_meaning(errno_value);
     case StepKind::SetNumVfs: return numvfs_meaning(errno_value);
     case StepKind::LoadModule: return {"The module did not load.", "Run modprobe by hand and read the kernel log."};
   }

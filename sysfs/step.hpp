@@ -23,6 +23,7 @@ enum class StepKind {
   RemoveId,       ///< `argument` = "DRIVER VVVV DDDD": remove_id
   SetAutoprobe,   ///< sriov_drivers_autoprobe of a PF := `argument`, "0" or "1"
   SetVfToken,     ///< of a PF on vfio-pci := `argument`, a UUID; no write to sysfs: vfio/group_device.hpp performs it
+  SetVfSettings,  ///< of a VF := `argument`, as vf_settings.hpp writes them; by rtnetlink, through the PF's interface
   SetNumVfs,      ///< sriov_numvfs of a PF := `argument`, a number: VFs come, or all go; from n to m only by way of 0
 };
 

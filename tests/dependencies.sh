@@ -12,6 +12,7 @@ build=(
 tests=(
     qemu-system-x86 busybox-static cpio zstd kmod e2fsprogs
     systemd udev acl iproute2 pciutils strace jq curl openssl dpdk dpdk-dev librte-net-e1000-23
+    make libelf1
     qemu-utils podman fdisk lvm2 mdadm cryptsetup-bin btrfs-progs openvswitch-switch
     python3 python3-yaml python3-jsonschema
     clang-14 libclang-rt-14-dev clang-format shellcheck

@@ -181,6 +181,37 @@ int FakeKernel::set_numvfs(const std::string& address, const std::string& value)
   return 0;
 }
 
+std::vector<std::string> FakeKernel::functions_behind(const std::string& interface) const {
+  std::vector<std::string> functions;
+  for (const auto& [address, device] : devices_) {
+    const auto physical = device.physfn ? devices_.find(*device.physfn) : devices_.end();
+    if (physical != devices_.end() && std::ranges::count(physical->second.interfaces, interface) > 0)
+      functions.push_back(address);
+  }
+  return functions;
+}
+
+std::map<unsigned, sysfs::VfSettings> FakeKernel::vf_settings(const std::string& interface) const {
+  std::map<unsigned, sysfs::VfSettings> settings;
+  for (const auto& address : functions_behind(interface))
+    settings.emplace(settings.size(), sysfs::vf_settings_from(devices_.at(address).vf_settings).value());
+  return settings;
+}
+
+int FakeKernel::set_vf_settings(const std::string& interface, unsigned index, const sysfs::VfSettings& settings) {
+  const auto functions = functions_behind(interface);
+  const auto text = sysfs::to_text(settings);
+  ++write_count_;
+  if (auto action = actions_.extract(write_count_)) action.mapped()();
+  const auto failing = failing_writes_.find(write_count_);
+  const int error = failing != failing_writes_.end() ? failing->second
+                    : index < functions.size()       ? settings_errno_
+                                                     : EINVAL;
+  writes_.push_back({"rtnetlink/" + interface + "/vf" + std::to_string(index), text, error});
+  if (error == 0) change([&] { devices_.at(functions[index]).vf_settings = text; });
+  return error;
+}
+
 int FakeKernel::add_id(FakeDriver& driver, const std::string& value) {
   const auto id = id_from(value);
   if (!id) return EINVAL;

@@ -14,6 +14,7 @@
 
 #include "sysfs/tree.hpp"
 #include "sysfs/uevent.hpp"
+#include "sysfs/vf_settings.hpp"
 #include "tests/fake_files.hpp"
 
 namespace devbindd::tests {
@@ -39,6 +40,8 @@ struct FakeDevice {
   unsigned vf_offset = 0x80;               ///< of a PF: where its VFs come to sit
   unsigned vf_stride = 2;
   std::uint16_t vf_device = 0x10ca;
+  /// Of a VF: what its PF's driver knows of it.
+  std::string vf_settings = "mac 00:00:00:00:00:00 vlan 0 qos 0 proto 802.1Q";
   // runtime
   bool unbinding = false;  ///< an unbind of it hangs: the link is gone, the kernel is not done
   unsigned opens = 0;      ///< open VFIO descriptors
@@ -117,6 +120,8 @@ class FakeKernel : public sysfs::Tree {
   void before_nth_write(std::size_t n, std::function<void()> action);
   /// Every probe of the device by the driver fails. errno 0 ends it.
   void refuse_probe(const std::string& driver, const std::string& address, int errno_value);
+  /// The driver of every PF refuses settings of its VFs. 0 ends it.
+  void refuse_settings(int errno_value) { settings_errno_ = errno_value; }
   /// bind returns success, yet nothing is bound.
   void probe_lies(const std::string& driver, const std::string& address);
   /// A write of `value` to `path` ("" for every value, and for reads) does not return until unblock().
@@ -129,6 +134,11 @@ class FakeKernel : public sysfs::Tree {
   void hang(std::string_view path, std::string_view value);
   sysfs::UeventBatch drain_uevents() { return std::exchange(uevents_, {}); }
   void lose_uevents() { uevents_ = {.events = {}, .lost = true}; }
+
+  // --- the driver of a PF, asked through its network interface
+  std::map<unsigned, sysfs::VfSettings> vf_settings(const std::string& interface) const;
+  /// An errno, 0 for success. Counts as a write.
+  int set_vf_settings(const std::string& interface, unsigned index, const sysfs::VfSettings& settings);
 
   // --- looking at it
   const FakeDevice& device(const std::string& address) const { return devices_.at(address); }
@@ -178,6 +188,7 @@ class FakeKernel : public sysfs::Tree {
   int set_numvfs(const std::string& address, const std::string& value);
   void create_function(const FakeDevice& physical, unsigned index);
   void destroy_functions(const std::string& physical);
+  std::vector<std::string> functions_behind(const std::string& interface) const;
   unsigned free_group() const;
   bool matches(const FakeDriver& driver, const FakeDevice& device) const;
   bool autoprobe_off(const FakeDevice& device) const;
@@ -199,6 +210,7 @@ class FakeKernel : public sysfs::Tree {
   bool noiommu_mode_ = false;
   bool vfio_sriov_ = false;
   bool override_takes_lock_ = false;
+  int settings_errno_ = 0;
 
   std::vector<FakeWrite> writes_;
   std::size_t write_count_ = 0;

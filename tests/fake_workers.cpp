@@ -91,6 +91,21 @@ std::function<sysfs::Result<>(std::int32_t, std::uint64_t)> FakeWorkers::raising
   };
 }
 
+// As the driver of a NIC: the settings belong to the VFs that are there, and go with them.
+handoff::VfSettingsSeam FakeWorkers::vf_settings() {
+  using Settings = std::map<unsigned, sysfs::VfSettings>;
+  return {.read = [this](const std::string& interface) -> sysfs::Result<Settings> {
+            if (settings_errno_ != 0) return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot read", settings_errno_);
+            return kernel_.vf_settings(interface);
+          },
+          .set = [this](const std::string& interface, unsigned index,
+                        const sysfs::VfSettings& settings) -> sysfs::Result<> {
+            if (const int error = kernel_.set_vf_settings(interface, index, settings); error != 0)
+              return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot set the VLAN", error);
+            return {};
+          }};
+}
+
 sysfs::Result<> FakeWorkers::change_access(const std::string& path, const vfio::Grantees& grantees, bool grant) {
   if (access_errno_ != 0) return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot set the ACL of " + path, access_errno_);
   auto& granted = grants_[path];
@@ -112,7 +127,8 @@ TaskResult FakeWorkers::perform(const Task& task, std::vector<sysfs::FileDescrip
     const auto loaded = kernel_.load_module(step->argument);
     result = loaded ? TaskResult(std::vector<std::string>{"done"}) : std::unexpected(loaded.error());
   } else {
-    result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams(), access(), raising()}, task, opened);
+    result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams(), access(), raising(), vf_settings()}, task,
+                              opened);
   }
   if (step && ++steps_ == dying_step_) {
     return sysfs::fail(sysfs::ErrorCode::Kernel, "the worker process 1 ended before it had answered", ECHILD);

@@ -33,6 +33,9 @@ class FakeWorkers {
   /// No limit of locked memory can be raised; 0 ends it.
   void fail_limits(int errno_value) { limit_errno_ = errno_value; }
 
+  /// The settings of VFs cannot be read; 0 ends it.
+  void fail_settings(int errno_value) { settings_errno_ = errno_value; }
+
   std::size_t held() const { return held_.size(); }
   /// Every task that was given, in order.
   const std::vector<handoff::Task>& tasks() const { return tasks_; }
@@ -49,6 +52,7 @@ class FakeWorkers {
   bool would_block(const handoff::Task& task) const;
   std::function<sysfs::Result<>(std::int32_t, std::uint64_t)> raising();
   vfio::NodeAccess access();
+  handoff::VfSettingsSeam vf_settings();
   sysfs::Result<> change_access(const std::string& path, const vfio::Grantees& grantees, bool grant);
   handoff::TaskResult perform(const handoff::Task& task, std::vector<sysfs::FileDescriptor>& opened);
 
@@ -64,6 +68,7 @@ class FakeWorkers {
   std::map<std::string, std::set<std::string>> grants_;
   int access_errno_ = 0;
   int limit_errno_ = 0;
+  int settings_errno_ = 0;
 };
 
 }  // namespace devbindd::tests

@@ -110,6 +110,50 @@ def _newest_cached():
     return found[-1] if found else None
 
 
+def build_module(kernel, name, target):
+    """tests/vm/NAME.c for a kernel of Debian's, to target/NAME.ko."""
+    headers = _headers(kernel)
+    with tempfile.TemporaryDirectory(prefix="devbindd-module-") as scratch:
+        shutil.copy(HERE / f"{name}.c", scratch)
+        pathlib.Path(scratch, "Makefile").write_text(f"obj-m := {name}.o\n")
+        command = ["make", "-C", headers, f"M={scratch}", "modules"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Unavailable(f"{name}.ko cannot be built: {done.stdout}{done.stderr}")
+        target.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["strip", "--strip-debug", f"{scratch}/{name}.ko", "-o", target / f"{name}.ko"], check=True)
+
+
+def _headers(kernel):
+    """Where the headers of the kernel are unpacked, in the cache beside it."""
+    version = kernel.modules.name.split("_", 1)[1]
+    folder = CACHE / f"linux-headers-{kernel.release}_{version}"
+    place = f"usr/src/linux-headers-{kernel.release}"
+    if folder.is_dir():
+        return folder / place
+    flavour = kernel.release.rsplit("-", 1)[-1]
+    packages = (f"linux-headers-{kernel.release}", f"linux-headers-{kernel.release.removesuffix(flavour)}common",
+                "linux-kbuild-" + ".".join(kernel.release.split(".")[:2]))
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="tmp-") as scratch:
+        download = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *(f"{name}={version}" for name in packages)]
+        try:
+            subprocess.run(download, check=True, cwd=scratch, stdout=subprocess.DEVNULL)
+        except subprocess.CalledProcessError as error:
+            raise Unavailable(f"the headers of {kernel.release} cannot be fetched") from error
+        root = pathlib.Path(scratch, "root")
+        for package in sorted(pathlib.Path(scratch).glob("*.deb")):
+            subprocess.run(["dpkg", "-x", package, root], check=True)
+        makefile = root / place / "Makefile"
+        makefile.write_text(makefile.read_text().replace("/usr/src", str(folder / "usr/src")))
+        root.chmod(0o755)
+        try:
+            root.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another run was faster
+                raise
+    return folder / place
+
+
 def make_initramfs(kernel, target):
     """busybox, the modules that the root filesystem needs, and guest/init."""
     with tempfile.TemporaryDirectory(prefix="devbindd-initramfs-") as scratch:

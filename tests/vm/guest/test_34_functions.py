@@ -1,5 +1,6 @@
 """PUT /v1/devices/{bdf}/sriov on the real kernel: no driver of the host ever sees VFs that are meant for VFIO."""
 
+import json
 import os
 import select
 import socket
@@ -185,3 +186,91 @@ class Functions(unittest.TestCase):
         self.assertEqual((problem["code"], problem["restored"]), ("bind_failed", True), problem)
         self.assertEqual((counted(), api.driver_of(function(0)), api.override_of(function(0))), (1, "vfio-pci", "vfio-pci"))
         self.assertEqual(api.attribute(PF, "sriov_drivers_autoprobe"), "1")
+
+
+@api.timeout(150)
+class Settings(unittest.TestCase):
+    """What ip-link told the PF's driver of its VFs. A module of the tests plays the part of a NIC's driver that keeps it."""
+
+    MODULE = "/usr/libexec/devbindd-tests/vf_settings.ko"
+    TOLD = (
+        "mac 52:54:00:00:00:0a vlan 10 qos 3 proto 802.1ad min_tx_rate 5 max_tx_rate 500 spoofchk off state enable trust on",
+        "mac 52:54:00:00:00:0b vlan 20 qos 0 proto 802.1Q min_tx_rate 0 max_tx_rate 0 spoofchk on state disable trust off",
+    )
+    NOTHING = "mac 00:00:00:00:00:00 vlan 0 qos 0 proto 802.1Q min_tx_rate 0 max_tx_rate 0 spoofchk on state auto trust off"
+
+    def setUp(self):
+        self.assertEqual((counted(), api.driver_of(PF)), (0, "nvme"))
+        api.sh("insmod", self.MODULE, f"pf={PF}")
+        self.addCleanup(self.tidy)
+        api.sh("udevadm settle")
+        (self.interface,) = os.listdir(api.PCI / "devices" / PF / "net")
+
+    def tidy(self):
+        put({"vfs": 0})
+        api.sh("rmmod vf_settings")
+
+    def tell(self, index, settings):
+        words = settings.split()
+        for name, value in zip(words[::2], words[1::2]):
+            if name in ("qos", "proto", "max_tx_rate"):
+                continue
+            more = {"vlan": words[4:8], "min_tx_rate": words[10:12]}.get(name, [])
+            api.sh("ip", "link", "set", "dev", self.interface, "vf", str(index), name, value, *more)
+
+    def shown(self):
+        """What ip-link shows of each VF, in the words that devbindd uses."""
+        link = json.loads(api.sh("ip", "-json", "-details", "link", "show", "dev", self.interface))[0]
+        texts = []
+        for item in link["vfinfo_list"]:
+            vlan = (item.get("vlan_list") or [{}])[0]
+            rate = item.get("rate") or {}
+            texts.append(
+                f"mac {item['address']} vlan {vlan.get('vlan', 0)} qos {vlan.get('qos', 0)} "
+                f"proto {'802.1ad' if '802.1ad' in str(vlan.get('protocol')).lower() else '802.1Q'} "
+                f"min_tx_rate {rate.get('min_tx', 0)} max_tx_rate {rate.get('max_tx', 0)} "
+                f"spoofchk {'on' if item['spoofchk'] else 'off'} state {item['link_state']} "
+                f"trust {'on' if item['trust'] else 'off'}")
+        return texts
+
+    def functions_with_settings(self):
+        put(VFIO | {"vfs": 2})
+        for index, settings in enumerate(self.TOLD):
+            self.tell(index, settings)
+        self.assertEqual(self.shown(), list(self.TOLD))
+
+    def test_they_come_back_after_a_way_by_none(self):
+        self.functions_with_settings()
+        made = put(VFIO | {"vfs": 3})
+        self.assertEqual(self.shown(), [*self.TOLD, self.NOTHING])
+        steps = [(step["action"], step["device"]) for step in api.request("GET", made["operation"]).json["steps"]]
+        self.assertLess(steps.index(("set_vf_settings", function(1))), steps.index(("bind", function(1))))
+        plan = put({"vfs": 1}, query="?dry_run=true")
+        lost = [item["detail"] for item in plan["evidence"] if item["code"] == "sriov.settings_lost"]
+        self.assertEqual(len(lost), 1, plan)
+        self.assertIn(self.TOLD[1], lost[0])
+
+    def test_they_come_back_when_the_change_fails(self):
+        self.functions_with_settings()
+        problem = put({"vfs": 3, "driver": "virtio-pci", "accept_risks": ["driver.no_match"]}, 409)
+        self.assertEqual((problem["code"], problem["restored"]), ("bind_failed", True), problem)
+        self.assertEqual(self.shown(), list(self.TOLD))
+        self.assertEqual(api.driver_of(function(0)), "vfio-pci")
+
+    def test_what_the_driver_refuses_is_told_with_its_errno(self):
+        self.functions_with_settings()
+        api.write_sysfs("/sys/module/vf_settings/parameters/refuse_trust", "1")
+        problem = put(VFIO | {"vfs": 3}, 500)
+        self.assertEqual((problem["step"]["action"], problem["errno"], problem["restored"]), ("set_vf_settings", "EPERM", False))
+        self.assertTrue([item for item in problem["undo_failures"] if "trust of virtual function 0" in item], problem)
+        self.assertTrue([item for item in problem["undo_failures"] if self.TOLD[0] in item], problem)
+        self.assertEqual((counted(), self.shown()[1]), (2, self.TOLD[1]))
+
+    def test_the_end_of_a_claim_brings_them_back(self):
+        self.functions_with_settings()
+        claim = api.request("POST", "/v1/claims", {"devices": [function(0)]}, timeout=60).json
+        self.assertEqual(claim["state"], "active", claim)
+        self.tell(0, self.TOLD[1])
+        api.request("DELETE", f"/v1/claims/{claim['id']}", timeout=60)
+        api.wait_for(lambda: api.request("GET", f"/v1/claims/{claim['id']}").json["state"] == "released", 30, "the release")
+        self.assertEqual((self.shown(), api.driver_of(function(0))), (list(self.TOLD), "vfio-pci"))
