@@ -20,6 +20,7 @@ constexpr std::size_t max_risks = 32;
 constexpr std::size_t max_key_size = 128;
 constexpr std::uint64_t max_dma_memory = 1UL << 52U;  // more than processors of today can address
 constexpr std::uint64_t max_address_spaces = 1024;
+constexpr std::uint64_t max_grace = 24UL * 3600;
 constexpr std::uint64_t max_ttl = 30UL * 24 * 3600;
 
 std::unexpected<Response> wrong(const Request& request, const std::string& pointer, const std::string& detail) {
@@ -147,6 +148,8 @@ OrResponse<ClaimRequest> read_claim_request(const Request& request) {
   if (!while_connected) return std::unexpected(to_response(request, while_connected.error()));
   if (*while_connected && request.requester.transport != "unix")
     return wrong(request, body.pointer("while_connected"), "only a connection to the Unix socket can hold a claim");
+  auto grace = read_number(body, "grace_seconds", 0, max_grace);
+  if (!grace) return std::unexpected(to_response(request, grace.error()));
   auto restore = body.boolean("restore", true);
   if (!restore) return std::unexpected(to_response(request, restore.error()));
   auto labels = read_labels(request, body);
@@ -162,6 +165,7 @@ OrResponse<ClaimRequest> read_claim_request(const Request& request) {
   if (*ttl) claim.ttl = std::chrono::seconds(**ttl);
   if (*pid) claim.pid = static_cast<std::int32_t>(**pid);
   claim.while_connected = *while_connected;
+  if (*grace) claim.grace = std::chrono::seconds(**grace);
   claim.restore = *restore;
   claim.labels = std::move(*labels);
   claim.accept_risks = std::move(*accepted);

@@ -31,6 +31,7 @@ json render_request(const handoff::Claim& claim) {
           {"ttl_seconds", request.ttl ? json(request.ttl->count()) : json(nullptr)},
           {"pid", or_null(request.pid)},
           {"while_connected", request.while_connected},
+          {"grace_seconds", request.grace ? json(request.grace->count()) : json(nullptr)},
           {"restore", request.restore},
           {"accept_risks", request.accept_risks}};
 }

@@ -41,7 +41,10 @@ struct ClaimRequest {
   std::optional<std::chrono::seconds> ttl = {};  ///< without a renewal it ends after this
   std::optional<std::int32_t> pid = {};          ///< it ends with this process
   bool while_connected = false;                  ///< it ends with the connection that made it
-  bool restore = true;                           ///< false: at the end the devices stay where they are
+  /// From the beginning of its end on an open device is waited for so long; then the kernel is asked to take it, which
+  /// asks the consumer to let go. nullopt: for ever.
+  std::optional<std::chrono::seconds> grace = {};
+  bool restore = true;  ///< false: at the end the devices stay where they are
   std::map<std::string, std::string> labels = {};
   std::vector<std::string> accept_risks = {};
   std::string idempotency_key = {};
@@ -73,7 +76,8 @@ struct Claim {
   std::string operation = {};                    ///< that bound the devices, "" when they were bound already
   std::string release_operation = {};            ///< that gave them back
   std::string reason = {};                       ///< why it is releasing, quarantined, lost or released; a sentence
-  std::vector<vfio::Holder> holders = {};        ///< who keeps it from being released
+  std::optional<TimePoint> releasing_since = {};
+  std::vector<vfio::Holder> holders = {};  ///< who keeps it from being released
 };
 
 std::string_view name_of(ClaimState state);

@@ -83,6 +83,9 @@ ClaimRequest request_from(const json& document) {
   if (const auto ttl = maybe<std::int64_t>(document, "ttl_seconds")) request.ttl = std::chrono::seconds(*ttl);
   request.pid = maybe<std::int32_t>(document, "pid");
   request.while_connected = document.value("while_connected", false);  // journals of 0.1 do not have it
+  if (document.contains("grace_seconds")) {                            // journals of 0.1 do not have it
+    if (const auto grace = maybe<std::int64_t>(document, "grace_seconds")) request.grace = std::chrono::seconds(*grace);
+  }
   request.restore = document.at("restore");
   request.labels = document.at("labels");
   request.accept_risks = document.at("accept_risks");
@@ -120,6 +123,9 @@ Claim read(const json& document) {
   claim.operation = document.at("operation");
   claim.release_operation = document.at("release_operation");
   claim.reason = document.at("reason");
+  if (document.contains("releasing_since")) {
+    if (const auto since = maybe<std::string>(document, "releasing_since")) claim.releasing_since = time_from(*since);
+  }
   return claim;
 }
 
@@ -135,6 +141,7 @@ json to_json(const ClaimRequest& request) {
           {"ttl_seconds", request.ttl ? json(request.ttl->count()) : json(nullptr)},
           {"pid", or_null(request.pid)},
           {"while_connected", request.while_connected},
+          {"grace_seconds", request.grace ? json(request.grace->count()) : json(nullptr)},
           {"restore", request.restore},
           {"labels", request.labels},
           {"accept_risks", request.accept_risks},
@@ -161,7 +168,8 @@ json to_json(const Claim& claim) {
           {"process_start", claim.process_start},
           {"operation", claim.operation},
           {"release_operation", claim.release_operation},
-          {"reason", claim.reason}};
+          {"reason", claim.reason},
+          {"releasing_since", claim.releasing_since ? json(rfc3339(*claim.releasing_since)) : json(nullptr)}};
 }
 
 std::optional<Claim> claim_from(const json& document) {

@@ -107,6 +107,7 @@ class Claims {
   void revoke(const std::string& id, std::function<void(sysfs::Result<>)> done);
   void find_holders(const std::string& id, std::function<void(sysfs::Result<OpenDevices>)> done);
   void begin_release(const std::string& id, std::string reason);
+  static bool is_taken_back(const Claim& claim);
   void release_when_closed(const std::string& id);
   void close_nodes(const std::string& id);
   void give_back(const std::string& id);

@@ -98,6 +98,7 @@ void Claims::begin_release(const std::string& id, std::string reason) {
   if (claim.state != ClaimState::Active && claim.state != ClaimState::Preparing) return;
   claim.state = ClaimState::Releasing;
   claim.reason = std::move(reason);
+  claim.releasing_since = std::chrono::system_clock::now();
   if (const auto watching = stop_watching_.extract(id); !watching.empty()) watching.mapped()();
   withdraw(claim);
   store(claim, [this, id](const sysfs::Result<>& stored) {
@@ -106,11 +107,21 @@ void Claims::begin_release(const std::string& id, std::string reason) {
   });
 }
 
+// Its grace is over, and there is something that the kernel can take back: what was bound for it.
+bool Claims::is_taken_back(const Claim& claim) {
+  const auto& grace = claim.request.grace;
+  if (!grace || !claim.releasing_since || !claim.request.restore) return false;
+  const bool over = std::chrono::system_clock::now() >= *claim.releasing_since + *grace;
+  return over && std::ranges::any_of(claim.changed, [](const Transition& transition) {
+           return transition.driver_before != transition.driver_after;
+         });
+}
+
 void Claims::release_when_closed(const std::string& id) {
   find_holders(id, [this, id](sysfs::Result<OpenDevices> open) {
     if (!open) return try_again(id, "its devices cannot be read: " + open.error().message);
     claims_.at(id).holders = std::move(open->holders);
-    if (open->any) return try_again(id, {});
+    if (open->any && !is_taken_back(claims_.at(id))) return try_again(id, {});
     close_nodes(id);
   });
 }
@@ -122,7 +133,7 @@ void Claims::close_nodes(const std::string& id) {
     find_holders(id, [this, id](sysfs::Result<OpenDevices> open) {
       if (!open) return try_again(id, "its devices cannot be read: " + open.error().message);
       claims_.at(id).holders = std::move(open->holders);
-      if (open->any) return try_again(id, {});
+      if (open->any && !is_taken_back(claims_.at(id))) return try_again(id, {});
       give_back(id);
     });
   });
@@ -146,6 +157,10 @@ ChangeRequest Claims::give_back_of(const Claim& claim) const {
   request.kind = ChangeKind::Transaction;
   request.claim = claim.id;
   request.accept_risks = claim.request.accept_risks;
+  // The unbind then waits in the kernel, which asks the consumer to let go. Source: vfio_main.c, the device's
+  // `request`.
+  request.after_grace = is_taken_back(claim);
+  if (request.after_grace) request.accept_risks.emplace_back("vfio.open");
   for (const auto& transition : claim.changed) {
     const auto* device = engine_.services().inventory.find(transition.address);
     if (!claim.request.restore || device == nullptr) continue;

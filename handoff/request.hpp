@@ -52,6 +52,7 @@ struct ChangeRequest {
   std::vector<ChangeRequest> items = {};           ///< Transaction: Bind, Unbind, Restore; all or nothing
   std::optional<EarlierBinding> earlier = {};      ///< Restore: to this, and not to what devbindd first found
   std::optional<VirtualFunctions> functions = {};  ///< SetVfs
+  bool after_grace = false;                        ///< of a claim's end: an open device is no reason to wait any longer
   std::string claim = {};                          ///< id of the claim that it is made for, "" for none
 };
 

@@ -63,6 +63,7 @@ std::vector<ChangeRequest> parts_of(const ChangeRequest& request) {
   for (auto& part : parts) {
     part.accept_risks = request.accept_risks;
     part.claim = request.claim;
+    part.after_grace = request.after_grace;
   }
   return parts;
 }

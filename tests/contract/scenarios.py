@@ -324,7 +324,7 @@ def claims_by_selector(client, daemon):
     problem = client.ask("POST", CLAIMS, 409, {"selector": {"driver": "e1000e", "link_speed": 32}}, code="not_enough_devices")
     expect("the speed of its link is" in problem["detail"], problem)
     daemon.control("process 4713")
-    with_process = client.ask("POST", CLAIMS, 201, {"devices": ["0000:22:00.0"], "pid": 4713, "restore": False})
+    with_process = client.ask("POST", CLAIMS, 201, {"devices": ["0000:22:00.0"], "pid": 4713, "restore": False, "grace_seconds": 5})
     daemon.control("end-process 4713")
     wait_for(client, CLAIMS + "/" + with_process["id"], "released")
     expect(daemon.control("binding 0000:22:00.0").startswith("vfio-pci"), "restore: false")
@@ -460,7 +460,7 @@ def wrong_claims(client, _):
             (one | {"driver": 5}, "invalid_value", "/driver"), (one | {"owner": []}, "invalid_value", "/owner"), (one | {"owner": {"users": "vmm"}}, "invalid_value", "/owner/users"),
             (one | {"owner": {"groups": [-1]}}, "invalid_value", "/owner/groups/0"), (one | {"owner": {"user": []}}, "unknown_field", "/owner/user"),
             (one | {"owner": {"users": [4294967295]}}, "invalid_value", "/owner/users/0"), (one | {"ttl_seconds": 0}, "invalid_value", "/ttl_seconds"),
-            (one | {"pid": 0}, "invalid_value", "/pid"), (one | {"restore": 1}, "invalid_value", "/restore"), (one | {"while_connected": "yes"}, "invalid_value", "/while_connected"), (one | {"labels": {"a": 1}}, "invalid_value", "/labels/a"),
+            (one | {"pid": 0}, "invalid_value", "/pid"), (one | {"restore": 1}, "invalid_value", "/restore"), (one | {"grace_seconds": -1}, "invalid_value", "/grace_seconds"), (one | {"grace_seconds": 86401}, "invalid_value", "/grace_seconds"), (one | {"while_connected": "yes"}, "invalid_value", "/while_connected"), (one | {"labels": {"a": 1}}, "invalid_value", "/labels/a"),
             (one | {"accept_risks": ["x"]}, "invalid_value", "/accept_risks"), (one | {"nonsense": 1}, "unknown_field", "/nonsense")):
         problem = client.ask("POST", CLAIMS, 400, body, code=code)
         expect(problem["errors"][0]["pointer"] == pointer, f"{body}: the pointer is {problem['errors'][0]['pointer']}")

@@ -259,6 +259,42 @@ TEST_CASE("A device that is open cannot be claimed, and one that was opened is n
   CHECK(machine.kernel->bindings().at(card) == "vfio-pci override vfio-pci");
 }
 
+TEST_CASE("After its grace an open device is unbound all the same, which waits until it is closed") {
+  ClaimMachine machine;
+  auto request = of({card});
+  request.grace = std::chrono::seconds(0);
+  const auto id = machine.made(request);
+  machine.kernel->open_device(card, 4711, "vmm");
+  CHECK(machine.release(id)->error.code == ErrorCode::ClaimInUse);  // who asks is told first
+  CHECK(machine.release(id, true) == std::nullopt);
+  CHECK(machine.state(id) == ClaimState::Releasing);
+  const auto& claim = *machine.claims->find(id);
+  CHECK(claim.holders.front().pid == 4711);
+  REQUIRE_FALSE(claim.release_operation.empty());
+  CHECK(machine.stage->engine->is_blocked(claim.release_operation));
+  CHECK_FALSE(machine.stage->workers.grants().contains("/dev/vfio/1"));
+  machine.kernel->close_device(card);
+  machine.stage->workers.resume();
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+}
+
+TEST_CASE("A grace that is not over, and one without anything to unbind, waits") {
+  const bool bound_before = GENERATE(true, false);
+  ClaimMachine machine;
+  if (bound_before) machine.stage->carry_out(bind_request(card));
+  auto request = of({card});
+  request.grace = bound_before ? std::chrono::seconds(0) : std::chrono::seconds(3600);
+  const auto id = machine.made(request);
+  machine.kernel->open_device(card, 4711, "vmm");
+  CHECK(machine.release(id, true) == std::nullopt);
+  CHECK(machine.state(id) == ClaimState::Releasing);
+  CHECK(machine.claims->find(id)->release_operation.empty());
+  CHECK(machine.claims->find(id)->holders.front().pid == 4711);
+  machine.kernel->close_device(card);
+  machine.wait_for(id, ClaimState::Released);
+}
+
 TEST_CASE("A claim ends when its time has run out, unless it is renewed") {
   ClaimMachine machine;
   auto request = of({card});
@@ -569,6 +605,7 @@ TEST_CASE("A claim comes back from its document as it was; what is none gives no
   request.labels = {{"vm", "42"}};
   request.ttl = std::chrono::seconds(60);
   request.while_connected = true;
+  request.grace = std::chrono::seconds(5);
   const auto connection = machine.connected();
   request.idempotency_key = "key";
   const auto document = to_json(*machine.claims->find(machine.made(request)));

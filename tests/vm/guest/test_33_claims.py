@@ -170,6 +170,28 @@ class Endings(Case):
         api.wait_for(lambda: state_of(made) == "released", 30, "the release")
         self.assert_given_back()
 
+    def test_after_its_grace_the_kernel_is_asked_to_take_the_device(self):
+        """The unbind waits for the consumer, which keeps its device until it lets go; also when the daemon is killed."""
+        made = claim(devices=[NIC], owner={"users": [OWNER]}, ttl_seconds=1, grace_seconds=3)
+        consumer = self.consumer(NIC)
+        api.wait_for(lambda: state_of(made) == "releasing", 20, "the claim to end")
+        self.assertIsNone(api.request("GET", path_of(made)).json["release_operation"])
+        api.wait_for(lambda: api.request("GET", path_of(made)).json["release_operation"], 20, "the end of the grace")
+        operation = api.request("GET", path_of(made)).json["release_operation"]
+        api.wait_for(lambda: api.request("GET", operation).json["state"] == "blocked", 20, "the unbind")
+        blocked = api.wait_for(lambda: api.request("GET", operation).json["blocked"]["holders"], 20, "the holder")
+        self.assertIn(consumer.process.pid, [item["pid"] for item in blocked])
+        self.assertTrue(consumer.runs())
+        self.assertFalse(may_open(made["devices"][0]["nodes"]["group"]["path"], OWNER))
+        daemon = kill.daemon_pid()
+        os.kill(daemon, 9)
+        api.wait_for(lambda: kill.daemon_pid() not in (None, daemon) and api.daemon_answers(), 40, "the next daemon")
+        self.assertEqual(state_of(made), "releasing")
+        self.assertTrue(consumer.runs())
+        consumer.end()
+        api.wait_for(lambda: state_of(made) == "released", 60, "the release")
+        self.assert_given_back()
+
     def test_a_claim_ends_with_its_process(self):
         process = subprocess.Popen(["sleep", "600"])
         made = claim(devices=[NIC, PAIR0], pid=process.pid)
