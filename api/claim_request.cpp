@@ -14,8 +14,6 @@ using nlohmann::json;
 
 constexpr std::size_t max_devices = 64;
 constexpr std::size_t max_owners = 16;
-constexpr std::size_t max_labels = 32;
-constexpr std::size_t max_label_size = 256;
 constexpr std::size_t max_risks = 32;
 constexpr std::size_t max_key_size = 128;
 constexpr std::uint64_t max_dma_memory = 1UL << 52U;  // more than processors of today can address
@@ -81,24 +79,6 @@ OrResponse<handoff::NodeOwner> read_owner(const Request& request, BodyReader& bo
   return owner;
 }
 
-OrResponse<std::map<std::string, std::string>> read_labels(const Request& request, BodyReader& body) {
-  std::map<std::string, std::string> labels;
-  const auto* document = body.find("labels");
-  if (document == nullptr) return labels;
-  const auto pointer = body.pointer("labels");
-  if (!document->is_object() || document->size() > max_labels)
-    return wrong(request, pointer,
-                 "\"labels\" must be an object with at most " + std::to_string(max_labels) + " members");
-  for (const auto& [key, value] : document->items()) {
-    const auto* text = value.get_ptr<const std::string*>();
-    if (text == nullptr || text->size() > max_label_size || key.empty() || key.size() > max_label_size)
-      return wrong(request, pointer + pointer_to(key),
-                   "a label and its value are texts of at most " + std::to_string(max_label_size) + " bytes");
-    labels.emplace(key, *text);
-  }
-  return labels;
-}
-
 // "auto", or a driver that hands devices to user space by VFIO.
 OrResponse<std::optional<sysfs::DriverName>> read_vfio_driver(const Request& request, BodyReader& body) {
   auto text = body.string("driver");
@@ -152,8 +132,11 @@ OrResponse<ClaimRequest> read_claim_request(const Request& request) {
   if (!grace) return std::unexpected(to_response(request, grace.error()));
   auto restore = body.boolean("restore", true);
   if (!restore) return std::unexpected(to_response(request, restore.error()));
-  auto labels = read_labels(request, body);
-  if (!labels) return std::unexpected(labels.error());
+  if (const auto* given = body.find("labels")) {
+    auto labels = read_labels(*given, body.pointer("labels"));
+    if (!labels) return std::unexpected(to_response(request, labels.error()));
+    claim.labels = std::move(*labels);
+  }
   auto accepted = read_accepted(request, body);
   if (!accepted) return std::unexpected(accepted.error());
   if (auto done = body.finish(); !done) return std::unexpected(to_response(request, done.error()));
@@ -167,7 +150,6 @@ OrResponse<ClaimRequest> read_claim_request(const Request& request) {
   claim.while_connected = *while_connected;
   if (*grace) claim.grace = std::chrono::seconds(**grace);
   claim.restore = *restore;
-  claim.labels = std::move(*labels);
   claim.accept_risks = std::move(*accepted);
   claim.idempotency_key = request.idempotency_key;
   return claim;

@@ -35,13 +35,14 @@ json render_policy(Context& context, const sysfs::Inventory& inventory, const ha
   json excluded = json::array();
   for (const auto& address : policy.exclude) excluded.push_back(sysfs::to_string(address));
   auto selector = render_selector(policy.selector);
-  for (const auto* of_claims : {"count", "label", "link_speed", "same_switch"}) selector.erase(of_claims);
+  for (const auto* of_claims : {"count", "label", "labels", "link_speed", "same_switch"}) selector.erase(of_claims);
   return {{"name", policy.name},
           {"selector", std::move(selector)},
           {"driver", policy.driver.text()},
           {"scope", handoff::name_of(policy.scope)},
           {"vfs", policy.vfs ? json(*policy.vfs) : json(nullptr)},
           {"exclude", std::move(excluded)},
+          {"labels", policy.labels},
           {"devices", std::move(places)}};
 }
 

@@ -74,6 +74,7 @@ json render_selector(const handoff::Selector& selector) {
           {"label", text_or_null(selector.label)},
           {"link_speed", or_null(selector.link_speed)},
           {"same_switch", selector.same_switch},
+          {"labels", selector.labels},
           {"count", selector.count}};
 }
 

@@ -35,6 +35,7 @@ std::expected<std::optional<std::uint16_t>, BodyError> read_id(BodyReader& body,
 bool is_driver(const std::string& text) { return sysfs::DriverName::parse(text).has_value(); }
 
 constexpr std::size_t max_label = 256;
+constexpr std::size_t max_labels = 32;
 bool is_label(const std::string& text) { return !text.empty() && text.size() <= max_label; }
 
 // GT/s; more than any generation of PCI Express has is a mistake.
@@ -61,6 +62,20 @@ std::expected<std::optional<std::uint64_t>, BodyError> read_number(BodyReader& b
                "\"" + key + "\" must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
 }
 
+std::expected<handoff::Labels, BodyError> read_labels(const json& document, const std::string& pointer) {
+  if (!document.is_object() || document.size() > max_labels)
+    return wrong(pointer, "\"labels\" must be an object with at most " + std::to_string(max_labels) + " members");
+  handoff::Labels labels;
+  for (const auto& [key, value] : document.items()) {
+    const auto* text = value.get_ptr<const std::string*>();
+    if (text == nullptr || text->size() > max_label || key.empty() || key.size() > max_label)
+      return wrong(pointer + pointer_to(key),
+                   "a label and its value are texts of at most " + std::to_string(max_label) + " bytes");
+    labels.emplace(key, *text);
+  }
+  return labels;
+}
+
 std::expected<handoff::Selector, BodyError> read_selector(const json& document, const std::string& pointer) {
   if (!document.is_object()) return wrong(pointer, "a selector must be an object");
   BodyReader body(document, pointer);
@@ -85,6 +100,13 @@ std::expected<handoff::Selector, BodyError> read_selector(const json& document, 
   if (!label) return std::unexpected(label.error());
   auto link_speed = read_speed(body);
   if (!link_speed) return std::unexpected(link_speed.error());
+  handoff::Labels wanted;
+  if (const auto* labels = body.find("labels")) {
+    auto read = read_labels(*labels, body.pointer("labels"));
+    if (!read) return std::unexpected(read.error());
+    if (read->empty()) return wrong(body.pointer("labels"), "\"labels\" must name at least one");
+    wanted = std::move(*read);
+  }
   auto same_switch = body.boolean("same_switch", false);
   if (!same_switch) return std::unexpected(same_switch.error());
   auto count = read_number(body, "count", 1, max_count);
@@ -100,6 +122,7 @@ std::expected<handoff::Selector, BodyError> read_selector(const json& document, 
                              .driver = *driver,
                              .label = *label,
                              .link_speed = *link_speed,
+                             .labels = std::move(wanted),
                              .same_switch = *same_switch,
                              .count = static_cast<unsigned>(count->value_or(1))};
   if (*numa_node) selector.numa_node = static_cast<unsigned>(**numa_node);

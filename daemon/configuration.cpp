@@ -125,7 +125,7 @@ Checked read_tcp(const json& object, Configuration& configuration) {
   return section.finish();
 }
 
-// {"name": ..., "selector": {...}, "driver": ..., "scope" or "vfs": ..., "exclude": [...]}
+// {"name": ..., "selector": {...}, "driver": ..., "scope" or "vfs": ..., "exclude": [...], "labels": {...}}
 std::expected<handoff::Policy, ConfigurationError> read_policy(const json& object, const std::string& pointer) {
   if (!object.is_object()) return wrong(pointer, "must be an object");
   Section section(object, pointer);
@@ -137,7 +137,7 @@ std::expected<handoff::Policy, ConfigurationError> read_policy(const json& objec
   auto selected = api::read_selector(*selector, section.at("selector"));
   if (!selected) return wrong(selected.error().pointer, selected.error().detail);
   if (selector->contains("count")) return wrong(section.at("selector") + "/count", "a policy takes all that fit");
-  for (const auto* of_claims : {"label", "link_speed", "same_switch"}) {
+  for (const auto* of_claims : {"label", "labels", "link_speed", "same_switch"}) {
     if (selector->contains(of_claims))
       return wrong(section.at("selector") + "/" + of_claims, "only a claim can select by this");
   }
@@ -167,6 +167,11 @@ std::expected<handoff::Policy, ConfigurationError> read_policy(const json& objec
     const auto address = text != nullptr ? sysfs::parse_pci_address(*text) : sysfs::parse_pci_address("");
     if (!address) return wrong(section.at("exclude"), "must be an array of PCI addresses");
     policy.exclude.push_back(*address);
+  }
+  if (const auto* labels = section.find("labels")) {
+    auto read = api::read_labels(*labels, section.at("labels"));
+    if (!read) return wrong(read.error().pointer, read.error().detail);
+    policy.labels = std::move(*read);
   }
   if (auto done = section.finish(); !done) return std::unexpected(done.error());
   return policy;

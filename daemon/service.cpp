@@ -194,7 +194,11 @@ void Service::start_claims() {
             if (!handover) return std::unexpected(handover.error());
             return cdi_files_.write(*handover);
           },
-          .withdraw = [this](const handoff::Claim& claim) { return cdi_files_.remove(claim.id); }});
+          .withdraw = [this](const handoff::Claim& claim) { return cdi_files_.remove(claim.id); },
+          .labels_of =
+              [this](const sysfs::Device& device) {
+                return policies_ ? policies_->labels_of(device) : handoff::Labels{};
+              }});
   claims_->start();
   std::set<std::string> held;
   for (const auto* claim : claims_->all()) {

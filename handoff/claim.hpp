@@ -45,7 +45,7 @@ struct ClaimRequest {
   /// asks the consumer to let go. nullopt: for ever.
   std::optional<std::chrono::seconds> grace = {};
   bool restore = true;  ///< false: at the end the devices stay where they are
-  std::map<std::string, std::string> labels = {};
+  Labels labels = {};
   std::vector<std::string> accept_risks = {};
   std::string idempotency_key = {};
 };

@@ -27,6 +27,7 @@ json to_json(const Selector& selector) {
           {"label", selector.label},
           {"link_speed", or_null(selector.link_speed)},
           {"same_switch", selector.same_switch},
+          {"labels", selector.labels},
           {"count", selector.count}};
 }
 
@@ -67,6 +68,7 @@ Selector selector_from(const json& document) {
   selector.label = document.at("label");
   selector.link_speed = maybe<double>(document, "link_speed");
   selector.same_switch = document.at("same_switch");
+  if (document.contains("labels")) selector.labels = document.at("labels");
   return selector;
 }
 

@@ -163,6 +163,10 @@ void Claims::find_owners(const std::shared_ptr<Attempt>& attempt) {
   engine_.services().run_task(std::move(task), within_deadline("the name service does not answer", answer));
 }
 
+bool Claims::is_labelled(const sysfs::Device& device, const Labels& wanted) const {
+  return wanted.empty() || (hooks_.labels_of && has_labels(hooks_.labels_of(device), wanted));
+}
+
 void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
   auto inventory = engine_.current();
   if (!inventory) return attempt->done(Refusal{inventory.error(), {}, {}});
@@ -185,7 +189,7 @@ void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
   const auto& selector = *attempt->request.selector;
   std::map<std::string, std::vector<sysfs::PciAddress>> pools;
   for (const auto& [address, device] : (*inventory)->devices()) {
-    if (!sysfs::is_pci_bridge(device) && matches(selector, device))
+    if (!sysfs::is_pci_bridge(device) && matches(selector, device) && is_labelled(device, selector.labels))
       pools[selector.same_switch ? root_of(device) : std::string{}].push_back(address);
   }
   attempt->fitting = 0;

@@ -39,6 +39,8 @@ class Claims {
     std::function<sysfs::Result<>(const Claim&)> publish = {};
     /// It is over, or about to be.
     std::function<sysfs::Result<>(const Claim&)> withdraw = {};
+    /// What the host's policies call a device, for selectors by labels.
+    std::function<Labels(const sysfs::Device&)> labels_of = {};
   };
 
   Claims(Engine& engine, Hooks hooks);
@@ -83,6 +85,7 @@ class Claims {
   void adopt(Claim claim);
   void adopt_preparing(const std::string& id);
   void find_owners(const std::shared_ptr<Attempt>& attempt);
+  bool is_labelled(const sysfs::Device& device, const Labels& wanted) const;
   void choose(const std::shared_ptr<Attempt>& attempt);
   void try_pool(const std::shared_ptr<Attempt>& attempt);
   void try_candidate(const std::shared_ptr<Attempt>& attempt);

@@ -36,6 +36,15 @@ const Policy* Policies::policy_for(const sysfs::Device& device) const {
   return found == policies_.end() ? nullptr : &*found;
 }
 
+Labels Policies::labels_of(const sysfs::Device& device) const {
+  if (const auto* own = policy_for(device); own != nullptr && !own->vfs) return own->labels;
+  const auto* physical = device.physfn ? engine_.services().inventory.find(*device.physfn) : nullptr;
+  const auto* making = physical != nullptr ? policy_for(*physical) : nullptr;
+  const bool made =
+      making != nullptr && making->vfs && std::ranges::find(making->exclude, device.address) == making->exclude.end();
+  return made ? making->labels : Labels{};
+}
+
 bool Policies::holds(const Policy& policy, const sysfs::Device& device) const {
   if (!policy.vfs) return device.driver && *device.driver == policy.driver;
   return device.virtfns.size() == *policy.vfs && std::ranges::all_of(device.virtfns, [&](const auto& address) {

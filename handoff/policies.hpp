@@ -48,6 +48,8 @@ class Policies {
   const std::map<sysfs::PciAddress, PolicyRecord>& records() const { return records_; }
   /// The first policy that a device falls under, or nullptr.
   const Policy* policy_for(const sysfs::Device& device) const;
+  /// What the policies call the device: the labels of its own one, or for a VF those of the one that makes it.
+  Labels labels_of(const sysfs::Device& device) const;
   /// Whether the device is as the policy wants it.
   bool holds(const Policy& policy, const sysfs::Device& device) const;
 

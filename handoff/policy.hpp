@@ -17,6 +17,7 @@ struct Policy {
   Scope scope = Scope::Group;
   std::optional<unsigned> vfs = {};  ///< the devices are physical functions, and `driver` is their VFs'
   std::vector<sysfs::PciAddress> exclude = {};
+  Labels labels = {};  ///< of the devices, or with `vfs` of their VFs: claims select by them
 };
 
 }  // namespace devbindd::handoff

@@ -1,5 +1,6 @@
 #include "handoff/selector.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace devbindd::handoff {
@@ -18,6 +19,13 @@ double speed_from(const std::string& text) {
 }
 
 }  // namespace
+
+bool has_labels(const Labels& labels, const Labels& wanted) {
+  return std::ranges::all_of(wanted, [&labels](const auto& entry) {
+    const auto found = labels.find(entry.first);
+    return found != labels.end() && found->second == entry.second;
+  });
+}
 
 bool needs_facts(const Selector& selector) { return !selector.label.empty() || selector.link_speed; }
 

@@ -1,6 +1,7 @@
 // Which devices are meant by what they are, and not by their addresses. Passive.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -8,6 +9,8 @@
 #include "sysfs/device_facts.hpp"
 
 namespace devbindd::handoff {
+
+using Labels = std::map<std::string, std::string>;
 
 /// What is not set matches everything.
 struct Selector {
@@ -22,12 +25,16 @@ struct Selector {
   // Of a claim only:
   std::string label = {};                 ///< the firmware's name for it
   std::optional<double> link_speed = {};  ///< GT/s of its link as it is now, at least
+  Labels labels = {};                     ///< that the policies give it; it may have more
   bool same_switch = false;               ///< all below one root port
   unsigned count = 1;                     ///< how many
 };
 
-/// Whether the device fits, as far as the snapshot tells: not label and link_speed, which a worker reads.
+/// Whether the device fits, as far as the snapshot tells: not label and link_speed, which a worker reads, nor labels.
 bool matches(const Selector& selector, const sysfs::Device& device);
+
+/// Whether `labels` has all that are wanted, with these values.
+bool has_labels(const Labels& labels, const Labels& wanted);
 
 bool needs_facts(const Selector& selector);
 /// Label and link speed. "" where the device fits, else why not, in a sentence.

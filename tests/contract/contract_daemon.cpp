@@ -39,7 +39,8 @@ handoff::Policy policy() {
           .selector = {.category = "network", .numa_node = 0},
           .driver = sysfs::DriverName::parse("vfio-pci").value(),
           .scope = handoff::Scope::Group,
-          .exclude = {sysfs::parse_pci_address("0000:06:00.0").value()}};
+          .exclude = {sysfs::parse_pci_address("0000:06:00.0").value()},
+          .labels = {{"pool", "vm"}, {"rack", "7"}}};
 }
 
 class ContractDaemon {
@@ -67,9 +68,11 @@ class ContractDaemon {
   sysfs::DeviceNames names_;
   std::unique_ptr<handoff::Journal> journal_;
   handoff::Engine engine_;
-  handoff::Claims claims_{engine_, {.watch_process = [this](std::int32_t pid, std::function<void()> on_end) {
-                            return control_.watch_process(pid, std::move(on_end));
-                          }}};
+  handoff::Claims claims_{
+      engine_,
+      {.watch_process = [this](std::int32_t pid,
+                               std::function<void()> on_end) { return control_.watch_process(pid, std::move(on_end)); },
+       .labels_of = [this](const sysfs::Device& device) { return policies_.labels_of(device); }}};
   handoff::Policies policies_{engine_, {policy()}};
   Control control_;
   api::Context context_;

@@ -309,6 +309,10 @@ def claims(client, daemon):
 
 
 def claims_by_selector(client, daemon):
+    labelled = client.ask("POST", CLAIMS, 201, {"selector": {"labels": {"pool": "vm"}}})
+    expect(labelled["devices"][0]["address"] == "0000:05:00.0" and labelled["request"]["selector"]["labels"] == {"pool": "vm"}, labelled)
+    client.ask("DELETE", f"{CLAIMS}/{labelled['id']}", 200)
+    client.ask("POST", CLAIMS, 409, {"selector": {"labels": {"pool": "vm", "rack": "8"}}}, code="not_enough_devices")
     chosen = client.ask("POST", CLAIMS, 201, {"selector": {"vendor": "8086", "device": "10d3", "class": "0200", "category": "network", "driver": "e1000e", "count": 2}})
     taken = [item["address"] for item in chosen["devices"] if not item["companion"]]
     expect(len(taken) == 2 and "0000:06:00.0" not in taken, "a NIC with a default route was taken")
@@ -454,7 +458,7 @@ def wrong_claims(client, _):
             ({"selector": {"class": "2"}}, "invalid_value", "/selector/class"), ({"selector": {"category": "net"}}, "invalid_value", "/selector/category"),
             ({"selector": {"vendor": "8086", "count": 0}}, "invalid_value", "/selector/count"), ({"selector": {"vendr": "8086"}}, "unknown_field", "/selector/vendr"),
             ({"selector": {"address": "x"}}, "invalid_value", "/selector/address"), ({"selector": {"label": ""}}, "invalid_value", "/selector/label"),
-            ({"selector": {"link_speed": 0}}, "invalid_value", "/selector/link_speed"), ({"selector": {"link_speed": "8"}}, "invalid_value", "/selector/link_speed"),
+            ({"selector": {"labels": {}}}, "invalid_value", "/selector/labels"), ({"selector": {"labels": {"pool": 1}}}, "invalid_value", "/selector/labels/pool"), ({"selector": {"link_speed": 0}}, "invalid_value", "/selector/link_speed"), ({"selector": {"link_speed": "8"}}, "invalid_value", "/selector/link_speed"),
             ({"selector": {"vendor": "8086", "same_switch": 1}}, "invalid_value", "/selector/same_switch"),
             ({"selector": {"physfn": "x"}}, "invalid_value", "/selector/physfn"), ({"selector": {"numa_node": -1}}, "invalid_value", "/selector/numa_node"),
             (one | {"driver": 5}, "invalid_value", "/driver"), (one | {"owner": []}, "invalid_value", "/owner"), (one | {"owner": {"users": "vmm"}}, "invalid_value", "/owner/users"),
@@ -483,6 +487,7 @@ def policies(client, daemon):
         listed = client.ask("GET", "/v1/policies", 200)["items"]
         expect([item["name"] for item in listed] == ["node-0"] and listed[0]["exclude"] == ["0000:06:00.0"], listed)
         expect([item["address"] for item in listed[0]["devices"]] == ["0000:05:00.0"], listed)
+        expect(listed[0]["labels"] == {"pool": "vm", "rack": "7"}, listed)
         return listed[0]["devices"][0]
     expect((place()["outcome"], place()["drift"], place()["driver"]) == ("pending", False, "e1000e"), place())
     client.ask("PUT", OVERRIDE.format("0000:05:00.0"), 200, {"driver": "pci-stub"})

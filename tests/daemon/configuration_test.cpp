@@ -151,8 +151,11 @@ TEST_CASE("policies are read in their order, and the first mistake is named", "[
   CHECK(one(R"("name": "a", "selector": {"vendor": "8"}, "driver": "x")") == "at /policies/0/selector/vendor");
   CHECK(one(R"("name": "a", "selector": {"vendor": "8086", "count": 1}, "driver": "x")") ==
         "at /policies/0/selector/count");
-  for (const std::string key : {"label", "link_speed", "same_switch"}) {
-    const std::string value = key == "label" ? "\"x\"" : key == "link_speed" ? "8" : "true";
+  for (const std::string key : {"label", "labels", "link_speed", "same_switch"}) {
+    const std::string value = key == "label"        ? "\"x\""
+                              : key == "labels"     ? R"({"a": "b"})"
+                              : key == "link_speed" ? "8"
+                                                    : "true";
     CHECK(one(R"("name": "a", "selector": {"vendor": "8086", ")" + key + "\": " + value + R"(}, "driver": "x")") ==
           "at /policies/0/selector/" + key);
   }
@@ -160,6 +163,8 @@ TEST_CASE("policies are read in their order, and the first mistake is named", "[
   CHECK(one(good + R"(, "scope": "all")") == "at /policies/0/scope");
   CHECK(one(good + R"(, "exclude": ["x"])") == "at /policies/0/exclude");
   CHECK(one(good + R"(, "exclude": [1])") == "at /policies/0/exclude");
+  CHECK(one(good + R"(, "labels": ["vm"])") == "at /policies/0/labels");
+  CHECK(one(good + R"(, "labels": {"pool": 1})") == "at /policies/0/labels/pool");
   CHECK(one(good + R"(, "exclude": "x")") == "at /policies/0/exclude");
   CHECK(one(good + R"(, "x": 1)") == "at /policies/0/x");
 }

@@ -174,6 +174,29 @@ TEST_CASE("The first policy that fits a device has it; excluded devices and brid
   CHECK_FALSE(machine.policies.records().contains(at(igb)));
 }
 
+TEST_CASE("A device has the labels of its policy, a VF those of the one that makes it") {
+  auto nics = policy({.device = 0x10d3});
+  nics.labels = {{"pool", "vm"}, {"rack", "7"}};
+  auto functions = policy({.device = 0x10c9});
+  functions.name = "functions";
+  functions.vfs = 2;
+  functions.labels = {{"pool", "fast"}};
+  functions.exclude = {at(vf1)};
+  Machine machine({nics, functions});
+  REQUIRE(machine.kernel.write("sys/bus/pci/devices/" + physical + "/sriov_numvfs", "2"));
+  const auto labels = [&machine](const std::string& address) {
+    return machine.policies.labels_of(machine.engine->find_device(at(address)).value());
+  };
+  CHECK(labels(card) == nics.labels);
+  CHECK(labels(physical).empty());  // the labels are its VFs'
+  CHECK(labels(vf0) == functions.labels);
+  CHECK(labels(vf1).empty());
+  CHECK(labels(disk).empty());
+  CHECK(has_labels(nics.labels, {{"pool", "vm"}}));
+  CHECK_FALSE(has_labels(nics.labels, {{"pool", "vm"}, {"rack", "8"}}));
+  CHECK_FALSE(has_labels(nics.labels, {{"row", "7"}}));
+}
+
 TEST_CASE("A policy never goes against the verdict, an override of somebody else, or a claim") {
   Machine machine({policy({.category = "network"}), policy({.category = "storage"}, "vfio-pci")});
   Claims claims(*machine.engine, {});

@@ -452,6 +452,18 @@ class Policies(Configured):
         api.request("DELETE", f"/v1/devices/{NIC}/binding")
         self.assertTrue(self.outcomes()[NIC]["drift"])
 
+    def test_claims_select_by_the_labels_of_policies(self):
+        labels = {"pool": "vm", "rack": "7"}
+        self.configure({"policies": [self.NICS | {"labels": labels}]})
+        api.start_daemon_again()
+        self.assertEqual(api.request("GET", "/v1/policies").json["items"][0]["labels"], labels)
+        made = claim(selector={"labels": {"pool": "vm"}})
+        self.assertEqual([item["address"] for item in made["devices"]], [NIC])
+        answer = api.request("POST", "/v1/claims", {"selector": {"labels": {"pool": "vm"}}})
+        self.assertEqual((answer.status, answer.json["code"]), (409, "not_enough_devices"), answer)
+        self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
+        self.assertEqual(api.driver_of(NIC), "vfio-pci")  # the policy's
+
     def test_the_management_nic_and_an_administrators_override_are_left_alone(self):
         management = machine.DEVICES["mgmt"].bdf
         api.write_sysfs(api.PCI / f"devices/{NIC}/driver_override", "pci-stub")
