@@ -21,7 +21,8 @@ std::string who(const json& entry) {
 
 std::string what(const json& entry) {
   const auto& request = entry["request"];
-  auto text = plain(entry["kind"]) + " " + plain(request["device"]);
+  const bool of_claim = entry["kind"] == "claim";
+  auto text = plain(entry["kind"]) + " " + plain(request[of_claim ? "claim" : "device"]);
   if (!request["driver"].is_null()) text += " " + plain(request["driver"]);
   if (!entry["accepted_risks"].empty()) text += "; accepted " + plain(entry["accepted_risks"]);
   if (!entry["detail"].is_null()) text += "; " + plain(entry["detail"]);

@@ -8,6 +8,7 @@
 #include "api/render.hpp"
 #include "api/render_claim.hpp"
 #include "api/text_table.hpp"
+#include "handoff/claim_audit.hpp"
 #include "handoff/claim_descriptors.hpp"
 #include "handoff/json_values.hpp"
 
@@ -168,7 +169,7 @@ void delete_claim(Context& context, const Request& request, const PathArguments&
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   const auto& id = arguments[0];
   context.claims.release(
-      id, *when_closed,
+      id, request.requester, *when_closed,
       [&context, request, id, respond = std::move(respond)](const std::optional<handoff::Refusal>& refusal) {
         if (refusal) return respond(problem_of(request, *refusal));
         const auto* claim = context.claims.find(id);
@@ -192,7 +193,8 @@ void acknowledge_claim(Context& context, const Request& request, const PathArgum
   auto body = parse_body(request.body);
   if (!body) return respond(to_response(request, body.error()));
   if (auto done = BodyReader(*body).finish(); !done) return respond(to_response(request, done.error()));
-  context.claims.acknowledge(arguments[0], answer_with_claim(context, request, arguments[0], std::move(respond)));
+  context.claims.acknowledge(arguments[0], request.requester,
+                             answer_with_claim(context, request, arguments[0], std::move(respond)));
 }
 
 void post_claim_fds(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
@@ -207,13 +209,22 @@ void post_claim_fds(Context& context, const Request& request, const PathArgument
     return respond(problem(request, 403, "forbidden", "this caller is no owner of the claim and may only read"));
   if (request.requester.transport != "unix")
     return respond(problem(request, 409, "unix_socket_only", "descriptors cannot be sent over TCP: ask on the socket"));
+  // Both take their time, and the claim may end meanwhile: then they are closed again.
   handoff::open_descriptors(
       context.engine, **claim, *way,
       [&context, request, id, respond = std::move(respond)](sysfs::Result<handoff::ClaimDescriptors> opened) {
         if (!opened) return respond(problem_of(request, opened.error()));
-        const auto still = active_claim(context, id);  // it may have ended meanwhile: then they are closed again
+        const auto still = active_claim(context, id);
         if (!still) return respond(problem_of(request, still.error()));
-        respond(descriptors_response(**still, std::move(*opened)));
+        const auto found = std::make_shared<handoff::ClaimDescriptors>(std::move(*opened));
+        handoff::record(
+            context.engine.services().journal, **still, handoff::AuditEvent::HandedOver, request.requester,
+            [&context, request, id, found, respond](const sysfs::Result<>& stored) {
+              const auto& services = context.engine.services();
+              if (!stored && services.warn) services.warn(stored.error().message);
+              const auto now = active_claim(context, id);
+              respond(now ? descriptors_response(**now, std::move(*found)) : problem_of(request, now.error()));
+            });
       });
 }
 

@@ -9,6 +9,7 @@ std::string_view name_of(AuditEvent event) {
     case AuditEvent::Refused: return "refused";
     case AuditEvent::Begun: return "begun";
     case AuditEvent::Ended: return "ended";
+    case AuditEvent::HandedOver: return "handed_over";
   }
   return "refused";
 }

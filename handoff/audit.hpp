@@ -1,4 +1,5 @@
-// The audit: a durable line for every change that was begun, ended or refused. Passive; the journal keeps it.
+// The audit: a durable line for every change that was begun, ended or refused, and for claims. Passive; the journal
+// keeps it.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +10,14 @@
 
 namespace devbindd::handoff {
 
-enum class AuditEvent { Refused, Begun, Ended };
+enum class AuditEvent { Refused, Begun, Ended, HandedOver };
 std::string_view name_of(AuditEvent event);
 
 /// Who wanted what when, which risks he took, and what became of it.
 struct AuditEntry {
   TimePoint at;
   AuditEvent event = AuditEvent::Refused;
+  std::string kind = {};  ///< "" for that of the request
   Requester requester;
   ChangeRequest request;
   std::string operation;              ///< "" for a refusal

@@ -77,6 +77,7 @@ struct Claim {
   std::string release_operation = {};            ///< that gave them back
   std::string reason = {};                       ///< why it is releasing, quarantined, lost or released; a sentence
   std::optional<TimePoint> releasing_since = {};
+  std::optional<Requester> ended_by = {};  ///< nullopt: nobody asked, or a daemon before this one was asked
   std::vector<vfio::Holder> holders = {};  ///< who keeps it from being released
 };
 

@@ -438,6 +438,7 @@ void Claims::activated(const std::string& id, const std::function<void(Outcome)>
   claim.state = ClaimState::Active;
   claim.ttl = claim.request.ttl;
   if (claim.ttl) claim.expires_at = now() + *claim.ttl;
+  audit(claim, AuditEvent::Begun);
   store(claim, [this, id, done](const sysfs::Result<>& stored) {
     if (!stored) {
       begin_release(id, "it could not be recorded: " + stored.error().message);

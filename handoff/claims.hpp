@@ -60,10 +60,11 @@ class Claims {
 
   /// Ends it. Refused (ClaimInUse, with who has it open) while a device is open, unless `when_closed`: then it waits.
   /// `done` gets nullopt when it has ended, is quarantined, or waits. Other errors: ClaimNotFound, ClaimNotActive.
-  void release(const std::string& id, bool when_closed, std::function<void(std::optional<Refusal>)> done);
+  void release(const std::string& id, const Requester& requester, bool when_closed,
+               std::function<void(std::optional<Refusal>)> done);
 
   /// Frees the devices of a quarantined claim. Errors: ClaimNotFound, ClaimNotActive, JournalFailed.
-  void acknowledge(const std::string& id, std::function<void(sysfs::Result<>)> done);
+  void acknowledge(const std::string& id, const Requester& requester, std::function<void(sysfs::Result<>)> done);
 
   /// nullptr when there is none.
   const Claim* find(const std::string& id) const;
@@ -99,6 +100,7 @@ class Claims {
   void activated(const std::string& id, const std::function<void(Outcome)>& done);
   void withdraw(const Claim& claim);
   void warn(const sysfs::Result<>& done) const;
+  void audit(const Claim& claim, AuditEvent event);
   void watch(const std::string& id);
   void connect(const std::string& id, const Requester& requester);
   void disconnected(const std::string& id, const std::shared_ptr<Connection>& connection);

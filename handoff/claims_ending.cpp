@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "handoff/claim_audit.hpp"
 #include "handoff/claims_parts.hpp"
 #include "handoff/json.hpp"
 #include "handoff/operation_document.hpp"
@@ -65,7 +66,8 @@ void Claims::find_holders(const std::string& id, std::function<void(sysfs::Resul
   arrived();
 }
 
-void Claims::release(const std::string& id, bool when_closed, std::function<void(std::optional<Refusal>)> done) {
+void Claims::release(const std::string& id, const Requester& requester, bool when_closed,
+                     std::function<void(std::optional<Refusal>)> done) {
   const auto* claim = find(id);
   if (claim == nullptr) return done(refusal(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)));
   if (!holds_devices(*claim) || claim->state == ClaimState::Releasing) return done(std::nullopt);
@@ -75,7 +77,7 @@ void Claims::release(const std::string& id, bool when_closed, std::function<void
                 "the claim is " + std::string(name_of(claim->state)) +
                     (claim->state == ClaimState::Quarantined ? ": acknowledge it" : ": wait until it is made")));
   }
-  find_holders(id, [this, id, when_closed, done = std::move(done)](const sysfs::Result<OpenDevices>& open) {
+  find_holders(id, [this, id, requester, when_closed, done = std::move(done)](const sysfs::Result<OpenDevices>& open) {
     const auto* still = find(id);
     if (still == nullptr || still->state != ClaimState::Active) return done(std::nullopt);
     if (!open) return done(Refusal{open.error(), {}, {}});
@@ -87,6 +89,7 @@ void Claims::release(const std::string& id, bool when_closed, std::function<void
       return done(Refusal{{ErrorCode::ClaimInUse, "a device of the claim is still open"}, {evidence}, {}});
     }
     waiting_[id].push_back(done);
+    claims_.at(id).ended_by = requester;
     begin_release(id, "it was released");
   });
 }
@@ -256,12 +259,19 @@ void Claims::end(const std::string& id, ClaimState state, std::string reason) {
   failures_.erase(id);
   if (engine_.services().inform && state != ClaimState::Released)
     engine_.services().inform("claim " + id + " is " + std::string(name_of(state)) + ": " + claim.reason);
+  audit(claim, AuditEvent::Ended);
   store(claim, [this, id](const sysfs::Result<>& stored) {
     warn(stored);
     told(id);
     made(id);
   });
   if (!holds_devices(claim)) forget_oldest(id);
+}
+
+void Claims::audit(const Claim& claim, AuditEvent event) {
+  const bool ended = event == AuditEvent::Ended && claim.ended_by;
+  record(engine_.services().journal, claim, event, ended ? *claim.ended_by : claim.requester,
+         [this](const sysfs::Result<>& stored) { warn(stored); });
 }
 
 // The list has those that are over in the order in which they ended; the oldest of them go.
@@ -282,7 +292,7 @@ void Claims::told(const std::string& id) {
   for (const auto& done : waiting.mapped()) done(std::nullopt);
 }
 
-void Claims::acknowledge(const std::string& id, std::function<void(sysfs::Result<>)> done) {
+void Claims::acknowledge(const std::string& id, const Requester& requester, std::function<void(sysfs::Result<>)> done) {
   const auto found = claims_.find(id);
   if (found == claims_.end())
     return done(sysfs::fail(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)));
@@ -293,6 +303,8 @@ void Claims::acknowledge(const std::string& id, std::function<void(sysfs::Result
   }
   claim.state = ClaimState::Released;
   claim.reason = "it was acknowledged: " + claim.reason;
+  claim.ended_by = requester;
+  audit(claim, AuditEvent::Ended);
   forget_oldest(id);
   store(claim, std::move(done));
 }

@@ -181,7 +181,7 @@ json to_json(const Operation& operation) {
 json to_json(const AuditEntry& entry) {
   return {{"at", rfc3339(entry.at)},
           {"event", name_of(entry.event)},
-          {"kind", name_of(entry.request.kind)},
+          {"kind", entry.kind.empty() ? std::string(name_of(entry.request.kind)) : entry.kind},
           {"requested_by", to_json(entry.requester)},
           {"request", to_json(entry.request)},
           {"operation", entry.operation.empty() ? json(nullptr) : json("/v1/operations/" + entry.operation)},

@@ -402,6 +402,8 @@ def descriptors(client, daemon):
     for body, way, first in (({}, "group", "/dev/vfio/vfio"), ({"way": "group"}, "group", "/dev/vfio/vfio"), ({"way": "cdev"}, "cdev", "/dev/iommu")):
         answer, nodes = hand_over(path, body)
         expect(answer["way"] == way and nodes == [item["path"] for item in answer["descriptors"]], f"{answer} {nodes}")
+        line = client.ask("GET", "/v1/audit?device=0000:34:00.0&page_size=1", 200)["items"][0]
+        expect((line["event"], line["kind"], line["request"]["claim"]) == ("handed_over", "claim", f"{CLAIMS}/{claim['id']}"), line)
         expect(nodes[0] == first and len(nodes) == 3 and answer["fencing_token"] == claim["fencing_token"], answer)
         expect([item["devices"] for item in answer["descriptors"]] == [[], ["0000:33:00.0"], ["0000:34:00.0"]], answer)
     expect(not [link for link in daemon.open_files() if "memfd" in link], "the daemon has kept a descriptor")

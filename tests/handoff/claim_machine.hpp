@@ -80,7 +80,8 @@ struct ClaimMachine {
 
   std::optional<handoff::Refusal> release(const std::string& id, bool when_closed = false) {
     std::optional<std::optional<handoff::Refusal>> answer;
-    claims->release(id, when_closed, [&answer](std::optional<handoff::Refusal> said) { answer = std::move(said); });
+    claims->release(id, {.transport = "unix", .uid = 8, .pid = 1}, when_closed,
+                    [&answer](std::optional<handoff::Refusal> said) { answer = std::move(said); });
     run_until(stage->io, [&answer] { return answer.has_value(); });
     return *answer;
   }

@@ -171,7 +171,28 @@ TEST_CASE("A give-back that waits writes nothing; one that cannot be done ends i
     read = true;
   });
   run_until(machine.stage->io, [&read] { return read; });
-  CHECK(lines == 2);  // the binding, begun and ended
+  CHECK(lines == 4);  // the binding and the claim, each begun and ended
+}
+
+TEST_CASE("The audit says who made a claim, who ended it, and what became of it") {
+  ClaimMachine machine;
+  const auto id = machine.made(of({card}));
+  CHECK(machine.release(id) == std::nullopt);
+  std::vector<std::string> lines;
+  bool read = false;
+  machine.stage->journal->read_audit({.limit = 100}, [&](const sysfs::Result<std::vector<AuditRow>>& rows) {
+    for (const auto& row : rows.value()) {
+      const auto entry = nlohmann::json::parse(row.document);
+      if (entry["kind"] != "claim") continue;
+      CHECK(entry["request"]["claim"] == "/v1/claims/" + id);
+      CHECK(row.devices == std::vector<std::string>{card});
+      lines.push_back(entry["event"].get<std::string>() + " " + entry["outcome"].get<std::string>() + " by " +
+                      entry["requested_by"]["uid"].dump() + " " + entry["detail"].dump());
+    }
+    read = true;
+  });
+  run_until(machine.stage->io, [&read] { return read; });
+  CHECK(lines == std::vector<std::string>{R"(ended released by 8 "it was released")", "begun active by 0 null"});
 }
 
 TEST_CASE("A second release of one that hangs in the kernel is answered at once") {
@@ -433,7 +454,8 @@ TEST_CASE("A device that does not answer after the release is kept from everybod
   machine.kernel->unblock("sys/bus/pci/devices/" + card + "/config");
   machine.stage->workers.resume();
   bool acknowledged = false;
-  machine.claims->acknowledge(id, [&acknowledged](const sysfs::Result<>& done) { acknowledged = done.has_value(); });
+  machine.claims->acknowledge(id, {.transport = "unix", .uid = 9, .pid = 1},
+                              [&acknowledged](const sysfs::Result<>& done) { acknowledged = done.has_value(); });
   run_until(machine.stage->io, [&acknowledged] { return acknowledged; });
   CHECK(machine.state(id) == ClaimState::Released);
   CHECK(machine.stage->carry_out(bind_request(card))["state"] == "succeeded");
@@ -585,7 +607,7 @@ TEST_CASE("Cut off after any write while it is released, a claim is released by 
     const auto id = machine.made(of({card, pair0}));
     machine.kernel->forget_writes();
     bool answered = false;
-    machine.claims->release(id, false, [&answered](const std::optional<Refusal>&) { answered = true; });
+    machine.claims->release(id, {}, false, [&answered](const std::optional<Refusal>&) { answered = true; });
     run_until(machine.stage->io, [&] { return machine.kernel->writes().size() >= writes || answered; });
     if (answered) break;
     ++points;

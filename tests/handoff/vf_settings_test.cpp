@@ -165,7 +165,7 @@ TEST_CASE("The end of a claim brings back what a VF was told before it, whoever 
   });
   run_until(machine.stage.io, [&] { return made.has_value(); });
   machine.tell(0, tenant_b);
-  claims.release(*made, false, [](const std::optional<Refusal>&) {});
+  claims.release(*made, {}, false, [](const std::optional<Refusal>&) {});
   run_until(machine.stage.io, [&] { return claims.find(*made)->state == ClaimState::Released; });
   CHECK(machine.told() == Texts{tenant_a, tenant_b});
   CHECK(machine.stage.kernel.bindings().at(vf0) == (bound_before ? "vfio-pci override vfio-pci" : "igbvf override -"));

@@ -1,0 +1,18 @@
+// A claim's lines in the audit: made, over, descriptors handed over. What its operations change has lines of its own
+// (engine.cpp). Not here: when these things happen (claims.hpp).
+#pragma once
+
+#include <functional>
+
+#include "handoff/audit.hpp"
+#include "handoff/claim.hpp"
+#include "handoff/journal.hpp"
+
+namespace devbindd::handoff {
+
+/// Stores that this happened to the claim, in its present state and for its present reason, by whom. `done` gets
+/// JournalFailed when it is not on disk.
+void record(Journal& journal, const Claim& claim, AuditEvent event, const Requester& by,
+            std::function<void(sysfs::Result<>)> done);
+
+}  // namespace devbindd::handoff
