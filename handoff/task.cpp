@@ -51,6 +51,11 @@ TaskResult read_vf_settings(const Kernel& kernel, const std::vector<std::string>
   if (!physical) return std::unexpected(physical.error());
   const auto interface = interface_of(kernel, *address);
   if (!interface) return std::unexpected(interface.error());
+  // What cannot be set again is not promised.
+  if (!kernel.vf_settings.may_set()) {
+    return sysfs::fail(sysfs::ErrorCode::Kernel,
+                       "to set them again devbindd needs CAP_NET_ADMIN, which it does not have", EPERM);
+  }
   if (interface->empty()) {
     return sysfs::fail(sysfs::ErrorCode::Kernel,
                        "there is no network interface of " + arguments[0] + " in devbindd's network namespace", ENXIO);

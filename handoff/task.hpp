@@ -62,6 +62,7 @@ sysfs::ConfigSpace config_from(const std::vector<std::string>& fields);
 
 /// rtnetlink, as far as settings of VFs go.
 struct VfSettingsSeam {
+  std::function<bool()> may_set = sysfs::may_set_vf_settings;
   std::function<sysfs::Result<std::map<unsigned, sysfs::VfSettings>>(const std::string&)> read =
       sysfs::read_vf_settings;
   std::function<sysfs::Result<>(const std::string&, unsigned, const sysfs::VfSettings&)> set = sysfs::set_vf_settings;

@@ -1,9 +1,12 @@
 #include "sysfs/vf_settings.hpp"
 
 #include <arpa/inet.h>
+#include <linux/capability.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -306,6 +309,13 @@ VfSettings difference(const VfSettings& current, const VfSettings& wanted) {
   if (current.trust == wanted.trust) settings.trust.reset();
   if (current.query_rss == wanted.query_rss) settings.query_rss.reset();
   return settings;
+}
+
+bool may_set_vf_settings() {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return false;
+  return (sets[CAP_TO_INDEX(CAP_NET_ADMIN)].effective & CAP_TO_MASK(CAP_NET_ADMIN)) != 0;
 }
 
 Result<std::map<unsigned, VfSettings>> read_vf_settings(const std::string& interface) {

@@ -55,6 +55,9 @@ bool says_something(const VfSettings& settings);
 /// Those of `wanted` that `current` has otherwise.
 VfSettings difference(const VfSettings& current, const VfSettings& wanted);
 
+/// Whether this process may set any: CAP_NET_ADMIN. Source: capabilities(7).
+bool may_set_vf_settings();
+
 /// Of each VF, by its index. Errors: Kernel with the errno (ENXIO: no such interface in the caller's namespace).
 /// Source: net/core/rtnetlink.c, rtnl_fill_vfinfo.
 Result<std::map<unsigned, VfSettings>> read_vf_settings(const std::string& interface);

@@ -94,7 +94,8 @@ std::function<sysfs::Result<>(std::int32_t, std::uint64_t)> FakeWorkers::raising
 // As the driver of a NIC: the settings belong to the VFs that are there, and go with them.
 handoff::VfSettingsSeam FakeWorkers::vf_settings() {
   using Settings = std::map<unsigned, sysfs::VfSettings>;
-  return {.read = [this](const std::string& interface) -> sysfs::Result<Settings> {
+  return {.may_set = [this] { return may_set_settings_; },
+          .read = [this](const std::string& interface) -> sysfs::Result<Settings> {
             if (settings_errno_ != 0) return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot read", settings_errno_);
             return kernel_.vf_settings(interface);
           },

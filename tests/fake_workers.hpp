@@ -35,6 +35,8 @@ class FakeWorkers {
 
   /// The settings of VFs cannot be read; 0 ends it.
   void fail_settings(int errno_value) { settings_errno_ = errno_value; }
+  /// CAP_NET_ADMIN is missing.
+  void take_right_to_set() { may_set_settings_ = false; }
 
   std::size_t held() const { return held_.size(); }
   /// Every task that was given, in order.
@@ -69,6 +71,7 @@ class FakeWorkers {
   int access_errno_ = 0;
   int limit_errno_ = 0;
   int settings_errno_ = 0;
+  bool may_set_settings_ = true;
 };
 
 }  // namespace devbindd::tests

@@ -16,10 +16,16 @@ const std::string nothing = "mac 00:00:00:00:00:00 vlan 0 qos 0 proto 802.1Q";
 const std::string tenant_a = "mac 52:54:00:00:00:0a vlan 10 qos 0 proto 802.1Q";
 const std::string tenant_b = "mac 52:54:00:00:00:0b vlan 20 qos 3 proto 802.1ad";
 
+// The PF has an interface, by which its driver can be told of its VFs.
+std::shared_ptr<FakeKernel> machine_with_interface() {
+  auto kernel = usual_machine();
+  kernel->add_device(
+      {.address = physical, .device = 0x10c9, .group = 11, .driver = "igb", .interfaces = {"pf0"}, .totalvfs = 4});
+  return kernel;
+}
+
 struct Machine {
-  Machine() : stage(usual_machine()) {
-    stage.kernel.add_device(
-        {.address = physical, .device = 0x10c9, .group = 11, .driver = "igb", .interfaces = {"pf0"}, .totalvfs = 4});
+  Machine() : stage(machine_with_interface()) {
     stage.carry_out(functions_request(physical, 2, ""));
     tell(0, tenant_a);
     tell(1, tenant_b);
@@ -43,6 +49,18 @@ struct Machine {
   }
 
   Stage stage;
+};
+
+/// Daemons on one kernel and one journal, the next one when the last was cut off.
+struct Lives {
+  Lives() { restart(); }
+  void restart() {
+    stage.reset();
+    stage = std::make_unique<Stage>(kernel, (directory.path() / "state.db").string(), "boot-1");
+  }
+  TemporaryDirectory directory;
+  std::shared_ptr<FakeKernel> kernel = machine_with_interface();
+  std::unique_ptr<Stage> stage;
 };
 
 using Texts = std::vector<std::string>;
@@ -117,14 +135,64 @@ TEST_CASE("Settings that the undo cannot bring back are told, with what they wer
   CHECK(machine.stage.kernel.bindings().at(vf0) == "igbvf override -");
 }
 
+TEST_CASE("Cut off after any write, the next daemon brings the settings to where they belong") {
+  const auto bound = bind_request(vf0);
+  const std::vector<std::pair<std::vector<ChangeRequest>, ChangeRequest>> ways = {
+      {{}, functions_request(physical, 3)},
+      {{}, functions_request(physical, 3, "")},
+      {{functions_request(physical, 2)}, functions_request(physical, 4)},
+      {{bound}, request_of(ChangeKind::Restore, vf0)},
+  };
+  std::size_t points = 0;
+  for (const auto& [before, request] : ways) {
+    for (std::size_t writes = 0;; ++writes) {
+      Lives lives;
+      lives.stage->carry_out(functions_request(physical, 2, ""));
+      const auto tell = [&lives](unsigned index, const std::string& text) {
+        REQUIRE(lives.kernel->set_vf_settings("pf0", index, sysfs::vf_settings_from(text).value()) == 0);
+      };
+      tell(0, tenant_a);
+      tell(1, tenant_b);
+      for (const auto& earlier : before) lives.stage->carry_out(earlier);
+      const bool restores = request.kind == ChangeKind::Restore;
+      if (restores) tell(0, tenant_b);
+      const auto id = std::get<Accepted>(lives.stage->decide(request)).operation;
+      lives.kernel->forget_writes();
+      const auto ended = [&] { return lives.stage->engine->document(id).value()["state"] != "running"; };
+      run_until(lives.stage->io, [&] { return lives.kernel->writes().size() >= writes || ended(); });
+      if (ended()) break;
+      ++points;
+      lives.restart();
+      const auto document = lives.stage->settled(id);
+      CAPTURE(points, writes, document.dump(1));
+      const bool forward = document["state"] == "succeeded";
+      CHECK((forward || document["error"]["restored"] == true));
+      const auto told = lives.kernel->vf_settings("pf0");
+      CHECK(sysfs::to_text(told.at(0)) == (restores && !forward ? tenant_b : tenant_a));
+      CHECK(sysfs::to_text(told.at(1)) == tenant_b);
+    }
+  }
+  CHECK(points > 25);
+}
+
 TEST_CASE("Settings that cannot be read are told, and nothing else is lost") {
   Machine machine;
-  machine.stage.workers.fail_settings(EPERM);
+  machine.stage.workers.fail_settings(EBUSY);
   const auto unread = machine.warnings(functions_request(physical, 3));
   REQUIRE(unread.size() == 1);
   CHECK(unread.front().find("cannot read") != std::string::npos);
   CHECK(machine.stage.carry_out(functions_request(physical, 3))["state"] == "succeeded");
   CHECK(machine.told() == Texts{nothing, nothing, nothing});
+}
+
+TEST_CASE("Without the right to set them, settings are not promised, and nothing fails over them") {
+  Machine machine;
+  machine.stage.workers.take_right_to_set();
+  const auto unread = machine.warnings(functions_request(physical, 3));
+  REQUIRE(unread.size() == 1);
+  CHECK(unread.front().find("CAP_NET_ADMIN") != std::string::npos);
+  CHECK(machine.stage.carry_out(functions_request(physical, 3))["state"] == "succeeded");
+  CHECK(machine.stage.carry_out(request_of(ChangeKind::Unbind, vf0))["state"] == "succeeded");
 }
 
 TEST_CASE("A give-back brings back what a VF was told before it was bound") {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import select
 import socket
 import time
@@ -265,6 +266,20 @@ class Settings(unittest.TestCase):
         self.assertTrue([item for item in problem["undo_failures"] if "trust of virtual function 0" in item], problem)
         self.assertTrue([item for item in problem["undo_failures"] if self.TOLD[0] in item], problem)
         self.assertEqual((counted(), self.shown()[1]), (2, self.TOLD[1]))
+
+    def test_what_cannot_be_set_again_is_said_before(self):
+        drop_in = pathlib.Path("/run/systemd/system/devbindd.service.d/rights.conf")
+        self.functions_with_settings()
+        drop_in.parent.mkdir(parents=True, exist_ok=True)
+        drop_in.write_text("[Service]\nCapabilityBoundingSet=~CAP_NET_ADMIN\n")
+        self.addCleanup(lambda: (drop_in.unlink(), api.sh("systemctl daemon-reload; systemctl restart devbindd"),
+                                 api.wait_for(api.daemon_answers, 30, "the daemon")))
+        api.sh("systemctl daemon-reload; systemctl restart devbindd")
+        api.wait_for(api.daemon_answers, 30, "the daemon")
+        made = put(VFIO | {"vfs": 3})
+        told = [item["detail"] for item in api.request("GET", made["operation"]).json["evidence"]]
+        self.assertTrue([detail for detail in told if "CAP_NET_ADMIN" in detail], told)
+        self.assertEqual(self.shown(), [self.NOTHING] * 3)
 
     def test_the_end_of_a_claim_brings_them_back(self):
         self.functions_with_settings()
