@@ -171,6 +171,10 @@ ChangeRequest Claims::give_back_of(const Claim& claim) const {
     const bool another =
         claimed != claim.devices.end() && (claimed->vendor != device->vendor || claimed->device != device->device);
     if (another) continue;
+    // Kept for its settings only: whoever has moved it meanwhile had his reasons.
+    const auto driver = device->driver ? std::optional(device->driver->text()) : std::nullopt;
+    const bool was_bound = transition.driver_before == transition.driver_after;
+    if (was_bound && driver != transition.driver_before) continue;
     ChangeRequest item;
     item.kind = ChangeKind::Restore;
     item.address = transition.address;

@@ -102,9 +102,9 @@ void Engine::take_vf_settings(Gathering& gathering, const sysfs::PciAddress& phy
   for (auto* member : members_of(gathering.parts)) {
     const auto known = settings.find(sysfs::to_string(member->device.address));
     if (known != settings.end()) member->vf_settings = known->second;
-    if (member->device.address != physical) continue;
+    if (member->device.address != physical && member->device.physfn != physical) continue;
     if (!result) member->vf_settings_missing = result.error().message;
-    if (result && settings.size() < member->device.virtfns.size())
+    if (result && settings.size() < member->device.virtfns.size() && member->device.address == physical)
       member->vf_settings_missing = "the kernel told those of " + std::to_string(settings.size()) + " only";
   }
 }

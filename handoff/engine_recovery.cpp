@@ -8,6 +8,7 @@
 #include "handoff/json.hpp"
 #include "handoff/leftover_workers.hpp"
 #include "handoff/operation_document.hpp"
+#include "sysfs/vf_settings.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -29,8 +30,12 @@ bool concerns(const LeftoverWorker& worker, const Operation& operation) {
   });
 }
 
+// What cannot be read is no reason to undo what was done.
 bool has_settings(const MemberFacts& member, const Transition& transition) {
-  return !transition.vf_settings_after || member.vf_settings == transition.vf_settings_after;
+  if (!transition.vf_settings_after || !member.vf_settings) return true;
+  const auto current = sysfs::vf_settings_from(*member.vf_settings);
+  const auto wanted = sysfs::vf_settings_from(*transition.vf_settings_after);
+  return !current || !wanted || sysfs::are_as_wanted(*current, *wanted);
 }
 
 bool is_after(const MemberFacts& member, const Transition& transition, const Facts& facts) {
@@ -234,11 +239,13 @@ void Engine::decide_recovery(const std::shared_ptr<Gathering>& gathering) {
 void Engine::repair(const std::string& id, Plan plan) {
   const auto undoing = std::make_shared<Operation>();
   undoing->transitions = plan.transitions;
+  undoing->evidence = plan.evidence;
   for (auto& planned : plan.steps) undoing->steps.push_back({std::move(planned), StepState::Pending, {}, {}, 0, {}});
   const auto show = [this, id, undoing, first = running_.at(id)->operation->steps.size()] {
     auto& operation = *running_.at(id)->operation;
     operation.steps.resize(first);
     operation.steps.insert(operation.steps.end(), undoing->steps.begin(), undoing->steps.end());
+    operation.evidence = undoing->evidence;
     operation.state = undoing->state == OperationState::Blocked ? OperationState::Blocked : OperationState::Running;
     operation.blocked = undoing->blocked;
     if (operation.blocked) operation.blocked->step += first;

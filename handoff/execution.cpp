@@ -106,7 +106,21 @@ void Execution::on_step_result(std::size_t index, const TaskResult& result) {
   record.state = StepState::Failed;
   record.errno_value = result.error().errno_value;
   record.message = result.error().message;
-  fail(result.error(), record.planned.step);
+  if (!record.planned.may_fail) return fail(result.error(), record.planned.step);
+  tell_refused_settings(record);
+  run_step(index + 1);
+}
+
+// Lost, but not at the price of the device.
+void Execution::tell_refused_settings(const StepRecord& record) {
+  const auto& step = record.planned.step;
+  operation_->evidence.push_back({.code = "sriov.settings_lost",
+                                  .severity = Severity::Warn,
+                                  .device = step.address,
+                                  .detail = record.message + ". " +
+                                            sysfs::meaning_of(step, record.errno_value).meaning +
+                                            " It was to be told: " + step.argument + ".",
+                                  .next_step = "Set them by hand (ip link set dev ... vf ...)."});
 }
 
 // Offset and stride may change with the number of VFs: before anything is written to one, they must be where they were

@@ -34,6 +34,7 @@ class Execution : public std::enable_shared_from_this<Execution> {
   void run_step(std::size_t index);
   void on_step_result(std::size_t index, const TaskResult& result);
   bool must_skip(std::size_t index) const;
+  void tell_refused_settings(const StepRecord& record);
   std::optional<sysfs::Error> misplaced_function(const sysfs::Step& step) const;
   bool took_effect(const StepRecord& record) const;
   void read_back();

@@ -105,12 +105,13 @@ Result<> prepare_schema(sqlite3* database) {
                                                             "): start that one, or move the database away");
   }
   // The other changes since version 1 are new tables.
-  const bool without_settings = *version > 0 && *version < 5;
+  auto columns = prepare(database, "SELECT count(*), sum(name='vf_settings') FROM pragma_table_info('originals')");
+  if (!columns) return std::unexpected(columns.error());
+  if (sqlite3_step(columns->get()) != SQLITE_ROW) return failed(database, "read its tables");
+  const bool without_settings = sqlite3_column_int(columns->get(), 0) > 0 && sqlite3_column_int(columns->get(), 1) == 0;
+  columns->reset();
   if (without_settings) {
-    auto added = execute(database,
-                         "BEGIN IMMEDIATE; ALTER TABLE originals ADD COLUMN vf_settings TEXT; PRAGMA user_version = 5; "
-                         "COMMIT");
-    if (!added) return added;
+    if (auto added = execute(database, "ALTER TABLE originals ADD COLUMN vf_settings TEXT"); !added) return added;
   }
   return execute(database, schema);
 }

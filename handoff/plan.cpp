@@ -83,7 +83,7 @@ void plan_restore(StepBuilder& builder, const Facts& facts) {
   for (const auto* member : changed) builder.unbind(member->device.address);
   for (const auto& member : facts.members) {
     if (member.original && member.original->vf_settings && member.vf_settings)
-      builder.set_vf_settings(member.device.address, *member.original->vf_settings);
+      builder.set_vf_settings(member.device.address, *member.original->vf_settings, true);
   }
   for (const auto* member : changed) {
     if (member->original->driver) builder.bind(member->device.address, *member->original->driver);

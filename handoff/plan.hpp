@@ -61,7 +61,7 @@ struct MemberFacts {
   std::vector<OpenFunction> open_vfs = {};          ///< of a PF
   std::optional<sysfs::Sriov> sriov = {};           ///< of a PF
   std::optional<std::string> vf_settings = {};      ///< of a VF; nullopt: it has none, or they cannot be read
-  std::string vf_settings_missing = {};             ///< of a PF: why those of its VFs could not be read
+  std::string vf_settings_missing = {};             ///< of a PF or VF: why they could not be read
   std::vector<std::string> candidate_modules = {};  ///< modules whose aliases match it
   std::vector<OtherTool> other_tools = {};          ///< that move it by themselves
   std::optional<std::string> drained = {};          ///< why it gets no new claims
@@ -91,6 +91,7 @@ struct Facts {
 struct PlannedStep {
   sysfs::Step step;
   std::vector<sysfs::Step> undo;  ///< in the order in which they are performed
+  bool may_fail = false;          ///< a refusal is told, and the change goes on
   bool absent_is_done = false;    ///< of RemoveId: an ID that is not there counts as removed
 
   bool operator==(const PlannedStep&) const = default;

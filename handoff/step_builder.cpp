@@ -90,13 +90,16 @@ void StepBuilder::set_vf_token(const sysfs::PciAddress& physical, const std::str
   append({StepKind::SetVfToken, physical, token}, {});
 }
 
-void StepBuilder::set_vf_settings(const sysfs::PciAddress& function, const std::string& settings) {
+void StepBuilder::probe(const sysfs::PciAddress& function) { append({StepKind::Probe, function, {}}, {}); }
+
+void StepBuilder::set_vf_settings(const sysfs::PciAddress& function, const std::string& settings, bool may_fail) {
   auto& state = states_[function];
   state.settings_wanted = true;
   if (state.vf_settings == settings) return;
   std::vector<Step> undo;
   if (state.vf_settings) undo.push_back({StepKind::SetVfSettings, function, *state.vf_settings});
   append({StepKind::SetVfSettings, function, settings}, std::move(undo));
+  plan_.steps.back().may_fail = may_fail;
   state.vf_settings = settings;
 }
 

@@ -26,7 +26,10 @@ class StepBuilder {
 
   void set_vf_token(const sysfs::PciAddress& physical, const std::string& token);
   /// What the PF's driver knows of a VF. Those of before are the undo, as far as they are known.
-  void set_vf_settings(const sysfs::PciAddress& function, const std::string& settings);
+  /// `may_fail`: where the VF is better off without them than the change undone.
+  void set_vf_settings(const sysfs::PciAddress& function, const std::string& settings, bool may_fail);
+  /// The kernel looks for a driver.
+  void probe(const sysfs::PciAddress& function);
   void set_autoprobe(const sysfs::PciAddress& physical, bool on);
   /// All VFs of the PF go, with whatever they were bound to. The undo makes them anew and gives each what it had.
   void destroy_functions(const sysfs::PciAddress& physical);

@@ -35,10 +35,16 @@ TaskResult set_vf_token(const Kernel& kernel, const sysfs::Step& step) {
   return std::vector<std::string>{"done"};
 }
 
-// The network interface that knows of the PF's VFs: its first, where it has several. "" when there is none in the
-// worker's namespace.
+// The network interface that knows of the PF's VFs: where it has several (representors, ports), the first that does. ""
+// when there is none in the worker's namespace.
 sysfs::Result<std::string> interface_of(const Kernel& kernel, const sysfs::PciAddress& physical) {
   const auto names = kernel.tree.list(sysfs::paths::attribute(physical, "net"));
+  if (names && names->size() > 1) {
+    for (const auto& name : *names) {
+      const auto settings = kernel.vf_settings.read(name);
+      if (settings && !settings->empty()) return name;
+    }
+  }
   if (names) return names->empty() ? std::string{} : names->front();
   if (names.error().errno_value == ENOENT) return std::string{};
   return std::unexpected(names.error());

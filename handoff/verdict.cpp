@@ -103,6 +103,19 @@ void check_open(const ChangeRequest& request, const MemberFacts& member, std::ve
   evidence.push_back(std::move(*item));
 }
 
+// A give-back goes on without them.
+void check_settings(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
+  const bool known = request.kind == ChangeKind::Restore && member.original && member.original->vf_settings;
+  if (!known || member.vf_settings || member.vf_settings_missing.empty()) return;
+  evidence.push_back({.code = "sriov.settings_lost",
+                      .severity = Severity::Warn,
+                      .device = member.device.address,
+                      .detail = "What its physical function's driver had been told of " +
+                                sysfs::to_string(member.device.address) + " cannot be brought back: " +
+                                member.vf_settings_missing + ". It was " + *member.original->vf_settings + ".",
+                      .next_step = "Set it by hand (ip link set dev ... vf ...)."});
+}
+
 void check_claim(const MemberFacts& member, std::vector<Evidence>& evidence) {
   if (!member.claimed_by.empty()) evidence.push_back(claim_evidence(member.device.address, member.claimed_by));
 }
@@ -371,6 +384,7 @@ std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts) 
   for (const auto& member : facts.members) {
     check_stuck(member, evidence);
     check_claim(member, evidence);
+    check_settings(request, member, evidence);
     check_drained(request, member, evidence);
     check_bridge(request, member, evidence);
     check_uses(request, member, evidence);

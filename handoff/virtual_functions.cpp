@@ -59,7 +59,7 @@ void plan_kept(StepBuilder& builder, const ChangeRequest& request, const Facts& 
   for (const auto& member : facts.members) {
     const auto known = request.functions->earlier.find(member.device.address);
     if (known != request.functions->earlier.end() && known->second.vf_settings && member.vf_settings)
-      builder.set_vf_settings(member.device.address, *known->second.vf_settings);
+      builder.set_vf_settings(member.device.address, *known->second.vf_settings, true);
   }
   for (const auto& [address, goal] : changes) {
     if (goal.driver && !builder.bound_to(address, *goal.driver)) {
@@ -83,6 +83,14 @@ std::optional<std::string> settings_of(const ChangeRequest& request, const Facts
   return before == facts.members.end() ? std::nullopt : before->vf_settings;
 }
 
+bool has_settings(const ChangeRequest& request, const Facts& facts, const std::vector<PciAddress>& addresses) {
+  const auto& device = physical_function(request, facts);
+  for (std::size_t index = 0; index < addresses.size(); ++index) {
+    if (settings_of(request, facts, device, index, addresses[index])) return true;
+  }
+  return false;
+}
+
 void plan_created(StepBuilder& builder, const ChangeRequest& request, const Facts& facts,
                   const std::vector<PciAddress>& addresses) {
   const auto& physical = *request.address;
@@ -91,10 +99,11 @@ void plan_created(StepBuilder& builder, const ChangeRequest& request, const Fact
   const auto implied = sysfs::is_vfio_bound(device) ? std::optional(device.driver->text()) : std::nullopt;
   if (!request.functions->vf_token.empty()) builder.set_vf_token(physical, request.functions->vf_token);
   builder.create_functions(physical, request.functions->count, addresses, implied);
-  // Before a driver takes one: it would go on with the MAC address that it finds.
+  // Before a driver takes one: it would go on with the MAC address that it finds. On the way back of a recovery they
+  // must not cost the VF itself.
   for (std::size_t index = 0; index < addresses.size(); ++index) {
     if (const auto settings = settings_of(request, facts, device, index, addresses[index]))
-      builder.set_vf_settings(addresses[index], *settings);
+      builder.set_vf_settings(addresses[index], *settings, !request.functions->earlier.empty());
   }
   for (const auto& address : addresses) {
     if (request.functions->kernel_chooses) {
@@ -205,9 +214,12 @@ void plan_functions(StepBuilder& builder, const ChangeRequest& request, const Fa
     builder.set_autoprobe(physical, false);
   }
   builder.destroy_functions(physical);
-  if (goal.kernel_chooses) builder.set_autoprobe(physical, autoprobe);
+  // The kernel's own choice comes with the VFs; where they are to be told something first, it is asked for afterwards.
+  const bool asks = goal.kernel_chooses && autoprobe && has_settings(request, facts, addresses);
+  if (goal.kernel_chooses) builder.set_autoprobe(physical, autoprobe && !asks);
   if (goal.count > 0) plan_created(builder, request, facts, addresses);
   builder.set_autoprobe(physical, autoprobe);
+  for (std::size_t index = 0; asks && index < addresses.size(); ++index) builder.probe(addresses[index]);
 }
 
 std::vector<Evidence> function_evidence(const ChangeRequest& request, const Facts& facts) {

@@ -5,12 +5,14 @@
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <sstream>
@@ -238,6 +240,17 @@ Result<> set(nl_sock* socket, unsigned interface_index, const Change& change, co
   return netlink::ask(socket, request.get(), "set the " + change.what + " of " + whose);
 }
 
+constexpr std::chrono::seconds patience{10};
+constexpr int pause_ms = 200;
+
+// A driver that is just resetting the VF says EAGAIN; a changed number of VFs takes the PF's link down for a while, and
+// without a link drivers take no rates. Source: drivers/net/ethernet/intel i40e_check_vf_init_timeout,
+// ixgbe_ndo_set_vf_bw.
+bool may_pass(const Error& error, const Change& change) {
+  return error.errno_value == EAGAIN || error.errno_value == EBUSY ||
+         (error.errno_value == EINVAL && change.what == "transmit rates");
+}
+
 bool is_wish(const VfSettings& settings, const Change& change) {
   return change.what == "MAC address" && settings.mac && is_zero(*settings.mac);
 }
@@ -296,7 +309,7 @@ std::optional<VfSettings> vf_settings_from(std::string_view text) {
 bool says_something(const VfSettings& settings) {
   return (settings.mac && !is_zero(*settings.mac)) || (settings.vlan && *settings.vlan != VfVlan{}) ||
          (settings.rates && *settings.rates != VfRates{}) || settings.state.value_or(0) != 0 ||
-         settings.trust.value_or(false);
+         settings.trust.value_or(false) || !settings.spoof_check.value_or(true);
 }
 
 VfSettings difference(const VfSettings& current, const VfSettings& wanted) {
@@ -316,6 +329,12 @@ bool may_set_vf_settings() {
   std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
   if (::syscall(SYS_capget, &header, sets.data()) != 0) return false;
   return (sets[CAP_TO_INDEX(CAP_NET_ADMIN)].effective & CAP_TO_MASK(CAP_NET_ADMIN)) != 0;
+}
+
+bool are_as_wanted(const VfSettings& current, const VfSettings& wanted) {
+  auto left = difference(current, wanted);
+  if (left.mac && is_zero(*left.mac)) left.mac.reset();
+  return left == VfSettings{};
 }
 
 Result<std::map<unsigned, VfSettings>> read_vf_settings(const std::string& interface) {
@@ -342,15 +361,22 @@ Result<> set_vf_settings(const std::string& interface, unsigned function, const 
   };
   const auto before = missing();
   if (!before) return std::unexpected(before.error());
+  if (*before == VfSettings{}) return {};
+  Result<> all;
+  const auto deadline = std::chrono::steady_clock::now() + patience;
   for (const auto& change : changes_for(function, *before)) {
     auto done = set(socket->get(), index, change, whose);
-    if (done || is_wish(*before, change)) continue;
-    return done;
+    while (!done && may_pass(done.error(), change) && std::chrono::steady_clock::now() < deadline) {
+      (void)::poll(nullptr, 0, pause_ms);  // a worker may wait
+      done = set(socket->get(), index, change, whose);
+    }
+    // One that is refused does not keep the others from the VF.
+    if (!done && all && !is_wish(*before, change)) all = std::move(done);
   }
-  auto left = missing();
+  if (!all) return all;
+  const auto left = missing();
   if (!left) return std::unexpected(left.error());
-  if (left->mac && is_zero(*left->mac)) left->mac.reset();
-  if (*left != VfSettings{}) {
+  if (!are_as_wanted(VfSettings{}, *left)) {
     return fail(ErrorCode::Kernel, "the driver of " + interface + " took the settings of " + whose +
                                        " and does not show them: " + to_text(*left));
   }

@@ -49,7 +49,7 @@ std::string to_text(const VfSettings& settings);
 std::optional<VfSettings> vf_settings_from(std::string_view text);
 
 /// Whether a VF that was told nothing would show other settings. Every MAC address counts: drivers that make one up
-/// cannot be told from those that were given one.
+/// cannot be told from those that were given one; so does spoof checking that is off.
 bool says_something(const VfSettings& settings);
 
 /// Those of `wanted` that `current` has otherwise.
@@ -58,13 +58,18 @@ VfSettings difference(const VfSettings& current, const VfSettings& wanted);
 /// Whether this process may set any: CAP_NET_ADMIN. Source: capabilities(7).
 bool may_set_vf_settings();
 
+/// Whether `current` is what was wanted, but for an all-zero MAC address, which is a wish (set_vf_settings).
+bool are_as_wanted(const VfSettings& current, const VfSettings& wanted);
+
 /// Of each VF, by its index. Errors: Kernel with the errno (ENXIO: no such interface in the caller's namespace).
 /// Source: net/core/rtnetlink.c, rtnl_fill_vfinfo.
 Result<std::map<unsigned, VfSettings>> read_vf_settings(const std::string& interface);
 
-/// Sets what differs, one after the other, and reads it back. An all-zero MAC address is a wish: drivers differ in
-/// whether they take it for "none". Errors: Kernel with the driver's errno (EPERM without CAP_NET_ADMIN), or without
-/// one when the driver took a setting and does not show it. Source: net/core/rtnetlink.c, do_setvfinfo.
+/// Sets what differs, one after the other, whatever is refused, and reads it back. A refusal that may pass by itself
+/// (the VF is being reset, the link is not up yet) is waited for, ten seconds in all. An all-zero MAC address is a
+/// wish: drivers differ in whether they take it for "none". Errors: Kernel with the driver's errno (EPERM without
+/// CAP_NET_ADMIN), or without one when the driver took a setting and does not show it. Source: net/core/rtnetlink.c,
+/// do_setvfinfo.
 Result<> set_vf_settings(const std::string& interface, unsigned index, const VfSettings& settings);
 
 }  // namespace devbindd::sysfs

@@ -185,8 +185,8 @@ std::vector<std::string> FakeKernel::functions_behind(const std::string& interfa
   std::vector<std::string> functions;
   for (const auto& [address, device] : devices_) {
     const auto physical = device.physfn ? devices_.find(*device.physfn) : devices_.end();
-    if (physical != devices_.end() && std::ranges::count(physical->second.interfaces, interface) > 0)
-      functions.push_back(address);
+    const bool known = physical != devices_.end() && !physical->second.interfaces.empty();
+    if (known && physical->second.interfaces.front() == interface) functions.push_back(address);
   }
   return functions;
 }

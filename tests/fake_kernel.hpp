@@ -96,6 +96,10 @@ class FakeKernel : public sysfs::Tree {
   void set_device_cdev(bool on) {
     change([&] { device_cdev_ = on; });
   }
+  /// One more, of which the driver tells no VFs.
+  void add_interface(const std::string& address, const std::string& name) {
+    change([&] { devices_.at(address).interfaces.push_back(name); });
+  }
   /// vfio-pci's enable_sriov.
   void set_vfio_sriov(bool on) {
     change([&] { vfio_sriov_ = on; });

@@ -1,5 +1,6 @@
 // Settings of VFs through a change of their number, its undo, bindings and claims, on a kernel that forgets them with
 // the VFs.
+#include <algorithm>
 #include <cerrno>
 
 #include "handoff/claims.hpp"
@@ -91,6 +92,14 @@ TEST_CASE("They come back too where the kernel chooses the driver") {
   Machine machine;
   CHECK(machine.stage.carry_out(functions_request(physical, 3, ""))["state"] == "succeeded");
   CHECK(machine.told() == Texts{tenant_a, tenant_b, nothing});
+  std::vector<std::string> order;
+  for (const auto& write : machine.stage.kernel.writes()) {
+    if (write.path.starts_with("rtnetlink/") || write.path.ends_with("/drivers_probe"))
+      order.push_back(write.path.starts_with("rtnetlink/") ? "told" : "probed");
+  }
+  CHECK(order == Texts{"told", "told", "probed", "probed", "probed"});
+  CHECK(machine.stage.kernel.bindings().at(vf1) == "igbvf override -");
+  CHECK(machine.stage.kernel.bindings().at(physical) == "igb override -");
 }
 
 TEST_CASE("A VF that does not come back takes its settings along, which is said") {
@@ -206,18 +215,55 @@ TEST_CASE("A give-back brings back what a VF was told before it was bound") {
   CHECK(machine.stage.kernel.bindings().at(vf0) == "igbvf override -");
 }
 
-TEST_CASE("A give-back that the driver refuses leaves the settings as they were") {
+TEST_CASE("A give-back goes on where the driver refuses the settings, and says what they were") {
   Machine machine;
   machine.stage.carry_out(bind_request(vf0));
   machine.tell(0, tenant_b);
-  machine.stage.kernel.fail_nth_write(3, EOPNOTSUPP);
+  machine.stage.kernel.refuse_settings(EOPNOTSUPP);
   const auto document = machine.stage.carry_out(request_of(ChangeKind::Restore, vf0));
   INFO(document.dump(1));
-  CHECK(document["state"] == "failed");
-  CHECK(document["error"]["step"]["action"] == "set_vf_settings");
-  CHECK(document["error"]["errno"] == "EOPNOTSUPP");
-  CHECK(machine.told() == Texts{tenant_b, tenant_b});
-  CHECK(machine.stage.kernel.bindings().at(vf0) == "vfio-pci override vfio-pci");
+  CHECK(document["state"] == "succeeded");
+  CHECK(machine.stage.kernel.bindings().at(vf0) == "igbvf override -");
+  const auto& told = document["evidence"].back();
+  CHECK(told["code"] == "sriov.settings_lost");
+  CHECK(told["detail"].get<std::string>().find(tenant_a) != std::string::npos);
+  const auto& step = *std::ranges::find(document["steps"], "set_vf_settings",
+                                        [](const auto& item) { return item["action"].template get<std::string>(); });
+  CHECK(step["state"] == "failed");
+  CHECK(step["errno"] == "EOPNOTSUPP");
+}
+
+TEST_CASE("A give-back that cannot read the settings any more says what they were") {
+  Machine machine;
+  machine.stage.carry_out(bind_request(vf0));
+  machine.stage.workers.fail_settings(EIO);
+  const auto told = machine.warnings(request_of(ChangeKind::Restore, vf0));
+  REQUIRE(told.size() == 1);
+  CHECK(told.front().find(tenant_a) != std::string::npos);
+  CHECK(machine.stage.carry_out(request_of(ChangeKind::Restore, vf0))["state"] == "succeeded");
+}
+
+TEST_CASE("VFs that a daemon has destroyed come back by the next one, also where their settings are refused") {
+  Lives lives;
+  lives.stage->carry_out(functions_request(physical, 2, ""));
+  REQUIRE(lives.kernel->set_vf_settings("pf0", 1, sysfs::vf_settings_from(tenant_b).value()) == 0);
+  const auto id = std::get<Accepted>(lives.stage->decide(functions_request(physical, 3))).operation;
+  run_until(lives.stage->io, [&] { return !lives.kernel->has_device(vf0); });
+  lives.kernel->refuse_settings(EPERM);
+  lives.restart();
+  const auto document = lives.stage->settled(id);
+  INFO(document.dump(1));
+  CHECK(document["error"]["code"] == "interrupted");
+  CHECK(lives.kernel->bindings().at(vf0) == "igbvf override -");
+  CHECK(lives.kernel->bindings().at(vf1) == "igbvf override -");
+  CHECK(document["evidence"].dump().find(tenant_b) != std::string::npos);
+}
+
+TEST_CASE("An interface that knows no VFs is not the one to ask") {
+  Machine machine;
+  machine.stage.kernel.add_interface(physical, "aaa-representor");
+  CHECK(machine.stage.carry_out(functions_request(physical, 3))["state"] == "succeeded");
+  CHECK(machine.told() == Texts{tenant_a, tenant_b, nothing});
 }
 
 TEST_CASE("The end of a claim brings back what a VF was told before it, whoever had bound it") {

@@ -37,7 +37,7 @@ TEST_CASE("Only what a VF was told counts as said") {
   CHECK_FALSE(says_something(*vf_settings_from(
       "mac 00:00:00:00:00:00 vlan 0 qos 0 proto 802.1Q min_tx_rate 0 max_tx_rate 0 spoofchk on state auto trust off")));
   for (const auto* text : {"mac 52:54:00:12:34:56", "vlan 1 qos 0 proto 802.1Q", "min_tx_rate 0 max_tx_rate 1",
-                           "state enable", "trust on"}) {
+                           "state enable", "trust on", "spoofchk off"}) {
     CAPTURE(text);
     CHECK(says_something(*vf_settings_from(text)));
   }
@@ -48,4 +48,7 @@ TEST_CASE("Only what differs is set") {
   const auto wanted = *vf_settings_from("mac 52:54:00:12:34:56 vlan 1 qos 0 proto 802.1Q spoofchk off");
   CHECK(to_text(difference(current, wanted)) == "mac 52:54:00:12:34:56 spoofchk off");
   CHECK(difference(current, current) == VfSettings{});
+  CHECK_FALSE(are_as_wanted(current, wanted));
+  CHECK(are_as_wanted(wanted, wanted));
+  CHECK(are_as_wanted(wanted, *vf_settings_from("mac 00:00:00:00:00:00 spoofchk off")));
 }

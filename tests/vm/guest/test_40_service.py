@@ -14,12 +14,12 @@ BINDING = f"/v1/devices/{NIC}/binding"
 
 
 class Unit(unittest.TestCase):
-    def test_it_runs_under_the_shipped_unit_with_four_capabilities(self):
+    def test_it_runs_under_the_shipped_unit_with_five_capabilities(self):
         pid = api.sh("systemctl show -p MainPID --value devbindd").strip()
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
         bounding = int(re.search(r"CapBnd:\t(\w+)", status).group(1), 16)
-        dac_read_search, sys_ptrace, sys_admin, syslog = 2, 19, 21, 34
-        self.assertEqual(bounding, 1 << dac_read_search | 1 << sys_ptrace | 1 << sys_admin | 1 << syslog)
+        dac_read_search, net_admin, sys_ptrace, sys_admin, syslog = 2, 12, 19, 21, 34
+        self.assertEqual(bounding, 1 << dac_read_search | 1 << net_admin | 1 << sys_ptrace | 1 << sys_admin | 1 << syslog)
 
     def test_the_unit_file_is_good_and_scores_well(self):
         self.assertEqual(api.sh("systemd-analyze", "verify", "devbindd.service").strip(), "")
