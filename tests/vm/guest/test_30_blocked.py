@@ -5,6 +5,7 @@ import unittest
 
 import api
 import machine
+import test_85_kill as kill
 
 NIC = machine.DEVICES["nic0"].bdf
 OTHER = machine.DEVICES["nic1"].bdf
@@ -20,7 +21,7 @@ class Held(unittest.TestCase):
     def give_back(self):
         self.holder.release()
         api.start_daemon_again()
-        api.wait_for(lambda: not api.request("GET", "/v1/operations?state=blocked").json["items"], 40, "no blocked operation")
+        api.wait_for(kill.all_ended, 40, "no operation to be under way")
         api.request("DELETE", BINDING)
         self.assertEqual(api.driver_of(NIC), "e1000e")
 

@@ -7,6 +7,7 @@ import pathlib
 import select
 import signal
 import struct
+import time
 
 
 class Tracer:
@@ -55,11 +56,28 @@ class Tracer:
 
     def end(self):
         """Everybody goes on untraced."""
-        if self._process:
-            os.kill(self._process, signal.SIGTERM)
-            os.waitpid(self._process, 0)
+        if not self._process:
+            return
+        process, self._process = self._process, 0
+        try:
+            self._end(process)
+        finally:
             os.close(self._reading)
-            self._process = 0
+
+    @staticmethod
+    def _end(process):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            # Told more than once: a signal right before the tracer begins to wait does not wake it.
+            os.kill(process, signal.SIGTERM)
+            for _ in range(20):
+                if os.waitpid(process, os.WNOHANG)[0]:
+                    return
+                time.sleep(0.01)
+        where = pathlib.Path(f"/proc/{process}/wchan").read_text()
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        raise AssertionError(f"the tracer does not end: it waits in {where}")
 
     def has_reached(self, seconds=0.2):
         if self.reached is None:
@@ -75,8 +93,13 @@ class Tracer:
     # What follows runs in the tracer's own process.
 
     def _run(self):
+        ending = False
+
         def on_end(*_):
-            raise self._End
+            nonlocal ending
+            if not ending:
+                ending = True
+                raise self._End
 
         signal.signal(signal.SIGTERM, on_end)
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -129,7 +152,6 @@ class Tracer:
 
     def _let_go(self):
         """A watch that stayed would kill the worker."""
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         for worker in self._labels:
             with contextlib.suppress(ChildProcessError):
                 if self._unwatch(worker) != 0:  # it runs
