@@ -37,15 +37,17 @@ json render_request(const handoff::Claim& claim) {
 }
 
 sysfs::Result<json> render_device(Context& context, const handoff::ClaimedDevice& claimed) {
-  json document = {{"address", sysfs::to_string(claimed.address)},
-                   {"k8s_name", k8s_name(claimed.address)},
-                   {"vendor", hex_id(claimed.vendor)},
-                   {"device", hex_id(claimed.device)},
-                   {"iommu_group", or_null(claimed.iommu_group)},
-                   {"companion", claimed.companion},
-                   {"driver", nullptr},
-                   {"sysfs_path", nullptr},
-                   {"nodes", {{"group", nullptr}, {"device", nullptr}}}};
+  json document = {
+      {"address", sysfs::to_string(claimed.address)},
+      {"k8s_name", k8s_name(claimed.address)},
+      {"vendor", hex_id(claimed.vendor)},
+      {"device", hex_id(claimed.device)},
+      {"iommu_group", or_null(claimed.iommu_group)},
+      {"companion", claimed.companion},
+      {"error_recovery", claimed.error_recovery ? json(handoff::name_of(*claimed.error_recovery)) : json(nullptr)},
+      {"driver", nullptr},
+      {"sysfs_path", nullptr},
+      {"nodes", {{"group", nullptr}, {"device", nullptr}}}};
   const auto* device = context.engine.services().inventory.find(claimed.address);
   if (device == nullptr) return document;
   auto nodes = vfio::nodes_of(context.engine.services().tree, *device);

@@ -125,7 +125,11 @@ sysfs::UeventBatch Service::drain() {
     return event.action == "add" && event.subsystem.starts_with("vfio");
   };
   if (std::ranges::any_of(batch.events, of_vfio)) open_nodes_again();
-  if (policies_ && !batch.events.empty()) asio::post(io_, [this, batch] { policies_->take(batch); });
+  if (batch.events.empty()) return batch;
+  asio::post(io_, [this, batch] {
+    if (claims_) claims_->take(batch);
+    if (policies_) policies_->take(batch);
+  });
   return batch;
 }
 

@@ -8,6 +8,13 @@ namespace {
 
 constexpr std::array states{ClaimState::Preparing,   ClaimState::Active, ClaimState::Releasing,
                             ClaimState::Quarantined, ClaimState::Lost,   ClaimState::Released};
+constexpr std::array recoveries{ErrorRecovery::Begun, ErrorRecovery::Succeeded, ErrorRecovery::Failed};
+
+template <class Values>
+auto named(const Values& values, std::string_view name) {
+  const auto found = std::ranges::find_if(values, [name](auto value) { return name_of(value) == name; });
+  return found == values.end() ? std::nullopt : std::optional(*found);
+}
 
 }  // namespace
 
@@ -23,10 +30,18 @@ std::string_view name_of(ClaimState state) {
   return "unknown";
 }
 
-std::optional<ClaimState> claim_state_named(std::string_view name) {
-  const auto found = std::ranges::find_if(states, [name](ClaimState state) { return name_of(state) == name; });
-  return found == states.end() ? std::nullopt : std::optional(*found);
+std::optional<ClaimState> claim_state_named(std::string_view name) { return named(states, name); }
+
+std::string_view name_of(ErrorRecovery recovery) {
+  switch (recovery) {
+    case ErrorRecovery::Begun: return "begun";
+    case ErrorRecovery::Succeeded: return "succeeded";
+    case ErrorRecovery::Failed: return "failed";
+  }
+  return "unknown";
 }
+
+std::optional<ErrorRecovery> error_recovery_named(std::string_view name) { return named(recoveries, name); }
 
 bool holds_devices(const Claim& claim) {
   return claim.state != ClaimState::Lost && claim.state != ClaimState::Released;

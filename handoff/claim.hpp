@@ -50,13 +50,21 @@ struct ClaimRequest {
   std::string idempotency_key = {};
 };
 
+/// What the kernel last said of its own recovery of a device, or of the link above it, from an error (AER, DPC, EEH).
+enum class ErrorRecovery {
+  Begun,      ///< it is stopped, and being reset
+  Succeeded,  ///< it is usable again; what it was doing is lost
+  Failed,     ///< the kernel has given it up: its drivers refuse to touch it
+};
+
 struct ClaimedDevice {
   sysfs::PciAddress address;
   std::uint16_t vendor = 0;
   std::uint16_t device = 0;
   std::optional<unsigned> iommu_group = {};
-  std::string driver = {};  ///< that it is given
-  bool companion = false;   ///< not asked for: it shares an IOMMU group with one that is
+  std::string driver = {};                           ///< that it is given
+  bool companion = false;                            ///< not asked for: it shares an IOMMU group with one that is
+  std::optional<ErrorRecovery> error_recovery = {};  ///< while the claim has it; nullopt: nothing was said
 };
 
 struct Claim {
@@ -76,6 +84,7 @@ struct Claim {
   std::string operation = {};                    ///< that bound the devices, "" when they were bound already
   std::string release_operation = {};            ///< that gave them back
   std::string reason = {};                       ///< why it is releasing, quarantined, lost or released; a sentence
+  std::string cause = {};                        ///< of its end; `reason` then tells what it waits for
   std::optional<TimePoint> releasing_since = {};
   std::optional<Requester> ended_by = {};  ///< nullopt: nobody asked, or a daemon before this one was asked
   std::vector<vfio::Holder> holders = {};  ///< who keeps it from being released
@@ -83,6 +92,9 @@ struct Claim {
 
 std::string_view name_of(ClaimState state);
 std::optional<ClaimState> claim_state_named(std::string_view name);
+
+std::string_view name_of(ErrorRecovery recovery);
+std::optional<ErrorRecovery> error_recovery_named(std::string_view name);
 
 /// Whether the claim keeps its devices from others.
 bool holds_devices(const Claim& claim);

@@ -36,8 +36,13 @@ json to_json(const NodeOwner& owner) {
 }
 
 json to_json(const ClaimedDevice& device) {
-  return {{"address", sysfs::to_string(device.address)}, {"vendor", device.vendor}, {"device", device.device},
-          {"iommu_group", or_null(device.iommu_group)},  {"driver", device.driver}, {"companion", device.companion}};
+  return {{"address", sysfs::to_string(device.address)},
+          {"vendor", device.vendor},
+          {"device", device.device},
+          {"iommu_group", or_null(device.iommu_group)},
+          {"driver", device.driver},
+          {"companion", device.companion},
+          {"error_recovery", device.error_recovery ? json(name_of(*device.error_recovery)) : json(nullptr)}};
 }
 
 // The readers below throw for what does not fit; claim_from() catches that in one place.
@@ -103,6 +108,10 @@ ClaimedDevice device_from(const json& document) {
   device.iommu_group = maybe<unsigned>(document, "iommu_group");
   device.driver = document.at("driver");
   device.companion = document.at("companion");
+  if (document.contains("error_recovery")) {  // journals of 0.1 do not have it
+    if (const auto name = maybe<std::string>(document, "error_recovery"))
+      device.error_recovery = error_recovery_named(*name);
+  }
   return device;
 }
 
@@ -125,6 +134,7 @@ Claim read(const json& document) {
   claim.operation = document.at("operation");
   claim.release_operation = document.at("release_operation");
   claim.reason = document.at("reason");
+  claim.cause = document.value("cause", std::string{});  // journals of 0.1 do not have it
   if (document.contains("releasing_since")) {
     if (const auto since = maybe<std::string>(document, "releasing_since")) claim.releasing_since = time_from(*since);
   }
@@ -171,6 +181,7 @@ json to_json(const Claim& claim) {
           {"operation", claim.operation},
           {"release_operation", claim.release_operation},
           {"reason", claim.reason},
+          {"cause", claim.cause},
           {"releasing_since", claim.releasing_since ? json(rfc3339(*claim.releasing_since)) : json(nullptr)}};
 }
 

@@ -73,6 +73,10 @@ class Claims {
   /// The id of the claim that holds the device, or "".
   std::string holder_of(const sysfs::Device& device) const;
 
+  /// Takes in what uevents tell of the kernel's recovery of claimed devices from errors: the claims say so, and one
+  /// that could not be recovered is not given back. Source: pci_uevent_ers() in drivers/pci/pci-driver.c.
+  void take(const sysfs::UeventBatch& batch);
+
   /// To be called when nodes of VFIO appeared or udev has set their mode: opens them to their owners again.
   void nodes_changed();
 
@@ -116,10 +120,17 @@ class Claims {
   void release_when_closed(const std::string& id);
   void close_nodes(const std::string& id);
   void give_back(const std::string& id);
+  void give_back_healthy(const std::string& id);
   void not_given_back(const std::string& id, const Refusal& refusal);
   void fail_once_more(const std::string& id, std::string reason);
   void given_back(const std::string& id);
-  void check_health(const std::string& id);
+  void check_health(const std::string& id, std::function<void()> checked);
+  bool concerns(const sysfs::PciAddress& claimed, const sysfs::PciAddress& said,
+                std::optional<ErrorRecovery> recovery) const;
+  bool is_being_recovered(const Claim& claim) const;
+  std::string fault_in(const ClaimedDevice& claimed, const ConfigReader::Answer& config) const;
+  std::string faults_of(const std::string& id) const;
+  void given_back_or_quarantined(const std::string& id);
   void try_again(const std::string& id, std::string reason);
   void end(const std::string& id, ClaimState state, std::string reason);
   void forget_oldest(const std::string& ended);
@@ -144,9 +155,10 @@ class Claims {
   std::map<std::string, Claim> claims_;
   std::vector<std::string> order_;  ///< ids, oldest first; one that has ended moves to the end
   std::map<std::string, std::function<void()>> stop_watching_;
-  std::map<std::string, std::vector<std::function<void()>>> making_;  ///< who asked for the same again
-  std::map<std::string, unsigned> failures_;                          ///< of giving back
-  std::map<std::string, TimePoint> timed_;                            ///< claims with a timer, and when it looks
+  std::map<std::string, std::vector<std::function<void()>>> making_;        ///< who asked for the same again
+  std::map<std::string, unsigned> failures_;                                ///< of giving back
+  std::map<std::string, std::map<sysfs::PciAddress, std::string>> faults_;  ///< of devices whose claim is ending
+  std::map<std::string, TimePoint> timed_;                                  ///< claims with a timer, and when it looks
   std::map<std::string, std::set<std::shared_ptr<Connection>>> connections_;  ///< of claims that end with the last one
   AccessQueue access_;
   std::map<std::string, std::vector<std::function<void(std::optional<Refusal>)>>> waiting_;

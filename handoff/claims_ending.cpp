@@ -1,12 +1,15 @@
 // How a claim ends: never while a device of it is open; then its nodes are closed to the owner, its devices given back,
 // and looked at.
 #include <algorithm>
+#include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "handoff/claim_audit.hpp"
 #include "handoff/claims_parts.hpp"
+#include "handoff/device_health.hpp"
 #include "handoff/json.hpp"
 #include "handoff/operation_document.hpp"
+#include "sysfs/paths.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -15,12 +18,6 @@ using sysfs::ErrorCode;
 
 constexpr std::chrono::milliseconds look_again{1000};
 constexpr unsigned most_failures = 10;  // of giving back, for a reason that does not pass by itself
-
-std::optional<std::uint16_t> vendor_in(const sysfs::ConfigSpace& config) {
-  if (config.bytes.size() < 2) return std::nullopt;
-  const auto low = std::to_integer<unsigned>(config.bytes[0]);
-  return static_cast<std::uint16_t>(low | std::to_integer<unsigned>(config.bytes[1]) << 8U);
-}
 
 // Whether waiting may help: somebody has the device open, or an operation is in the way.
 bool passes(const Refusal& refusal) {
@@ -100,6 +97,7 @@ void Claims::begin_release(const std::string& id, std::string reason) {
   auto& claim = found->second;
   if (claim.state != ClaimState::Active && claim.state != ClaimState::Preparing) return;
   claim.state = ClaimState::Releasing;
+  claim.cause = reason;
   claim.reason = std::move(reason);
   claim.releasing_since = std::chrono::system_clock::now();
   if (const auto watching = stop_watching_.extract(id); !watching.empty()) watching.mapped()();
@@ -154,7 +152,8 @@ void Claims::fail_once_more(const std::string& id, std::string reason) {
 }
 
 // What the claim's own operation changed goes back to how it was before; what was on VFIO before it stays there.
-// Devices that are gone, or another one in their place, are left.
+// Devices that are gone, or another one in their place, are left, and so are those that are not well: a driver's probe
+// would hang on them.
 ChangeRequest Claims::give_back_of(const Claim& claim) const {
   ChangeRequest request;
   request.kind = ChangeKind::Transaction;
@@ -164,7 +163,9 @@ ChangeRequest Claims::give_back_of(const Claim& claim) const {
   // `request`.
   request.after_grace = is_taken_back(claim);
   if (request.after_grace) request.accept_risks.emplace_back("vfio.open");
+  const auto faults = faults_.find(claim.id);
   for (const auto& transition : claim.changed) {
+    if (faults != faults_.end() && faults->second.contains(transition.address)) continue;
     const auto* device = engine_.services().inventory.find(transition.address);
     if (!claim.request.restore || device == nullptr) continue;
     const auto claimed = std::ranges::find(claim.devices, transition.address, &ClaimedDevice::address);
@@ -185,11 +186,18 @@ ChangeRequest Claims::give_back_of(const Claim& claim) const {
   return request;
 }
 
-// Tried dry first, so that what has to wait does not fill the audit.
 void Claims::give_back(const std::string& id) {
+  if (is_being_recovered(claims_.at(id)))
+    return fail_once_more(id, "the kernel has not ended the recovery of one of its devices from an error");
+  faults_.erase(id);
+  check_health(id, [this, id] { give_back_healthy(id); });
+}
+
+// Tried dry first, so that what has to wait does not fill the audit.
+void Claims::give_back_healthy(const std::string& id) {
   const auto& claim = claims_.at(id);
   const auto request = give_back_of(claim);
-  if (request.items.empty()) return check_health(id);
+  if (request.items.empty()) return given_back_or_quarantined(id);
   engine_.submit(request, claim.requester, true, [this, id, request](const Decision& decision) {
     if (const auto* refused = std::get_if<Refusal>(&decision)) return not_given_back(id, *refused);
     const auto& preview = std::get<Preview>(decision);
@@ -198,7 +206,7 @@ void Claims::give_back(const std::string& id) {
     }
     engine_.submit(request, claims_.at(id).requester, false, [this, id](const Decision& made) {
       if (const auto* refused = std::get_if<Refusal>(&made)) return not_given_back(id, *refused);
-      if (std::holds_alternative<Unchanged>(made)) return check_health(id);
+      if (std::holds_alternative<Unchanged>(made)) return given_back_or_quarantined(id);
       auto& ending = claims_.at(id);
       ending.release_operation = std::get<Accepted>(made).operation;
       store(ending);
@@ -219,38 +227,65 @@ void Claims::not_given_back(const std::string& id, const Refusal& refusal) {
 void Claims::given_back(const std::string& id) {
   const auto document = engine_.document(claims_.at(id).release_operation);
   const bool succeeded = document && (*document)["state"] == name_of(OperationState::Succeeded);
-  if (succeeded) return check_health(id);
-  end(id, ClaimState::Quarantined, "giving it back failed: " + (document ? failure_in(*document) : "unknown"));
+  if (succeeded) return check_health(id, [this, id] { given_back_or_quarantined(id); });
+  const auto faults = faults_of(id);
+  end(id, ClaimState::Quarantined,
+      "giving it back failed: " + (document ? failure_in(*document) : "unknown") +
+          (faults.empty() ? "" : "; " + faults));
 }
 
-// A device that does not answer in its configuration space is no use to the next one. The IDs of a VF are all ones.
-void Claims::check_health(const std::string& id) {
-  struct Check {
-    std::string fault;
-    std::size_t waiting = 1;
-  };
-  const auto check = std::make_shared<Check>();
-  const auto arrived = [this, id, check] {
-    if (--check->waiting > 0) return;
-    if (check->fault.empty()) return end(id, ClaimState::Released, claims_.at(id).reason);
-    end(id, ClaimState::Quarantined, check->fault);
+std::string Claims::faults_of(const std::string& id) const {
+  std::string text;
+  const auto found = faults_.find(id);
+  if (found == faults_.end()) return text;
+  for (const auto& [address, fault] : found->second) text += (text.empty() ? "" : "; ") + fault;
+  return text;
+}
+
+void Claims::given_back_or_quarantined(const std::string& id) {
+  auto faults = faults_of(id);
+  const auto& claim = claims_.at(id);
+  if (faults.empty()) return end(id, ClaimState::Released, claim.cause.empty() ? claim.reason : claim.cause);
+  end(id, ClaimState::Quarantined, std::move(faults));
+}
+
+bool Claims::is_being_recovered(const Claim& claim) const {
+  return std::ranges::any_of(claim.devices, [this](const ClaimedDevice& claimed) {
+    return claimed.error_recovery == ErrorRecovery::Begun &&
+           engine_.services().inventory.find(claimed.address) != nullptr;
+  });
+}
+
+// Looked at when nobody has them open any longer, and so after the reset of the last close; and once more when they are
+// on their drivers.
+void Claims::check_health(const std::string& id, std::function<void()> checked) {
+  const auto waiting = std::make_shared<std::size_t>(1);
+  const auto arrived = [waiting, checked = std::move(checked)] {
+    if (--*waiting == 0) checked();
   };
   for (const auto& claimed : claims_.at(id).devices) {
     const auto* device = engine_.services().inventory.find(claimed.address);
-    if (device == nullptr) continue;  // unplugged: nothing to check
-    ++check->waiting;
-    engine_.configs().read(claimed.address, [check, arrived, claimed, function = device->physfn.has_value()](
-                                                const ConfigReader::Answer& config) {
-      const auto name = sysfs::to_string(claimed.address);
-      const bool gone = !config && config.error().code == ErrorCode::DeviceNotFound;
-      if (!config && !gone) check->fault = config.error().message;
-      const bool silent =
-          config && (sysfs::does_not_answer(*config) || (!function && vendor_in(*config) != claimed.vendor));
-      if (silent) check->fault = name + " does not answer: its configuration space does not show its vendor";
+    const bool another = device != nullptr && (device->vendor != claimed.vendor || device->device != claimed.device);
+    if (device == nullptr || another || faults_[id].contains(claimed.address)) continue;
+    ++*waiting;
+    engine_.configs().read(claimed.address, [this, id, arrived, claimed](const ConfigReader::Answer& config) {
+      auto fault = fault_in(claimed, config);
+      if (!fault.empty()) faults_[id].emplace(claimed.address, std::move(fault));
       arrived();
     });
   }
   arrived();
+}
+
+// A device that has been pulled meanwhile has no fault.
+std::string Claims::fault_in(const ClaimedDevice& claimed, const ConfigReader::Answer& config) const {
+  const auto* device = engine_.services().inventory.find(claimed.address);
+  if (device == nullptr || (!config && config.error().code == ErrorCode::DeviceNotFound)) return {};
+  if (!config) return config.error().message;
+  const auto text = engine_.services().tree.read(sysfs::paths::attribute(claimed.address, "resource"));
+  if (!text) return text.error().errno_value == ENOENT ? std::string{} : text.error().message;
+  const auto resources = sysfs::parse_resources(*text);
+  return resources ? fault_of(claimed, *device, *config, *resources) : resources.error().message;
 }
 
 void Claims::end(const std::string& id, ClaimState state, std::string reason) {
@@ -261,6 +296,7 @@ void Claims::end(const std::string& id, ClaimState state, std::string reason) {
   claim.expires_at.reset();
   forget_connections(id);
   failures_.erase(id);
+  faults_.erase(id);
   if (engine_.services().inform && state != ClaimState::Released)
     engine_.services().inform("claim " + id + " is " + std::string(name_of(state)) + ": " + claim.reason);
   audit(claim, AuditEvent::Ended);

@@ -20,7 +20,8 @@ std::string modalias_of(const FakeDevice& device) {
                    (device.class_code >> 8U) & 0xffU, device.class_code & 0xffU);
 }
 
-// A type 0 header without capabilities. The IDs of a VF are all ones, and its command register is not.
+// A type 0 header without capabilities. The IDs of a VF are all ones, and its command register is not; its BARs
+// are its PF's.
 std::string plain_config(const FakeDevice& device) {
   std::string bytes(256, '\0');
   const auto put = [&](std::size_t offset, std::uint32_t value, std::size_t size) {
@@ -29,6 +30,8 @@ std::string plain_config(const FakeDevice& device) {
   put(0x00, device.physfn ? 0xffffU : device.vendor, 2);
   put(0x02, device.physfn ? 0xffffU : device.device, 2);
   put(0x08, device.class_code << 8U | 1U, 4);
+  if (!device.physfn) put(0x10, 0xfe000000U, 4);  // as in the resource file
+  if (!device.physfn) put(0x18, 0xc001U, 4);
   put(0x2c, device.subsystem_vendor, 2);
   put(0x2e, device.subsystem_device, 2);
   return bytes;

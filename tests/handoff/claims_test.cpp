@@ -443,24 +443,6 @@ TEST_CASE("The same request with the same key is the same claim; another request
   CHECK(machine.made(request) != id);
 }
 
-TEST_CASE("A device that does not answer after the release is kept from everybody until that is acknowledged") {
-  ClaimMachine machine;
-  const auto id = machine.made(of({card}));
-  machine.kernel->block("sys/bus/pci/devices/" + card + "/config");
-  CHECK(machine.release(id) == std::nullopt);
-  CHECK(machine.state(id) == ClaimState::Quarantined);
-  CHECK(codes(machine.stage->refused(bind_request(card)).evidence) == std::vector<std::string>{"claim.held"});
-  CHECK(machine.release(id)->error.code == ErrorCode::ClaimNotActive);
-  machine.kernel->unblock("sys/bus/pci/devices/" + card + "/config");
-  machine.stage->workers.resume();
-  bool acknowledged = false;
-  machine.claims->acknowledge(id, {.transport = "unix", .uid = 9, .pid = 1},
-                              [&acknowledged](const sysfs::Result<>& done) { acknowledged = done.has_value(); });
-  run_until(machine.stage->io, [&acknowledged] { return acknowledged; });
-  CHECK(machine.state(id) == ClaimState::Released);
-  CHECK(machine.stage->carry_out(bind_request(card))["state"] == "succeeded");
-}
-
 TEST_CASE("A node that cannot be opened to the owner ends the claim") {
   ClaimMachine machine;
   machine.stage->workers.fail_access(ENOTSUP);
