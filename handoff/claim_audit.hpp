@@ -1,11 +1,12 @@
-// A claim's lines in the audit: made, over, descriptors handed over. What its operations change has lines of its own
-// (engine.cpp). Not here: when these things happen (claims.hpp).
+// A claim's lines in the audit: refused, made, over, descriptors handed over. What its operations change has lines of
+// its own (engine.cpp). Not here: when these things happen (claims.hpp).
 #pragma once
 
 #include <functional>
 
 #include "handoff/audit.hpp"
 #include "handoff/claim.hpp"
+#include "handoff/engine.hpp"
 #include "handoff/journal.hpp"
 
 namespace devbindd::handoff {
@@ -14,5 +15,9 @@ namespace devbindd::handoff {
 /// JournalFailed when it is not on disk.
 void record(Journal& journal, const Claim& claim, AuditEvent event, const Requester& by,
             std::function<void(sysfs::Result<>)> done);
+
+/// Stores that nobody got a claim, and why; the devices are those that the request named.
+void record_refusal(Journal& journal, const ClaimRequest& request, const Refusal& refusal, const Requester& by,
+                    std::function<void(sysfs::Result<>)> done);
 
 }  // namespace devbindd::handoff

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "handoff/claim_audit.hpp"
 #include "handoff/claim_document.hpp"
 #include "handoff/claims_parts.hpp"
 #include "handoff/json.hpp"
@@ -99,15 +100,30 @@ void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std
   attempt->claim.boot_id = services.boot_id;
   attempt->claim.requester = std::move(requester);
   attempt->claim.created_at = now();
-  if (request.pid) {
-    const auto start = process_start_of(services.tree, *request.pid);
-    if (!start) return done(refusal(ErrorCode::OwnerNotFound, "there is no process " + std::to_string(*request.pid)));
+  attempt->request = std::move(request);
+  attempt->dry_run = dry_run;
+  attempt->done = dry_run ? std::move(done) : audited(*attempt, std::move(done));
+  if (const auto pid = attempt->request.pid) {
+    const auto start = process_start_of(services.tree, *pid);
+    if (!start) return attempt->done(refusal(ErrorCode::OwnerNotFound, "there is no process " + std::to_string(*pid)));
     attempt->claim.process_start = *start;
   }
-  attempt->request = std::move(request);
-  attempt->done = std::move(done);
-  attempt->dry_run = dry_run;
   find_owners(attempt);
+}
+
+// A refusal is on disk before it is told. From when it holds devices on, a claim has lines of its own.
+std::function<void(Claims::Outcome)> Claims::audited(const Attempt& attempt, std::function<void(Outcome)> done) {
+  return [this, id = attempt.claim.id, request = attempt.request, requester = attempt.claim.requester,
+          done = std::move(done)](Outcome outcome) {
+    const auto* refused = std::get_if<Refusal>(&outcome);
+    if (refused == nullptr || refused->error.code == ErrorCode::JournalFailed || find(id) != nullptr)
+      return done(std::move(outcome));
+    record_refusal(engine_.services().journal, request, *refused, requester,
+                   [this, done, outcome](const sysfs::Result<>& stored) {
+                     warn(stored);
+                     done(outcome);
+                   });
+  };
 }
 
 // The same request again has the answer of the first, when that is there.

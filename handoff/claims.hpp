@@ -89,6 +89,7 @@ class Claims {
 
   void adopt(Claim claim);
   void adopt_preparing(const std::string& id);
+  std::function<void(Outcome)> audited(const Attempt& attempt, std::function<void(Outcome)> done);
   void find_owners(const std::shared_ptr<Attempt>& attempt);
   bool is_labelled(const sysfs::Device& device, const Labels& wanted) const;
   void choose(const std::shared_ptr<Attempt>& attempt);

@@ -195,6 +195,38 @@ TEST_CASE("The audit says who made a claim, who ended it, and what became of it"
   CHECK(lines == std::vector<std::string>{R"(ended released by 8 "it was released")", "begun active by 0 null"});
 }
 
+TEST_CASE("The audit has one line for a claim that was refused, whoever refused it, and none for a dry run") {
+  ClaimMachine machine;
+  const auto holder = machine.made(of({card}));
+  machine.refused(of({card}));            // held by the other
+  machine.refused(of({"0000:06:00.0"}));  // a bridge
+  machine.refused(some(9));
+  machine.kernel->open_device(card, 4711, "qemu");
+  bool previewed = false;
+  machine.claims->create(of({card}), machine.requester(), true,
+                         [&previewed](const Claims::Outcome&) { previewed = true; });
+  run_until(machine.stage->io, [&previewed] { return previewed; });
+  std::vector<std::string> lines;
+  bool read = false;
+  machine.stage->journal->read_audit({.limit = 100}, [&](const sysfs::Result<std::vector<AuditRow>>& rows) {
+    for (const auto& row : rows.value()) {
+      const auto entry = nlohmann::json::parse(row.document);
+      if (entry["event"] != "refused") continue;
+      CHECK(entry["kind"] == "claim");
+      CHECK(entry["request"]["devices"] == row.devices);
+      lines.push_back(entry["outcome"].get<std::string>() + " " + entry["evidence"].dump() + " " +
+                      entry["detail"].dump());
+    }
+    read = true;
+  });
+  run_until(machine.stage->io, [&read] { return read; });
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[0].starts_with("not_enough_devices [] "));
+  CHECK(lines[1].starts_with(R"(refused ["device.bridge"] )"));
+  CHECK(lines[2].starts_with(R"(refused ["claim.held"] )"));
+  CHECK(lines[2].find(holder) != std::string::npos);
+}
+
 TEST_CASE("A second release of one that hangs in the kernel is answered at once") {
   ClaimMachine machine;
   const auto id = machine.made(of({card}));
