@@ -135,7 +135,8 @@ def _headers(kernel):
     packages = (f"linux-headers-{kernel.release}", f"linux-headers-{kernel.release.removesuffix(flavour)}common",
                 "linux-kbuild-" + ".".join(kernel.release.split(".")[:2]))
     with tempfile.TemporaryDirectory(dir=CACHE, prefix="tmp-") as scratch:
-        download = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *(f"{name}={version}" for name in packages)]
+        wanted = [f"{name}={_nearest_version(name, version)}" for name in packages]
+        download = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *wanted]
         try:
             subprocess.run(download, check=True, cwd=scratch, stdout=subprocess.DEVNULL)
         except subprocess.CalledProcessError as error:
@@ -152,6 +153,14 @@ def _headers(kernel):
             if not folder.is_dir():  # else another run was faster
                 raise
     return folder / place
+
+
+def _nearest_version(package, version):
+    """`version` where the archive has it, else its newest: kbuild, which only brings scripts, comes out before the signed
+    image of the same version does, and replaces the one before."""
+    lines = subprocess.run(["apt-cache", "madison", package], check=False, capture_output=True, text=True).stdout.splitlines()
+    known = [line.split("|")[1].strip() for line in lines]
+    return version if version in known or not known else known[0]
 
 
 def make_initramfs(kernel, target):
