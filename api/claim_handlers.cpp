@@ -166,8 +166,19 @@ void delete_claim(Context& context, const Request& request, const PathArguments&
   QueryReader query(request.query);
   auto when_closed = query.flag("when_closed");
   if (!when_closed) return respond(to_response(request, when_closed.error()));
+  auto dry_run = query.flag("dry_run");
+  if (!dry_run) return respond(to_response(request, dry_run.error()));
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   const auto& id = arguments[0];
+  if (*dry_run) {
+    return context.claims.preview_release(
+        id, request.requester, *when_closed,
+        [request, respond = std::move(respond)](const std::variant<handoff::Refusal, handoff::Preview>& outcome) {
+          if (const auto* refusal = std::get_if<handoff::Refusal>(&outcome))
+            return respond(problem_of(request, *refusal));
+          respond(json_response(preview_json(std::get<handoff::Preview>(outcome))));
+        });
+  }
   context.claims.release(
       id, request.requester, *when_closed,
       [&context, request, id, respond = std::move(respond)](const std::optional<handoff::Refusal>& refusal) {

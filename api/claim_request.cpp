@@ -91,6 +91,15 @@ OrResponse<std::optional<sysfs::DriverName>> read_vfio_driver(const Request& req
   return *name;
 }
 
+OrResponse<handoff::ReleaseReset> read_reset(const Request& request, BodyReader& body) {
+  auto text = body.string("reset");
+  if (!text) return std::unexpected(to_response(request, text.error()));
+  if (*text == nullptr) return handoff::ReleaseReset::Auto;
+  const auto reset = handoff::release_reset_named(**text);
+  if (!reset) return wrong(request, body.pointer("reset"), "\"reset\" must be auto, required or none");
+  return *reset;
+}
+
 OrResponse<std::vector<std::string>> read_accepted(const Request& request, BodyReader& body) {
   auto codes = body.strings("accept_risks", max_risks);
   if (!codes) return std::unexpected(to_response(request, codes.error()));
@@ -130,6 +139,8 @@ OrResponse<ClaimRequest> read_claim_request(const Request& request) {
     return wrong(request, body.pointer("while_connected"), "only a connection to the Unix socket can hold a claim");
   auto grace = read_number(body, "grace_seconds", 0, max_grace);
   if (!grace) return std::unexpected(to_response(request, grace.error()));
+  auto reset = read_reset(request, body);
+  if (!reset) return std::unexpected(reset.error());
   auto restore = body.boolean("restore", true);
   if (!restore) return std::unexpected(to_response(request, restore.error()));
   if (const auto* given = body.find("labels")) {
@@ -149,6 +160,7 @@ OrResponse<ClaimRequest> read_claim_request(const Request& request) {
   if (*pid) claim.pid = static_cast<std::int32_t>(**pid);
   claim.while_connected = *while_connected;
   if (*grace) claim.grace = std::chrono::seconds(**grace);
+  claim.reset = *reset;
   claim.restore = *restore;
   claim.accept_risks = std::move(*accepted);
   claim.idempotency_key = request.idempotency_key;

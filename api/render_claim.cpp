@@ -32,6 +32,7 @@ json render_request(const handoff::Claim& claim) {
           {"pid", or_null(request.pid)},
           {"while_connected", request.while_connected},
           {"grace_seconds", request.grace ? json(request.grace->count()) : json(nullptr)},
+          {"reset", handoff::name_of(request.reset)},
           {"restore", request.restore},
           {"accept_risks", request.accept_risks}};
 }
@@ -45,6 +46,7 @@ sysfs::Result<json> render_device(Context& context, const handoff::ClaimedDevice
       {"iommu_group", or_null(claimed.iommu_group)},
       {"companion", claimed.companion},
       {"error_recovery", claimed.error_recovery ? json(handoff::name_of(*claimed.error_recovery)) : json(nullptr)},
+      {"reset", claimed.reset ? json(handoff::name_of(*claimed.reset)) : json(nullptr)},
       {"driver", nullptr},
       {"sysfs_path", nullptr},
       {"nodes", {{"group", nullptr}, {"device", nullptr}}}};

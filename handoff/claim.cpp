@@ -9,6 +9,8 @@ namespace {
 constexpr std::array states{ClaimState::Preparing,   ClaimState::Active, ClaimState::Releasing,
                             ClaimState::Quarantined, ClaimState::Lost,   ClaimState::Released};
 constexpr std::array recoveries{ErrorRecovery::Begun, ErrorRecovery::Succeeded, ErrorRecovery::Failed};
+constexpr std::array resets{ReleaseReset::Auto, ReleaseReset::Required, ReleaseReset::None};
+constexpr std::array outcomes{ResetOutcome::Done, ResetOutcome::Unavailable, ResetOutcome::Failed};
 
 template <class Values>
 auto named(const Values& values, std::string_view name) {
@@ -42,6 +44,28 @@ std::string_view name_of(ErrorRecovery recovery) {
 }
 
 std::optional<ErrorRecovery> error_recovery_named(std::string_view name) { return named(recoveries, name); }
+
+std::string_view name_of(ReleaseReset reset) {
+  switch (reset) {
+    case ReleaseReset::Auto: return "auto";
+    case ReleaseReset::Required: return "required";
+    case ReleaseReset::None: return "none";
+  }
+  return "unknown";
+}
+
+std::optional<ReleaseReset> release_reset_named(std::string_view name) { return named(resets, name); }
+
+std::string_view name_of(ResetOutcome outcome) {
+  switch (outcome) {
+    case ResetOutcome::Done: return "done";
+    case ResetOutcome::Unavailable: return "unavailable";
+    case ResetOutcome::Failed: return "failed";
+  }
+  return "unknown";
+}
+
+std::optional<ResetOutcome> reset_outcome_named(std::string_view name) { return named(outcomes, name); }
 
 bool holds_devices(const Claim& claim) {
   return claim.state != ClaimState::Lost && claim.state != ClaimState::Released;

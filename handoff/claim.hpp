@@ -33,6 +33,22 @@ struct NodeOwner {
   std::vector<unsigned> gids = {};
 };
 
+/// Whether the devices are reset at the end, when nobody has them open any longer. VFIO itself resets a device at its
+/// last close, where it can, and tells nobody when it could not (drivers/vfio/pci/vfio_pci_core.c,
+/// vfio_pci_core_disable).
+enum class ReleaseReset {
+  Auto,      ///< each that the kernel can reset alone; one whose reset fails is not given back
+  Required,  ///< a device that cannot be reset is not taken, and not given back either
+  None,
+};
+
+/// What came of it.
+enum class ResetOutcome {
+  Done,
+  Unavailable,  ///< no method of the kernel's works for this device
+  Failed,
+};
+
 struct ClaimRequest {
   std::vector<sysfs::PciAddress> devices = {};  ///< either these, or a selector
   std::optional<Selector> selector = {};
@@ -44,6 +60,7 @@ struct ClaimRequest {
   /// From the beginning of its end on an open device is waited for so long; then the kernel is asked to take it, which
   /// asks the consumer to let go. nullopt: for ever.
   std::optional<std::chrono::seconds> grace = {};
+  ReleaseReset reset = ReleaseReset::Auto;
   bool restore = true;  ///< false: at the end the devices stay where they are
   Labels labels = {};
   std::vector<std::string> accept_risks = {};
@@ -65,6 +82,7 @@ struct ClaimedDevice {
   std::string driver = {};                           ///< that it is given
   bool companion = false;                            ///< not asked for: it shares an IOMMU group with one that is
   std::optional<ErrorRecovery> error_recovery = {};  ///< while the claim has it; nullopt: nothing was said
+  std::optional<ResetOutcome> reset = {};            ///< at the end; nullopt: it was not tried
 };
 
 struct Claim {
@@ -95,6 +113,12 @@ std::optional<ClaimState> claim_state_named(std::string_view name);
 
 std::string_view name_of(ErrorRecovery recovery);
 std::optional<ErrorRecovery> error_recovery_named(std::string_view name);
+
+std::string_view name_of(ReleaseReset reset);
+std::optional<ReleaseReset> release_reset_named(std::string_view name);
+
+std::string_view name_of(ResetOutcome outcome);
+std::optional<ResetOutcome> reset_outcome_named(std::string_view name);
 
 /// Whether the claim keeps its devices from others.
 bool holds_devices(const Claim& claim);

@@ -42,7 +42,8 @@ json to_json(const ClaimedDevice& device) {
           {"iommu_group", or_null(device.iommu_group)},
           {"driver", device.driver},
           {"companion", device.companion},
-          {"error_recovery", device.error_recovery ? json(name_of(*device.error_recovery)) : json(nullptr)}};
+          {"error_recovery", device.error_recovery ? json(name_of(*device.error_recovery)) : json(nullptr)},
+          {"reset", device.reset ? json(name_of(*device.reset)) : json(nullptr)}};
 }
 
 // The readers below throw for what does not fit; claim_from() catches that in one place.
@@ -93,6 +94,7 @@ ClaimRequest request_from(const json& document) {
   if (document.contains("grace_seconds")) {                            // journals of 0.1 do not have it
     if (const auto grace = maybe<std::int64_t>(document, "grace_seconds")) request.grace = std::chrono::seconds(*grace);
   }
+  request.reset = release_reset_named(document.value("reset", "auto")).value();  // journals of 0.1 do not have it
   request.restore = document.at("restore");
   request.labels = document.at("labels");
   request.accept_risks = document.at("accept_risks");
@@ -111,6 +113,9 @@ ClaimedDevice device_from(const json& document) {
   if (document.contains("error_recovery")) {  // journals of 0.1 do not have it
     if (const auto name = maybe<std::string>(document, "error_recovery"))
       device.error_recovery = error_recovery_named(*name);
+  }
+  if (document.contains("reset")) {  // journals of 0.1 do not have it
+    if (const auto name = maybe<std::string>(document, "reset")) device.reset = reset_outcome_named(*name);
   }
   return device;
 }
@@ -154,6 +159,7 @@ json to_json(const ClaimRequest& request) {
           {"pid", or_null(request.pid)},
           {"while_connected", request.while_connected},
           {"grace_seconds", request.grace ? json(request.grace->count()) : json(nullptr)},
+          {"reset", name_of(request.reset)},
           {"restore", request.restore},
           {"labels", request.labels},
           {"accept_risks", request.accept_risks},

@@ -273,6 +273,10 @@ void Claims::try_binding(const std::shared_ptr<Attempt>& attempt, const sysfs::P
     attempt->chosen.push_back(address);
     return try_candidate(attempt);
   }
+  if (const auto evidence = without_reset(attempt->request, group)) {
+    attempt->last_reason = evidence->detail;
+    return try_candidate(attempt);
+  }
   ChangeRequest request;
   request.address = address;
   request.driver = driver_for(attempt->request, group);
@@ -328,6 +332,8 @@ void Claims::hold(const std::shared_ptr<Attempt>& attempt) {
     const auto group = group_of(address);
     const auto* device = engine_.services().inventory.find(address);
     if (device == nullptr) return choose(attempt);
+    if (const auto evidence = without_reset(attempt->request, group))
+      return attempt->done(Refusal{{ErrorCode::Refused, evidence->detail}, {*evidence}, {}});
     const auto driver = driver_for(attempt->request, group).text();
     if (const auto holder = holder_of(*device); !holder.empty()) {
       if (attempt->request.selector && ++attempt->round < max_rounds) return choose(attempt);

@@ -63,6 +63,10 @@ class Claims {
   void release(const std::string& id, const Requester& requester, bool when_closed,
                std::function<void(std::optional<Refusal>)> done);
 
+  /// What ending it now would do: the resets and the give-back, and what would refuse it. Errors: as release().
+  void preview_release(const std::string& id, const Requester& requester, bool when_closed,
+                       std::function<void(std::variant<Refusal, Preview>)> done);
+
   /// Frees the devices of a quarantined claim. Errors: ClaimNotFound, ClaimNotActive, JournalFailed.
   void acknowledge(const std::string& id, const Requester& requester, std::function<void(sysfs::Result<>)> done);
 
@@ -116,15 +120,22 @@ class Claims {
   void grant(const std::string& id, std::function<void(sysfs::Result<>)> done);
   void revoke(const std::string& id, std::function<void(sysfs::Result<>)> done);
   void find_holders(const std::string& id, std::function<void(sysfs::Result<OpenDevices>)> done);
+  std::optional<Refusal> not_to_be_released(const std::string& id) const;
   void begin_release(const std::string& id, std::string reason);
   static bool is_taken_back(const Claim& claim);
   void release_when_closed(const std::string& id);
   void close_nodes(const std::string& id);
-  void give_back(const std::string& id);
+  void give_back(const std::string& id, bool open);
   void give_back_healthy(const std::string& id);
   void not_given_back(const std::string& id, const Refusal& refusal);
   void fail_once_more(const std::string& id, std::string reason);
+  bool is_left_out(const std::string& id, const nlohmann::json& operation);
   void given_back(const std::string& id);
+  bool has_reset(const sysfs::PciAddress& address) const;
+  std::optional<sysfs::Step> reset_of(const Claim& claim, const ClaimedDevice& claimed) const;
+  void reset_devices(const std::string& id, std::size_t at, const std::function<void()>& done);
+  void note_reset(const std::string& id, ClaimedDevice& claimed, const TaskResult& result);
+  std::optional<Evidence> without_reset(const ClaimRequest& request, const std::vector<sysfs::Device>& group) const;
   void check_health(const std::string& id, std::function<void()> checked);
   bool concerns(const sysfs::PciAddress& claimed, const sysfs::PciAddress& said,
                 std::optional<ErrorRecovery> recovery) const;

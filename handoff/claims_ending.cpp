@@ -1,15 +1,13 @@
 // How a claim ends: never while a device of it is open; then its nodes are closed to the owner, its devices given back,
 // and looked at.
 #include <algorithm>
-#include <cerrno>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "handoff/claim_audit.hpp"
 #include "handoff/claims_parts.hpp"
-#include "handoff/device_health.hpp"
 #include "handoff/json.hpp"
 #include "handoff/operation_document.hpp"
-#include "sysfs/paths.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -26,6 +24,23 @@ bool passes(const Refusal& refusal) {
       std::ranges::any_of(refusal.evidence, [](const Evidence& item) { return item.code == "vfio.open"; });
   return open || code == ErrorCode::OperationInProgress || code == ErrorCode::TooBusy ||
          code == ErrorCode::ShuttingDown || code == ErrorCode::Overdue;
+}
+
+Evidence in_use_evidence(const std::vector<vfio::Holder>& holders) {
+  return {.code = "vfio.open",
+          .detail = "A device of the claim is open through VFIO.",
+          .next_step = "End whoever has it open, or release with when_closed=true.",
+          .processes = holders};
+}
+
+// Of the give-back, which comes when nobody has the devices open any longer.
+void add(Preview& preview, const Preview& give_back) {
+  const auto& plan = give_back.plan;
+  preview.plan.steps.insert(preview.plan.steps.end(), plan.steps.begin(), plan.steps.end());
+  preview.plan.transitions = plan.transitions;
+  const auto is_open = [](const Evidence& item) { return item.code == "vfio.open"; };
+  std::ranges::remove_copy_if(plan.evidence, std::back_inserter(preview.plan.evidence), is_open);
+  std::ranges::remove_copy_if(give_back.refused_by, std::back_inserter(preview.refused_by), is_open);
 }
 
 }  // namespace
@@ -63,26 +78,50 @@ void Claims::find_holders(const std::string& id, std::function<void(sysfs::Resul
   arrived();
 }
 
+// nullopt: it is active, or its end needs nothing more of anybody.
+std::optional<Refusal> Claims::not_to_be_released(const std::string& id) const {
+  const auto* claim = find(id);
+  if (claim == nullptr) return refusal(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64));
+  const bool quarantined = claim->state == ClaimState::Quarantined;
+  if (!quarantined && claim->state != ClaimState::Preparing) return std::nullopt;
+  return refusal(ErrorCode::ClaimNotActive, "the claim is " + std::string(name_of(claim->state)) +
+                                                (quarantined ? ": acknowledge it" : ": wait until it is made"));
+}
+
+void Claims::preview_release(const std::string& id, const Requester& requester, bool when_closed,
+                             std::function<void(std::variant<Refusal, Preview>)> done) {
+  if (auto no = not_to_be_released(id)) return done(std::move(*no));
+  if (find(id)->state != ClaimState::Active) return done(Preview{});
+  find_holders(id, [this, id, requester, when_closed, done = std::move(done)](const sysfs::Result<OpenDevices>& open) {
+    const auto* claim = find(id);
+    if (claim == nullptr || claim->state != ClaimState::Active) return done(Preview{});
+    if (!open) return done(Refusal{open.error(), {}, {}});
+    Preview preview;
+    if (open->any && !when_closed) preview.refused_by.push_back(in_use_evidence(open->holders));
+    for (const auto& device : claim->devices) {
+      const auto step = reset_of(*claim, device);
+      if (step && has_reset(device.address)) preview.plan.steps.push_back({.step = *step, .undo = {}});
+    }
+    auto request = give_back_of(*claim);
+    if (request.items.empty()) return done(std::move(preview));
+    engine_.submit(std::move(request), requester, true, [preview, done](const Decision& decision) mutable {
+      if (const auto* refused = std::get_if<Refusal>(&decision)) return done(*refused);
+      add(preview, std::get<Preview>(decision));
+      done(std::move(preview));
+    });
+  });
+}
+
 void Claims::release(const std::string& id, const Requester& requester, bool when_closed,
                      std::function<void(std::optional<Refusal>)> done) {
-  const auto* claim = find(id);
-  if (claim == nullptr) return done(refusal(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)));
-  if (!holds_devices(*claim) || claim->state == ClaimState::Releasing) return done(std::nullopt);
-  if (claim->state != ClaimState::Active) {
-    return done(
-        refusal(ErrorCode::ClaimNotActive,
-                "the claim is " + std::string(name_of(claim->state)) +
-                    (claim->state == ClaimState::Quarantined ? ": acknowledge it" : ": wait until it is made")));
-  }
+  if (auto no = not_to_be_released(id)) return done(std::move(no));
+  if (const auto state = find(id)->state; state != ClaimState::Active) return done(std::nullopt);
   find_holders(id, [this, id, requester, when_closed, done = std::move(done)](const sysfs::Result<OpenDevices>& open) {
     const auto* still = find(id);
     if (still == nullptr || still->state != ClaimState::Active) return done(std::nullopt);
     if (!open) return done(Refusal{open.error(), {}, {}});
     if (open->any && !when_closed) {
-      const Evidence evidence{.code = "vfio.open",
-                              .detail = "A device of the claim is open through VFIO.",
-                              .next_step = "End whoever has it open, or release with when_closed=true.",
-                              .processes = open->holders};
+      const auto evidence = in_use_evidence(open->holders);
       return done(Refusal{{ErrorCode::ClaimInUse, "a device of the claim is still open"}, {evidence}, {}});
     }
     waiting_[id].push_back(done);
@@ -135,7 +174,7 @@ void Claims::close_nodes(const std::string& id) {
       if (!open) return try_again(id, "its devices cannot be read: " + open.error().message);
       claims_.at(id).holders = std::move(open->holders);
       if (open->any && !is_taken_back(claims_.at(id))) return try_again(id, {});
-      give_back(id);
+      give_back(id, open->any);
     });
   });
 }
@@ -169,9 +208,7 @@ ChangeRequest Claims::give_back_of(const Claim& claim) const {
     const auto* device = engine_.services().inventory.find(transition.address);
     if (!claim.request.restore || device == nullptr) continue;
     const auto claimed = std::ranges::find(claim.devices, transition.address, &ClaimedDevice::address);
-    const bool another =
-        claimed != claim.devices.end() && (claimed->vendor != device->vendor || claimed->device != device->device);
-    if (another) continue;
+    if (claimed != claim.devices.end() && is_another(*claimed, *device)) continue;
     // Kept for its settings only: whoever has moved it meanwhile had his reasons.
     const auto driver = device->driver ? std::optional(device->driver->text()) : std::nullopt;
     const bool was_bound = transition.driver_before == transition.driver_after;
@@ -186,11 +223,14 @@ ChangeRequest Claims::give_back_of(const Claim& claim) const {
   return request;
 }
 
-void Claims::give_back(const std::string& id) {
+// What is still open after its grace is not reset under whoever has it.
+void Claims::give_back(const std::string& id, bool open) {
   if (is_being_recovered(claims_.at(id)))
     return fail_once_more(id, "the kernel has not ended the recovery of one of its devices from an error");
   faults_.erase(id);
-  check_health(id, [this, id] { give_back_healthy(id); });
+  const auto reset = [this, id] { check_health(id, [this, id] { give_back_healthy(id); }); };
+  if (open) return reset();
+  reset_devices(id, 0, reset);
 }
 
 // Tried dry first, so that what has to wait does not fill the audit.
@@ -224,22 +264,30 @@ void Claims::not_given_back(const std::string& id, const Refusal& refusal) {
   fail_once_more(id, std::move(reason));
 }
 
+// Whether the failed give-back is tried again without the device that has spoilt it for all: one that has been pulled
+// meanwhile, or that its driver does not take. Each time there is one less.
+bool Claims::is_left_out(const std::string& id, const nlohmann::json& operation) {
+  const auto& error = operation["error"];
+  if (!error.is_object() || !error["unrestored"].empty() || !engine_.current()) return false;
+  for (const auto& device : operation["devices"]) {
+    const auto address = sysfs::parse_pci_address(device["address"].get<std::string>());
+    if (address && engine_.services().inventory.find(*address) == nullptr) return true;
+  }
+  const auto* culprit = error["step"].is_object() ? error["step"]["device"].get_ptr<const std::string*>() : nullptr;
+  const auto address = sysfs::parse_pci_address(culprit != nullptr ? *culprit : std::string());
+  return address &&
+         faults_[id].emplace(*address, "giving " + *culprit + " back failed: " + failure_in(operation)).second;
+}
+
 void Claims::given_back(const std::string& id) {
   const auto document = engine_.document(claims_.at(id).release_operation);
   const bool succeeded = document && (*document)["state"] == name_of(OperationState::Succeeded);
   if (succeeded) return check_health(id, [this, id] { given_back_or_quarantined(id); });
+  if (document && is_left_out(id, *document)) return give_back_healthy(id);
   const auto faults = faults_of(id);
   end(id, ClaimState::Quarantined,
       "giving it back failed: " + (document ? failure_in(*document) : "unknown") +
           (faults.empty() ? "" : "; " + faults));
-}
-
-std::string Claims::faults_of(const std::string& id) const {
-  std::string text;
-  const auto found = faults_.find(id);
-  if (found == faults_.end()) return text;
-  for (const auto& [address, fault] : found->second) text += (text.empty() ? "" : "; ") + fault;
-  return text;
 }
 
 void Claims::given_back_or_quarantined(const std::string& id) {
@@ -247,45 +295,6 @@ void Claims::given_back_or_quarantined(const std::string& id) {
   const auto& claim = claims_.at(id);
   if (faults.empty()) return end(id, ClaimState::Released, claim.cause.empty() ? claim.reason : claim.cause);
   end(id, ClaimState::Quarantined, std::move(faults));
-}
-
-bool Claims::is_being_recovered(const Claim& claim) const {
-  return std::ranges::any_of(claim.devices, [this](const ClaimedDevice& claimed) {
-    return claimed.error_recovery == ErrorRecovery::Begun &&
-           engine_.services().inventory.find(claimed.address) != nullptr;
-  });
-}
-
-// Looked at when nobody has them open any longer, and so after the reset of the last close; and once more when they are
-// on their drivers.
-void Claims::check_health(const std::string& id, std::function<void()> checked) {
-  const auto waiting = std::make_shared<std::size_t>(1);
-  const auto arrived = [waiting, checked = std::move(checked)] {
-    if (--*waiting == 0) checked();
-  };
-  for (const auto& claimed : claims_.at(id).devices) {
-    const auto* device = engine_.services().inventory.find(claimed.address);
-    const bool another = device != nullptr && (device->vendor != claimed.vendor || device->device != claimed.device);
-    if (device == nullptr || another || faults_[id].contains(claimed.address)) continue;
-    ++*waiting;
-    engine_.configs().read(claimed.address, [this, id, arrived, claimed](const ConfigReader::Answer& config) {
-      auto fault = fault_in(claimed, config);
-      if (!fault.empty()) faults_[id].emplace(claimed.address, std::move(fault));
-      arrived();
-    });
-  }
-  arrived();
-}
-
-// A device that has been pulled meanwhile has no fault.
-std::string Claims::fault_in(const ClaimedDevice& claimed, const ConfigReader::Answer& config) const {
-  const auto* device = engine_.services().inventory.find(claimed.address);
-  if (device == nullptr || (!config && config.error().code == ErrorCode::DeviceNotFound)) return {};
-  if (!config) return config.error().message;
-  const auto text = engine_.services().tree.read(sysfs::paths::attribute(claimed.address, "resource"));
-  if (!text) return text.error().errno_value == ENOENT ? std::string{} : text.error().message;
-  const auto resources = sysfs::parse_resources(*text);
-  return resources ? fault_of(claimed, *device, *config, *resources) : resources.error().message;
 }
 
 void Claims::end(const std::string& id, ClaimState state, std::string reason) {

@@ -194,51 +194,6 @@ void Claims::nodes_changed() {
   }
 }
 
-// --- errors of its devices
-
-namespace {
-
-std::optional<ErrorRecovery> recovery_in(const sysfs::Uevent& event) {
-  const auto said = event.keys.find("ERROR_EVENT");
-  if (said == event.keys.end()) return std::nullopt;
-  if (said->second == "BEGIN_RECOVERY") return ErrorRecovery::Begun;
-  if (said->second == "SUCCESSFUL_RECOVERY") return ErrorRecovery::Succeeded;
-  if (said->second == "FAILED_RECOVERY") return ErrorRecovery::Failed;
-  return std::nullopt;
-}
-
-}  // namespace
-
-// That a recovery failed is said of the port above: what is below it stays cut off. Source: pcie_do_recovery() in
-// drivers/pci/pcie/err.c. A device that is added is another one, or the same anew.
-void Claims::take(const sysfs::UeventBatch& batch) {
-  for (const auto& event : batch.events) {
-    const auto recovery = recovery_in(event);
-    const auto addresses = sysfs::addresses_in(event.devpath);
-    const bool added = event.action == "add";
-    if (event.subsystem != "pci" || addresses.empty() || (!recovery && !added)) continue;
-    for (auto& [id, claim] : claims_) {
-      if (!holds_devices(claim)) continue;
-      bool news = false;
-      for (auto& claimed : claim.devices) {
-        if (claimed.error_recovery == recovery || !concerns(claimed.address, addresses.back(), recovery)) continue;
-        claimed.error_recovery = recovery;
-        news = true;
-      }
-      if (news) store(claim);
-    }
-  }
-}
-
-bool Claims::concerns(const sysfs::PciAddress& claimed, const sysfs::PciAddress& said,
-                      std::optional<ErrorRecovery> recovery) const {
-  if (recovery != ErrorRecovery::Failed) return claimed == said;
-  const auto* device = engine_.services().inventory.find(claimed);
-  if (device == nullptr) return claimed == said;
-  const auto path = sysfs::addresses_in(device->sysfs_path);
-  return std::ranges::find(path, said) != path.end();
-}
-
 // --- what an earlier daemon left
 
 void Claims::start() {

@@ -12,6 +12,11 @@ inline TimePoint now() { return std::chrono::system_clock::now(); }
 /// When a process began, in ticks since the boot; nullopt when there is none.
 std::optional<std::uint64_t> process_start_of(const sysfs::Tree& tree, std::int32_t pid);
 
+/// Whether a card of another kind has come to sit where the claimed one was.
+inline bool is_another(const ClaimedDevice& claimed, const sysfs::Device& device) {
+  return claimed.vendor != device.vendor || claimed.device != device.device;
+}
+
 inline Refusal refusal(sysfs::ErrorCode code, std::string message) { return {{code, std::move(message)}, {}, {}}; }
 
 }  // namespace devbindd::handoff

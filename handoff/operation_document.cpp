@@ -75,6 +75,7 @@ std::optional<sysfs::Step> step_from(const json& document) {
     case StepKind::AddId:
     case StepKind::RemoveId: step.argument = driver_in(path) + " " + value; break;
     case StepKind::ClearOverride:
+    case StepKind::Reset:
     case StepKind::SetVfToken:  // the token is not kept
     case StepKind::Probe: break;
   }

@@ -333,6 +333,15 @@ Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& cla
           .next_step = "Wait for the claim to end, or release it: DELETE /v1/claims/" + claim + "."};
 }
 
+Evidence no_reset_evidence(const sysfs::PciAddress& address) {
+  return {.code = "device.no_reset",
+          .severity = Severity::Block,
+          .acceptable = false,
+          .device = address,
+          .detail = sysfs::to_string(address) + " has no reset that the kernel can do for it alone.",
+          .next_step = "Claim another device, or do not require the reset."};
+}
+
 std::optional<Evidence> functions_evidence(const sysfs::Device& device) {
   if (device.virtfns.empty()) return std::nullopt;
   return Evidence{.code = "sriov.vfs_enabled",

@@ -25,6 +25,9 @@ Evidence bridge_evidence(const sysfs::PciAddress& address);
 /// That a claim holds the device.
 Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& claim);
 
+/// That the kernel has no reset for the device alone, which a claim requires.
+Evidence no_reset_evidence(const sysfs::PciAddress& address);
+
 /// That a PF has VFs, or nullopt.
 std::optional<Evidence> functions_evidence(const sysfs::Device& device);
 /// That VFs of a PF are open: one for each.

@@ -22,6 +22,7 @@ constexpr std::array kind_names = {
     std::pair{StepKind::SetVfToken, std::string_view("set_vf_token")},
     std::pair{StepKind::SetVfSettings, std::string_view("set_vf_settings")},
     std::pair{StepKind::SetNumVfs, std::string_view("set_numvfs")},
+    std::pair{StepKind::Reset, std::string_view("reset")},
 };
 
 // "vfio-pci 8086 10d3": the driver's name may hold blanks, the ID is the last nine characters.
@@ -98,6 +99,19 @@ ErrnoMeaning numvfs_meaning(int errno_value) {
   }
 }
 
+// Source: drivers/pci/pci-sysfs.c reset_store, drivers/pci/pci.c __pci_reset_function_locked.
+ErrnoMeaning reset_meaning(int errno_value) {
+  switch (errno_value) {
+    case ENOENT:
+    case ENOTTY:
+      return {"The device has no reset that the kernel can do for it alone.",
+              "Look at reset_methods in GET /v1/devices/{bdf}: somebody may have emptied them."};
+    default:
+      return {"The device did not come back from its reset as it should.",
+              "Read the kernel log lines of the device; it may need a power cycle."};
+  }
+}
+
 // Source: net/core/rtnetlink.c do_setvfinfo; the rest is the driver's own choice.
 ErrnoMeaning vf_settings_meaning(int errno_value) {
   switch (errno_value) {
@@ -148,6 +162,7 @@ StepWrite write_of(const Step& step) {
     case StepKind::SetVfToken: return {"VFIO_GROUP_GET_DEVICE_FD", address + " vf_token=..."};
     case StepKind::SetVfSettings: return {"RTM_SETLINK", step.argument};
     case StepKind::SetNumVfs: return {attribute("sriov_numvfs"), step.argument};
+    case StepKind::Reset: return {attribute("reset"), "1"};
   }
   return {};
 }
@@ -203,6 +218,7 @@ ErrnoMeaning meaning_of(const Step& step, int errno_value) {
           "Look at the holders and the blockers of its IOMMU group."};
     case StepKind::SetVfSettings: return vf_settings_meaning(errno_value);
     case StepKind::SetNumVfs: return numvfs_meaning(errno_value);
+    case StepKind::Reset: return reset_meaning(errno_value);
     case StepKind::LoadModule: return {"The module did not load.", "Run modprobe by hand and read the kernel log."};
   }
   return {};

@@ -25,6 +25,7 @@ enum class StepKind {
   SetVfToken,     ///< of a PF on vfio-pci := `argument`, a UUID; no write to sysfs: vfio/group_device.hpp performs it
   SetVfSettings,  ///< of a VF := `argument`, as vf_settings.hpp writes them; by rtnetlink, through the PF's interface
   SetNumVfs,      ///< sriov_numvfs of a PF := `argument`, a number: VFs come, or all go; from n to m only by way of 0
+  Reset,          ///< reset of the function, by the first of its methods that works; whoever has it open is not asked
 };
 
 struct Step {

@@ -273,6 +273,7 @@ int FakeKernel::perform_write(const std::string& path, const std::string& value)
   if (file == "driver_override") return set_override(owner, value);
   if (file == "sriov_drivers_autoprobe") return set_autoprobe(owner, value);
   if (file == "sriov_numvfs") return set_numvfs(owner, value);
+  if (file == "reset") return without_newline(value) == "1" ? devices_.at(owner).reset_errno.value_or(EACCES) : EINVAL;
   return EACCES;
 }
 

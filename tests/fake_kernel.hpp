@@ -42,6 +42,7 @@ struct FakeDevice {
   std::uint16_t vf_device = 0x10ca;
   /// Of a VF: what its PF's driver knows of it.
   std::string vf_settings = "mac 00:00:00:00:00:00 vlan 0 qos 0 proto 802.1Q";
+  std::optional<int> reset_errno = {};  ///< what a write to `reset` answers; nullopt: there is no such file
   // runtime
   bool unbinding = false;  ///< an unbind of it hangs: the link is gone, the kernel is not done
   unsigned opens = 0;      ///< open VFIO descriptors
@@ -99,6 +100,10 @@ class FakeKernel : public sysfs::Tree {
   /// One more, of which the driver tells no VFs.
   void add_interface(const std::string& address, const std::string& name) {
     change([&] { devices_.at(address).interfaces.push_back(name); });
+  }
+  /// From now on it has the file `reset`, and this is what a reset answers; 0: it works.
+  void give_reset(const std::string& address, int errno_value = 0) {
+    change([&] { devices_.at(address).reset_errno = errno_value; });
   }
   /// vfio-pci's enable_sriov.
   void set_vfio_sriov(bool on) {

@@ -110,6 +110,7 @@ void FakeKernel::show_device(FakeFiles& files, const FakeDevice& device) const {
     add("sriov_vf_device", formatted("%x", unsigned{device.vf_device}));
     files.add_file(path + "/sriov_numvfs", "", 0644);
   }
+  if (device.reset_errno) files.add_file(path + "/reset", "", 0200);
   if (device.physfn) files.add_link(path + "/physfn", "../" + *device.physfn);
   unsigned index = 0;
   for (const auto& [address, other] : devices_) {

@@ -87,6 +87,7 @@ void add_spare_cards(FakeKernel& kernel) {
     char address[16] = {};
     std::snprintf(address, sizeof address, "0000:%02x:00.0", bus);
     kernel.add_device({.address = address, .group = 0x20 + bus, .driver = "e1000e"});
+    if (bus != 0x21) kernel.give_reset(address);
   }
   // One with a serial number in its extended configuration space.
   std::string config(4096, '\0');

@@ -268,7 +268,7 @@ def claims(client, daemon):
     devices = ("0000:20:00.0", "0000:11:00.0", "0000:11:00.1")
     before = {address: daemon.control("binding " + address) for address in devices}
     asked = {"devices": ["0000:20:00.0", "0000:11:00.0"], "owner": {"users": ["root", 1000], "groups": ["root"]}, "ttl_seconds": 300, "labels": {"vm": "42"},
-             "driver": "auto", "restore": True, "accept_risks": []}
+             "driver": "auto", "reset": "auto", "restore": True, "accept_risks": []}
     claim = client.ask("POST", CLAIMS, 201, asked, fields={"Idempotency-Key": "vm-42"})
     path = CLAIMS + "/" + claim["id"]
     expect(claim["state"] == "active" and claim["fencing_token"] == 1 and claim["labels"] == {"vm": "42"}, claim)
@@ -294,6 +294,12 @@ def claims(client, daemon):
     daemon.control("open 0000:20:00.0 4712 vmm")
     problem = client.ask("DELETE", path, 409, code="claim_in_use")
     expect(problem["blockers"][0]["processes"][0]["command"] == "vmm", problem)
+    plan = client.ask("DELETE", path + "?dry_run=true", 200)
+    expect((plan["would"], codes(plan["refused_by"])) == ("refuse", ["vfio.open"]), plan)
+    plan = client.ask("DELETE", path + "?dry_run=true&when_closed=true", 200)
+    expect([(step["action"], step["path"], step["value"]) for step in plan["steps"]][0] == ("reset", "/sys/bus/pci/devices/0000:20:00.0/reset", "1"), plan)
+    expect((plan["would"], plan["refused_by"], [item["address"] for item in plan["devices"]]) == ("change", [], list(devices)), plan)
+    expect(client.ask("GET", path, 200)["state"] == "active", "a dry run has ended the claim")
     waiting = client.ask("DELETE", path + "?when_closed=true", 202)
     expect(waiting["state"] == "releasing" and waiting["holders"][0]["pid"] == 4712, waiting)
     client.ask("GET", path + "/handover", 409, code="claim_not_active")
@@ -301,6 +307,8 @@ def claims(client, daemon):
     daemon.control("close 0000:20:00.0")
     wait_for(client, path, "released")
     expect({address: daemon.control("binding " + address) for address in devices} == before, "the give-back")
+    expect([item["reset"] for item in client.ask("GET", path, 200)["devices"]] == ["done", "unavailable", "unavailable"], "the resets")
+    expect(client.ask("DELETE", path + "?dry_run=true", 200)["would"] == "nothing", "a dry run of what is over")
     expect(daemon.control("grants /dev/vfio/64") == "", "the node is still open to the owner")
     expect(client.ask("DELETE", path, 200)["state"] == "released", "a release once more")
     listed = client.ask("GET", CLAIMS, 200)["items"]
@@ -468,7 +476,7 @@ def wrong_claims(client, _):
             (one | {"driver": 5}, "invalid_value", "/driver"), (one | {"owner": []}, "invalid_value", "/owner"), (one | {"owner": {"users": "vmm"}}, "invalid_value", "/owner/users"),
             (one | {"owner": {"groups": [-1]}}, "invalid_value", "/owner/groups/0"), (one | {"owner": {"user": []}}, "unknown_field", "/owner/user"),
             (one | {"owner": {"users": [4294967295]}}, "invalid_value", "/owner/users/0"), (one | {"ttl_seconds": 0}, "invalid_value", "/ttl_seconds"),
-            (one | {"pid": 0}, "invalid_value", "/pid"), (one | {"restore": 1}, "invalid_value", "/restore"), (one | {"grace_seconds": -1}, "invalid_value", "/grace_seconds"), (one | {"grace_seconds": 86401}, "invalid_value", "/grace_seconds"), (one | {"while_connected": "yes"}, "invalid_value", "/while_connected"), (one | {"labels": {"a": 1}}, "invalid_value", "/labels/a"),
+            (one | {"pid": 0}, "invalid_value", "/pid"), (one | {"restore": 1}, "invalid_value", "/restore"), (one | {"reset": "always"}, "invalid_value", "/reset"), (one | {"reset": True}, "invalid_value", "/reset"), (one | {"grace_seconds": -1}, "invalid_value", "/grace_seconds"), (one | {"grace_seconds": 86401}, "invalid_value", "/grace_seconds"), (one | {"while_connected": "yes"}, "invalid_value", "/while_connected"), (one | {"labels": {"a": 1}}, "invalid_value", "/labels/a"),
             (one | {"accept_risks": ["x"]}, "invalid_value", "/accept_risks"), (one | {"nonsense": 1}, "unknown_field", "/nonsense")):
         problem = client.ask("POST", CLAIMS, 400, body, code=code)
         expect(problem["errors"][0]["pointer"] == pointer, f"{body}: the pointer is {problem['errors'][0]['pointer']}")
@@ -481,6 +489,9 @@ def wrong_claims(client, _):
                                  ("POST", absent + "/fds", {}), ("GET", absent + "/handover", None)):
         client.ask(method, target, 404, body, code="claim_not_found")
     client.ask("POST", CLAIMS, 404, {"devices": ["0000:99:00.0"]}, code="device_not_found")
+    refused = client.ask("POST", CLAIMS, 409, {"devices": ["0000:21:00.0"], "reset": "required"}, code="refused")
+    expect(codes(refused["blockers"]) == ["device.no_reset"], refused)
+    client.ask("DELETE", absent + "?dry_run=true", 404, code="claim_not_found")
     client.ask("DELETE", absent + "?when_closed=1", 400, code="invalid_value")
     client.ask("POST", absent + "/renew", 400, {"ttl_seconds": 0}, code="invalid_value")
     client.ask("POST", absent + "/acknowledge", 400, {"x": 1}, code="unknown_field")

@@ -157,6 +157,42 @@ TEST_CASE("A device that is gone does not keep the others of its claim") {
   CHECK(machine.kernel->bindings().at(disk) == "nvme override nvme");
 }
 
+TEST_CASE("A device whose driver does not take it back does not keep the others of its claim on VFIO") {
+  ClaimMachine machine;
+  const auto id = machine.made(of({card, pair0, other}));
+  machine.kernel->refuse_probe("e1000e", card, EIO);
+  CHECK(machine.release(id) == std::nullopt);
+  machine.wait_for(id, ClaimState::Quarantined);
+  CHECK(machine.claims->find(id)->reason.starts_with("giving " + card + " back failed: "));
+  const auto bindings = machine.kernel->bindings();
+  CHECK(bindings.at(card) == "vfio-pci override vfio-pci");
+  CHECK(bindings.at(pair0) == "e1000e override -");
+  CHECK(bindings.at(disk) == "nvme override nvme");
+  CHECK(bindings.at(other) == "igb override -");
+}
+
+TEST_CASE("Whichever write a device is pulled at, the others of its claim are given back") {
+  std::size_t points = 0;
+  for (std::size_t number = 1;; ++number) {
+    INFO("pulled before write " << number);
+    ClaimMachine machine;
+    const auto before = machine.kernel->bindings();
+    const auto id = machine.made(of({other, card}));
+    bool pulled = false;
+    machine.kernel->before_nth_write(number, [&] {
+      machine.kernel->remove_device(card);
+      pulled = true;
+    });
+    machine.release(id);
+    run_until(machine.stage->io, [&] { return !holds_devices(*machine.claims->find(id)); });
+    if (!pulled) break;
+    ++points;
+    CHECK(machine.state(id) == ClaimState::Released);
+    CHECK(machine.kernel->bindings().at(other) == before.at(other));
+  }
+  CHECK(points > 4);
+}
+
 TEST_CASE("A give-back that waits writes nothing; one that cannot be done ends in quarantine") {
   ClaimMachine machine;
   const auto id = machine.made(of({card}));
@@ -619,6 +655,7 @@ TEST_CASE("Cut off after any write while it is released, a claim is released by 
     ClaimMachine machine;
     const auto before = machine.kernel->bindings();
     const auto id = machine.made(of({card, pair0}));
+    for (const auto& address : {card, pair0}) machine.kernel->give_reset(address);
     machine.kernel->forget_writes();
     bool answered = false;
     machine.claims->release(id, {}, false, [&answered](const std::optional<Refusal>&) { answered = true; });
@@ -631,7 +668,7 @@ TEST_CASE("Cut off after any write while it is released, a claim is released by 
     machine.wait_for(id, ClaimState::Released);
     CHECK(machine.kernel->bindings() == before);
   }
-  CHECK(points > 8);
+  CHECK(points > 10);
 }
 
 TEST_CASE("A claim comes back from its document as it was; what is none gives none") {
