@@ -56,6 +56,14 @@ def mount_state():
     api.sh("mount", f"/dev/{disk}", "/var/lib/devbindd")
 
 
+def restore_etc():
+    """What tests of the boot before have left in /mnt/results/etc, as a root filesystem on a disk would have kept it."""
+    kept = RESULTS / "etc"
+    if kept.exists():
+        api.sh("cp", "-r", "--no-preserve=ownership", f"{kept}/.", "/etc")
+        api.sh("systemctl", "daemon-reload")
+
+
 def start_daemon():
     api.sh("systemctl", "start", "devbindd.service", check=False, timeout=90)
     deadline = time.monotonic() + 30
@@ -109,7 +117,7 @@ def main():
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
     os.chdir("/root")
     runner.note_boot()
-    state = [mount_state] if request["resets"] else []
+    state = [mount_state, restore_etc] if request["resets"] else []
     try:
         for step in (coldplug, management_network, *([install_stage, *state, start_daemon] if request["daemon"] else [])):
             step()

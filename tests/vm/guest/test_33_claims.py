@@ -157,6 +157,22 @@ class Endings(Case):
         self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
         self.assert_given_back()
 
+    def test_a_consumer_notices_nothing_of_an_upgrade(self):
+        """As a package does it: the binary is another file, then the service is restarted."""
+        made = claim(devices=[NIC], owner={"users": [OWNER]})
+        consumer = self.consumer(NIC)
+        binary = pathlib.Path("/usr/sbin/devbindd")
+        replaced = binary.stat().st_ino
+        api.sh(f"cp {binary} {binary}.new; mv {binary}.new {binary}; systemctl restart devbindd")
+        api.wait_for(api.daemon_answers, 40, "the next daemon")
+        self.assertNotEqual(os.stat(f"/proc/{kill.daemon_pid()}/exe").st_ino, replaced)
+        self.assertEqual(state_of(made), "active")
+        self.assertTrue(consumer.runs())
+        self.assertEqual(api.request("DELETE", path_of(made)).json["code"], "claim_in_use")
+        consumer.end()
+        self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
+        self.assert_given_back()
+
     def test_time_that_runs_out_does_not_pull_the_device_away(self):
         made = claim(devices=[NIC], owner={"users": [OWNER]}, ttl_seconds=2)
         consumer = self.consumer(NIC)
@@ -241,6 +257,48 @@ class Endings(Case):
         with contextlib.closing(api.Connection(timeout=60)) as connection:
             self.assertEqual(connection.ask("POST", path_of(made) + "/renew", {}).status, 200)
         api.wait_for(lambda: state_of(made) == "released", 30, "the release")
+        self.assert_given_back()
+
+
+@api.timeout(120)
+class Resets(Case):
+    """At the end of a claim the kernel resets what it can, and a device whose reset is required and does not work is kept."""
+
+    devices = (NIC, NVME)
+
+    def outcomes(self, made):
+        return {item["address"]: item["reset"] for item in made["devices"]}
+
+    def test_each_that_can_be_is_reset(self):
+        made = claim(devices=[NIC, NVME], reset="required")
+        plan = api.request("DELETE", path_of(made) + "?dry_run=true").json
+        resets = [step["path"] for step in plan["steps"] if step["action"] == "reset"]
+        self.assertEqual(resets, [f"/sys/bus/pci/devices/{bdf}/reset" for bdf in (NIC, NVME)], plan)
+        self.assertEqual(state_of(made), "active")
+        released = api.request("DELETE", path_of(made), timeout=60).json
+        self.assertEqual((released["state"], self.outcomes(released)), ("released", {NIC: "done", NVME: "done"}), released)
+        self.assert_given_back()
+
+    def test_one_without_a_reset_is_not_taken_where_it_is_required(self):
+        edu = machine.DEVICES["edu"].bdf
+        self.assertFalse((api.PCI / "devices" / edu / "reset").exists())
+        refused = claim(409, devices=[edu], reset="required")
+        self.assertEqual([item["code"] for item in refused["blockers"]], ["device.no_reset"], refused)
+        made = claim(devices=[edu])
+        released = api.request("DELETE", path_of(made), timeout=60).json
+        self.assertEqual((released["state"], self.outcomes(released)), ("released", {edu: "unavailable"}), released)
+
+    def test_one_whose_required_reset_does_not_work_is_kept_on_vfio(self):
+        made = claim(devices=[NIC, NVME], reset="required")
+        methods = api.PCI / "devices" / NIC / "reset_method"
+        self.addCleanup(api.write_sysfs, methods, "default")
+        api.write_sysfs(methods, "\n")
+        kept = api.request("DELETE", path_of(made), timeout=60).json
+        self.assertEqual((kept["state"], self.outcomes(kept)), ("quarantined", {NIC: "unavailable", NVME: "done"}), kept)
+        self.assertIn(f"{NIC} could not be reset", kept["reason"])
+        self.assertEqual((api.driver_of(NIC), api.driver_of(NVME)), ("vfio-pci", "nvme"))
+        api.request("POST", path_of(made) + "/acknowledge", {})
+        self.assertEqual(api.request("DELETE", f"/v1/devices/{NIC}/binding").json["driver"], "e1000e")
         self.assert_given_back()
 
 
