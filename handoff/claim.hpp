@@ -83,6 +83,7 @@ struct ClaimedDevice {
   bool companion = false;                            ///< not asked for: it shares an IOMMU group with one that is
   std::optional<ErrorRecovery> error_recovery = {};  ///< while the claim has it; nullopt: nothing was said
   std::optional<ResetOutcome> reset = {};            ///< at the end; nullopt: it was not tried
+  std::optional<std::uint64_t> inode = {};           ///< as sysfs::Device has it; nullopt: of a daemon before this one
 };
 
 struct Claim {

@@ -43,7 +43,8 @@ json to_json(const ClaimedDevice& device) {
           {"driver", device.driver},
           {"companion", device.companion},
           {"error_recovery", device.error_recovery ? json(name_of(*device.error_recovery)) : json(nullptr)},
-          {"reset", device.reset ? json(name_of(*device.reset)) : json(nullptr)}};
+          {"reset", device.reset ? json(name_of(*device.reset)) : json(nullptr)},
+          {"inode", or_null(device.inode)}};
 }
 
 // The readers below throw for what does not fit; claim_from() catches that in one place.
@@ -114,6 +115,7 @@ ClaimedDevice device_from(const json& document) {
     if (const auto name = maybe<std::string>(document, "error_recovery"))
       device.error_recovery = error_recovery_named(*name);
   }
+  if (document.contains("inode")) device.inode = maybe<std::uint64_t>(document, "inode");
   if (document.contains("reset")) {  // journals of 0.1 do not have it
     if (const auto name = maybe<std::string>(document, "reset")) device.reset = reset_outcome_named(*name);
   }

@@ -342,7 +342,13 @@ void Claims::hold(const std::shared_ptr<Attempt>& attempt) {
     }
     const auto add = [&](const sysfs::Device& member, bool companion) {
       if (!added.insert(member.address).second) return;
-      claim.devices.push_back({member.address, member.vendor, member.device, member.iommu_group, driver, companion});
+      claim.devices.push_back({.address = member.address,
+                               .vendor = member.vendor,
+                               .device = member.device,
+                               .iommu_group = member.iommu_group,
+                               .driver = driver,
+                               .companion = companion,
+                               .inode = member.inode});
     };
     add(*device, false);
     for (const auto& member : group) {

@@ -12,8 +12,9 @@ inline TimePoint now() { return std::chrono::system_clock::now(); }
 /// When a process began, in ticks since the boot; nullopt when there is none.
 std::optional<std::uint64_t> process_start_of(const sysfs::Tree& tree, std::int32_t pid);
 
-/// Whether a card of another kind has come to sit where the claimed one was.
+/// Whether another card has come to sit where the claimed one was.
 inline bool is_another(const ClaimedDevice& claimed, const sysfs::Device& device) {
+  if (claimed.inode && claimed.inode != device.inode) return true;
   return claimed.vendor != device.vendor || claimed.device != device.device;
 }
 

@@ -35,16 +35,6 @@ OperationRow row_of(const Operation& operation) {
   return {operation.id, rfc3339(operation.created_at), std::string(name_of(operation.state)), dump(to_json(operation))};
 }
 
-// An end is told when it is on disk and the devices are free again: until then the operation runs.
-nlohmann::json shown(const Operation& operation) {
-  auto document = to_json(operation);
-  if (!is_finished(operation)) return document;
-  document["state"] = name_of(OperationState::Running);
-  document["finished_at"] = nullptr;
-  document["error"] = nullptr;
-  return document;
-}
-
 AuditRow row_of(const AuditEntry& entry, const std::vector<sysfs::PciAddress>& devices) {
   AuditRow row{.id = 0, .devices = {}, .document = dump(to_json(entry))};
   for (const auto& address : devices) row.devices.push_back(sysfs::to_string(address));
@@ -140,6 +130,22 @@ bool Engine::is_remade(const sysfs::PciAddress& address) const {
       return transition.address == address && transition.remade;
     });
   });
+}
+
+// While no daemon ran nobody told of devices that were removed: what is remembered of them is void.
+void Engine::forget_devices_of_before() {
+  std::vector<sysfs::PciAddress> gone;
+  for (const auto& [address, original] : originals_) {
+    const auto* device = services_.inventory.find(address);
+    const bool same = device != nullptr && same_identity(original, *device);
+    if (!same && !is_remade(address)) gone.push_back(address);
+  }
+  if (gone.empty()) return;
+  for (const auto& address : gone) {
+    originals_.erase(address);
+    half_way_.erase(address);
+  }
+  services_.journal.forget(std::move(gone), [this](const sysfs::Result<>& stored) { warn(stored); });
 }
 
 // The next device at the address is another one, even of the same make.
@@ -448,52 +454,6 @@ void Engine::when_ended(const std::string& id, std::function<void()> ready) {
 bool Engine::is_blocked(const std::string& id) const {
   const auto found = running_.find(id);
   return found != running_.end() && found->second->operation->state == OperationState::Blocked;
-}
-
-std::string Engine::operation_of_claim(const std::string& claim) const {
-  const auto binds = [&claim](const ChangeRequest& request) {
-    return request.claim == claim &&
-           std::ranges::any_of(request.items, [](const auto& item) { return item.kind == ChangeKind::Bind; });
-  };
-  for (const auto& [id, running] : running_) {
-    if (binds(running->operation->request)) return id;
-  }
-  for (const auto& past : past_) {
-    const auto operation = operation_from(json::parse(past.document, nullptr, false));
-    if (operation && binds(operation->request)) return past.id;
-  }
-  return {};
-}
-
-sysfs::Result<nlohmann::json> Engine::document(const std::string& id) const {
-  if (const auto found = running_.find(id); found != running_.end()) return shown(*found->second->operation);
-  for (const auto& past : past_) {
-    if (past.id == id) return nlohmann::json::parse(past.document, nullptr, false);
-  }
-  return sysfs::fail(ErrorCode::OperationNotFound, "there is no operation " + id.substr(0, 64) + " (the last " +
-                                                       std::to_string(max_operations) + " are kept)");
-}
-
-std::vector<nlohmann::json> Engine::documents(const std::string& state) const {
-  std::vector<nlohmann::json> documents;
-  for (const auto& [id, running] : running_) {
-    auto document = shown(*running->operation);
-    if (state.empty() || state == document["state"]) documents.push_back(std::move(document));
-  }
-  std::ranges::sort(documents, [](const auto& a, const auto& b) { return a["created_at"] > b["created_at"]; });
-  for (const auto& past : past_) {
-    if (state.empty() || state == past.state) documents.push_back(nlohmann::json::parse(past.document, nullptr, false));
-  }
-  return documents;
-}
-
-std::string Engine::operation_on(const sysfs::PciAddress& address) const {
-  for (const auto& [id, running] : running_) {
-    for (const auto& transition : running->operation->transitions) {
-      if (transition.address == address) return id;
-    }
-  }
-  return {};
 }
 
 bool Engine::busy() const {

@@ -100,6 +100,8 @@ class Engine {
   bool is_blocked(const std::string& id) const;
   /// The operation that was begun for a claim and binds its devices, or "".
   std::string operation_of_claim(const std::string& claim) const;
+  /// What the newest operation of this boot that has changed the number of a PF's VFs did; empty when there is none.
+  std::vector<Transition> last_change_of_functions(const sysfs::PciAddress& physical) const;
   /// From now on a device for which `lookup` gives the id of a claim is kept from every request that is not the
   /// claim's own.
   void set_claim_lookup(std::function<std::string(const sysfs::Device&)> lookup) { claim_of_ = std::move(lookup); }
@@ -145,6 +147,7 @@ class Engine {
 
   void adopt(const Remembered& remembered);
   void adopt_half_way(const Remembered& remembered);
+  void forget_devices_of_before();
   bool adopt_unfinished(const OperationRow& row);
   void recover(const std::string& id);
   bool wait_for_leftovers(const std::string& id);

@@ -126,6 +126,7 @@ void Engine::start_recovery() {
     running->keys = keys_of(devices);
     for (const auto& key : running->keys) locks_.emplace(key, id);
   }
+  forget_devices_of_before();
   for (const auto& id : unfinished) recover(id);
 }
 

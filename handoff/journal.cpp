@@ -76,7 +76,7 @@ CREATE TABLE IF NOT EXISTS originals(
   address TEXT PRIMARY KEY, vendor INTEGER NOT NULL, device INTEGER NOT NULL,
   subsystem_vendor INTEGER NOT NULL, subsystem_device INTEGER NOT NULL,
   driver TEXT, driver_override TEXT, scope TEXT NOT NULL, operation TEXT NOT NULL, boot_id TEXT NOT NULL,
-  vf_settings TEXT) STRICT;
+  vf_settings TEXT, inode INTEGER) STRICT;
 CREATE TABLE IF NOT EXISTS audit(
   id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, document TEXT NOT NULL) STRICT;
 DROP INDEX IF EXISTS audit_by_device;
@@ -84,16 +84,28 @@ CREATE TABLE IF NOT EXISTS claims(
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
   document TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS drains(address TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
-PRAGMA user_version = 5;
+PRAGMA user_version = 6;
 )sql";
 
-constexpr int schema_version = 5;
+constexpr int schema_version = 6;
 
 Result<int> user_version(sqlite3* database) {
   auto statement = prepare(database, "PRAGMA user_version");
   if (!statement) return std::unexpected(statement.error());
   if (sqlite3_step(statement->get()) != SQLITE_ROW) return failed(database, "read its version");
   return sqlite3_column_int(statement->get(), 0);
+}
+
+// A database that is new has no such table yet.
+Result<> add_to_originals(sqlite3* database, const std::string& column) {
+  const auto name = column.substr(0, column.find(' '));
+  const auto question = "SELECT count(*), sum(name='" + name + "') FROM pragma_table_info('originals')";
+  auto columns = prepare(database, question.c_str());
+  if (!columns) return std::unexpected(columns.error());
+  if (sqlite3_step(columns->get()) != SQLITE_ROW) return failed(database, "read its tables");
+  const bool missing = sqlite3_column_int(columns->get(), 0) > 0 && sqlite3_column_int(columns->get(), 1) == 0;
+  columns->reset();
+  return missing ? execute(database, ("ALTER TABLE originals ADD COLUMN " + column).c_str()) : Result<>();
 }
 
 Result<> prepare_schema(sqlite3* database) {
@@ -105,13 +117,8 @@ Result<> prepare_schema(sqlite3* database) {
                                                             "): start that one, or move the database away");
   }
   // The other changes since version 1 are new tables.
-  auto columns = prepare(database, "SELECT count(*), sum(name='vf_settings') FROM pragma_table_info('originals')");
-  if (!columns) return std::unexpected(columns.error());
-  if (sqlite3_step(columns->get()) != SQLITE_ROW) return failed(database, "read its tables");
-  const bool without_settings = sqlite3_column_int(columns->get(), 0) > 0 && sqlite3_column_int(columns->get(), 1) == 0;
-  columns->reset();
-  if (without_settings) {
-    if (auto added = execute(database, "ALTER TABLE originals ADD COLUMN vf_settings TEXT"); !added) return added;
+  for (const auto* column : {"vf_settings TEXT", "inode INTEGER"}) {
+    if (auto added = add_to_originals(database, column); !added) return added;
   }
   return execute(database, schema);
 }
@@ -187,7 +194,7 @@ Result<> upsert_operation(sqlite3* database, const OperationRow& row) {
 }
 
 Result<> insert_original(sqlite3* database, const Original& original, const std::string& boot_id) {
-  auto statement = prepare(database, "INSERT OR REPLACE INTO originals VALUES(?,?,?,?,?,?,?,?,?,?,?)");
+  auto statement = prepare(database, "INSERT OR REPLACE INTO originals VALUES(?,?,?,?,?,?,?,?,?,?,?,?)");
   if (!statement) return std::unexpected(statement.error());
   auto* raw = statement->get();
   bind_text(raw, 1, sysfs::to_string(original.address));
@@ -201,6 +208,7 @@ Result<> insert_original(sqlite3* database, const Original& original, const std:
   bind_text(raw, 9, original.operation);
   bind_text(raw, 10, boot_id);
   bind_optional(raw, 11, original.vf_settings);
+  if (original.inode) sqlite3_bind_int64(raw, 12, static_cast<sqlite3_int64>(*original.inode));
   return run(database, raw, "store how a device was");
 }
 
@@ -296,6 +304,8 @@ std::optional<Original> original_from(sqlite3_stmt* row) {
   original.scope = column_text(row, 7) == name_of(Scope::Group) ? Scope::Group : Scope::Device;
   original.operation = column_text(row, 8);
   original.vf_settings = column_optional(row, 10);
+  if (sqlite3_column_type(row, 11) != SQLITE_NULL)
+    original.inode = static_cast<std::uint64_t>(sqlite3_column_int64(row, 11));
   return original;
 }
 

@@ -32,6 +32,7 @@ struct Original {
   std::optional<std::string> vf_settings = {};  ///< of a VF, as sysfs/vf_settings.hpp writes them
   Scope scope = Scope::Device;                  ///< of the request that touched it first
   std::string operation;                        ///< id of that operation
+  std::optional<std::uint64_t> inode = {};      ///< as sysfs::Device has it; nullopt: of a daemon before this one
 
   bool operator==(const Original&) const = default;
 };
@@ -39,7 +40,8 @@ struct Original {
 /// A record of the device's identity, without what was there.
 Original original_for(const sysfs::Device& device);
 
-/// Whether the record was made for this very device and not for another one at the same address.
+/// Whether the record was made for this very device and not for another one at the same address, be it of the same
+/// make.
 bool same_identity(const Original& original, const sysfs::Device& device);
 
 /// A VF that somebody has open through VFIO.

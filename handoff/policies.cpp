@@ -126,7 +126,8 @@ void Policies::try_at(const Policy& policy, const sysfs::Device& device) {
   });
 }
 
-// VFs that somebody has made for a purpose of his own: excluded ones, and such with an override that is not ours.
+// VFs that somebody has made for a purpose of his own: excluded ones, and such with an override that is not ours. Ours
+// is what the change that made them has left on them: the policy may have wanted another number then.
 void Policies::try_functions(const Policy& policy, const sysfs::Device& device) {
   for (const auto& function : device.virtfns) {
     if (std::ranges::find(policy.exclude, function) != policy.exclude.end())
@@ -134,10 +135,13 @@ void Policies::try_functions(const Policy& policy, const sysfs::Device& device) 
   }
   engine_.overrides().read(device.virtfns, [this, policy, device](const OverrideAnswers& answers) {
     const bool kept = device.virtfns.size() == policy.vfs;
+    const auto made = engine_.last_change_of_functions(device.address);
     for (const auto& function : device.virtfns) {
       const auto& answer = answers.at(function);
       if (!answer) return tried(device.address, PolicyOutcome::Refused, answer.error().message);
-      const bool ours = engine_.originals().contains(function) || (kept && *answer == policy.driver.text());
+      const auto transition = std::ranges::find(made, function, &Transition::address);
+      const bool left = transition != made.end() && transition->there_after && transition->override_after == *answer;
+      const bool ours = engine_.originals().contains(function) || (kept && *answer == policy.driver.text()) || left;
       if (*answer && !ours)
         return tried(device.address, PolicyOutcome::Respected,
                      "the driver_override of " + sysfs::to_string(function) + " is '" + **answer +

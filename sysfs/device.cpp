@@ -128,6 +128,7 @@ Result<Device> read_device(const Tree& tree, const PciAddress& address) {
   device.sriov_totalvfs = optional_number<unsigned>(tree, address, "sriov_totalvfs", 10);
   device.virtfns = virtual_functions(tree, path, device.sriov_totalvfs);
   device.enable_count = optional_number<unsigned>(tree, address, "enable", 10);
+  if (const auto status = tree.status(path); status && *status) device.inode = (*status)->inode;
   device.sysfs_path = resolved_path(tree, path);
   return device;
 }

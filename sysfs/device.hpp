@@ -33,7 +33,10 @@ struct Device {
   std::optional<unsigned> sriov_totalvfs;
   std::optional<std::string> vfio_device;  ///< "vfio0": bound to a VFIO driver, whatever its name (kernel 6.1)
   std::optional<unsigned> enable_count;    ///< more than 0 on a VFIO driver means that somebody has the device open
-  std::string sysfs_path;                  ///< "/sys/devices/pci0000:00/...", the topology
+  /// Of its directory, which the kernel gives to no other one until the next boot: a device that has been removed and
+  /// found anew has another. Source: fs/kernfs/dir.c, __kernfs_new_node().
+  std::optional<std::uint64_t> inode;
+  std::string sysfs_path;  ///< "/sys/devices/pci0000:00/...", the topology
 
   bool operator==(const Device&) const = default;
 };

@@ -119,7 +119,8 @@ Result<std::optional<NodeStatus>> LinuxTree::status(std::string_view path) const
                     .size = static_cast<std::uint64_t>(found.st_size),
                     .character_device = S_ISCHR(found.st_mode),
                     .block_device = S_ISBLK(found.st_mode),
-                    .directory = S_ISDIR(found.st_mode)};
+                    .directory = S_ISDIR(found.st_mode),
+                    .inode = found.st_ino};
 }
 
 }  // namespace devbindd::sysfs

@@ -24,6 +24,7 @@ struct NodeStatus {
   bool character_device = false;
   bool block_device = false;
   bool directory = false;
+  std::uint64_t inode = 0;
 
   bool operator==(const NodeStatus&) const = default;
 };

@@ -42,8 +42,8 @@ void FakeFiles::add_link(const std::string& path, std::string target) {
   add(path, {Kind::Link, std::move(target), {}});
 }
 
-void FakeFiles::add_directory(const std::string& path) {
-  add(path, {Kind::Directory, {}, {.mode = 0755, .directory = true}});
+void FakeFiles::add_directory(const std::string& path, std::uint64_t inode) {
+  add(path, {Kind::Directory, {}, {.mode = 0755, .directory = true, .inode = inode}});
 }
 
 void FakeFiles::add_node(const std::string& path, std::uint32_t mode, std::uint32_t major, std::uint32_t minor) {

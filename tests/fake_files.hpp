@@ -19,7 +19,7 @@ class FakeFiles {
   /// Adds the file and the directories above it; what was there is replaced. Paths have no leading slash.
   void add_file(const std::string& path, std::string content, std::uint32_t mode = 0644);
   void add_link(const std::string& path, std::string target);
-  void add_directory(const std::string& path);
+  void add_directory(const std::string& path, std::uint64_t inode = 0);
   void add_node(const std::string& path, std::uint32_t mode, std::uint32_t major, std::uint32_t minor);
   void add_block_node(const std::string& path, std::uint32_t major, std::uint32_t minor);
 

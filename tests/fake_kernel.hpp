@@ -44,8 +44,9 @@ struct FakeDevice {
   std::string vf_settings = "mac 00:00:00:00:00:00 vlan 0 qos 0 proto 802.1Q";
   std::optional<int> reset_errno = {};  ///< what a write to `reset` answers; nullopt: there is no such file
   // runtime
-  bool unbinding = false;  ///< an unbind of it hangs: the link is gone, the kernel is not done
-  unsigned opens = 0;      ///< open VFIO descriptors
+  bool unbinding = false;   ///< an unbind of it hangs: the link is gone, the kernel is not done
+  unsigned opens = 0;       ///< open VFIO descriptors
+  std::uint64_t inode = 0;  ///< of its directory: no other device ever has it
   std::optional<unsigned> vfio_number = {};
 };
 
@@ -223,6 +224,7 @@ class FakeKernel : public sysfs::Tree {
 
   std::vector<FakeWrite> writes_;
   std::size_t write_count_ = 0;
+  std::uint64_t next_inode_ = 1000;
   std::map<std::size_t, int> failing_writes_;
   std::map<std::size_t, std::function<void()>> actions_;
   std::map<std::pair<std::string, std::string>, int> refused_probes_;

@@ -87,6 +87,7 @@ void FakeKernel::show_device(FakeFiles& files, const FakeDevice& device) const {
   const auto add = [&](const std::string& name, const std::string& content) {
     files.add_file(path + "/" + name, content + "\n");
   };
+  files.add_directory(path, device.inode);
   files.add_link("sys/bus/pci/devices/" + device.address, "../../../" + path.substr(4));
   add("vendor", formatted("0x%04x", unsigned{device.vendor}));
   add("device", formatted("0x%04x", unsigned{device.device}));

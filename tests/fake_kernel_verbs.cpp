@@ -20,6 +20,7 @@ FakeKernel::FakeKernel() {
 void FakeKernel::add_device(FakeDevice device) {
   change([&] {
     if (device.driver && fake_is_vfio(*device.driver) && !device.vfio_number) device.vfio_number = free_vfio_number();
+    device.inode = next_inode_++;
     announce("add", device);
     const auto address = device.address;
     devices_.insert_or_assign(address, std::move(device));

@@ -94,6 +94,22 @@ TEST_CASE("Another card in the place of a claimed one is neither given back nor 
   CHECK(machine.kernel->bindings().at(card) == "igb override -");
 }
 
+TEST_CASE("Another card of the same make is not given what the claimed one had, whoever was daemon when it came") {
+  ClaimMachine machine;
+  machine.kernel->remove_device(card);
+  machine.kernel->add_device({.address = card, .group = 1, .driver_override = "igb"});
+  const auto id = machine.made(of({card}));
+  const bool meanwhile = GENERATE(false, true);
+  if (meanwhile) machine.stage.reset();
+  machine.kernel->remove_device(card);
+  machine.kernel->add_device({.address = card, .group = 1, .driver = "e1000e"});
+  if (meanwhile) machine.kernel->lose_uevents();
+  if (meanwhile) machine.restart();
+  CHECK(machine.release(id) == std::nullopt);
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+}
+
 TEST_CASE("What the kernel could not recover from an error is not given back, whoever was daemon then") {
   ClaimMachine machine;
   const auto id = machine.made(of({card, pair0}));

@@ -34,6 +34,34 @@ TEST_CASE("A device is given back by another daemon than the one that took it") 
   CHECK(machine.stage->engine->documents("succeeded").size() == 2);
 }
 
+TEST_CASE("What was known of a card that was replaced while no daemon ran is not applied to the next one") {
+  Machine machine;
+  // The first one had no driver, and another tool's override.
+  machine.kernel->remove_device(card);
+  machine.kernel->add_device({.address = card, .group = 1, .driver_override = "igb"});
+  machine.stage->carry_out(bind_request(card));
+  CHECK(machine.stage->engine->originals().contains(at(card)));
+  machine.restart();
+  CHECK(machine.stage->engine->originals().contains(at(card)));
+  machine.stage.reset();
+  machine.kernel->remove_device(card);
+  SECTION("by another of the same make") {
+    machine.kernel->add_device({.address = card, .group = 1, .driver = "e1000e"});
+    machine.kernel->lose_uevents();
+    machine.restart();
+    CHECK(machine.stage->engine->originals().empty());
+    CHECK(machine.stage->carry_out(bind_request(card))["state"] == "succeeded");
+    CHECK(machine.stage->carry_out(request_of(ChangeKind::Restore, card))["state"] == "succeeded");
+    CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+  }
+  SECTION("or by none") {
+    machine.restart();
+    CHECK(machine.stage->engine->originals().empty());
+  }
+  machine.restart();
+  CHECK(machine.stage->engine->originals().empty());
+}
+
 TEST_CASE("After a reboot nothing is given back: the kernel has forgotten it all") {
   Machine machine;
   machine.stage->carry_out(bind_request(card));

@@ -73,8 +73,9 @@ TEST_CASE("A new journal is empty") {
 
 TEST_CASE("What was begun is found by the next daemon, exactly") {
   Disk disk;
-  const std::vector originals{original("0000:05:00.0", "e1000e"), original("0000:05:00.1", nullptr, "parked"),
-                              original("10000:01:00.0", "nvme", "nvme")};
+  std::vector originals{original("0000:05:00.0", "e1000e"), original("0000:05:00.1", nullptr, "parked"),
+                        original("10000:01:00.0", "nvme", "nvme")};
+  originals[0].inode = 0x1'0000'1234;
   disk.life([&](Journal& journal) { journal.begin(row("a", "running"), originals, ignore); });
   const auto found = disk.found();
   CHECK(found.originals == originals);
@@ -83,6 +84,24 @@ TEST_CASE("What was begun is found by the next daemon, exactly") {
   CHECK(found.operations[0].state == "running");
   CHECK(found.operations[0].created_at == "2026-01-01T00:00:00.000Z");
   CHECK(found.operations[0].document == R"({"id":"a"})");
+}
+
+TEST_CASE("A state database of an earlier devbindd is taken over") {
+  Disk disk;
+  execute(
+      disk.path(),
+      "CREATE TABLE originals(address TEXT PRIMARY KEY, vendor INTEGER NOT NULL, device INTEGER NOT NULL, "
+      "subsystem_vendor INTEGER NOT NULL, subsystem_device INTEGER NOT NULL, driver TEXT, driver_override TEXT, "
+      "scope TEXT NOT NULL, operation TEXT NOT NULL, boot_id TEXT NOT NULL) STRICT;"
+      "INSERT INTO originals VALUES('0000:05:00.0', 32902, 4307, 32902, 1, 'e1000e', NULL, 'device', 'a', 'boot-1');"
+      "PRAGMA user_version=1");
+  for (int life = 0; life < 2; ++life) {
+    const auto found = disk.found();
+    REQUIRE(found.originals.size() == 1);
+    CHECK(found.originals[0].driver == "e1000e");
+    CHECK(found.originals[0].inode == std::nullopt);
+    CHECK(found.originals[0].vf_settings == std::nullopt);
+  }
 }
 
 TEST_CASE("Texts are kept byte by byte") {

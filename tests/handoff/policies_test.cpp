@@ -66,6 +66,31 @@ TEST_CASE("A policy for physical functions gives them VFs, and says when they ar
   CHECK_FALSE(machine.policies.holds(functions, now()));
 }
 
+TEST_CASE("A policy that wants another number of VFs than before replaces those that were made for it") {
+  auto functions = policy({.device = 0x10c9});
+  functions.vfs = 1;
+  Machine machine({functions});
+  machine.start();
+  REQUIRE(machine.kernel.bindings().at(vf0) == "vfio-pci override vfio-pci");
+  functions.vfs = 2;
+  Policies next(*machine.engine, {functions});
+  const auto start = [&] {
+    bool done = false;
+    next.start([&done] { done = true; });
+    run_until(machine.io, [&done] { return done; });
+  };
+  SECTION("while they are as it has left them") {
+    start();
+    CHECK(next.records().at(at(physical)).outcome == PolicyOutcome::InForce);
+    CHECK(machine.kernel.bindings().at(vf1) == "vfio-pci override vfio-pci");
+  }
+  SECTION("and not one that somebody has given another override since") {
+    REQUIRE(machine.kernel.write("sys/bus/pci/devices/" + vf0 + "/driver_override", "igbvf"));
+    start();
+    CHECK(next.records().at(at(physical)).outcome == PolicyOutcome::Respected);
+  }
+}
+
 TEST_CASE("A policy leaves VFs alone that somebody has made for a purpose of his own") {
   auto functions = policy({.device = 0x10c9});
   functions.vfs = 2;

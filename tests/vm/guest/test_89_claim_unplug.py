@@ -85,6 +85,22 @@ class Unplug(claims.Case):
         self.pull()
         self.assert_well()
 
+    def test_another_one_that_came_while_no_daemon_ran(self):
+        """It is of the same make, and gets nothing of what the claimed one had."""
+        api.write_sysfs(api.PCI / "devices" / BDF / "driver_override", "e1000e")
+        made = self.claim_both()
+        api.sh("systemctl stop devbindd")
+        self.pull()
+        unplug.plug()
+        api.start_daemon_again()
+        self.daemon = kill.daemon_pid()
+        self.assertIsNone(api.request("GET", f"/v1/devices/{BDF}/binding").json["original"])
+        released = api.request("DELETE", claims.path_of(made), timeout=60).json
+        self.assertEqual(([item["reset"] for item in released["devices"]], released["state"]), ([None, "done"], "released"), released)
+        self.assertEqual((api.driver_of(BDF), api.override_of(BDF)), ("e1000e", None))
+        self.pull()
+        self.assert_well()
+
     def test_while_it_is_open(self):
         made = self.claim_both()
         consumer = self.consumer(BDF)
