@@ -17,8 +17,10 @@ constexpr std::string_view prefix = "devbindd-vfio-";
 constexpr std::string_view suffix = ".json";
 
 std::unexpected<sysfs::Error> failed(const std::string& what, const std::string& path, int errno_value) {
-  return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot " + what + " " + path + ": " + std::strerror(errno_value),
-                     errno_value, path);
+  return sysfs::fail(
+      sysfs::ErrorCode::Kernel,
+      "cdi_directory of the configuration: cannot " + what + " " + path + ": " + std::strerror(errno_value),
+      errno_value, path);
 }
 
 sysfs::Result<> write_all(const std::string& path, const std::string& text) {
@@ -42,11 +44,19 @@ std::string CdiFiles::path_of(const std::string& claim) const {
   return directory_ + "/" + std::string(prefix) + claim + std::string(suffix);
 }
 
+sysfs::Result<> CdiFiles::prepare() const {
+  if (directory_.empty()) return {};
+  std::error_code error;
+  const bool made = std::filesystem::create_directories(directory_, error);
+  if (error) return failed("make", directory_, error.value());
+  if (made && ::chmod(directory_.c_str(), 0755) != 0) return failed("open", directory_, errno);
+  if (::access(directory_.c_str(), W_OK | X_OK) != 0) return failed("write to", directory_, errno);
+  return {};
+}
+
 sysfs::Result<> CdiFiles::write(const Handover& handover) const {
   if (directory_.empty() || handover.devices.empty()) return {};
-  std::error_code error;
-  std::filesystem::create_directories(directory_, error);
-  if (error) return failed("make", directory_, error.value());
+  if (auto made = prepare(); !made) return made;
   const auto path = path_of(handover.claim);
   const auto draft = path + ".draft";  // a runtime reads only what ends in .json or .yaml
   if (auto written = write_all(draft, render_handover(handover, HandoverFormat::Cdi).text); !written) return written;

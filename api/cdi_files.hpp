@@ -15,6 +15,9 @@ class CdiFiles {
   /// "" for no files at all.
   explicit CdiFiles(std::string directory) : directory_(std::move(directory)) {}
 
+  /// Makes the directory, for everybody to read, where it is not there. Errors: Kernel, also when it cannot be written
+  /// to.
+  sysfs::Result<> prepare() const;
   /// Writes devbindd-vfio-CLAIM.json, in one piece: a runtime sees all of it or nothing. A handover without devices
   /// has no file. Errors: Kernel.
   sysfs::Result<> write(const Handover& handover) const;

@@ -94,8 +94,13 @@ std::string names_of(const json& claim) {
 
 std::string owners_of(const json& claim) {
   std::string text;
-  for (const auto* kind : {"users", "groups"}) {
-    for (const auto& name : claim["request"]["owner"][kind]) text += (text.empty() ? "" : ", ") + plain(name);
+  const auto& owner = claim["request"]["owner"];
+  for (const auto& [names, numbers] : {std::pair("users", "uids"), std::pair("groups", "gids")}) {
+    // Those that were given as numbers come first, then those that the names stand for.
+    const auto found = owner[names].size();
+    for (std::size_t at = 0; at + found < owner[numbers].size(); ++at)
+      text += (text.empty() ? "" : ", ") + plain(owner[numbers][at]);
+    for (const auto& name : owner[names]) text += (text.empty() ? "" : ", ") + plain(name);
   }
   return text;
 }

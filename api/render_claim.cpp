@@ -47,6 +47,7 @@ sysfs::Result<json> render_device(Context& context, const handoff::ClaimedDevice
       {"companion", claimed.companion},
       {"error_recovery", claimed.error_recovery ? json(handoff::name_of(*claimed.error_recovery)) : json(nullptr)},
       {"reset", claimed.reset ? json(handoff::name_of(*claimed.reset)) : json(nullptr)},
+      {"as_claimed", false},
       {"driver", nullptr},
       {"sysfs_path", nullptr},
       {"nodes", {{"group", nullptr}, {"device", nullptr}}}};
@@ -54,11 +55,32 @@ sysfs::Result<json> render_device(Context& context, const handoff::ClaimedDevice
   if (device == nullptr) return document;
   auto nodes = vfio::nodes_of(context.engine.services().tree, *device);
   if (!nodes) return std::unexpected(nodes.error());
+  document["as_claimed"] = handoff::is_as_claimed(claimed, device);
   document["driver"] = device->driver ? json(device->driver->text()) : json(nullptr);
   document["sysfs_path"] = device->sysfs_path;
   if (nodes->group) document["nodes"]["group"] = to_json(*nodes->group);
   if (nodes->cdev) document["nodes"]["device"] = to_json(*nodes->cdev);
   return document;
+}
+
+// What nobody could use is not handed over as if it were there.
+std::unexpected<sysfs::Error> not_as_claimed(const handoff::ClaimedDevice& claimed, const sysfs::Device* device) {
+  const auto name = sysfs::to_string(claimed.address);
+  std::string now = "is gone";
+  if (device != nullptr)
+    now = "has " + (device->driver ? "the driver " + device->driver->text() : "no driver") + " now";
+  if (device != nullptr && handoff::is_another(claimed, *device)) now = "is another device than the claim's";
+  return sysfs::fail(sysfs::ErrorCode::NodeNotFound,
+                     name + " " + now + ": somebody has taken it from the claim. Release the claim and make another.");
+}
+
+// As it was told first, unless the clock has been set since.
+json render_expiry(const handoff::Claim& claim) {
+  const auto left = handoff::time_left(claim);
+  if (!left) return nullptr;
+  const auto ends = std::chrono::system_clock::now() + *left;
+  const bool told = claim.expires_at && std::chrono::abs(*claim.expires_at - ends) < std::chrono::seconds(1);
+  return handoff::rfc3339(told ? *claim.expires_at : ends);
 }
 
 }  // namespace
@@ -98,7 +120,7 @@ sysfs::Result<json> render_claim(Context& context, const handoff::Claim& claim) 
               {"state", handoff::name_of(claim.state)},
               {"reason", text_or_null(claim.reason)},
               {"created_at", handoff::rfc3339(claim.created_at)},
-              {"expires_at", claim.expires_at ? json(handoff::rfc3339(*claim.expires_at)) : json(nullptr)},
+              {"expires_at", render_expiry(claim)},
               {"fencing_token", claim.fencing_token},
               {"requested_by", handoff::to_json(claim.requester)},
               {"request", render_request(claim)},
@@ -117,9 +139,13 @@ sysfs::Result<Handover> handover_of(handoff::Engine& engine, const handoff::Clai
       .claim = claim.id, .devices = {}, .companions = {}, .iommufd = sysfs::exists(services.tree, "dev/iommu")};
   for (const auto& claimed : claim.devices) {
     const auto* device = services.inventory.find(claimed.address);
-    if (device == nullptr) continue;
+    if (device == nullptr && claimed.companion) continue;
+    if (!handoff::is_as_claimed(claimed, device)) return not_as_claimed(claimed, device);
     auto nodes = vfio::nodes_of(services.tree, *device);
     if (!nodes) return std::unexpected(nodes.error());
+    if (!nodes->group && !nodes->cdev)
+      return sysfs::fail(sysfs::ErrorCode::NodeNotFound,
+                         "there is no node below /dev/vfio for " + sysfs::to_string(claimed.address));
     HandedDevice handed{.address = claimed.address,
                         .vendor = claimed.vendor,
                         .device = claimed.device,

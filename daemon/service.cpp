@@ -204,6 +204,8 @@ void Service::start_claims() {
                 return policies_ ? policies_->labels_of(device) : handoff::Labels{};
               }});
   claims_->start();
+  if (auto prepared = cdi_files_.prepare(); !prepared)
+    spdlog::error("{}: no claim can be made until that is mended", prepared.error().message);
   std::set<std::string> held;
   for (const auto* claim : claims_->all()) {
     if (handoff::holds_devices(*claim)) held.insert(claim->id);

@@ -93,7 +93,9 @@ struct Claim {
   ClaimRequest request;
   Requester requester;
   TimePoint created_at;
-  std::optional<TimePoint> expires_at = {};
+  std::optional<TimePoint> expires_at = {};  ///< by the wall clock as it was set then
+  /// The same since the boot: what counts, since a clock may be set. nullopt: of a daemon before this one.
+  std::optional<std::chrono::milliseconds> expires_uptime = {};
   std::uint64_t fencing_token = 0;  ///< larger than that of every earlier claim
   std::vector<ClaimedDevice> devices = {};
   std::vector<Transition> changed = {};  ///< what its operation changed: the states before are what it gives back
@@ -121,8 +123,20 @@ std::optional<ReleaseReset> release_reset_named(std::string_view name);
 std::string_view name_of(ResetOutcome outcome);
 std::optional<ResetOutcome> reset_outcome_named(std::string_view name);
 
+/// Whether another card has come to sit where the claimed one was.
+bool is_another(const ClaimedDevice& claimed, const sysfs::Device& device);
+
+/// Whether it is there, the very one, and on the claim's driver. `device`: what is at its address, or nullptr.
+bool is_as_claimed(const ClaimedDevice& claimed, const sysfs::Device* device);
+
 /// Whether the claim keeps its devices from others.
 bool holds_devices(const Claim& claim);
+
+/// How long the claim lasts if it is not renewed, negative when that is over; nullopt: for ever.
+std::optional<std::chrono::milliseconds> time_left(const Claim& claim);
+
+/// Lets it last so long from now on.
+void set_time_left(Claim& claim, std::chrono::milliseconds left);
 
 /// Whether the device is one of the claim's, or in the IOMMU group of one.
 bool holds(const Claim& claim, const sysfs::Device& device);

@@ -131,6 +131,10 @@ Claim read(const json& document) {
   claim.requester = requester_from(document.at("requested_by"));
   claim.created_at = time_from(document.at("created_at").get<std::string>()).value();
   if (const auto expires = maybe<std::string>(document, "expires_at")) claim.expires_at = time_from(*expires);
+  if (document.contains("expires_uptime_ms")) {  // journals of 0.1 do not have it
+    if (const auto uptime = maybe<std::int64_t>(document, "expires_uptime_ms"))
+      claim.expires_uptime = std::chrono::milliseconds(*uptime);
+  }
   claim.fencing_token = document.at("fencing_token");
   for (const auto& device : document.at("devices")) claim.devices.push_back(device_from(device));
   for (const auto& transition : document.at("changed")) claim.changed.push_back(transition_from(transition).value());
@@ -180,6 +184,7 @@ json to_json(const Claim& claim) {
           {"requested_by", to_json(claim.requester)},
           {"created_at", rfc3339(claim.created_at)},
           {"expires_at", claim.expires_at ? json(rfc3339(*claim.expires_at)) : json(nullptr)},
+          {"expires_uptime_ms", claim.expires_uptime ? json(claim.expires_uptime->count()) : json(nullptr)},
           {"fencing_token", claim.fencing_token},
           {"devices", std::move(devices)},
           {"changed", std::move(changed)},

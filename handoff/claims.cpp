@@ -105,7 +105,9 @@ void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std
   attempt->done = dry_run ? std::move(done) : audited(*attempt, std::move(done));
   if (const auto pid = attempt->request.pid) {
     const auto start = process_start_of(services.tree, *pid);
-    if (!start) return attempt->done(refusal(ErrorCode::OwnerNotFound, "there is no process " + std::to_string(*pid)));
+    if (!start || is_thread(services.tree, *pid))
+      return attempt->done(refusal(ErrorCode::OwnerNotFound, "there is no process " + std::to_string(*pid) +
+                                                                 (start ? ": it is a thread of another" : "")));
     attempt->claim.process_start = *start;
   }
   find_owners(attempt);
@@ -465,7 +467,7 @@ void Claims::activated(const std::string& id, const std::function<void(Outcome)>
   }
   claim.state = ClaimState::Active;
   claim.ttl = claim.request.ttl;
-  if (claim.ttl) claim.expires_at = now() + *claim.ttl;
+  if (claim.ttl) set_time_left(claim, *claim.ttl);
   audit(claim, AuditEvent::Begun);
   store(claim, [this, id, done](const sysfs::Result<>& stored) {
     if (!stored) {

@@ -85,6 +85,7 @@ class Claims {
   void nodes_changed();
 
  private:
+  using SteadyTime = std::chrono::steady_clock::time_point;
   struct Attempt;
   struct OpenDevices {
     std::vector<vfio::Holder> holders = {};  ///< who is seen to have one open
@@ -124,7 +125,6 @@ class Claims {
   void begin_release(const std::string& id, std::string reason);
   static bool is_taken_back(const Claim& claim);
   void release_when_closed(const std::string& id);
-  void close_nodes(const std::string& id);
   void give_back(const std::string& id, bool open);
   void give_back_healthy(const std::string& id);
   void not_given_back(const std::string& id, const Refusal& refusal);
@@ -169,8 +169,10 @@ class Claims {
   std::map<std::string, std::function<void()>> stop_watching_;
   std::map<std::string, std::vector<std::function<void()>>> making_;        ///< who asked for the same again
   std::map<std::string, unsigned> failures_;                                ///< of giving back
+  std::map<std::string, unsigned> late_;                                    ///< reads of devices, while it ends
+  std::set<std::string> closed_;                                            ///< ending, and their nodes are closed
   std::map<std::string, std::map<sysfs::PciAddress, std::string>> faults_;  ///< of devices whose claim is ending
-  std::map<std::string, TimePoint> timed_;                                  ///< claims with a timer, and when it looks
+  std::map<std::string, SteadyTime> timed_;                                 ///< claims with a timer, and when it looks
   std::map<std::string, std::set<std::shared_ptr<Connection>>> connections_;  ///< of claims that end with the last one
   AccessQueue access_;
   std::map<std::string, std::vector<std::function<void(std::optional<Refusal>)>>> waiting_;

@@ -8,13 +8,13 @@
 #include "handoff/claims_parts.hpp"
 #include "handoff/json.hpp"
 #include "handoff/operation_document.hpp"
+#include "handoff/verdict.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
 using sysfs::ErrorCode;
 
-constexpr std::chrono::milliseconds look_again{1000};
 constexpr unsigned most_failures = 10;  // of giving back, for a reason that does not pass by itself
 
 // Whether waiting may help: somebody has the device open, or an operation is in the way.
@@ -23,7 +23,7 @@ bool passes(const Refusal& refusal) {
   const bool open =
       std::ranges::any_of(refusal.evidence, [](const Evidence& item) { return item.code == "vfio.open"; });
   return open || code == ErrorCode::OperationInProgress || code == ErrorCode::TooBusy ||
-         code == ErrorCode::ShuttingDown || code == ErrorCode::Overdue;
+         code == ErrorCode::ShuttingDown || code == ErrorCode::Overdue || code == ErrorCode::JournalFailed;
 }
 
 Evidence in_use_evidence(const std::vector<vfio::Holder>& holders) {
@@ -100,7 +100,11 @@ void Claims::preview_release(const std::string& id, const Requester& requester, 
     if (open->any && !when_closed) preview.refused_by.push_back(in_use_evidence(open->holders));
     for (const auto& device : claim->devices) {
       const auto step = reset_of(*claim, device);
-      if (step && has_reset(device.address)) preview.plan.steps.push_back({.step = *step, .undo = {}});
+      if (!step) continue;
+      if (has_reset(device.address))
+        preview.plan.steps.push_back({.step = *step, .undo = {}});
+      else if (claim->request.reset == ReleaseReset::Required)
+        preview.plan.evidence.push_back(no_reset_evidence(device.address));
     }
     auto request = give_back_of(*claim);
     if (request.items.empty()) return done(std::move(preview));
@@ -157,19 +161,14 @@ bool Claims::is_taken_back(const Claim& claim) {
          });
 }
 
+// First nobody can open a node any longer, or an owner could keep the devices for ever; what is open stays so.
 void Claims::release_when_closed(const std::string& id) {
-  find_holders(id, [this, id](sysfs::Result<OpenDevices> open) {
-    if (!open) return try_again(id, "its devices cannot be read: " + open.error().message);
-    claims_.at(id).holders = std::move(open->holders);
-    if (open->any && !is_taken_back(claims_.at(id))) return try_again(id, {});
-    close_nodes(id);
-  });
-}
-
-// Looked at once more when nobody can open a node any longer: the owner may just have done so.
-void Claims::close_nodes(const std::string& id) {
   revoke(id, [this, id](const sysfs::Result<>& revoked) {
-    if (!revoked) return fail_once_more(id, "its nodes could not be closed to its owner: " + revoked.error().message);
+    if (!revoked) {
+      auto reason = "its nodes could not be closed to its owner: " + revoked.error().message;
+      return passes({revoked.error(), {}, {}}) ? try_again(id, std::move(reason))
+                                               : fail_once_more(id, std::move(reason));
+    }
     find_holders(id, [this, id](sysfs::Result<OpenDevices> open) {
       if (!open) return try_again(id, "its devices cannot be read: " + open.error().message);
       claims_.at(id).holders = std::move(open->holders);
@@ -209,10 +208,11 @@ ChangeRequest Claims::give_back_of(const Claim& claim) const {
     if (!claim.request.restore || device == nullptr) continue;
     const auto claimed = std::ranges::find(claim.devices, transition.address, &ClaimedDevice::address);
     if (claimed != claim.devices.end() && is_another(*claimed, *device)) continue;
-    // Kept for its settings only: whoever has moved it meanwhile had his reasons.
+    // Whoever has given it to another driver meanwhile had his reasons. One without a driver is not left so, unless
+    // it is kept for its settings only.
     const auto driver = device->driver ? std::optional(device->driver->text()) : std::nullopt;
     const bool was_bound = transition.driver_before == transition.driver_after;
-    if (was_bound && driver != transition.driver_before) continue;
+    if (driver != transition.driver_after && (driver || was_bound)) continue;
     ChangeRequest item;
     item.kind = ChangeKind::Restore;
     item.address = transition.address;
@@ -298,11 +298,14 @@ void Claims::given_back_or_quarantined(const std::string& id) {
 }
 
 void Claims::end(const std::string& id, ClaimState state, std::string reason) {
+  closed_.erase(id);
+  late_.erase(id);
   auto& claim = claims_.at(id);
   claim.state = state;
   claim.reason = std::move(reason);
   claim.holders.clear();
   claim.expires_at.reset();
+  claim.expires_uptime.reset();
   forget_connections(id);
   failures_.erase(id);
   faults_.erase(id);

@@ -6,12 +6,15 @@
 #include "handoff/claims_parts.hpp"
 #include "handoff/device_health.hpp"
 #include "handoff/verdict.hpp"
+#include "sysfs/fields.hpp"
 #include "sysfs/paths.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
 using sysfs::ErrorCode;
+
+constexpr unsigned most_late_reads = 60;  // of a claim's devices, about one in a second
 
 std::optional<ErrorRecovery> recovery_in(const sysfs::Uevent& event) {
   const auto said = event.keys.find("ERROR_EVENT");
@@ -63,10 +66,14 @@ bool Claims::is_being_recovered(const Claim& claim) const {
 
 // --- at its end
 
-// There since the device was found, when one of the methods for its kind works. Source: pci-sysfs.c,
-// pci_dev_reset_attr_is_visible().
+// The file is there since the device was found, when one of the methods for its kind works; somebody may have taken
+// them away since (kernel 5.15). Neither waits for the device. Source: pci-sysfs.c, pci_dev_reset_attr_is_visible();
+// pci.c, reset_method_show().
 bool Claims::has_reset(const sysfs::PciAddress& address) const {
-  return sysfs::exists(engine_.services().tree, sysfs::paths::attribute(address, "reset"));
+  const auto& tree = engine_.services().tree;
+  if (!sysfs::exists(tree, sysfs::paths::attribute(address, "reset"))) return false;
+  const auto methods = tree.read(sysfs::paths::attribute(address, "reset_method"));
+  return !methods || !sysfs::words_of(*methods).empty();
 }
 
 // A physical function's reset would take the settings of its VFs, which others may use.
@@ -88,7 +95,7 @@ void Claims::reset_devices(const std::string& id, std::size_t at, const std::fun
   for (; at < claim.devices.size(); ++at) {
     step = reset_of(claim, claim.devices[at]);
     if (step && has_reset(*step->address)) break;
-    if (step) note_reset(id, claim.devices[at], sysfs::fail(ErrorCode::Kernel, "it has no file reset", ENOENT));
+    if (step) note_reset(id, claim.devices[at], sysfs::fail(ErrorCode::Kernel, "it has no method", ENOTTY));
   }
   if (at == claim.devices.size()) return done();
   const auto name = sysfs::to_string(*step->address);
@@ -127,17 +134,29 @@ std::optional<Evidence> Claims::without_reset(const ClaimRequest& request,
 }
 
 // Looked at when nobody has them open any longer, and so after the reset of the last close; and once more when they are
-// on their drivers.
+// on their drivers. A read that is late says nothing of the device, on a busy host: it is looked at again for a while.
 void Claims::check_health(const std::string& id, std::function<void()> checked) {
-  const auto waiting = std::make_shared<std::size_t>(1);
-  const auto arrived = [waiting, checked = std::move(checked)] {
-    if (--*waiting == 0) checked();
+  struct Search {
+    std::size_t waiting = 1;
+    std::string late;
+  };
+  const auto search = std::make_shared<Search>();
+  const auto arrived = [this, id, search, checked = std::move(checked)] {
+    if (--search->waiting > 0) return;
+    if (search->late.empty() || !engine_.services().after) return checked();
+    claims_.at(id).reason = search->late;
+    told(id);
+    engine_.services().after(look_again, [this, id, checked] { check_health(id, checked); });
   };
   for (const auto& claimed : claims_.at(id).devices) {
     const auto* device = engine_.services().inventory.find(claimed.address);
     if (device == nullptr || is_another(claimed, *device) || faults_[id].contains(claimed.address)) continue;
-    ++*waiting;
-    engine_.configs().read(claimed.address, [this, id, arrived, claimed](const ConfigReader::Answer& config) {
+    ++search->waiting;
+    engine_.configs().read(claimed.address, [this, id, search, arrived, claimed](const ConfigReader::Answer& config) {
+      if (!config && config.error().code == ErrorCode::Overdue && ++late_[id] <= most_late_reads) {
+        search->late = config.error().message;
+        return arrived();
+      }
       auto fault = fault_in(claimed, config);
       if (!fault.empty()) faults_[id].emplace(claimed.address, std::move(fault));
       arrived();

@@ -2,6 +2,7 @@
 // daemon takes it over.
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "handoff/claim_document.hpp"
 #include "handoff/claims_parts.hpp"
@@ -20,13 +21,24 @@ constexpr const char* connection_closed = "its connection has closed";
 }  // namespace
 
 // When the process began, in ticks since the boot: field 22 of /proc/PID/stat, behind a name that may hold anything.
+// One that has ended and is waited for ("Z", field 3) is none any longer, and a thread is none: no pidfd ends with it.
 std::optional<std::uint64_t> process_start_of(const sysfs::Tree& tree, std::int32_t pid) {
   const auto stat = tree.read("proc/" + std::to_string(pid) + "/stat");
   if (!stat) return std::nullopt;
   const auto name_end = stat->rfind(')');
   if (name_end == std::string::npos) return std::nullopt;
   const auto words = sysfs::words_of(std::string_view(*stat).substr(name_end + 1));
-  return words.size() > 19 ? sysfs::number_from<std::uint64_t>(words[19]) : std::nullopt;
+  const bool ended = !words.empty() && (words[0] == "Z" || words[0] == "X");
+  return words.size() > 19 && !ended ? sysfs::number_from<std::uint64_t>(words[19]) : std::nullopt;
+}
+
+bool is_thread(const sysfs::Tree& tree, std::int32_t pid) {
+  const auto status = tree.read("proc/" + std::to_string(pid) + "/status");
+  if (!status) return false;
+  for (const auto line : sysfs::lines_of(*status)) {
+    if (line.starts_with("Tgid:")) return sysfs::number_from<std::int32_t>(sysfs::words_of(line).back()) != pid;
+  }
+  return false;
 }
 
 void Claims::watch(const std::string& id) {
@@ -45,19 +57,18 @@ void Claims::watch(const std::string& id) {
 
 // One timer for each claim, however often it is renewed; another only when it is to end sooner than that one looks.
 void Claims::watch_time(const std::string& id) {
-  const auto& claim = claims_.at(id);
-  if (!claim.expires_at || !engine_.services().after) return;
-  const auto looks_at = *claim.expires_at;
+  const auto left = time_left(claims_.at(id));
+  if (!left || !engine_.services().after) return;
+  const auto looks_at = std::chrono::steady_clock::now() + *left;
   if (const auto earlier = timed_.find(id); earlier != timed_.end() && earlier->second <= looks_at) return;
   timed_[id] = looks_at;
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(looks_at - now());
-  engine_.services().after(std::max(left, std::chrono::milliseconds(0)) + std::chrono::milliseconds(1),
+  engine_.services().after(std::max(*left, std::chrono::milliseconds(0)) + std::chrono::milliseconds(1),
                            [this, id, looks_at] {
                              if (const auto timed = timed_.find(id); timed != timed_.end() && timed->second == looks_at)
                                timed_.erase(timed);
                              const auto* still = find(id);
-                             if (still == nullptr || still->state != ClaimState::Active || !still->expires_at) return;
-                             if (*still->expires_at > now()) return watch_time(id);
+                             if (still == nullptr || still->state != ClaimState::Active || !time_left(*still)) return;
+                             if (time_left(*still)->count() > 0) return watch_time(id);
                              begin_release(id, "its time has run out");
                            });
 }
@@ -115,10 +126,18 @@ void Claims::renew(const std::string& id, const Requester& requester, std::optio
                             "the claim is " + std::string(name_of(claim.state)) + ": only an active one is renewed"));
   }
   connect(id, requester);
+  const auto before = std::tuple(claim.ttl, claim.expires_at, claim.expires_uptime);
   if (ttl) claim.ttl = ttl;
-  if (claim.ttl) claim.expires_at = now() + *claim.ttl;
+  if (claim.ttl) set_time_left(claim, *claim.ttl);
   watch_time(id);
-  store(claim, std::move(done));
+  store(claim, [this, id, before, done = std::move(done)](sysfs::Result<> stored) {
+    const auto still = claims_.find(id);
+    const bool active = still != claims_.end() && still->second.state == ClaimState::Active;
+    if (stored && !active) return done(sysfs::fail(ErrorCode::ClaimNotActive, "the claim has ended just now"));
+    if (!stored && active) std::tie(still->second.ttl, still->second.expires_at, still->second.expires_uptime) = before;
+    if (!stored && active) watch_time(id);
+    done(std::move(stored));
+  });
 }
 
 std::vector<std::string> Claims::nodes_of(const Claim& claim) const {
@@ -183,8 +202,13 @@ void Claims::grant(const std::string& id, std::function<void(sysfs::Result<>)> d
 }
 
 void Claims::revoke(const std::string& id, std::function<void(sysfs::Result<>)> done) {
+  if (closed_.contains(id)) return done({});
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  access_.add([this, id] { return access_tasks(TaskKind::RevokeAccess, claims_.at(id)); }, std::move(done));
+  access_.add([this, id] { return access_tasks(TaskKind::RevokeAccess, claims_.at(id)); },
+              [this, id, done = std::move(done)](sysfs::Result<> revoked) {
+                if (revoked) closed_.insert(id);
+                done(std::move(revoked));
+              });
 }
 
 void Claims::nodes_changed() {

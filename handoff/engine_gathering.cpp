@@ -15,6 +15,16 @@ using sysfs::ErrorCode;
 
 constexpr int max_gather_rounds = 4;
 
+// By itself, for VFs that were to have no driver, and not because it was told to.
+bool has_taken_autoprobe(const std::optional<Operation>& change) {
+  if (!change || !change->request.functions || change->request.functions->autoprobe) return false;
+  return std::ranges::any_of(change->transitions, [](const Transition& transition) {
+    const auto& before = transition.functions_before;
+    const auto& after = transition.functions_after;
+    return before && after && before->autoprobe && !after->autoprobe;
+  });
+}
+
 }  // namespace
 
 Decision in_the_way(const std::string& holder) {
@@ -189,6 +199,7 @@ void Engine::select_functions(Part& part, const sysfs::Device& physical, const s
   part.facts.sriov = sysfs::read_sriov(services_.tree, physical);
   part.facts.function_modules =
       sysfs::modules_for(services_.modules, sysfs::function_modalias(services_.tree, physical));
+  part.facts.autoprobe_taken = has_taken_autoprobe(last_change_of_functions(physical.address));
   add_member(part, physical);
   for (const auto& address : physical.virtfns) {
     const auto* function = inventory.find(address);

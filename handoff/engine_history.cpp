@@ -70,15 +70,15 @@ std::string Engine::operation_on(const sysfs::PciAddress& address) const {
   return {};
 }
 
-std::vector<Transition> Engine::last_change_of_functions(const sysfs::PciAddress& physical) const {
+std::optional<Operation> Engine::last_change_of_functions(const sysfs::PciAddress& physical) const {
   for (const auto& past : past_) {
     if (past.state != name_of(OperationState::Succeeded)) continue;
     auto operation = operation_from(json::parse(past.document, nullptr, false));
     const bool meant = operation && operation->boot_id == services_.boot_id &&
                        operation->request.kind == ChangeKind::SetVfs && operation->request.address == physical;
-    if (meant) return std::move(operation->transitions);
+    if (meant) return operation;
   }
-  return {};
+  return std::nullopt;
 }
 
 }  // namespace devbindd::handoff

@@ -21,7 +21,7 @@ GuardedReader::GuardedReader(RunTask run_task, std::string what)
       hanging_(std::make_shared<std::set<sysfs::PciAddress>>()) {}
 
 void GuardedReader::read(const sysfs::PciAddress& address, Task task, std::function<void(TaskResult)> done) {
-  const auto busy = "the kernel is busy with " + sysfs::to_string(address) + ": reading " + what_ + " hangs";
+  const auto busy = "the kernel is busy with " + sysfs::to_string(address) + ": reading " + what_ + " takes too long";
   if (hanging_->contains(address)) return done(sysfs::fail(sysfs::ErrorCode::Overdue, busy));
   const auto callbacks = within_deadline(
       busy, [address, done = std::move(done)](const TaskResult& result) { done(checked(address, result)); });

@@ -14,7 +14,7 @@ namespace devbindd::handoff {
 
 class GuardedReader {
  public:
-  /// `what` completes "the kernel is busy with 0000:05:00.0: reading ... hangs".
+  /// `what` completes "the kernel is busy with 0000:05:00.0: reading ... takes too long".
   GuardedReader(RunTask run_task, std::string what);
 
   /// Calls `done` once, within the workers' deadline. Errors: Overdue when the read hangs, DeviceNotFound when the

@@ -85,6 +85,7 @@ struct Facts {
   sysfs::ViabilityRule viability_rule = sysfs::ViabilityRule::DmaOwnership;
   bool denylist_off = false;                  ///< vfio-pci's disable_denylist is on
   std::optional<sysfs::Sriov> sriov = {};     ///< SetVfs: of the PF; nullopt: it has none
+  bool autoprobe_taken = false;               ///< SetVfs: devbindd itself has turned it off, for VFs without a driver
   std::vector<std::string> function_modules;  ///< SetVfs: modules whose aliases match its VFs
   bool vfio_sriov = false;                    ///< vfio-pci's enable_sriov is on: it lets its PFs have VFs
   bool no_iommu_mode = false;                 ///< vfio's enable_unsafe_noiommu_mode is on

@@ -44,8 +44,10 @@ void check_stuck(const MemberFacts& member, std::vector<Evidence>& evidence) {
   evidence.push_back(
       {.code = "device.stuck",
        .device = member.device.address,
-       .detail = "The kernel is busy with the device and holds its lock: reading its driver_override hangs.",
-       .next_step = "Find the unbind, bind or reset that has not returned, and end what it waits for."});
+       .detail =
+           "Reading the device's driver_override has not returned in time: the kernel holds the device's lock, or "
+           "the host is overloaded.",
+       .next_step = "Find the unbind, bind or reset that has not returned, and end what it waits for; or try again."});
 }
 
 void check_bridge(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
@@ -330,7 +332,8 @@ Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& cla
           .acceptable = false,
           .device = address,
           .detail = sysfs::to_string(address) + ", its IOMMU group or a VF of it is held by the claim " + claim + ".",
-          .next_step = "Wait for the claim to end, or release it: DELETE /v1/claims/" + claim + "."};
+          .next_step = "Wait for the claim to end, or end it: DELETE /v1/claims/" + claim +
+                       "; a quarantined one by POST /v1/claims/" + claim + "/acknowledge."};
 }
 
 Evidence no_reset_evidence(const sysfs::PciAddress& address) {

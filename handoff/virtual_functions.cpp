@@ -202,7 +202,7 @@ void plan_functions(StepBuilder& builder, const ChangeRequest& request, const Fa
   const auto& device = physical_function(request, facts);
   // Without a driver they are anybody's who comes later: a module that udev loads for them.
   const bool to_none = goal.count > 0 && !goal.kernel_chooses && !request.driver && goal.earlier.empty();
-  const bool autoprobe = goal.autoprobe.value_or(facts.sriov->autoprobe && !to_none);
+  const bool autoprobe = goal.autoprobe.value_or((facts.sriov->autoprobe || facts.autoprobe_taken) && !to_none);
   const auto addresses = addresses_of(physical, *facts.sriov, goal.count);
   if (addresses.size() != goal.count && !goal.kernel_chooses) return;
   if (device.virtfns.size() == goal.count) {

@@ -75,10 +75,12 @@ Result<LockedMemory> read_locked_memory(const Tree& tree, std::int32_t pid) {
 Result<> raise_locked_memory(std::int32_t pid, std::uint64_t bytes) {
   const auto failed = [pid] {
     const int error = errno;
-    return fail(ErrorCode::LimitNotRaised,
-                "the limit of locked memory of process " + std::to_string(pid) +
-                    " could not be raised: " + errno_text(error) + " (" + errno_name(error) + ")",
-                error);
+    return fail(
+        ErrorCode::LimitNotRaised,
+        "the limit of locked memory of process " + std::to_string(pid) + " could not be raised: " + errno_text(error) +
+            " (" + errno_name(error) + ")" +
+            (error == EPERM ? "; devbindd needs CAP_SYS_RESOURCE for that, which a drop-in of its unit can give" : ""),
+        error);
   };
   rlimit limit{};
   if (::prlimit(pid, RLIMIT_MEMLOCK, nullptr, &limit) != 0) return failed();

@@ -43,6 +43,7 @@ TEST_CASE("A claim's CDI file is what the handover says, readable by everybody, 
   const auto mask = ::umask(0077);
   REQUIRE(files.write(handover()));
   ::umask(mask);
+  CHECK((std::filesystem::status(folder).permissions() & std::filesystem::perms::mask) == std::filesystem::perms{0755});
   CHECK(names_in(folder) == std::vector<std::string>{"devbindd-vfio-" + claim + ".json"});
   const auto path = folder / ("devbindd-vfio-" + claim + ".json");
   std::ifstream file(path);

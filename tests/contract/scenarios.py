@@ -300,6 +300,7 @@ def claims(client, daemon):
     expect([(step["action"], step["path"], step["value"]) for step in plan["steps"]][0] == ("reset", "/sys/bus/pci/devices/0000:20:00.0/reset", "1"), plan)
     expect((plan["would"], plan["refused_by"], [item["address"] for item in plan["devices"]]) == ("change", [], list(devices)), plan)
     expect(client.ask("GET", path, 200)["state"] == "active", "a dry run has ended the claim")
+    expect({item["as_claimed"] for item in client.ask("GET", path, 200)["devices"]} == {True}, "as claimed")
     waiting = client.ask("DELETE", path + "?when_closed=true", 202)
     expect(waiting["state"] == "releasing" and waiting["holders"][0]["pid"] == 4712, waiting)
     client.ask("GET", path + "/handover", 409, code="claim_not_active")
@@ -349,11 +350,10 @@ def claims_by_selector(client, daemon):
     daemon.control("unblock sys/bus/pci/drivers/e1000e/unbind 0000:24:00.0")
     path = CLAIMS + "/" + slow["id"]
     wait_for(client, path, "active")
-    daemon.control("block sys/bus/pci/devices/0000:24:00.0/config")
+    daemon.control("file sys/devices/pci0000:00/0000:24:00.0/config not-its-vendor")
     expect(client.ask("DELETE", path, 200)["state"] == "quarantined", "a device that does not answer")
     expect(daemon.control("binding 0000:24:00.0").startswith("vfio-pci"), "it is not given to its driver")
     expect(client.ask("POST", path + "/acknowledge", 200, {})["state"] == "released", "acknowledged")
-    daemon.control("unblock sys/bus/pci/devices/0000:24:00.0/config")
     expect(client.ask("DELETE", "/v1/devices/0000:24:00.0/binding", 200)["driver"] == "e1000e", "given back by hand")
     daemon.control("refuse-probe vfio-pci 0000:25:00.0 EIO")
     client.ask("POST", CLAIMS, 409, {"devices": ["0000:25:00.0"]}, code="bind_failed")
@@ -908,9 +908,8 @@ def regions(client, _):
 
 def failing_kernel(client, daemon):
     held, sick = (client.ask("POST", CLAIMS, 201, {"devices": [address]})["id"] for address in ("0000:31:00.0", "0000:32:00.0"))
-    daemon.control("block sys/bus/pci/devices/0000:32:00.0/config")
+    daemon.control("file sys/devices/pci0000:00/0000:32:00.0/config not-its-vendor")
     client.ask("DELETE", f"{CLAIMS}/{sick}", 200)
-    daemon.control("unblock sys/bus/pci/devices/0000:32:00.0/config")
     daemon.control("fail-reads sys/bus/pci/drivers EIO")
     for path in ("/v1/drivers", "/v1/drivers/e1000e"):
         expect(client.ask("GET", path, 500, code="kernel_error")["errno"] == "EIO", "the errno")

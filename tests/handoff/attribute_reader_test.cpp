@@ -92,7 +92,7 @@ TEST_CASE("A device whose attributes hang is overdue, and not asked again until 
   workers.waiting.at(0).on_overdue(4711);
   REQUIRE(answers.size() == 1);
   CHECK(answers[0].error().code == sysfs::ErrorCode::Overdue);
-  CHECK(answers[0].error().message == "the kernel is busy with 0000:05:00.0: reading its attributes hangs");
+  CHECK(answers[0].error().message == "the kernel is busy with 0000:05:00.0: reading its attributes takes too long");
   read("0000:05:00.0");
   REQUIRE(answers.size() == 2);
   CHECK(answers[1].error().code == sysfs::ErrorCode::Overdue);

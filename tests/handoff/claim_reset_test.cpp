@@ -104,6 +104,11 @@ TEST_CASE("A claim that requires the reset takes no device without one, nor one 
   CHECK(none.error.code == ErrorCode::NotEnoughDevices);
   CHECK(none.error.message.find("has no reset") != std::string::npos);
   machine.kernel->give_reset(card);
+  const auto methods = "sys/devices/pci0000:00/" + card + "/reset_method";
+  machine.kernel->set_file(methods, "\n");  // somebody has taken them away
+  CHECK(codes(machine.refused(with(ReleaseReset::Required, {card})).evidence) ==
+        std::vector<std::string>{"device.no_reset"});
+  machine.kernel->set_file(methods, "flr bus\n");
   const auto id = machine.made(request);
   CHECK(machine.claims->find(id)->devices.front().address == at(card));
 }

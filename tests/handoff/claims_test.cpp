@@ -2,6 +2,8 @@
 // and carried over from one daemon to the next whenever the last one was cut off.
 #include "handoff/claims.hpp"
 
+#include <sqlite3.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -210,6 +212,122 @@ TEST_CASE("A give-back that waits writes nothing; one that cannot be done ends i
   CHECK(lines == 4);  // the binding and the claim, each begun and ended
 }
 
+TEST_CASE("A give-back waits for as long as the journal cannot be written") {
+  ClaimMachine machine;
+  const auto id = machine.made(of({card}));
+  const auto change_database = [&machine](const char* sql) {
+    machine.claims.reset();
+    machine.stage.reset();
+    sqlite3* database = nullptr;
+    REQUIRE(sqlite3_open((machine.directory.path() / "state.db").c_str(), &database) == SQLITE_OK);
+    CHECK(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(database);
+    machine.restart();
+  };
+  change_database("CREATE TRIGGER no BEFORE INSERT ON operations BEGIN SELECT RAISE(ABORT,'full'); END");
+  CHECK(machine.release(id) == std::nullopt);
+  for (int round = 0; round < 15; ++round) {
+    machine.stage->io.restart();
+    machine.stage->io.run_for(std::chrono::milliseconds(60));
+  }
+  CHECK(machine.state(id) == ClaimState::Releasing);
+  CHECK(machine.claims->find(id)->reason.find("full") != std::string::npos);
+  change_database("DROP TRIGGER no");
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+}
+
+TEST_CASE("From when a claim ends its owner cannot open the nodes any longer; what is open stays so") {
+  ClaimMachine machine;
+  const auto id = machine.made(of({card}));
+  machine.kernel->open_device(card, 4711, "vmm");
+  CHECK(machine.release(id)->error.code == ErrorCode::ClaimInUse);
+  CHECK_FALSE(machine.stage->workers.grants().empty());
+  CHECK(machine.release(id, true) == std::nullopt);
+  CHECK(machine.state(id) == ClaimState::Releasing);
+  CHECK(machine.stage->workers.grants().empty());
+  CHECK(machine.kernel->bindings().at(card).starts_with("vfio-pci"));
+  machine.kernel->close_device(card);
+  machine.wait_for(id, ClaimState::Released);
+}
+
+TEST_CASE("What somebody has given to another driver during a claim stays there") {
+  ClaimMachine machine;
+  const auto id = machine.made(of({card, pair0}));
+  const auto write = [&machine](const std::string& path, const std::string& value) {
+    REQUIRE(machine.kernel->write("sys/bus/pci/" + path, value));
+  };
+  write("drivers/vfio-pci/unbind", card);
+  const auto now = machine.stage->engine->find_device(at(card)).value();
+  CHECK_FALSE(is_as_claimed(machine.claims->find(id)->devices[0], &now));
+  SECTION("with an override of his own") {
+    write("devices/" + card + "/driver_override", "igb");
+    write("drivers/igb/bind", card);
+    CHECK(machine.release(id) == std::nullopt);
+    CHECK(machine.kernel->bindings().at(card) == "igb override igb");
+  }
+  SECTION("but what was left without a driver gets its own back") {
+    CHECK(machine.release(id) == std::nullopt);
+    CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+  }
+  CHECK(machine.state(id) == ClaimState::Released);
+  CHECK(machine.kernel->bindings().at(pair0) == "e1000e override -");
+}
+
+TEST_CASE("A number that is no living process's, or a thread's, cannot keep a claim") {
+  ClaimMachine machine;
+  auto request = of({card});
+  request.pid = 4242;
+  const std::string rest = " 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
+  SECTION("one that has ended and is waited for") { machine.kernel->set_file("proc/4242/stat", "4242 (vmm) Z" + rest); }
+  SECTION("a thread") {
+    machine.kernel->set_file("proc/4242/stat", "4242 (vmm) S" + rest);
+    machine.kernel->set_file("proc/4242/status", "Name:\tvmm\nTgid:\t4240\nPid:\t4242\n");
+  }
+  SECTION("none") {}
+  machine.kernel->forget_writes();
+  CHECK(machine.refused(request).error.code == ErrorCode::OwnerNotFound);
+  CHECK(machine.kernel->writes().empty());
+}
+
+TEST_CASE("A renewal that comes while the claim ends is told so") {
+  ClaimMachine machine;
+  auto request = of({card});
+  request.ttl = std::chrono::seconds(60);
+  const auto id = machine.made(request);
+  std::optional<sysfs::Result<>> renewed;
+  machine.claims->renew(id, machine.requester(), {}, [&renewed](const sysfs::Result<>& said) { renewed = said; });
+  machine.kernel->forget_writes();
+  machine.claims->release(id, {}, false, [](const std::optional<Refusal>&) {});
+  run_until(machine.stage->io, [&] { return renewed && machine.state(id) == ClaimState::Released; });
+  const auto late = machine.renew(id);
+  CHECK(late.error().code == ErrorCode::ClaimNotActive);
+}
+
+TEST_CASE("A claim lasts as long as it was made for, however the clock is set") {
+  Claim claim;
+  CHECK(time_left(claim) == std::nullopt);
+  set_time_left(claim, std::chrono::hours(1));
+  const auto near = [&claim](std::chrono::minutes wanted) {
+    return std::chrono::abs(*time_left(claim) - wanted) < std::chrono::seconds(10);
+  };
+  claim.expires_at = *claim.expires_at - std::chrono::hours(5);
+  CHECK(near(std::chrono::hours(1)));
+  claim.expires_uptime.reset();  // of a journal before this one
+  CHECK(near(-std::chrono::hours(4)));
+}
+
+TEST_CASE("A selector does not mean what holds the host together unless it says so") {
+  ClaimMachine machine;
+  for (const auto& [address, class_code] : {std::pair("0000:00:00.0", 0x060000U), std::pair("0000:00:1f.3", 0x0c0500U),
+                                            std::pair("0000:00:1f.5", 0x088000U)})
+    machine.kernel->add_device({.address = address, .class_code = class_code, .group = class_code >> 8U});
+  CHECK(chosen(machine, {.driver = "none"}) == pair1);
+  CHECK(chosen(machine, {.class_prefix = "0c05", .driver = "none"}) == "0000:00:1f.3");
+  CHECK(chosen(machine, {.address = at("0000:00:1f.5"), .driver = "none"}) == "0000:00:1f.5");
+  CHECK(chosen(machine, {.category = "bridge"}) == "0000:00:00.0");
+}
+
 TEST_CASE("The audit says who made a claim, who ended it, and what became of it") {
   ClaimMachine machine;
   const auto id = machine.made(of({card}));
@@ -341,7 +459,7 @@ TEST_CASE("A device that is open cannot be claimed, and one that was opened is n
   CHECK(machine.release(id, true) == std::nullopt);
   CHECK(machine.state(id) == ClaimState::Releasing);
   CHECK(machine.claims->find(id)->holders.front().pid == 4711);
-  CHECK(machine.stage->workers.grants().contains("/dev/vfio/1"));
+  CHECK_FALSE(machine.stage->workers.grants().contains("/dev/vfio/1"));
   machine.kernel->close_device(card);
   machine.wait_for(id, ClaimState::Released);
   // It was on VFIO before the claim, and so it is after it.

@@ -76,6 +76,17 @@ TEST_CASE("Autoprobe that was off stays off, and is what is asked for") {
   CHECK(stage.kernel.bindings().at(physical) == "igb override -");
 }
 
+TEST_CASE("Autoprobe that was taken for VFs without a driver is given back with them, one that was asked for is not") {
+  Stage stage(sriov_machine());
+  auto none = functions_request(physical, 1, "none");
+  const bool asked = GENERATE(false, true);
+  if (asked) none.functions->autoprobe = false;
+  CHECK(stage.carry_out(none)["state"] == "succeeded");
+  CHECK_FALSE(stage.kernel.device(physical).drivers_autoprobe);
+  CHECK(stage.carry_out(functions_request(physical, 0, ""))["state"] == "succeeded");
+  CHECK(stage.kernel.device(physical).drivers_autoprobe == !asked);
+}
+
 TEST_CASE("VFs can be left to the kernel, bound to their own driver, or to none") {
   Stage stage(sriov_machine());
   CHECK(stage.carry_out(functions_request(physical, 2, ""))["state"] == "succeeded");

@@ -2,6 +2,7 @@
 daemon; the end of a claim never pulls a device from under whoever has it open."""
 
 import contextlib
+import datetime
 import errno
 import json
 import os
@@ -120,6 +121,24 @@ class Owner(Case):
             api.wait_for(lambda: may_open(node, OWNER), 10, f"the right to be back after {disturb}")
         self.assertFalse(may_open(node, STRANGER))
 
+    def test_what_was_taken_by_hand_is_neither_handed_over_nor_taken_again(self):
+        api.sh("modprobe pci-stub")
+        made = claim(devices=[NIC, SECOND])
+        api.write_sysfs(api.PCI / "drivers/vfio-pci/unbind", NIC)
+        api.write_sysfs(api.PCI / f"devices/{NIC}/driver_override", "pci-stub")
+        api.write_sysfs(api.PCI / "drivers/pci-stub/bind", NIC)
+        shown = api.request("GET", path_of(made)).json["devices"]
+        self.assertEqual([(item["as_claimed"], item["driver"]) for item in shown], [(False, "pci-stub"), (True, "vfio-pci")], shown)
+        refused = api.request("GET", path_of(made) + "/handover?format=qemu")
+        self.assertEqual((refused.status, refused.json["code"]), (409, "node_not_found"), refused)
+        self.assertIn(f"{NIC} has the driver pci-stub now", refused.json["detail"])
+        self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
+        self.assertEqual((api.driver_of(NIC), api.driver_of(SECOND)), ("pci-stub", "e1000e"))
+        api.write_sysfs(api.PCI / "drivers/pci-stub/unbind", NIC)
+        api.write_sysfs(api.PCI / f"devices/{NIC}/driver_override", "\n")
+        api.write_sysfs(api.PCI / "drivers/e1000e/bind", NIC)
+        self.assert_given_back()
+
     def test_the_whole_group_goes_with_it(self):
         made = claim(devices=[PAIR0], owner={"users": [OWNER]})
         self.assertEqual([(item["address"], item["companion"]) for item in made["devices"]], [(PAIR0, False), (PAIR1, True)])
@@ -184,6 +203,36 @@ class Endings(Case):
         self.assertEqual((waiting["state"], waiting["holders"][0]["pid"]), ("releasing", consumer.process.pid), waiting)
         consumer.end()
         api.wait_for(lambda: state_of(made) == "released", 30, "the release")
+        self.assert_given_back()
+
+    def test_its_owner_cannot_open_the_device_anew_while_it_ends(self):
+        """Or he could keep it for ever. What he has open he keeps."""
+        made = claim(devices=[NIC], owner={"users": [OWNER]})
+        node = made["devices"][0]["nodes"]["group"]["path"]
+        consumer = self.consumer(NIC)
+        self.assertEqual(api.request("DELETE", path_of(made) + "?when_closed=true").json["state"], "releasing")
+        self.assertNotIn("user:nobody", api.sh("getfacl", "-p", node))
+        self.assertTrue(consumer.runs())
+        consumer.end()
+        api.wait_for(lambda: state_of(made) == "released", 30, "the release")
+        self.assert_given_back()
+
+    def test_it_lasts_as_long_as_it_was_made_for_however_the_clock_is_set(self):
+        self.addCleanup(api.sh, "date -s '+1 hour'")
+        made = claim(devices=[NIC], ttl_seconds=5)
+        lasting = claim(devices=[SECOND], ttl_seconds=3600)
+        api.sh("date -s '-1 hour'")
+        api.wait_for(lambda: state_of(made) == "released", 30, "the claim to end")
+        api.sh("date -s '+3 hours'")
+        shown = api.request("GET", path_of(lasting)).json
+        left = (datetime.datetime.fromisoformat(shown["expires_at"]) - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+        self.assertEqual((shown["state"], 3400 < left <= 3600), ("active", True), (shown, left))
+        daemon = kill.daemon_pid()
+        os.kill(daemon, 9)
+        api.wait_for(lambda: kill.daemon_pid() not in (None, daemon) and api.daemon_answers(), 40, "the next daemon")
+        self.assertEqual(state_of(lasting), "active")
+        api.sh("date -s '-2 hours'")
+        self.assertEqual(api.request("DELETE", path_of(lasting)).json["state"], "released")
         self.assert_given_back()
 
     def test_after_its_grace_the_kernel_is_asked_to_take_the_device(self):
