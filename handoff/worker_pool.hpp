@@ -17,7 +17,7 @@ class WorkerPool {
   struct Settings {
     std::vector<std::string> command;  ///< program and arguments; the socket is descriptor 3 of the new process
     std::chrono::milliseconds step_deadline{10'000};  ///< for steps: writes that may reset devices and load firmware
-    std::chrono::milliseconds read_deadline{1'000};   ///< for everything else
+    std::chrono::milliseconds read_deadline{3'000};   ///< for everything else: short, but the host may be busy
     std::chrono::milliseconds scan_deadline{5'000};   ///< for what looks at all processes or resets a device
     std::size_t max_workers = 64;                     ///< stuck ones included
     std::size_t max_queue = 1024;
