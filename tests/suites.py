@@ -48,7 +48,7 @@ SUITES = [
     ("lspci", "/usr/bin/python3 tests/sysfs/lspci_test.py build/release/decode_config", 300),
     ("raw-http", raw_http("release"), 600),
     ("race", "/usr/bin/python3 tests/contract/race.py build/release/contract_daemon", 300),
-    ("vm", "tests/vm/run", 2400),
+    ("vm", "tests/vm/run --timeout 2600", 2700),
     ("vm-no-iommu", "tests/vm/run --iommu off", 600),
     ("vm-reset", "tests/vm/run --resets", 600),
     ("vm-iommufd", "tests/vm/run --kernel iommufd --filter 'test_[1358][03]_*.*'", 900),
