@@ -9,7 +9,7 @@ import test_85_kill as kill
 from tracer import Tracer
 
 
-@api.timeout(200)
+@api.timeout(400)
 class Kills(claims.Case):
     """The daemon and its workers die while a claim is made or released; the next daemon brings it to an end."""
 
