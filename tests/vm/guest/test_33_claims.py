@@ -122,22 +122,19 @@ class Owner(Case):
         self.assertFalse(may_open(node, STRANGER))
 
     def test_what_was_taken_by_hand_is_neither_handed_over_nor_taken_again(self):
-        api.sh("modprobe pci-stub")
         made = claim(devices=[NIC, SECOND])
         api.write_sysfs(api.PCI / "drivers/vfio-pci/unbind", NIC)
-        api.write_sysfs(api.PCI / f"devices/{NIC}/driver_override", "pci-stub")
-        api.write_sysfs(api.PCI / "drivers/pci-stub/bind", NIC)
+        api.write_sysfs(api.PCI / f"devices/{NIC}/driver_override", "e1000e")
+        self.addCleanup(api.write_sysfs, api.PCI / f"devices/{NIC}/driver_override", "\n")
+        api.write_sysfs(api.PCI / "drivers/e1000e/bind", NIC)
         shown = api.request("GET", path_of(made)).json["devices"]
-        self.assertEqual([(item["as_claimed"], item["driver"]) for item in shown], [(False, "pci-stub"), (True, "vfio-pci")], shown)
+        self.assertEqual([(item["as_claimed"], item["driver"]) for item in shown], [(False, "e1000e"), (True, "vfio-pci")], shown)
         refused = api.request("GET", path_of(made) + "/handover?format=qemu")
         self.assertEqual((refused.status, refused.json["code"]), (409, "node_not_found"), refused)
-        self.assertIn(f"{NIC} has the driver pci-stub now", refused.json["detail"])
+        self.assertIn(f"{NIC} has the driver e1000e now", refused.json["detail"])
         self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
-        self.assertEqual((api.driver_of(NIC), api.driver_of(SECOND)), ("pci-stub", "e1000e"))
-        api.write_sysfs(api.PCI / "drivers/pci-stub/unbind", NIC)
-        api.write_sysfs(api.PCI / f"devices/{NIC}/driver_override", "\n")
-        api.write_sysfs(api.PCI / "drivers/e1000e/bind", NIC)
-        self.assert_given_back()
+        self.assertEqual((api.driver_of(SECOND), api.override_of(SECOND)), ("e1000e", None))
+        self.assertEqual((api.driver_of(NIC), api.override_of(NIC)), ("e1000e", "e1000e"))  # his, and not the one of before
 
     def test_the_whole_group_goes_with_it(self):
         made = claim(devices=[PAIR0], owner={"users": [OWNER]})
