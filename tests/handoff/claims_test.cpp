@@ -294,12 +294,15 @@ TEST_CASE("A renewal that comes while the claim ends is told so") {
   ClaimMachine machine;
   auto request = of({card});
   request.ttl = std::chrono::seconds(60);
+  request.while_connected = true;
+  const auto connection = machine.connected();
   const auto id = machine.made(request);
   std::optional<sysfs::Result<>> renewed;
   machine.claims->renew(id, machine.requester(), {}, [&renewed](const sysfs::Result<>& said) { renewed = said; });
-  machine.kernel->forget_writes();
-  machine.claims->release(id, {}, false, [](const std::optional<Refusal>&) {});
+  machine.close(connection);  // before the renewal is on disk
   run_until(machine.stage->io, [&] { return renewed && machine.state(id) == ClaimState::Released; });
+  REQUIRE_FALSE(renewed->has_value());
+  CHECK(renewed->error().code == ErrorCode::ClaimNotActive);
   const auto late = machine.renew(id);
   CHECK(late.error().code == ErrorCode::ClaimNotActive);
 }
