@@ -17,17 +17,18 @@ void AccessQueue::begin() {
 
 void AccessQueue::run_next() {
   auto& job = jobs_.front();
-  if (job.left.empty()) return finish({});
+  if (job.left.empty()) return finish(std::move(job.answers));
   auto task = std::move(job.left.back());
   job.left.pop_back();
   run_task_(std::move(task),
             within_deadline("changing the access to a node takes too long", [this](const TaskResult& result) {
               if (!result) return finish(std::unexpected(result.error()));
+              jobs_.front().answers.push_back(*result);
               run_next();
             }));
 }
 
-void AccessQueue::finish(sysfs::Result<> result) {
+void AccessQueue::finish(sysfs::Result<Answers> result) {
   const auto done = std::move(jobs_.front().done);
   jobs_.pop_front();
   // What `done` adds stands behind what waits already.

@@ -1,5 +1,5 @@
-// Changes of nodes' access, one after the other: each reads an ACL and writes it back, so that two at once would lose
-// one. Not here: whose access to what (claims.hpp), how (vfio/node_access.hpp).
+// Looks at nodes' access and changes of it, one after the other: each reads an ACL and writes it back, so that two at
+// once would lose one. Not here: whose access to what (claims.hpp), how (vfio/node_access.hpp).
 #pragma once
 
 #include <deque>
@@ -13,12 +13,14 @@ namespace devbindd::handoff {
 
 class AccessQueue {
  public:
-  using Done = std::function<void(sysfs::Result<>)>;
+  using Answers = std::vector<std::vector<std::string>>;  ///< of each task, in order
+  using Done = std::function<void(sysfs::Result<Answers>)>;
 
   explicit AccessQueue(RunTask run_task) : run_task_(std::move(run_task)) {}
 
-  /// Asks `make` for the tasks when their turn has come, so that they go by what holds then. `done` gets the first
-  /// error; after it the rest is not done. Overdue, when a worker does not come back: the next go on all the same.
+  /// Asks `make` for the tasks when their turn has come, so that they go by what holds then. `done` gets the answers,
+  /// or the first error; after it the rest is not done. Overdue, when a worker does not come back: the next go on all
+  /// the same.
   void add(std::function<std::vector<Task>()> make, Done done);
 
  private:
@@ -26,11 +28,12 @@ class AccessQueue {
     std::function<std::vector<Task>()> make;
     Done done;
     std::vector<Task> left = {};
+    Answers answers = {};
   };
 
   void begin();
   void run_next();
-  void finish(sysfs::Result<> result);
+  void finish(sysfs::Result<Answers> result);
 
   RunTask run_task_;
   std::deque<Job> jobs_;  ///< the first is under way

@@ -86,6 +86,13 @@ struct ClaimedDevice {
   std::optional<std::uint64_t> inode = {};           ///< as sysfs::Device has it; nullopt: of a daemon before this one
 };
 
+/// Those of a claim's owners who could use a node before it: they still can after it.
+struct EarlierAccess {
+  std::string path;
+  std::uint64_t inode = 0;  ///< of that node: one that comes anew at the same path is another
+  vfio::Grantees grantees = {};
+};
+
 struct Claim {
   std::string id;  ///< UUID
   std::string boot_id;
@@ -101,11 +108,13 @@ struct Claim {
   std::vector<Transition> changed = {};  ///< what its operation changed: the states before are what it gives back
   std::optional<std::chrono::seconds> ttl = {};  ///< as asked for, or as renewed last
   vfio::Grantees grantees = {};                  ///< the owners' numbers, as found
-  std::uint64_t process_start = 0;               ///< of request.pid, in clock ticks since the boot: tells a reused pid
-  std::string operation = {};                    ///< that bound the devices, "" when they were bound already
-  std::string release_operation = {};            ///< that gave them back
-  std::string reason = {};                       ///< why it is releasing, quarantined, lost or released; a sentence
-  std::string cause = {};                        ///< of its end; `reason` then tells what it waits for
+  /// nullopt: not looked at, since no node was opened yet, or by a daemon before this one.
+  std::optional<std::vector<EarlierAccess>> earlier_access = {};
+  std::uint64_t process_start = 0;     ///< of request.pid, in clock ticks since the boot: tells a reused pid
+  std::string operation = {};          ///< that bound the devices, "" when they were bound already
+  std::string release_operation = {};  ///< that gave them back
+  std::string reason = {};             ///< why it is releasing, quarantined, lost or released; a sentence
+  std::string cause = {};              ///< of its end; `reason` then tells what it waits for
   std::optional<TimePoint> releasing_since = {};
   std::optional<Requester> ended_by = {};  ///< nullopt: nobody asked, or a daemon before this one was asked
   std::vector<vfio::Holder> holders = {};  ///< who keeps it from being released

@@ -35,6 +35,16 @@ json to_json(const NodeOwner& owner) {
   return {{"users", owner.users}, {"groups", owner.groups}, {"uids", owner.uids}, {"gids", owner.gids}};
 }
 
+json to_json(const vfio::Grantees& grantees) { return {{"uids", grantees.uids}, {"gids", grantees.gids}}; }
+
+json to_json(const std::optional<std::vector<EarlierAccess>>& earlier) {
+  if (!earlier) return nullptr;
+  json all = json::array();
+  for (const auto& access : *earlier)
+    all.push_back({{"path", access.path}, {"inode", access.inode}, {"grantees", to_json(access.grantees)}});
+  return all;
+}
+
 json to_json(const ClaimedDevice& device) {
   return {{"address", sysfs::to_string(device.address)},
           {"vendor", device.vendor},
@@ -122,6 +132,14 @@ ClaimedDevice device_from(const json& document) {
   return device;
 }
 
+vfio::Grantees grantees_from(const json& document) {
+  return {document.at("uids").get<std::vector<unsigned>>(), document.at("gids").get<std::vector<unsigned>>()};
+}
+
+EarlierAccess access_from(const json& document) {
+  return {document.at("path"), document.at("inode"), grantees_from(document.at("grantees"))};
+}
+
 Claim read(const json& document) {
   Claim claim;
   claim.id = document.at("id");
@@ -139,8 +157,11 @@ Claim read(const json& document) {
   for (const auto& device : document.at("devices")) claim.devices.push_back(device_from(device));
   for (const auto& transition : document.at("changed")) claim.changed.push_back(transition_from(transition).value());
   if (const auto ttl = maybe<std::int64_t>(document, "renewed_ttl_seconds")) claim.ttl = std::chrono::seconds(*ttl);
-  claim.grantees.uids = document.at("grantees").at("uids").get<std::vector<unsigned>>();
-  claim.grantees.gids = document.at("grantees").at("gids").get<std::vector<unsigned>>();
+  claim.grantees = grantees_from(document.at("grantees"));
+  if (document.contains("earlier_access") && !document.at("earlier_access").is_null()) {  // journals of 0.1: not there
+    claim.earlier_access.emplace();
+    for (const auto& access : document.at("earlier_access")) claim.earlier_access->push_back(access_from(access));
+  }
   claim.process_start = document.at("process_start");
   claim.operation = document.at("operation");
   claim.release_operation = document.at("release_operation");
@@ -189,7 +210,8 @@ json to_json(const Claim& claim) {
           {"devices", std::move(devices)},
           {"changed", std::move(changed)},
           {"renewed_ttl_seconds", claim.ttl ? json(claim.ttl->count()) : json(nullptr)},
-          {"grantees", {{"uids", claim.grantees.uids}, {"gids", claim.grantees.gids}}},
+          {"grantees", to_json(claim.grantees)},
+          {"earlier_access", to_json(claim.earlier_access)},
           {"process_start", claim.process_start},
           {"operation", claim.operation},
           {"release_operation", claim.release_operation},

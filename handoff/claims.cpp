@@ -452,7 +452,15 @@ void Claims::note_settings(Claim& claim, const std::vector<Transition>& transiti
 
 void Claims::activate(const std::string& id, std::function<void(Outcome)> done) {
   note_changes(claims_.at(id));
-  grant(id, [this, id, done = std::move(done)](const sysfs::Result<>& granted) {
+  look_at_access(id, [this, id, done = std::move(done)](const sysfs::Result<>& looked) {
+    if (looked) return open_nodes(id, done);
+    begin_release(id, "who has access to its nodes could not be kept: " + looked.error().message);
+    done(Refusal{looked.error(), {}, {}});
+  });
+}
+
+void Claims::open_nodes(const std::string& id, const std::function<void(Outcome)>& done) {
+  grant(id, [this, id, done](const sysfs::Result<>& granted) {
     if (granted) return activated(id, done);
     begin_release(id, "its nodes could not be opened to its owner: " + granted.error().message);
     done(Refusal{granted.error(), {}, {}});

@@ -14,6 +14,7 @@
 #include "handoff/access_queue.hpp"
 #include "handoff/claim.hpp"
 #include "handoff/engine.hpp"
+#include "vfio/nodes.hpp"
 
 namespace devbindd::handoff {
 
@@ -107,6 +108,7 @@ class Claims {
   void bind(const std::shared_ptr<Attempt>& attempt);
   void bound(const std::string& id, std::function<void(Outcome)> done);
   void activate(const std::string& id, std::function<void(Outcome)> done);
+  void open_nodes(const std::string& id, const std::function<void(Outcome)>& done);
   void activated(const std::string& id, const std::function<void(Outcome)>& done);
   void withdraw(const Claim& claim);
   void warn(const sysfs::Result<>& done) const;
@@ -151,8 +153,11 @@ class Claims {
   void made(const std::string& id);
   void note_changes(Claim& claim) const;
   static void note_settings(Claim& claim, const std::vector<Transition>& transitions);
-  std::vector<std::string> nodes_of(const Claim& claim) const;
-  vfio::Grantees grantees_of_this_alone(const Claim& claim) const;
+  std::vector<vfio::Node> nodes_of(const Claim& claim) const;
+  vfio::Grantees to_lose(const vfio::Node& node, const Claim& claim) const;
+  void note_earlier_access(Claim& claim, const std::vector<vfio::Node>& nodes,
+                           const AccessQueue::Answers& answers) const;
+  void look_at_access(const std::string& id, std::function<void(sysfs::Result<>)> done);
   std::vector<Task> access_tasks(TaskKind kind, const Claim& claim) const;
   sysfs::DriverName driver_for(const ClaimRequest& request, const std::vector<sysfs::Device>& group) const;
   std::vector<sysfs::Device> group_of(const sysfs::PciAddress& address) const;

@@ -1,5 +1,5 @@
-// How a claim is kept: its time, process and connection are watched, its nodes stay open to the owner, and the next
-// daemon takes it over.
+// How a claim is kept: its time, process and connection are watched, and the next daemon takes it over. Not here: its
+// nodes (claims_access.cpp).
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <tuple>
@@ -138,84 +138,6 @@ void Claims::renew(const std::string& id, const Requester& requester, std::optio
     if (!stored && active) watch_time(id);
     done(std::move(stored));
   });
-}
-
-std::vector<std::string> Claims::nodes_of(const Claim& claim) const {
-  std::set<std::string> paths;
-  const auto& services = engine_.services();
-  for (const auto& claimed : claim.devices) {
-    const auto* device = services.inventory.find(claimed.address);
-    if (device == nullptr) continue;
-    const auto nodes = vfio::nodes_of(services.tree, *device);
-    if (nodes && nodes->group) paths.insert(nodes->group->path);
-    if (nodes && nodes->cdev) paths.insert(nodes->cdev->path);
-  }
-  return {paths.begin(), paths.end()};
-}
-
-namespace {
-
-Task access_task(TaskKind kind, const vfio::Grantees& grantees, const std::vector<std::string>& paths) {
-  Task task{kind, {}};
-  for (const auto uid : grantees.uids) task.arguments.push_back("u" + std::to_string(uid));
-  for (const auto gid : grantees.gids) task.arguments.push_back("g" + std::to_string(gid));
-  task.arguments.insert(task.arguments.end(), paths.begin(), paths.end());
-  return task;
-}
-
-}  // namespace
-
-// /dev/iommu is everybody's: who has another claim still needs it.
-vfio::Grantees Claims::grantees_of_this_alone(const Claim& claim) const {
-  auto alone = claim.grantees;
-  for (const auto& [id, other] : claims_) {
-    if (id == claim.id || (other.state != ClaimState::Active && other.state != ClaimState::Preparing)) continue;
-    for (const auto uid : other.grantees.uids) std::erase(alone.uids, uid);
-    for (const auto gid : other.grantees.gids) std::erase(alone.gids, gid);
-  }
-  return alone;
-}
-
-std::vector<Task> Claims::access_tasks(TaskKind kind, const Claim& claim) const {
-  std::vector<Task> tasks;
-  if (claim.grantees.uids.empty() && claim.grantees.gids.empty()) return tasks;
-  const auto nodes = nodes_of(claim);
-  if (!nodes.empty()) tasks.push_back(access_task(kind, claim.grantees, nodes));
-  if (!sysfs::exists(engine_.services().tree, "dev/iommu")) return tasks;
-  const bool grants = kind == TaskKind::GrantAccess;
-  const auto grantees = grants ? claim.grantees : grantees_of_this_alone(claim);
-  if (!grantees.uids.empty() || !grantees.gids.empty()) tasks.push_back(access_task(kind, grantees, {"/dev/iommu"}));
-  return tasks;
-}
-
-// What was true when it was asked for may be over when its turn comes.
-void Claims::grant(const std::string& id, std::function<void(sysfs::Result<>)> done) {
-  if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  access_.add(
-      [this, id] {
-        const auto* claim = find(id);
-        const bool wanted =
-            claim != nullptr && (claim->state == ClaimState::Active || claim->state == ClaimState::Preparing);
-        return wanted ? access_tasks(TaskKind::GrantAccess, *claim) : std::vector<Task>{};
-      },
-      std::move(done));
-}
-
-void Claims::revoke(const std::string& id, std::function<void(sysfs::Result<>)> done) {
-  if (closed_.contains(id)) return done({});
-  if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  access_.add([this, id] { return access_tasks(TaskKind::RevokeAccess, claims_.at(id)); },
-              [this, id, done = std::move(done)](sysfs::Result<> revoked) {
-                if (revoked) closed_.insert(id);
-                done(std::move(revoked));
-              });
-}
-
-void Claims::nodes_changed() {
-  for (const auto& [id, claim] : claims_) {
-    if (claim.state != ClaimState::Active) continue;
-    grant(id, [this](const sysfs::Result<>& granted) { warn(granted); });
-  }
 }
 
 // --- what an earlier daemon left

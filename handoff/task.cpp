@@ -221,26 +221,52 @@ bool is_grantable(std::string_view path) {
   return (path.starts_with("/dev/vfio/") || path == "/dev/iommu") && path.find("..") == std::string_view::npos;
 }
 
-TaskResult change_access(const Kernel& kernel, const std::vector<std::string>& arguments, TaskKind kind) {
-  vfio::Grantees grantees;
-  std::vector<std::string> paths;
+struct AccessArguments {
+  vfio::Grantees grantees = {};
+  std::vector<std::string> paths = {};
+};
+
+// "u1000" or "g44"
+bool add_grantee(vfio::Grantees& grantees, const std::string& word) {
+  const auto id = word.empty() ? std::nullopt : sysfs::number_from<unsigned>(word.substr(1));
+  if (!id || (word[0] != 'u' && word[0] != 'g')) return false;
+  (word[0] == 'u' ? grantees.uids : grantees.gids).push_back(*id);
+  return true;
+}
+
+std::optional<AccessArguments> access_from(const std::vector<std::string>& arguments) {
+  AccessArguments found;
   for (const auto& argument : arguments) {
-    const auto id = argument.empty() ? std::nullopt : sysfs::number_from<unsigned>(argument.substr(1));
-    if (argument.starts_with("u") && id) {
-      grantees.uids.push_back(*id);
-    } else if (argument.starts_with("g") && id) {
-      grantees.gids.push_back(*id);
-    } else if (is_grantable(argument)) {
-      paths.push_back(argument);
-    } else {
-      return malformed("access");
-    }
+    if (add_grantee(found.grantees, argument)) continue;
+    if (!is_grantable(argument)) return std::nullopt;
+    found.paths.push_back(argument);
   }
+  return found;
+}
+
+std::vector<std::string> words_of(const vfio::Grantees& grantees) {
+  std::vector<std::string> words;
+  for (const auto uid : grantees.uids) words.push_back("u" + std::to_string(uid));
+  for (const auto gid : grantees.gids) words.push_back("g" + std::to_string(gid));
+  return words;
+}
+
+TaskResult change_access(const Kernel& kernel, const std::vector<std::string>& arguments, TaskKind kind) {
+  const auto access = access_from(arguments);
+  if (!access) return malformed("access");
   const auto& change = kind == TaskKind::GrantAccess ? kernel.access.grant : kernel.access.revoke;
-  for (const auto& path : paths) {
-    if (auto done = change(path, grantees); !done) return std::unexpected(done.error());
+  for (const auto& path : access->paths) {
+    if (auto done = change(path, access->grantees); !done) return std::unexpected(done.error());
   }
   return std::vector<std::string>{};
+}
+
+TaskResult find_access(const Kernel& kernel, const std::vector<std::string>& arguments) {
+  const auto access = access_from(arguments);
+  if (!access || access->paths.size() != 1) return malformed("access");
+  const auto found = kernel.access.who_has(access->paths[0], access->grantees);
+  if (!found) return std::unexpected(found.error());
+  return words_of(*found);
 }
 
 TaskResult open_nodes(const Kernel& kernel, const std::vector<std::string>& paths,
@@ -313,6 +339,18 @@ std::vector<vfio::RawAnswer> answers_from(const std::vector<std::string>& fields
   return answers;
 }
 
+Task task_for(TaskKind kind, const vfio::Grantees& grantees, const std::vector<std::string>& paths) {
+  Task task{kind, words_of(grantees)};
+  task.arguments.insert(task.arguments.end(), paths.begin(), paths.end());
+  return task;
+}
+
+vfio::Grantees grantees_from(const std::vector<std::string>& fields) {
+  vfio::Grantees grantees;
+  for (const auto& field : fields) add_grantee(grantees, field);
+  return grantees;
+}
+
 Task task_for(const sysfs::Step& step) {
   return {TaskKind::Step,
           {std::string(sysfs::name_of(step.kind)), step.address ? sysfs::to_string(*step.address) : std::string{},
@@ -365,6 +403,7 @@ TaskResult perform(const Kernel& kernel, const Task& task, std::vector<sysfs::Fi
     case TaskKind::FindUsage: return find_usage(kernel, task.arguments);
     case TaskKind::GrantAccess:
     case TaskKind::RevokeAccess: return change_access(kernel, task.arguments, task.kind);
+    case TaskKind::FindAccess: return find_access(kernel, task.arguments);
     case TaskKind::FindOwners: return find_owners(task.arguments);
     case TaskKind::RaiseLockedMemory: return raise_limit(kernel, task.arguments);
     case TaskKind::OpenNodes: return open_nodes(kernel, task.arguments, opened);

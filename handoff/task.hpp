@@ -39,9 +39,10 @@ enum class TaskKind {
   RaiseLockedMemory,  ///< arguments: pid, bytes
   ReadVfSettings,     ///< argument: address of a PF; answer: for each of its VFs the address and its settings
   OpenNodes,          ///< arguments: paths of nodes below /dev; answer: nothing but the open descriptors, one for each
+  FindAccess,         ///< as GrantAccess, with one path; answer: those of the users and groups that have it already
 };
 
-constexpr TaskKind last_task_kind = TaskKind::OpenNodes;
+constexpr TaskKind last_task_kind = TaskKind::FindAccess;
 
 struct Task {
   TaskKind kind = TaskKind::Step;
@@ -56,6 +57,8 @@ using TaskResult = sysfs::Result<std::vector<std::string>>;
 Task task_for(const sysfs::Step& step);
 Task task_for(const vfio::HolderQuery& query);
 Task task_for(const vfio::ProbeQuery& query, TaskKind kind = TaskKind::ProbeVfio);
+Task task_for(TaskKind kind, const vfio::Grantees& grantees, const std::vector<std::string>& paths);
+vfio::Grantees grantees_from(const std::vector<std::string>& fields);
 std::vector<vfio::RawAnswer> answers_from(const std::vector<std::string>& fields);
 std::vector<vfio::Holder> holders_from(const std::vector<std::string>& fields);
 sysfs::ConfigSpace config_from(const std::vector<std::string>& fields);

@@ -46,8 +46,9 @@ void FakeFiles::add_directory(const std::string& path, std::uint64_t inode) {
   add(path, {Kind::Directory, {}, {.mode = 0755, .directory = true, .inode = inode}});
 }
 
-void FakeFiles::add_node(const std::string& path, std::uint32_t mode, std::uint32_t major, std::uint32_t minor) {
-  add(path, {Kind::Node, {}, {.mode = mode, .major = major, .minor = minor, .character_device = true}});
+void FakeFiles::add_node(const std::string& path, std::uint32_t mode, std::uint32_t major, std::uint32_t minor,
+                         std::uint64_t inode) {
+  add(path, {Kind::Node, {}, {.mode = mode, .major = major, .minor = minor, .character_device = true, .inode = inode}});
 }
 
 void FakeFiles::add_block_node(const std::string& path, std::uint32_t major, std::uint32_t minor) {

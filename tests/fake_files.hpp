@@ -20,7 +20,8 @@ class FakeFiles {
   void add_file(const std::string& path, std::string content, std::uint32_t mode = 0644);
   void add_link(const std::string& path, std::string target);
   void add_directory(const std::string& path, std::uint64_t inode = 0);
-  void add_node(const std::string& path, std::uint32_t mode, std::uint32_t major, std::uint32_t minor);
+  void add_node(const std::string& path, std::uint32_t mode, std::uint32_t major, std::uint32_t minor,
+                std::uint64_t inode = 0);
   void add_block_node(const std::string& path, std::uint32_t major, std::uint32_t minor);
 
   /// The path without any link in it; for a link itself when `follow_last` is false. Or the errno.

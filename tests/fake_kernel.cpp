@@ -92,7 +92,10 @@ int FakeKernel::probe(const FakeDriver& driver, FakeDevice& device) {
   if (vfio && has_vfs(device.address)) return EBUSY;
   if (lying_probes_.contains({driver.name, device.address})) return 0;
   device.driver = driver.name;
-  if (vfio) device.vfio_number = free_vfio_number();
+  if (vfio) {
+    device.vfio_number = free_vfio_number();
+    device.node_inode = next_inode_++;
+  }
   announce("bind", device);
   return 0;
 }

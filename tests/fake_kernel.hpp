@@ -48,6 +48,7 @@ struct FakeDevice {
   unsigned opens = 0;       ///< open VFIO descriptors
   std::uint64_t inode = 0;  ///< of its directory: no other device ever has it
   std::optional<unsigned> vfio_number = {};
+  std::uint64_t node_inode = 0;  ///< of its VFIO nodes, which come anew with every binding
 };
 
 struct FakeDriver {

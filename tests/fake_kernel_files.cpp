@@ -172,9 +172,11 @@ void FakeKernel::show_vfio_nodes(FakeFiles& files) const {
   }
   for (const auto& [address, device] : devices_) {
     if (!bound_to_vfio(device)) continue;
-    if (device.group) files.add_node("dev/vfio/" + std::to_string(*device.group), 0600, 240, *device.group);
+    if (device.group)
+      files.add_node("dev/vfio/" + std::to_string(*device.group), 0600, 240, *device.group, device.node_inode);
     if (device_cdev_ && device.vfio_number && !device.unbinding) {
-      files.add_node("dev/vfio/devices/vfio" + std::to_string(*device.vfio_number), 0600, 241, *device.vfio_number);
+      files.add_node("dev/vfio/devices/vfio" + std::to_string(*device.vfio_number), 0600, 241, *device.vfio_number,
+                     device.node_inode);
     }
   }
 }

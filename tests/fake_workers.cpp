@@ -76,7 +76,8 @@ bool FakeWorkers::would_block(const Task& task) const {
 
 vfio::NodeAccess FakeWorkers::access() {
   return {.grant = [this](const auto& path, const auto& grantees) { return change_access(path, grantees, true); },
-          .revoke = [this](const auto& path, const auto& grantees) { return change_access(path, grantees, false); }};
+          .revoke = [this](const auto& path, const auto& grantees) { return change_access(path, grantees, false); },
+          .who_has = [this](const auto& path, const auto& grantees) { return find_access(path, grantees); }};
 }
 
 // Never the limit of a process of the machine that the test runs on.
@@ -118,6 +119,17 @@ sysfs::Result<> FakeWorkers::change_access(const std::string& path, const vfio::
   for (const auto gid : grantees.gids) change("g" + std::to_string(gid));
   if (granted.empty()) grants_.erase(path);
   return {};
+}
+
+sysfs::Result<vfio::Grantees> FakeWorkers::find_access(const std::string& path, const vfio::Grantees& grantees) const {
+  if (finding_errno_ != 0)
+    return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot read the ACL of " + path, finding_errno_);
+  const auto granted = grants_.find(path);
+  if (granted == grants_.end()) return vfio::Grantees{};
+  auto found = grantees;
+  std::erase_if(found.uids, [&](unsigned uid) { return !granted->second.contains("u" + std::to_string(uid)); });
+  std::erase_if(found.gids, [&](unsigned gid) { return !granted->second.contains("g" + std::to_string(gid)); });
+  return found;
 }
 
 TaskResult FakeWorkers::perform(const Task& task, std::vector<sysfs::FileDescriptor>& opened) {

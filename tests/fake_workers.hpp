@@ -28,8 +28,12 @@ class FakeWorkers {
 
   /// Who was given access to a node and not lost it again: "u1000", "g44", by path.
   const std::map<std::string, std::set<std::string>>& grants() const { return grants_; }
+  /// The administrator's own doing.
+  void give_access(const std::string& path, const std::string& who) { grants_[path].insert(who); }
   /// Every change of access fails; 0 ends it.
   void fail_access(int errno_value) { access_errno_ = errno_value; }
+  /// Who has access cannot be found; 0 ends it.
+  void fail_finding_access(int errno_value) { finding_errno_ = errno_value; }
   /// No limit of locked memory can be raised; 0 ends it.
   void fail_limits(int errno_value) { limit_errno_ = errno_value; }
 
@@ -55,6 +59,7 @@ class FakeWorkers {
   std::function<sysfs::Result<>(std::int32_t, std::uint64_t)> raising();
   vfio::NodeAccess access();
   handoff::VfSettingsSeam vf_settings();
+  sysfs::Result<vfio::Grantees> find_access(const std::string& path, const vfio::Grantees& grantees) const;
   sysfs::Result<> change_access(const std::string& path, const vfio::Grantees& grantees, bool grant);
   handoff::TaskResult perform(const handoff::Task& task, std::vector<sysfs::FileDescriptor>& opened);
 
@@ -69,6 +74,7 @@ class FakeWorkers {
   int next_pid_ = 9000;
   std::map<std::string, std::set<std::string>> grants_;
   int access_errno_ = 0;
+  int finding_errno_ = 0;
   int limit_errno_ = 0;
   int settings_errno_ = 0;
   bool may_set_settings_ = true;

@@ -46,6 +46,22 @@ bool allow(acl_t& acl, acl_tag_t tag, unsigned id) {
          ::acl_add_perm(permissions, ACL_WRITE) == 0;
 }
 
+bool lets_use(acl_entry_t entry) {
+  acl_permset_t permissions = nullptr;
+  return ::acl_get_permset(entry, &permissions) == 0 && ::acl_get_perm(permissions, ACL_READ) == 1 &&
+         ::acl_get_perm(permissions, ACL_WRITE) == 1;
+}
+
+// Whether entries for single users and groups are worth what they say.
+bool mask_lets_use(acl_t acl) {
+  acl_entry_t entry = nullptr;
+  for (int which = ACL_FIRST_ENTRY; ::acl_get_entry(acl, which, &entry) == 1; which = ACL_NEXT_ENTRY) {
+    acl_tag_t tag = ACL_UNDEFINED_TAG;
+    if (::acl_get_tag_type(entry, &tag) == 0 && tag == ACL_MASK) return lets_use(entry);
+  }
+  return true;
+}
+
 bool drop(acl_t acl, acl_tag_t tag, unsigned id) {
   auto* entry = entry_of(acl, tag, id);
   return entry == nullptr || ::acl_delete_entry(acl, entry) == 0;
@@ -100,6 +116,20 @@ sysfs::Result<> revoke_access(const std::string& path, const Grantees& grantees)
   if (mask != nullptr) ::acl_delete_entry(acl.get(), mask);
   if (::acl_set_file(path.c_str(), ACL_TYPE_ACCESS, acl.get()) != 0) return failed("set the ACL of", path);
   return {};
+}
+
+sysfs::Result<Grantees> who_has_access(const std::string& path, const Grantees& grantees) {
+  const Acl acl(::acl_get_file(path.c_str(), ACL_TYPE_ACCESS));
+  if (!acl && (errno == ENOENT || errno == ENOTSUP)) return Grantees{};
+  if (!acl) return failed("read the ACL of", path);
+  Grantees found;
+  if (!mask_lets_use(acl.get())) return found;
+  each_grantee(grantees, [&](acl_tag_t tag, unsigned id) {
+    auto* entry = entry_of(acl.get(), tag, id);
+    if (entry != nullptr && lets_use(entry)) (tag == ACL_USER ? found.uids : found.gids).push_back(id);
+    return true;
+  });
+  return found;
 }
 
 }  // namespace devbindd::vfio

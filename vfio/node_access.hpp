@@ -23,10 +23,15 @@ sysfs::Result<> grant_access(const std::string& path, const Grantees& grantees);
 /// success. Errors: Kernel.
 sysfs::Result<> revoke_access(const std::string& path, const Grantees& grantees);
 
-/// The two as the seam of tests.
+/// Which of them may read and write the node by an entry of their own. None of a node that is gone, or where the file
+/// system has no ACLs. Errors: Kernel. Source: acl(5), "access check algorithm": the mask limits such entries.
+sysfs::Result<Grantees> who_has_access(const std::string& path, const Grantees& grantees);
+
+/// The three as the seam of tests.
 struct NodeAccess {
   std::function<sysfs::Result<>(const std::string&, const Grantees&)> grant = grant_access;
   std::function<sysfs::Result<>(const std::string&, const Grantees&)> revoke = revoke_access;
+  std::function<sysfs::Result<Grantees>(const std::string&, const Grantees&)> who_has = who_has_access;
 };
 
 }  // namespace devbindd::vfio

@@ -632,6 +632,69 @@ TEST_CASE("The same request with the same key is the same claim; another request
   CHECK(machine.made(request) != id);
 }
 
+TEST_CASE("Who could use a node before a claim can after it") {
+  ClaimMachine machine;
+  const std::string node = "/dev/vfio/1";
+  machine.kernel->set_file("dev/iommu", "");
+  auto staying = of({card});
+  staying.restore = false;
+  CHECK(machine.release(machine.made(staying)) == std::nullopt);  // now the device is on VFIO without a claim
+  CHECK(machine.stage->workers.grants().empty());
+  auto& workers = machine.stage->workers;
+  workers.give_access(node, "u1000");
+  workers.give_access("/dev/iommu", "u1000");
+  workers.give_access("/dev/iommu", "g44");
+  auto request = of({card});
+  request.owner.uids = {1000, 1001};
+  const auto first = machine.made(request);
+  const auto second = machine.made(of({"0000:08:00.0"}));
+  CHECK(workers.grants().at("/dev/iommu") == std::set<std::string>{"u1000", "u1001", "g44"});
+  CHECK(machine.release(first) == std::nullopt);
+  CHECK(workers.grants().at(node) == std::set<std::string>{"u1000"});
+  CHECK(machine.release(second) == std::nullopt);
+  CHECK(workers.grants().at("/dev/iommu") == std::set<std::string>{"u1000", "g44"});
+}
+
+TEST_CASE("What one claim has given is not from before the next; a restart of the daemon forgets nothing of it") {
+  ClaimMachine machine;
+  machine.kernel->set_file("dev/iommu", "");
+  const auto first = machine.made(of({card}));
+  const auto second = machine.made(of({"0000:08:00.0"}));
+  CHECK(machine.release(first) == std::nullopt);
+  CHECK(machine.stage->workers.grants().at("/dev/iommu") == std::set<std::string>{"u1000"});
+  CHECK(machine.release(second) == std::nullopt);
+  CHECK(machine.stage->workers.grants().empty());
+  machine.stage->workers.give_access("/dev/iommu", "u1000");
+  const auto third = machine.made(of({card}));
+  machine.restart();
+  run_until(machine.stage->io, [&] { return machine.stage->workers.grants().contains("/dev/iommu"); });
+  CHECK(machine.release(third) == std::nullopt);
+  CHECK(machine.stage->workers.grants() == std::map<std::string, std::set<std::string>>{{"/dev/iommu", {"u1000"}}});
+}
+
+TEST_CASE("A node that came anew during a claim is closed to its owner, whoever could use the one before it") {
+  ClaimMachine machine;
+  machine.kernel->write("sys/bus/pci/devices/" + card + "/driver_override", "vfio-pci").value();
+  machine.kernel->write("sys/bus/pci/drivers/e1000e/unbind", card).value();
+  machine.kernel->write("sys/bus/pci/drivers/vfio-pci/bind", card).value();
+  machine.stage->workers.give_access("/dev/vfio/1", "u1000");
+  const auto id = machine.made(of({card}));
+  machine.kernel->write("sys/bus/pci/drivers/vfio-pci/unbind", card).value();
+  machine.kernel->write("sys/bus/pci/drivers/vfio-pci/bind", card).value();
+  CHECK(machine.release(id) == std::nullopt);
+  CHECK(machine.kernel->bindings().at(card) == "vfio-pci override vfio-pci");
+  CHECK(machine.stage->workers.grants().empty());
+}
+
+TEST_CASE("Where it cannot be seen who has access, nobody is given any") {
+  ClaimMachine machine;
+  machine.stage->workers.fail_finding_access(EIO);
+  CHECK(machine.refused(of({card})).error.errno_value == EIO);
+  CHECK(machine.stage->workers.grants().empty());
+  machine.wait_for(machine.claims->all().front()->id, ClaimState::Released);
+  CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+}
+
 TEST_CASE("A node that cannot be opened to the owner ends the claim") {
   ClaimMachine machine;
   machine.stage->workers.fail_access(ENOTSUP);

@@ -112,6 +112,24 @@ class Owner(Case):
         self.assertFalse(may_open(node, OWNER))
         self.assertTrue(may_open(node, STRANGER))
 
+    def test_who_could_use_the_nodes_before_it_can_after_it(self):
+        bound = f"/v1/devices/{NIC}/binding"
+        self.assertEqual(api.request("PUT", bound, {"driver": "vfio-pci"}).status, 200)
+        self.addCleanup(api.request, "DELETE", bound)
+        nodes = [f"/dev/vfio/{api.iommu_group_of(NIC)}"] + [node for node in ("/dev/iommu",) if pathlib.Path(node).exists()]
+        for node in nodes:
+            api.sh("setfacl", "-m", "u:nobody:rw", node)
+            self.addCleanup(api.sh, "setfacl", "-x", "u:nobody", node)
+        made = claim(devices=[NIC], owner={"users": [OWNER, STRANGER]})
+        self.assertTrue(all(may_open(node, STRANGER) for node in nodes))
+        api.sh("systemctl", "kill", "--signal=KILL", "devbindd.service")
+        api.start_daemon_again()
+        self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
+        for node in nodes:
+            acl = api.sh("getfacl", "-p", node)
+            self.assertTrue(may_open(node, OWNER), acl)
+            self.assertFalse(may_open(node, STRANGER), acl)
+
     def test_udev_and_chmod_do_not_take_it_away(self):
         made = claim(devices=[NIC], owner={"users": [OWNER]})
         node = made["devices"][0]["nodes"]["group"]["path"]

@@ -1,0 +1,141 @@
+// Who may use a claim's nodes: its owners from its beginning on, also where udev makes them anew, and at its end again
+// those who could before it.
+#include <map>
+#include <memory>
+#include <ranges>
+
+#include "handoff/claims_parts.hpp"
+#include "vfio/nodes.hpp"
+
+namespace devbindd::handoff {
+namespace {
+
+constexpr const char* iommu_node = "/dev/iommu";
+
+void take_away(vfio::Grantees& from, const vfio::Grantees& grantees) {
+  for (const auto uid : grantees.uids) std::erase(from.uids, uid);
+  for (const auto gid : grantees.gids) std::erase(from.gids, gid);
+}
+
+// Those of the claim's owners who could use this very node before.
+vfio::Grantees earlier_on(const Claim& claim, const vfio::Node& node) {
+  if (!claim.earlier_access) return {};
+  for (const auto& earlier : *claim.earlier_access) {
+    if (earlier.path == node.path && earlier.inode == node.status.inode) return earlier.grantees;
+  }
+  return {};
+}
+
+bool is_nobody(const vfio::Grantees& grantees) { return grantees.uids.empty() && grantees.gids.empty(); }
+
+sysfs::Result<> without_value(const sysfs::Result<AccessQueue::Answers>& result) {
+  if (!result) return std::unexpected(result.error());
+  return {};
+}
+
+}  // namespace
+
+std::vector<vfio::Node> Claims::nodes_of(const Claim& claim) const {
+  std::map<std::string, vfio::Node> found;
+  const auto& services = engine_.services();
+  for (const auto& claimed : claim.devices) {
+    const auto* device = services.inventory.find(claimed.address);
+    if (device == nullptr) continue;
+    const auto nodes = vfio::nodes_of(services.tree, *device);
+    if (nodes && nodes->group) found.insert({nodes->group->path, *nodes->group});
+    if (nodes && nodes->cdev) found.insert({nodes->cdev->path, *nodes->cdev});
+  }
+  if (const auto iommu = services.tree.status("dev/iommu"); iommu && *iommu)
+    found.insert({iommu_node, {iommu_node, **iommu}});
+  const auto nodes = std::views::values(found);
+  return {nodes.begin(), nodes.end()};
+}
+
+// Who is to lose the node at the claim's end. /dev/iommu is everybody's: who has another claim still needs it.
+vfio::Grantees Claims::to_lose(const vfio::Node& node, const Claim& claim) const {
+  auto grantees = claim.grantees;
+  take_away(grantees, earlier_on(claim, node));
+  if (node.path != iommu_node) return grantees;
+  for (const auto& [id, other] : claims_) {
+    if (id != claim.id && (other.state == ClaimState::Active || other.state == ClaimState::Preparing))
+      take_away(grantees, other.grantees);
+  }
+  return grantees;
+}
+
+std::vector<Task> Claims::access_tasks(TaskKind kind, const Claim& claim) const {
+  std::vector<Task> tasks;
+  for (const auto& node : nodes_of(claim)) {
+    const auto grantees = kind == TaskKind::RevokeAccess ? to_lose(node, claim) : claim.grantees;
+    if (!is_nobody(grantees)) tasks.push_back(task_for(kind, grantees, {node.path}));
+  }
+  return tasks;
+}
+
+// On /dev/iommu, what another claim has given is not from before.
+void Claims::note_earlier_access(Claim& claim, const std::vector<vfio::Node>& nodes,
+                                 const AccessQueue::Answers& answers) const {
+  claim.earlier_access.emplace();
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    auto had = grantees_from(answers.at(i));
+    for (const auto& [id, other] : claims_) {
+      if (nodes[i].path != iommu_node || id == claim.id || !holds_devices(other)) continue;
+      auto given = other.grantees;
+      take_away(given, earlier_on(other, nodes[i]));
+      take_away(had, given);
+    }
+    if (!is_nobody(had)) claim.earlier_access->push_back({nodes[i].path, nodes[i].status.inode, std::move(had)});
+  }
+}
+
+// Before any of its nodes is opened, and recorded before that: what the claim gives is what its end takes.
+void Claims::look_at_access(const std::string& id, std::function<void(sysfs::Result<>)> done) {
+  const auto& claim = claims_.at(id);
+  if (claim.earlier_access || is_nobody(claim.grantees)) return done({});
+  if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
+  const auto nodes = std::make_shared<std::vector<vfio::Node>>();
+  access_.add(
+      [this, id, nodes] {
+        const auto& looking = claims_.at(id);
+        *nodes = nodes_of(looking);
+        return access_tasks(TaskKind::FindAccess, looking);
+      },
+      [this, id, nodes, done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& answers) {
+        if (!answers) return done(std::unexpected(answers.error()));
+        auto& looked = claims_.at(id);
+        note_earlier_access(looked, *nodes, *answers);
+        store(looked, done);
+      });
+}
+
+// What was true when it was asked for may be over when its turn comes.
+void Claims::grant(const std::string& id, std::function<void(sysfs::Result<>)> done) {
+  if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
+  access_.add(
+      [this, id] {
+        const auto* claim = find(id);
+        const bool wanted =
+            claim != nullptr && (claim->state == ClaimState::Active || claim->state == ClaimState::Preparing);
+        return wanted ? access_tasks(TaskKind::GrantAccess, *claim) : std::vector<Task>{};
+      },
+      [done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& granted) { done(without_value(granted)); });
+}
+
+void Claims::revoke(const std::string& id, std::function<void(sysfs::Result<>)> done) {
+  if (closed_.contains(id)) return done({});
+  if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
+  access_.add([this, id] { return access_tasks(TaskKind::RevokeAccess, claims_.at(id)); },
+              [this, id, done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& revoked) {
+                if (revoked) closed_.insert(id);
+                done(without_value(revoked));
+              });
+}
+
+void Claims::nodes_changed() {
+  for (const auto& [id, claim] : claims_) {
+    if (claim.state != ClaimState::Active) continue;
+    grant(id, [this](const sysfs::Result<>& granted) { warn(granted); });
+  }
+}
+
+}  // namespace devbindd::handoff
