@@ -108,7 +108,7 @@ struct Claim {
   std::vector<Transition> changed = {};  ///< what its operation changed: the states before are what it gives back
   std::optional<std::chrono::seconds> ttl = {};  ///< as asked for, or as renewed last
   vfio::Grantees grantees = {};                  ///< the owners' numbers, as found
-  /// nullopt: not looked at, since no node was opened yet, or by a daemon before this one.
+  /// nullopt: not looked at yet, and so no node was opened. Empty for a claim of a daemon that did not look.
   std::optional<std::vector<EarlierAccess>> earlier_access = {};
   std::uint64_t process_start = 0;     ///< of request.pid, in clock ticks since the boot: tells a reused pid
   std::string operation = {};          ///< that bound the devices, "" when they were bound already

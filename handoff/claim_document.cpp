@@ -158,10 +158,9 @@ Claim read(const json& document) {
   for (const auto& transition : document.at("changed")) claim.changed.push_back(transition_from(transition).value());
   if (const auto ttl = maybe<std::int64_t>(document, "renewed_ttl_seconds")) claim.ttl = std::chrono::seconds(*ttl);
   claim.grantees = grantees_from(document.at("grantees"));
-  if (document.contains("earlier_access") && !document.at("earlier_access").is_null()) {  // journals of 0.1: not there
-    claim.earlier_access.emplace();
-    for (const auto& access : document.at("earlier_access")) claim.earlier_access->push_back(access_from(access));
-  }
+  const auto earlier = document.value("earlier_access", json::array());  // journals of 0.1 do not have it
+  if (!earlier.is_null()) claim.earlier_access.emplace();
+  for (const auto& access : earlier) claim.earlier_access->push_back(access_from(access));
   claim.process_start = document.at("process_start");
   claim.operation = document.at("operation");
   claim.release_operation = document.at("release_operation");

@@ -53,6 +53,7 @@ std::vector<vfio::Node> Claims::nodes_of(const Claim& claim) const {
 
 // Who is to lose the node at the claim's end. /dev/iommu is everybody's: who has another claim still needs it.
 vfio::Grantees Claims::to_lose(const vfio::Node& node, const Claim& claim) const {
+  if (!claim.earlier_access) return {};  // nothing was opened yet
   auto grantees = claim.grantees;
   take_away(grantees, earlier_on(claim, node));
   if (node.path != iommu_node) return grantees;

@@ -686,13 +686,30 @@ TEST_CASE("A node that came anew during a claim is closed to its owner, whoever 
   CHECK(machine.stage->workers.grants().empty());
 }
 
-TEST_CASE("Where it cannot be seen who has access, nobody is given any") {
+TEST_CASE("Where it cannot be seen who has access, nobody is given any, and nobody loses it") {
   ClaimMachine machine;
+  machine.kernel->set_file("dev/iommu", "");
+  machine.stage->workers.give_access("/dev/iommu", "u1000");
+  const auto before = machine.stage->workers.grants();
   machine.stage->workers.fail_finding_access(EIO);
   CHECK(machine.refused(of({card})).error.errno_value == EIO);
-  CHECK(machine.stage->workers.grants().empty());
   machine.wait_for(machine.claims->all().front()->id, ClaimState::Released);
+  CHECK(machine.stage->workers.grants() == before);
   CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+}
+
+TEST_CASE("Of a daemon that did not look who had access before, a claim takes all at its end") {
+  ClaimMachine machine;
+  machine.kernel->set_file("dev/iommu", "");
+  machine.stage->workers.give_access("/dev/iommu", "u1000");
+  const auto& made = *machine.claims->find(machine.made(of({card})));
+  REQUIRE(made.earlier_access.value().size() == 1);
+  auto document = to_json(made);
+  CHECK(claim_from(document)->earlier_access->front().grantees.uids == std::vector<unsigned>{1000});
+  document["earlier_access"] = nullptr;
+  CHECK_FALSE(claim_from(document)->earlier_access);
+  document.erase("earlier_access");
+  CHECK(claim_from(document)->earlier_access.value().empty());
 }
 
 TEST_CASE("A node that cannot be opened to the owner ends the claim") {
