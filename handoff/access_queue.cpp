@@ -4,13 +4,15 @@
 
 namespace devbindd::handoff {
 
-void AccessQueue::add(std::function<std::vector<Task>()> make, Done done) {
+void AccessQueue::add(std::function<Tasks()> make, Done done) {
   jobs_.push_back({std::move(make), std::move(done)});
   if (jobs_.size() == 1) begin();
 }
 
 void AccessQueue::begin() {
-  jobs_.front().left = jobs_.front().make();
+  auto tasks = jobs_.front().make();
+  if (!tasks) return finish(std::unexpected(tasks.error()));
+  jobs_.front().left = std::move(*tasks);
   std::ranges::reverse(jobs_.front().left);  // taken from the end
   run_next();
 }

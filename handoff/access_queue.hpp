@@ -13,6 +13,7 @@ namespace devbindd::handoff {
 
 class AccessQueue {
  public:
+  using Tasks = sysfs::Result<std::vector<Task>>;
   using Answers = std::vector<std::vector<std::string>>;  ///< of each task, in order
   using Done = std::function<void(sysfs::Result<Answers>)>;
 
@@ -21,11 +22,11 @@ class AccessQueue {
   /// Asks `make` for the tasks when their turn has come, so that they go by what holds then. `done` gets the answers,
   /// or the first error; after it the rest is not done. Overdue, when a worker does not come back: the next go on all
   /// the same.
-  void add(std::function<std::vector<Task>()> make, Done done);
+  void add(std::function<Tasks()> make, Done done);
 
  private:
   struct Job {
-    std::function<std::vector<Task>()> make;
+    std::function<Tasks()> make;
     Done done;
     std::vector<Task> left = {};
     Answers answers = {};

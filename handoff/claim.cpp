@@ -82,6 +82,18 @@ void set_time_left(Claim& claim, std::chrono::milliseconds left) {
   claim.expires_uptime = uptime() + left;
 }
 
+void begin_grace(Claim& claim) {
+  claim.releasing_since = std::chrono::system_clock::now();
+  claim.releasing_uptime = uptime();
+}
+
+bool is_grace_over(const Claim& claim) {
+  const auto& grace = claim.request.grace;
+  if (!grace || !claim.releasing_since) return false;
+  if (claim.releasing_uptime) return uptime() >= *claim.releasing_uptime + *grace;
+  return std::chrono::system_clock::now() >= *claim.releasing_since + *grace;
+}
+
 bool holds(const Claim& claim, const sysfs::Device& device) {
   return std::ranges::any_of(claim.devices, [&device](const ClaimedDevice& claimed) {
     return claimed.address == device.address || (claimed.iommu_group && claimed.iommu_group == device.iommu_group);

@@ -116,6 +116,8 @@ struct Claim {
   std::string reason = {};             ///< why it is releasing, quarantined, lost or released; a sentence
   std::string cause = {};              ///< of its end; `reason` then tells what it waits for
   std::optional<TimePoint> releasing_since = {};
+  /// The same since the boot: what its grace goes by. nullopt: of a daemon before this one.
+  std::optional<std::chrono::milliseconds> releasing_uptime = {};
   std::optional<Requester> ended_by = {};  ///< nullopt: nobody asked, or a daemon before this one was asked
   std::vector<vfio::Holder> holders = {};  ///< who keeps it from being released
 };
@@ -146,6 +148,12 @@ std::optional<std::chrono::milliseconds> time_left(const Claim& claim);
 
 /// Lets it last so long from now on.
 void set_time_left(Claim& claim, std::chrono::milliseconds left);
+
+/// Notes that its end begins now, and with it its grace.
+void begin_grace(Claim& claim);
+
+/// Whether it is ending, and has waited as long as it was to wait for open devices.
+bool is_grace_over(const Claim& claim);
 
 /// Whether the device is one of the claim's, or in the IOMMU group of one.
 bool holds(const Claim& claim, const sysfs::Device& device);

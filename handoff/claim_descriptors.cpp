@@ -26,6 +26,8 @@ sysfs::Result<Reached> nodes_of(const Engine& engine, const Claim& claim) {
     if (device == nullptr)
       return sysfs::fail(ErrorCode::DeviceNotFound,
                          "there is no PCI device at " + sysfs::to_string(claimed.address) + " any more");
+    if (!is_as_claimed(claimed, device))
+      return sysfs::fail(ErrorCode::NodeNotFound, sysfs::to_string(claimed.address) + " is not as it was claimed");
     auto nodes = vfio::nodes_of(services.tree, *device);
     if (!nodes) return std::unexpected(nodes.error());
     reached.emplace_back(device, std::move(*nodes));

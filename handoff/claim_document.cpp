@@ -169,6 +169,10 @@ Claim read(const json& document) {
   if (document.contains("releasing_since")) {
     if (const auto since = maybe<std::string>(document, "releasing_since")) claim.releasing_since = time_from(*since);
   }
+  if (document.contains("releasing_uptime_ms")) {  // journals of 0.1 do not have it
+    if (const auto uptime = maybe<std::int64_t>(document, "releasing_uptime_ms"))
+      claim.releasing_uptime = std::chrono::milliseconds(*uptime);
+  }
   return claim;
 }
 
@@ -216,7 +220,8 @@ json to_json(const Claim& claim) {
           {"release_operation", claim.release_operation},
           {"reason", claim.reason},
           {"cause", claim.cause},
-          {"releasing_since", claim.releasing_since ? json(rfc3339(*claim.releasing_since)) : json(nullptr)}};
+          {"releasing_since", claim.releasing_since ? json(rfc3339(*claim.releasing_since)) : json(nullptr)},
+          {"releasing_uptime_ms", claim.releasing_uptime ? json(claim.releasing_uptime->count()) : json(nullptr)}};
 }
 
 std::optional<Claim> claim_from(const json& document) {

@@ -370,6 +370,7 @@ void Claims::hold(const std::shared_ptr<Attempt>& attempt) {
     claims_.erase(attempt->claim.id);
     std::erase(order_, attempt->claim.id);
     attempt->done(Refusal{stored.error(), {}, {}});
+    made(attempt->claim.id);
   });
 }
 
@@ -454,34 +455,34 @@ void Claims::activate(const std::string& id, std::function<void(Outcome)> done) 
   note_changes(claims_.at(id));
   look_at_access(id, [this, id, done = std::move(done)](const sysfs::Result<>& looked) {
     if (looked) return open_nodes(id, done);
-    begin_release(id, "who has access to its nodes could not be kept: " + looked.error().message);
-    done(Refusal{looked.error(), {}, {}});
+    not_activated(id, looked.error(), "who has access to its nodes could not be kept", done);
   });
 }
 
 void Claims::open_nodes(const std::string& id, const std::function<void(Outcome)>& done) {
   grant(id, [this, id, done](const sysfs::Result<>& granted) {
     if (granted) return activated(id, done);
-    begin_release(id, "its nodes could not be opened to its owner: " + granted.error().message);
-    done(Refusal{granted.error(), {}, {}});
+    not_activated(id, granted.error(), "its nodes could not be opened to its owner", done);
   });
+}
+
+void Claims::not_activated(const std::string& id, const sysfs::Error& error, const std::string& what,
+                           const std::function<void(Outcome)>& done) {
+  begin_release(id, what + ": " + error.message);
+  done(Refusal{error, {}, {}});
+  made(id);
 }
 
 void Claims::activated(const std::string& id, const std::function<void(Outcome)>& done) {
   auto& claim = claims_.at(id);
-  if (auto published = hooks_.publish ? hooks_.publish(claim) : sysfs::Result<>(); !published) {
-    begin_release(id, "what its consumer reads could not be written: " + published.error().message);
-    return done(Refusal{published.error(), {}, {}});
-  }
+  if (auto published = hooks_.publish ? hooks_.publish(claim) : sysfs::Result<>(); !published)
+    return not_activated(id, published.error(), "what its consumer reads could not be written", done);
   claim.state = ClaimState::Active;
   claim.ttl = claim.request.ttl;
   if (claim.ttl) set_time_left(claim, *claim.ttl);
   audit(claim, AuditEvent::Begun);
   store(claim, [this, id, done](const sysfs::Result<>& stored) {
-    if (!stored) {
-      begin_release(id, "it could not be recorded: " + stored.error().message);
-      return done(Refusal{stored.error(), {}, {}});
-    }
+    if (!stored) return not_activated(id, stored.error(), "it could not be recorded", done);
     if (find(id)->state == ClaimState::Active) watch(id);
     done(Made{id});
     made(id);

@@ -90,10 +90,10 @@ class Claims {
   struct Attempt;
   struct OpenDevices {
     std::vector<vfio::Holder> holders = {};  ///< who is seen to have one open
-    bool any = false;                        ///< one is open, by whomever
+    std::set<sysfs::PciAddress> open = {};   ///< which are, by whomever
   };
 
-  void adopt(Claim claim);
+  void adopt(const std::string& id);
   void adopt_preparing(const std::string& id);
   std::function<void(Outcome)> audited(const Attempt& attempt, std::function<void(Outcome)> done);
   void find_owners(const std::shared_ptr<Attempt>& attempt);
@@ -109,6 +109,8 @@ class Claims {
   void bound(const std::string& id, std::function<void(Outcome)> done);
   void activate(const std::string& id, std::function<void(Outcome)> done);
   void open_nodes(const std::string& id, const std::function<void(Outcome)>& done);
+  void not_activated(const std::string& id, const sysfs::Error& error, const std::string& what,
+                     const std::function<void(Outcome)>& done);
   void activated(const std::string& id, const std::function<void(Outcome)>& done);
   void withdraw(const Claim& claim);
   void warn(const sysfs::Result<>& done) const;
@@ -125,9 +127,9 @@ class Claims {
   void find_holders(const std::string& id, std::function<void(sysfs::Result<OpenDevices>)> done);
   std::optional<Refusal> not_to_be_released(const std::string& id) const;
   void begin_release(const std::string& id, std::string reason);
-  static bool is_taken_back(const Claim& claim);
+  static bool is_taken_back(const Claim& claim, const std::set<sysfs::PciAddress>& open);
   void release_when_closed(const std::string& id);
-  void give_back(const std::string& id, bool open);
+  void give_back(const std::string& id, const std::set<sysfs::PciAddress>& open);
   void give_back_healthy(const std::string& id);
   void not_given_back(const std::string& id, const Refusal& refusal);
   void fail_once_more(const std::string& id, std::string reason);
@@ -135,7 +137,9 @@ class Claims {
   void given_back(const std::string& id);
   bool has_reset(const sysfs::PciAddress& address) const;
   std::optional<sysfs::Step> reset_of(const Claim& claim, const ClaimedDevice& claimed) const;
-  void reset_devices(const std::string& id, std::size_t at, const std::function<void()>& done);
+  bool is_to_wait(const std::string& id, const sysfs::PciAddress& address);
+  void reset_devices(const std::string& id, std::size_t at, const std::set<sysfs::PciAddress>& open,
+                     const std::function<void()>& done);
   void note_reset(const std::string& id, ClaimedDevice& claimed, const TaskResult& result);
   std::optional<Evidence> without_reset(const ClaimRequest& request, const std::vector<sysfs::Device>& group) const;
   void check_health(const std::string& id, std::function<void()> checked);
@@ -153,12 +157,13 @@ class Claims {
   void made(const std::string& id);
   void note_changes(Claim& claim) const;
   static void note_settings(Claim& claim, const std::vector<Transition>& transitions);
-  std::vector<vfio::Node> nodes_of(const Claim& claim) const;
+  sysfs::Result<std::vector<vfio::Node>> nodes_of(const Claim& claim, TaskKind kind) const;
   vfio::Grantees to_lose(const vfio::Node& node, const Claim& claim) const;
   void note_earlier_access(Claim& claim, const std::vector<vfio::Node>& nodes,
                            const AccessQueue::Answers& answers) const;
   void look_at_access(const std::string& id, std::function<void(sysfs::Result<>)> done);
-  std::vector<Task> access_tasks(TaskKind kind, const Claim& claim) const;
+  std::vector<Task> access_tasks(TaskKind kind, const Claim& claim, const std::vector<vfio::Node>& nodes) const;
+  AccessQueue::Tasks tasks_for(const Claim& claim, TaskKind kind) const;
   sysfs::DriverName driver_for(const ClaimRequest& request, const std::vector<sysfs::Device>& group) const;
   std::vector<sysfs::Device> group_of(const sysfs::PciAddress& address) const;
   ChangeRequest binding_of(const Claim& claim) const;

@@ -35,38 +35,42 @@ sysfs::Result<> without_value(const sysfs::Result<AccessQueue::Answers>& result)
 
 }  // namespace
 
-std::vector<vfio::Node> Claims::nodes_of(const Claim& claim) const {
+// Nobody is given a card that has come in the place of his own; its node is closed to him all the same.
+sysfs::Result<std::vector<vfio::Node>> Claims::nodes_of(const Claim& claim, TaskKind kind) const {
   std::map<std::string, vfio::Node> found;
   const auto& services = engine_.services();
   for (const auto& claimed : claim.devices) {
     const auto* device = services.inventory.find(claimed.address);
-    if (device == nullptr) continue;
+    if (device == nullptr || (kind != TaskKind::RevokeAccess && is_another(claimed, *device))) continue;
     const auto nodes = vfio::nodes_of(services.tree, *device);
-    if (nodes && nodes->group) found.insert({nodes->group->path, *nodes->group});
-    if (nodes && nodes->cdev) found.insert({nodes->cdev->path, *nodes->cdev});
+    if (!nodes) return std::unexpected(nodes.error());
+    if (nodes->group) found.insert({nodes->group->path, *nodes->group});
+    if (nodes->cdev) found.insert({nodes->cdev->path, *nodes->cdev});
   }
-  if (const auto iommu = services.tree.status("dev/iommu"); iommu && *iommu)
-    found.insert({iommu_node, {iommu_node, **iommu}});
+  const auto iommu = services.tree.status("dev/iommu");
+  if (!iommu) return std::unexpected(iommu.error());
+  if (*iommu) found.insert({iommu_node, {iommu_node, **iommu}});
   const auto nodes = std::views::values(found);
-  return {nodes.begin(), nodes.end()};
+  return std::vector<vfio::Node>(nodes.begin(), nodes.end());
 }
 
-// Who is to lose the node at the claim's end. /dev/iommu is everybody's: who has another claim still needs it.
+// Who is to lose the node at the claim's end. /dev/iommu is everybody's: who has it by another claim still needs it.
+// One that has not opened its nodes yet may never do so, and opens this one itself.
 vfio::Grantees Claims::to_lose(const vfio::Node& node, const Claim& claim) const {
   if (!claim.earlier_access) return {};  // nothing was opened yet
   auto grantees = claim.grantees;
   take_away(grantees, earlier_on(claim, node));
   if (node.path != iommu_node) return grantees;
   for (const auto& [id, other] : claims_) {
-    if (id != claim.id && (other.state == ClaimState::Active || other.state == ClaimState::Preparing))
-      take_away(grantees, other.grantees);
+    const bool opens = other.state == ClaimState::Preparing && other.earlier_access;
+    if (id != claim.id && (other.state == ClaimState::Active || opens)) take_away(grantees, other.grantees);
   }
   return grantees;
 }
 
-std::vector<Task> Claims::access_tasks(TaskKind kind, const Claim& claim) const {
+std::vector<Task> Claims::access_tasks(TaskKind kind, const Claim& claim, const std::vector<vfio::Node>& nodes) const {
   std::vector<Task> tasks;
-  for (const auto& node : nodes_of(claim)) {
+  for (const auto& node : nodes) {
     const auto grantees = kind == TaskKind::RevokeAccess ? to_lose(node, claim) : claim.grantees;
     if (!is_nobody(grantees)) tasks.push_back(task_for(kind, grantees, {node.path}));
   }
@@ -96,10 +100,12 @@ void Claims::look_at_access(const std::string& id, std::function<void(sysfs::Res
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
   const auto nodes = std::make_shared<std::vector<vfio::Node>>();
   access_.add(
-      [this, id, nodes] {
+      [this, id, nodes]() -> AccessQueue::Tasks {
         const auto& looking = claims_.at(id);
-        *nodes = nodes_of(looking);
-        return access_tasks(TaskKind::FindAccess, looking);
+        auto found = nodes_of(looking, TaskKind::FindAccess);
+        if (!found) return std::unexpected(found.error());
+        *nodes = std::move(*found);
+        return access_tasks(TaskKind::FindAccess, looking, *nodes);
       },
       [this, id, nodes, done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& answers) {
         if (!answers) return done(std::unexpected(answers.error()));
@@ -109,15 +115,21 @@ void Claims::look_at_access(const std::string& id, std::function<void(sysfs::Res
       });
 }
 
+AccessQueue::Tasks Claims::tasks_for(const Claim& claim, TaskKind kind) const {
+  const auto nodes = nodes_of(claim, kind);
+  if (!nodes) return std::unexpected(nodes.error());
+  return access_tasks(kind, claim, *nodes);
+}
+
 // What was true when it was asked for may be over when its turn comes.
 void Claims::grant(const std::string& id, std::function<void(sysfs::Result<>)> done) {
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
   access_.add(
-      [this, id] {
+      [this, id]() -> AccessQueue::Tasks {
         const auto* claim = find(id);
         const bool wanted =
             claim != nullptr && (claim->state == ClaimState::Active || claim->state == ClaimState::Preparing);
-        return wanted ? access_tasks(TaskKind::GrantAccess, *claim) : std::vector<Task>{};
+        return wanted ? tasks_for(*claim, TaskKind::GrantAccess) : AccessQueue::Tasks();
       },
       [done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& granted) { done(without_value(granted)); });
 }
@@ -125,7 +137,7 @@ void Claims::grant(const std::string& id, std::function<void(sysfs::Result<>)> d
 void Claims::revoke(const std::string& id, std::function<void(sysfs::Result<>)> done) {
   if (closed_.contains(id)) return done({});
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  access_.add([this, id] { return access_tasks(TaskKind::RevokeAccess, claims_.at(id)); },
+  access_.add([this, id] { return tasks_for(claims_.at(id), TaskKind::RevokeAccess); },
               [this, id, done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& revoked) {
                 if (revoked) closed_.insert(id);
                 done(without_value(revoked));

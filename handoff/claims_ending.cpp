@@ -63,12 +63,12 @@ void Claims::find_holders(const std::string& id, std::function<void(sysfs::Resul
   for (const auto& claimed : claims_.at(id).devices) {
     const auto* device = engine_.services().inventory.find(claimed.address);
     if (device == nullptr || !sysfs::is_vfio_bound(*device)) continue;
-    search->found.any = search->found.any || device->enable_count.value_or(0) > 0;
+    if (device->enable_count.value_or(0) > 0) search->found.open.insert(claimed.address);
     ++search->waiting;
-    engine_.find_holders(*device, [search, arrived](const HoldersAnswer& holders) {
+    engine_.find_holders(*device, [search, arrived, address = claimed.address](const HoldersAnswer& holders) {
       if (!holders && holders.error().code != ErrorCode::Overdue) search->error = holders.error();
       for (const auto& holder : holders ? *holders : std::vector<vfio::Holder>{}) {
-        search->found.any = true;
+        search->found.open.insert(address);
         if (std::ranges::find(search->found.holders, holder) == search->found.holders.end())
           search->found.holders.push_back(holder);
       }
@@ -97,7 +97,7 @@ void Claims::preview_release(const std::string& id, const Requester& requester, 
     if (claim == nullptr || claim->state != ClaimState::Active) return done(Preview{});
     if (!open) return done(Refusal{open.error(), {}, {}});
     Preview preview;
-    if (open->any && !when_closed) preview.refused_by.push_back(in_use_evidence(open->holders));
+    if (!open->open.empty() && !when_closed) preview.refused_by.push_back(in_use_evidence(open->holders));
     for (const auto& device : claim->devices) {
       const auto step = reset_of(*claim, device);
       if (!step) continue;
@@ -124,7 +124,7 @@ void Claims::release(const std::string& id, const Requester& requester, bool whe
     const auto* still = find(id);
     if (still == nullptr || still->state != ClaimState::Active) return done(std::nullopt);
     if (!open) return done(Refusal{open.error(), {}, {}});
-    if (open->any && !when_closed) {
+    if (!open->open.empty() && !when_closed) {
       const auto evidence = in_use_evidence(open->holders);
       return done(Refusal{{ErrorCode::ClaimInUse, "a device of the claim is still open"}, {evidence}, {}});
     }
@@ -142,7 +142,7 @@ void Claims::begin_release(const std::string& id, std::string reason) {
   claim.state = ClaimState::Releasing;
   claim.cause = reason;
   claim.reason = std::move(reason);
-  claim.releasing_since = std::chrono::system_clock::now();
+  begin_grace(claim);
   if (const auto watching = stop_watching_.extract(id); !watching.empty()) watching.mapped()();
   withdraw(claim);
   store(claim, [this, id](const sysfs::Result<>& stored) {
@@ -151,14 +151,13 @@ void Claims::begin_release(const std::string& id, std::string reason) {
   });
 }
 
-// Its grace is over, and there is something that the kernel can take back: what was bound for it.
-bool Claims::is_taken_back(const Claim& claim) {
-  const auto& grace = claim.request.grace;
-  if (!grace || !claim.releasing_since || !claim.request.restore) return false;
-  const bool over = std::chrono::system_clock::now() >= *claim.releasing_since + *grace;
-  return over && std::ranges::any_of(claim.changed, [](const Transition& transition) {
-           return transition.driver_before != transition.driver_after;
-         });
+// Its grace is over, and what is still open is something that the kernel can take back: what was bound for it.
+bool Claims::is_taken_back(const Claim& claim, const std::set<sysfs::PciAddress>& open) {
+  if (!claim.request.restore || !is_grace_over(claim)) return false;
+  return std::ranges::all_of(open, [&claim](const sysfs::PciAddress& address) {
+    const auto changed = std::ranges::find(claim.changed, address, &Transition::address);
+    return changed != claim.changed.end() && changed->driver_before != changed->driver_after;
+  });
 }
 
 // First nobody can open a node any longer, or an owner could keep the devices for ever; what is open stays so.
@@ -172,8 +171,8 @@ void Claims::release_when_closed(const std::string& id) {
     find_holders(id, [this, id](sysfs::Result<OpenDevices> open) {
       if (!open) return try_again(id, "its devices cannot be read: " + open.error().message);
       claims_.at(id).holders = std::move(open->holders);
-      if (open->any && !is_taken_back(claims_.at(id))) return try_again(id, {});
-      give_back(id, open->any);
+      if (!open->open.empty() && !is_taken_back(claims_.at(id), open->open)) return try_again(id, {});
+      give_back(id, open->open);
     });
   });
 }
@@ -199,7 +198,7 @@ ChangeRequest Claims::give_back_of(const Claim& claim) const {
   request.accept_risks = claim.request.accept_risks;
   // The unbind then waits in the kernel, which asks the consumer to let go. Source: vfio_main.c, the device's
   // `request`.
-  request.after_grace = is_taken_back(claim);
+  request.after_grace = is_grace_over(claim);
   if (request.after_grace) request.accept_risks.emplace_back("vfio.open");
   const auto faults = faults_.find(claim.id);
   for (const auto& transition : claim.changed) {
@@ -223,14 +222,11 @@ ChangeRequest Claims::give_back_of(const Claim& claim) const {
   return request;
 }
 
-// What is still open after its grace is not reset under whoever has it.
-void Claims::give_back(const std::string& id, bool open) {
+void Claims::give_back(const std::string& id, const std::set<sysfs::PciAddress>& open) {
   if (is_being_recovered(claims_.at(id)))
     return fail_once_more(id, "the kernel has not ended the recovery of one of its devices from an error");
   faults_.erase(id);
-  const auto reset = [this, id] { check_health(id, [this, id] { give_back_healthy(id); }); };
-  if (open) return reset();
-  reset_devices(id, 0, reset);
+  reset_devices(id, 0, open, [this, id] { check_health(id, [this, id] { give_back_healthy(id); }); });
 }
 
 // Tried dry first, so that what has to wait does not fill the audit.
@@ -353,12 +349,20 @@ void Claims::acknowledge(const std::string& id, const Requester& requester, std:
     return done(sysfs::fail(ErrorCode::ClaimNotActive, "the claim is " + std::string(name_of(claim.state)) +
                                                            ": only a quarantined one is acknowledged"));
   }
-  claim.state = ClaimState::Released;
-  claim.reason = "it was acknowledged: " + claim.reason;
-  claim.ended_by = requester;
-  audit(claim, AuditEvent::Ended);
-  forget_oldest(id);
-  store(claim, std::move(done));
+  // It may be here since its nodes could not be closed: the next claim's owner is not to share them.
+  revoke(id, [this, id, requester, done = std::move(done)](sysfs::Result<> revoked) {
+    closed_.erase(id);
+    const auto still = claims_.find(id);
+    const bool waits = still != claims_.end() && still->second.state == ClaimState::Quarantined;
+    if (!revoked || !waits) return done(std::move(revoked));
+    auto& acknowledged = still->second;
+    acknowledged.state = ClaimState::Released;
+    acknowledged.reason = "it was acknowledged: " + acknowledged.reason;
+    acknowledged.ended_by = requester;
+    audit(acknowledged, AuditEvent::Ended);
+    forget_oldest(id);
+    store(acknowledged, done);
+  });
 }
 
 }  // namespace devbindd::handoff

@@ -28,12 +28,13 @@ std::optional<ErrorRecovery> recovery_in(const sysfs::Uevent& event) {
 }  // namespace
 
 // That a recovery failed is said of the port above: what is below it stays cut off. Source: pcie_do_recovery() in
-// drivers/pci/pcie/err.c. A device that is added is another one, or the same anew.
+// drivers/pci/pcie/err.c. A device that is added is another one, or the same anew, unless somebody has only asked to
+// hear of it again (`udevadm trigger`). Source: kobject_synth_uevent() in lib/kobject_uevent.c.
 void Claims::take(const sysfs::UeventBatch& batch) {
   for (const auto& event : batch.events) {
     const auto recovery = recovery_in(event);
     const auto addresses = sysfs::addresses_in(event.devpath);
-    const bool added = event.action == "add";
+    const bool added = event.action == "add" && !event.keys.contains("SYNTH_UUID");
     if (event.subsystem != "pci" || addresses.empty() || (!recovery && !added)) continue;
     for (auto& [id, claim] : claims_) {
       if (!holds_devices(claim)) continue;
@@ -76,23 +77,41 @@ bool Claims::has_reset(const sysfs::PciAddress& address) const {
   return !methods || !sysfs::words_of(*methods).empty();
 }
 
-// A physical function's reset would take the settings of its VFs, which others may use.
+// One that somebody has given to another driver is his. A physical function's reset would take the settings of its VFs,
+// which others may use.
 std::optional<sysfs::Step> Claims::reset_of(const Claim& claim, const ClaimedDevice& claimed) const {
   const auto* device = engine_.services().inventory.find(claimed.address);
-  const bool there = device != nullptr && !is_another(claimed, *device) && sysfs::is_vfio_bound(*device);
+  const bool there =
+      device != nullptr && !is_another(claimed, *device) && (!device->driver || sysfs::is_vfio_bound(*device));
   const bool given_up = claimed.error_recovery == ErrorRecovery::Failed;
-  const bool tried = claimed.reset && *claimed.reset != ResetOutcome::Failed;
+  const bool required = claim.request.reset == ReleaseReset::Required;
+  const bool tried = claimed.reset == ResetOutcome::Done || (claimed.reset == ResetOutcome::Unavailable && !required);
   if (claim.request.reset == ReleaseReset::None || !there || given_up || tried || !device->virtfns.empty())
     return std::nullopt;
   return sysfs::Step{sysfs::StepKind::Reset, claimed.address, {}};
 }
 
+// Looked at again right before its reset: those of the devices before it may have taken long.
+bool Claims::is_to_wait(const std::string& id, const sysfs::PciAddress& address) {
+  const auto known = engine_.current();
+  const auto* device = known ? engine_.services().inventory.find(address) : nullptr;
+  const bool opened = device != nullptr && sysfs::is_vfio_bound(*device) && device->enable_count.value_or(0) > 0;
+  if (known && !opened) return false;
+  try_again(id, known ? std::string{} : "its devices cannot be read: " + known.error().message);
+  return true;
+}
+
 // One after the other: functions of a card share locks of the kernel, and may share what is reset. `done` comes when
-// the kernel is done with all of them: whoever waits for the claim's end is told when it takes long.
-void Claims::reset_devices(const std::string& id, std::size_t at, const std::function<void()>& done) {
+// the kernel is done with all of them: whoever waits for the claim's end is told when it takes long. What is still open
+// after its grace is not reset under whoever has it.
+void Claims::reset_devices(const std::string& id, std::size_t at, const std::set<sysfs::PciAddress>& open,
+                           const std::function<void()>& done) {
   auto& claim = claims_.at(id);
   std::optional<sysfs::Step> step;
   for (; at < claim.devices.size(); ++at) {
+    const auto& address = claim.devices[at].address;
+    if (open.contains(address) || !reset_of(claim, claim.devices[at])) continue;
+    if (is_to_wait(id, address)) return;
     step = reset_of(claim, claim.devices[at]);
     if (step && has_reset(*step->address)) break;
     if (step) note_reset(id, claim.devices[at], sysfs::fail(ErrorCode::Kernel, "it has no method", ENOTTY));
@@ -105,10 +124,13 @@ void Claims::reset_devices(const std::string& id, std::size_t at, const std::fun
                                                       told(id);
                                                     },
                                                 .on_result =
-                                                    [this, id, at, done](const TaskResult& result) {
-                                                      claims_.at(id).reason = claims_.at(id).cause;
-                                                      note_reset(id, claims_.at(id).devices[at], result);
-                                                      reset_devices(id, at + 1, done);
+                                                    [this, id, at, open, done](const TaskResult& result) {
+                                                      auto& resetting = claims_.at(id);
+                                                      if (!result && result.error().code == ErrorCode::TooBusy)
+                                                        return try_again(id, result.error().message);
+                                                      if (!resetting.cause.empty()) resetting.reason = resetting.cause;
+                                                      note_reset(id, resetting.devices[at], result);
+                                                      reset_devices(id, at + 1, open, done);
                                                     }});
 }
 

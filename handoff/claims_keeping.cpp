@@ -129,13 +129,17 @@ void Claims::renew(const std::string& id, const Requester& requester, std::optio
   const auto before = std::tuple(claim.ttl, claim.expires_at, claim.expires_uptime);
   if (ttl) claim.ttl = ttl;
   if (claim.ttl) set_time_left(claim, *claim.ttl);
+  const auto renewed = std::tuple(claim.ttl, claim.expires_at, claim.expires_uptime);
   watch_time(id);
-  store(claim, [this, id, before, done = std::move(done)](sysfs::Result<> stored) {
+  store(claim, [this, id, before, renewed, done = std::move(done)](sysfs::Result<> stored) {
     const auto still = claims_.find(id);
     const bool active = still != claims_.end() && still->second.state == ClaimState::Active;
     if (stored && !active) return done(sysfs::fail(ErrorCode::ClaimNotActive, "the claim has ended just now"));
-    if (!stored && active) std::tie(still->second.ttl, still->second.expires_at, still->second.expires_uptime) = before;
-    if (!stored && active) watch_time(id);
+    if (stored || !active) return done(std::move(stored));
+    // Renewed once more meanwhile, it lasts as long as that says.
+    auto lasts = std::tie(still->second.ttl, still->second.expires_at, still->second.expires_uptime);
+    if (lasts == renewed) lasts = before;
+    watch_time(id);
     done(std::move(stored));
   });
 }
@@ -149,18 +153,21 @@ void Claims::start() {
       if (engine_.services().warn) engine_.services().warn("the journal's claim " + row.id + " cannot be read");
       continue;
     }
-    adopt(std::move(*claim));
+    last_token_ = std::max(last_token_, claim->fencing_token);
+    order_.push_back(claim->id);
+    claims_.insert_or_assign(claim->id, std::move(*claim));
+  }
+  // Only now, since the end of one looks at the others.
+  for (const auto& id : std::vector(order_)) {
+    if (find(id) != nullptr) adopt(id);
   }
 }
 
-void Claims::adopt(Claim claim) {
-  const auto id = claim.id;
-  last_token_ = std::max(last_token_, claim.fencing_token);
+void Claims::adopt(const std::string& id) {
+  const auto& claim = claims_.at(id);
   const bool other_boot = claim.boot_id != engine_.services().boot_id;
   const auto state = claim.state;
-  claims_.insert_or_assign(id, std::move(claim));
-  order_.push_back(id);
-  if (!holds_devices(claims_.at(id))) return;
+  if (!holds_devices(claim)) return;
   if (other_boot)
     return end(id, ClaimState::Lost, "the host was restarted while it was " + std::string(name_of(state)));
   switch (state) {

@@ -100,8 +100,8 @@ class Engine {
   bool is_blocked(const std::string& id) const;
   /// The operation that was begun for a claim and binds its devices, or "".
   std::string operation_of_claim(const std::string& claim) const;
-  /// The newest operation of this boot that has changed the VFs of a PF.
-  std::optional<Operation> last_change_of_functions(const sysfs::PciAddress& physical) const;
+  /// The operations of this boot that have changed the VFs of a PF, newest first.
+  std::vector<Operation> changes_of_functions(const sysfs::PciAddress& physical) const;
   /// From now on a device for which `lookup` gives the id of a claim is kept from every request that is not the
   /// claim's own.
   void set_claim_lookup(std::function<std::string(const sysfs::Device&)> lookup) { claim_of_ = std::move(lookup); }

@@ -153,6 +153,10 @@ TEST_CASE("A failed recovery is said of the port above, and concerns all that is
   CHECK(recovery_of(machine, id, pair0) == ErrorRecovery::Failed);
   CHECK(recovery_of(machine, id, disk) == ErrorRecovery::Failed);
   CHECK(recovery_of(machine, id, card) == std::nullopt);
+  sysfs::Uevent asked{.action = "add", .devpath = root + port + "/" + pair0, .subsystem = "pci", .keys = {}};
+  asked.keys.emplace("SYNTH_UUID", "0");  // udevadm trigger: nothing has been added
+  machine.claims->take({.events = {asked}, .lost = false});
+  CHECK(recovery_of(machine, id, pair0) == ErrorRecovery::Failed);
   // Plugged in anew it is another one.
   say(machine, root + port + "/" + pair0, "add");
   CHECK(recovery_of(machine, id, pair0) == std::nullopt);

@@ -14,6 +14,8 @@ using namespace devbindd::handoff;
 using namespace devbindd::tests;
 using sysfs::ErrorCode;
 
+const std::string other = "0000:08:00.0";
+
 std::string reset_of(const std::string& address) { return "sys/bus/pci/devices/" + address + "/reset"; }
 
 ClaimRequest with(ReleaseReset reset, std::vector<std::string> devices) {
@@ -130,12 +132,57 @@ TEST_CASE("Nothing is reset that was not to be") {
     machine.kernel->give_reset(card);
     CHECK(machine.release(id) == std::nullopt);
   }
-  SECTION("a device that somebody has taken from VFIO") {
+  SECTION("a device that somebody has given to another driver") {
     const auto id = machine.made(of({card}));
-    (void)machine.kernel->write("sys/bus/pci/drivers/vfio-pci/unbind", card);
+    machine.kernel->write("sys/bus/pci/drivers/vfio-pci/unbind", card).value();
+    machine.kernel->write("sys/bus/pci/devices/" + card + "/driver_override", "e1000e").value();
+    machine.kernel->write("sys/bus/pci/drivers/e1000e/bind", card).value();
     CHECK(machine.release(id) == std::nullopt);
   }
   CHECK(resets(machine).empty());
+}
+
+TEST_CASE("A device that somebody has left without a driver is reset before its driver gets it back") {
+  ClaimMachine machine;
+  machine.kernel->give_reset(card);
+  const auto id = machine.made(of({card}));
+  machine.kernel->write("sys/bus/pci/drivers/vfio-pci/unbind", card).value();
+  CHECK(machine.release(id) == std::nullopt);
+  CHECK(resets(machine).size() == 1);
+  CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
+}
+
+TEST_CASE("A required reset that was unavailable stays a fault, also when the give-back has to wait") {
+  ClaimMachine machine;
+  machine.kernel->give_reset(card);
+  machine.kernel->give_reset(other);
+  const auto id = machine.made(with(ReleaseReset::Required, {card, other}));
+  machine.kernel->give_reset(card, ENOTTY);
+  machine.kernel->give_reset(other);
+  // Whoever opens the other between its reset and the give-back makes the give-back wait.
+  machine.kernel->before_nth_write(2, [&machine] { machine.kernel->open_device(other, 4711, "vmm"); });
+  CHECK(machine.release(id) == std::nullopt);
+  CHECK(machine.state(id) == ClaimState::Releasing);
+  CHECK(device_of(machine, id, card).reset == ResetOutcome::Unavailable);
+  machine.kernel->close_device(other);
+  machine.stage->workers.resume();
+  machine.wait_for(id, ClaimState::Quarantined);
+  CHECK(machine.kernel->bindings().at(card) == "vfio-pci override vfio-pci");
+  CHECK(machine.kernel->bindings().at(other) == "igb override -");
+}
+
+TEST_CASE("What is opened while another device is reset is not reset until it is closed") {
+  ClaimMachine machine;
+  machine.kernel->give_reset(card);
+  machine.kernel->give_reset(other);
+  const auto id = machine.made(of({card, other}));
+  machine.kernel->before_nth_write(1, [&machine] { machine.kernel->open_device(other, 4711, "vmm"); });
+  CHECK(machine.release(id, true) == std::nullopt);
+  CHECK(machine.state(id) == ClaimState::Releasing);
+  CHECK(resets(machine) == std::vector{reset_of(card)});
+  machine.kernel->close_device(other);
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(resets(machine) == std::vector{reset_of(card), reset_of(other)});
 }
 
 TEST_CASE("A device is not reset under whoever has it open") {

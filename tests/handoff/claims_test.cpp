@@ -505,6 +505,38 @@ TEST_CASE("A grace that is not over, and one without anything to unbind, waits")
   machine.wait_for(id, ClaimState::Released);
 }
 
+TEST_CASE("After its grace a claim waits for what the kernel cannot take back") {
+  ClaimMachine machine;
+  machine.stage->carry_out(bind_request(card));  // to stay on VFIO
+  machine.kernel->give_reset(card);
+  auto request = of({card, other});
+  request.grace = std::chrono::seconds(0);
+  const auto id = machine.made(request);
+  machine.kernel->open_device(card, 4711, "vmm");
+  CHECK(machine.release(id, true) == std::nullopt);
+  CHECK(machine.state(id) == ClaimState::Releasing);
+  CHECK(machine.claims->find(id)->release_operation.empty());
+  machine.kernel->close_device(card);
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(machine.kernel->bindings().at(other) == "igb override -");
+  CHECK(machine.claims->find(id)->devices.front().reset == ResetOutcome::Done);
+}
+
+TEST_CASE("A grace goes by the time since the boot, however the clock is set") {
+  Claim claim;
+  CHECK_FALSE(is_grace_over(claim));
+  begin_grace(claim);
+  CHECK_FALSE(is_grace_over(claim));  // it has none
+  claim.request.grace = std::chrono::seconds(60);
+  claim.releasing_since = std::chrono::system_clock::now() - std::chrono::hours(1);
+  CHECK_FALSE(is_grace_over(claim));
+  claim.releasing_uptime = *claim.releasing_uptime - std::chrono::seconds(61);
+  claim.releasing_since = std::chrono::system_clock::now() + std::chrono::hours(1);
+  CHECK(is_grace_over(claim));
+  claim.releasing_uptime = std::nullopt;  // of a daemon before
+  CHECK_FALSE(is_grace_over(claim));
+}
+
 TEST_CASE("A claim ends when its time has run out, unless it is renewed") {
   ClaimMachine machine;
   auto request = of({card});
@@ -672,6 +704,77 @@ TEST_CASE("What one claim has given is not from before the next; a restart of th
   CHECK(machine.stage->workers.grants() == std::map<std::string, std::set<std::string>>{{"/dev/iommu", {"u1000"}}});
 }
 
+TEST_CASE("A claim that is still being made spares its owner nothing: it opens what it needs itself") {
+  ClaimMachine machine;
+  machine.kernel->set_file("dev/iommu", "");
+  const auto first = machine.made(of({card}));
+  const std::string unbinding = "sys/bus/pci/drivers/igb/unbind";
+  machine.kernel->block(unbinding);
+  const auto second = machine.made(of({other}));
+  REQUIRE(machine.state(second) == ClaimState::Preparing);
+  CHECK(machine.release(first) == std::nullopt);
+  CHECK(machine.stage->workers.grants().empty());
+  machine.kernel->unblock(unbinding);
+  machine.stage->workers.resume();
+  machine.wait_for(second, ClaimState::Active);
+  CHECK(machine.stage->workers.grants().at("/dev/iommu") == std::set<std::string>{"u1000"});
+  CHECK(machine.release(second) == std::nullopt);
+  CHECK(machine.stage->workers.grants().empty());
+}
+
+TEST_CASE("After a restart the end of one claim spares what the owner of another has") {
+  ClaimMachine machine;
+  machine.kernel->set_file("dev/iommu", "");
+  const auto ending = machine.made(of({card}));
+  const auto staying = machine.made(of({other}));
+  machine.kernel->open_device(card, 4711, "vmm");
+  CHECK(machine.release(ending, true) == std::nullopt);
+  machine.restart();
+  machine.kernel->close_device(card);
+  machine.wait_for(ending, ClaimState::Released);
+  CHECK(machine.state(staying) == ClaimState::Active);
+  CHECK(machine.stage->workers.grants().at("/dev/iommu") == std::set<std::string>{"u1000"});
+  const Task taken{TaskKind::RevokeAccess, {"u1000", "/dev/iommu"}};
+  CHECK(std::ranges::count(machine.stage->workers.tasks(), taken) == 0);
+}
+
+TEST_CASE("Nobody is given the node of a card that has come in the place of his") {
+  ClaimMachine machine;
+  const auto id = machine.made(of({card}));
+  machine.kernel->remove_device(card);
+  machine.kernel->add_device(
+      {.address = card, .device = 0x10d3, .group = 1, .driver = "vfio-pci", .driver_override = "vfio-pci"});
+  const auto given = [&machine] {
+    return std::ranges::count(machine.stage->workers.tasks(), Task{TaskKind::GrantAccess, {"u1000", "/dev/vfio/1"}});
+  };
+  const auto before = given();
+  CHECK(before == 1);
+  machine.claims->nodes_changed();
+  CHECK(machine.release(id) == std::nullopt);
+  CHECK(given() == before);
+  CHECK(machine.stage->workers.grants().empty());
+}
+
+TEST_CASE("Devices whose nodes could not be closed are not free before they are") {
+  ClaimMachine machine;
+  const auto id = machine.made(of({card}));
+  machine.stage->workers.fail_access(EIO);
+  CHECK(machine.release(id) == std::nullopt);
+  machine.wait_for(id, ClaimState::Quarantined);
+  const auto acknowledge = [&] {
+    std::optional<sysfs::Result<>> answer;
+    machine.claims->acknowledge(id, machine.requester(), [&answer](const sysfs::Result<>& said) { answer = said; });
+    run_until(machine.stage->io, [&answer] { return answer.has_value(); });
+    return *answer;
+  };
+  CHECK(acknowledge().error().errno_value == EIO);
+  CHECK(machine.state(id) == ClaimState::Quarantined);
+  machine.stage->workers.fail_access(0);
+  CHECK(acknowledge());
+  CHECK(machine.state(id) == ClaimState::Released);
+  CHECK(machine.stage->workers.grants().empty());
+}
+
 TEST_CASE("A node that came anew during a claim is closed to its owner, whoever could use the one before it") {
   ClaimMachine machine;
   machine.kernel->write("sys/bus/pci/devices/" + card + "/driver_override", "vfio-pci").value();
@@ -710,6 +813,29 @@ TEST_CASE("Of a daemon that did not look who had access before, a claim takes al
   CHECK_FALSE(claim_from(document)->earlier_access);
   document.erase("earlier_access");
   CHECK(claim_from(document)->earlier_access.value().empty());
+}
+
+TEST_CASE("Who asks again while a claim is made is told when it could not be recorded") {
+  ClaimMachine machine;
+  machine.claims.reset();
+  machine.stage.reset();
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open((machine.directory.path() / "state.db").c_str(), &database) == SQLITE_OK);
+  const char* full = "CREATE TRIGGER no BEFORE INSERT ON claims BEGIN SELECT RAISE(ABORT,'full'); END";
+  CHECK(sqlite3_exec(database, full, nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+  machine.restart();
+  auto request = of({card});
+  request.idempotency_key = "pod-7";
+  std::vector<Claims::Outcome> answers;
+  const auto take = [&answers](Claims::Outcome answer) { answers.push_back(std::move(answer)); };
+  machine.claims->create(request, machine.requester(), false, take);
+  run_until(machine.stage->io, [&] { return !machine.claims->all().empty(); });
+  machine.claims->create(request, machine.requester(), false, take);
+  run_until(machine.stage->io, [&answers] { return answers.size() == 2; });
+  CHECK(std::get<Refusal>(answers[0]).error.code == ErrorCode::JournalFailed);
+  CHECK(std::get<Refusal>(answers[1]).error.code == ErrorCode::ClaimNotActive);
+  CHECK(machine.claims->all().empty());
 }
 
 TEST_CASE("A node that cannot be opened to the owner ends the claim") {

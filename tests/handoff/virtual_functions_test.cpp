@@ -83,6 +83,8 @@ TEST_CASE("Autoprobe that was taken for VFs without a driver is given back with 
   if (asked) none.functions->autoprobe = false;
   CHECK(stage.carry_out(none)["state"] == "succeeded");
   CHECK_FALSE(stage.kernel.device(physical).drivers_autoprobe);
+  CHECK(stage.carry_out(functions_request(physical, 2, "none"))["state"] == "succeeded");
+  CHECK_FALSE(stage.kernel.device(physical).drivers_autoprobe);
   CHECK(stage.carry_out(functions_request(physical, 0, ""))["state"] == "succeeded");
   CHECK(stage.kernel.device(physical).drivers_autoprobe == !asked);
 }
