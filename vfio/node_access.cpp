@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <optional>
+#include <vector>
 
 namespace devbindd::vfio {
 namespace {
@@ -62,6 +62,30 @@ bool mask_lets_use(acl_t acl) {
   return true;
 }
 
+// Others' entries that the mask has made void stay so when it gets wider: they lose what it kept from them.
+bool keep_narrow(acl_t acl) {
+  acl_entry_t mask = nullptr;
+  acl_entry_t entry = nullptr;
+  std::vector<acl_entry_t> masked;
+  for (int which = ACL_FIRST_ENTRY; ::acl_get_entry(acl, which, &entry) == 1; which = ACL_NEXT_ENTRY) {
+    acl_tag_t tag = ACL_UNDEFINED_TAG;
+    if (::acl_get_tag_type(entry, &tag) != 0) return false;
+    if (tag == ACL_MASK) mask = entry;
+    if (tag == ACL_USER || tag == ACL_GROUP || tag == ACL_GROUP_OBJ) masked.push_back(entry);
+  }
+  if (mask == nullptr) return true;
+  acl_permset_t limit = nullptr;
+  if (::acl_get_permset(mask, &limit) != 0) return false;
+  for (auto* each : masked) {
+    acl_permset_t permissions = nullptr;
+    if (::acl_get_permset(each, &permissions) != 0) return false;
+    for (const acl_perm_t permission : {ACL_READ, ACL_WRITE, ACL_EXECUTE}) {
+      if (::acl_get_perm(limit, permission) == 0 && ::acl_delete_perm(permissions, permission) != 0) return false;
+    }
+  }
+  return true;
+}
+
 bool drop(acl_t acl, acl_tag_t tag, unsigned id) {
   auto* entry = entry_of(acl, tag, id);
   return entry == nullptr || ::acl_delete_entry(acl, entry) == 0;
@@ -90,7 +114,8 @@ sysfs::Result<> store(const std::string& path, acl_t acl) {
 sysfs::Result<> grant_access(const std::string& path, const Grantees& grantees) {
   auto* acl = ::acl_get_file(path.c_str(), ACL_TYPE_ACCESS);
   if (acl == nullptr) return failed("read the ACL of", path);
-  const bool allowed = each_grantee(grantees, [&acl](acl_tag_t tag, unsigned id) { return allow(acl, tag, id); });
+  const bool allowed =
+      keep_narrow(acl) && each_grantee(grantees, [&acl](acl_tag_t tag, unsigned id) { return allow(acl, tag, id); });
   const Acl owned(acl);  // adding entries may have moved it
   if (!allowed) return failed("change the ACL of", path);
   return store(path, acl);
@@ -100,8 +125,8 @@ sysfs::Result<> revoke_access(const std::string& path, const Grantees& grantees)
   const Acl acl(::acl_get_file(path.c_str(), ACL_TYPE_ACCESS));
   if (!acl && (errno == ENOENT || errno == ENOTSUP)) return {};  // without ACLs nothing was granted
   if (!acl) return failed("read the ACL of", path);
-  if (!each_grantee(grantees, [&acl](acl_tag_t tag, unsigned id) { return drop(acl.get(), tag, id); }))
-    return failed("change the ACL of", path);
+  const auto take = [&acl](acl_tag_t tag, unsigned id) { return drop(acl.get(), tag, id); };
+  if (!keep_narrow(acl.get()) || !each_grantee(grantees, take)) return failed("change the ACL of", path);
   // Without named entries it is a plain mode again, in which the mask would widen the group's bits.
   acl_entry_t entry = nullptr;
   std::size_t named = 0;

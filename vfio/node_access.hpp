@@ -15,8 +15,9 @@ struct Grantees {
   std::vector<unsigned> gids;
 };
 
-/// Gives each of them the right to read and write the node, beside whoever has it already. Again is harmless.
-/// Errors: Kernel with the errno; ENOTSUP where the file system of /dev has no ACLs. Source: acl(5), acl_set_file(3).
+/// Gives each of them the right to read and write the node, beside whoever has it already. Nobody else gets more than
+/// he had: what the mask kept from others they lose. Again is harmless. Errors: Kernel with the errno; ENOTSUP where
+/// the file system of /dev has no ACLs. Source: acl(5), acl_set_file(3).
 sysfs::Result<> grant_access(const std::string& path, const Grantees& grantees);
 
 /// Takes it away again. A node that is gone, an entry that is not there and a file system without ACLs are
