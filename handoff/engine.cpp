@@ -353,12 +353,22 @@ std::string Engine::left_half_way_by(const sysfs::PciAddress& address) const {
   return found == half_way_.end() ? std::string{} : found->second;
 }
 
+// The next function at the address is another one, unless this operation itself has made it anew.
+void Engine::forget_drains_of_gone(const Operation& operation) {
+  if (operation.state != OperationState::Succeeded) return;
+  for (const auto& transition : operation.transitions) {
+    if (!transition.there_after && drains_.contains(transition.address))
+      drains_.clear(transition.address, [this](const auto& stored) { warn(stored); });
+  }
+}
+
 void Engine::ended(const std::string& id) {
   auto& running = *running_.at(id);
   take(services_.drain_uevents());  // those of its own writes, while it is known that it made them
   const auto forget = originals_to_forget(*running.operation);
   for (const auto& address : forget) originals_.erase(address);
   mark_half_way(*running.operation);
+  forget_drains_of_gone(*running.operation);
   for (const auto& transition : running.operation->transitions) services_.inventory.mark(transition.address);
   if (is_id_change(running.operation->request.kind) || running.operation->request.method == Method::NewId)
     services_.inventory.mark_all();

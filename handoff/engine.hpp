@@ -179,6 +179,7 @@ class Engine {
   std::set<std::string> keys_of(const std::vector<sysfs::Device>& devices) const;
   bool is_remade(const sysfs::PciAddress& address) const;
   void mark_half_way(const Operation& operation);
+  void forget_drains_of_gone(const Operation& operation);
   void ended(const std::string& id);
   std::vector<sysfs::PciAddress> originals_to_forget(const Operation& operation) const;
   std::set<std::string> lock_keys(const Gathering& gathering) const;

@@ -114,3 +114,17 @@ TEST_CASE("A device that is removed takes its drain along: the next one of the s
   machine.restart();
   CHECK(machine.find(card) == nullptr);
 }
+
+TEST_CASE("A virtual function that goes takes its drain along, one that is made anew at once keeps it") {
+  Stage stage(sriov_machine());
+  CHECK(stage.carry_out(functions_request(physical, 2))["state"] == "succeeded");
+  const auto address = stage.engine->find_device(at(physical))->virtfns.at(1);
+  bool done = false;
+  stage.engine->drains().set(stage.engine->find_device(address).value(), "to be replaced", {},
+                             [&done](const sysfs::Result<>& stored) { done = stored.has_value(); });
+  run_until(stage.io, [&done] { return done; });
+  CHECK(stage.carry_out(functions_request(physical, 3))["state"] == "succeeded");
+  CHECK(stage.engine->drains().contains(address));
+  CHECK(stage.carry_out(functions_request(physical, 0))["state"] == "succeeded");
+  CHECK_FALSE(stage.engine->drains().contains(address));
+}
