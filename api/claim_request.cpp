@@ -28,6 +28,8 @@ std::unexpected<Response> wrong(const Request& request, const std::string& point
 OrResponse<std::vector<sysfs::PciAddress>> read_devices(const Request& request, BodyReader& body) {
   auto texts = body.strings("devices", max_devices);
   if (!texts) return std::unexpected(to_response(request, texts.error()));
+  if (texts->empty() && body.find("devices") != nullptr)
+    return wrong(request, body.pointer("devices"), "\"devices\" names none");
   std::vector<sysfs::PciAddress> addresses;
   for (std::size_t at = 0; at < texts->size(); ++at) {
     const auto pointer = body.pointer("devices") + "/" + std::to_string(at);
@@ -57,7 +59,7 @@ OrResponse<bool> read_owners(const Request& request, BodyReader& body, const std
     const auto* name = item.get_ptr<const std::string*>();
     const bool named =
         name != nullptr && !name->empty() && name->size() <= 256 && name->find('\0') == std::string::npos;
-    if (!number && !named) return wrong(request, pointer, "an owner is a name or a number");
+    if (!number && !named) return wrong(request, pointer, "an owner is a name of at most 256 bytes, or a number");
     if (number) ids.push_back(item.get<unsigned>());
     if (named) names.push_back(*name);
   }

@@ -72,6 +72,7 @@ class Service {
   void later(std::chrono::milliseconds delay, std::function<void()> work);
   void fill_context();
   void start_claims();
+  void look_at_policies(const handoff::Claim& claim);
   void announce();
 
   const Configuration& configuration_;
@@ -187,6 +188,20 @@ void Service::fill_context() {
       }});
 }
 
+// A claim that has ended was in their way, or has given a device back to where it was before the policy. VFs are made
+// by the policy of their physical function.
+void Service::look_at_policies(const handoff::Claim& claim) {
+  if (!policies_) return;
+  std::set<sysfs::PciAddress> addresses;
+  for (const auto& claimed : claim.devices) {
+    const auto* device = inventory_.find(claimed.address);
+    if (device == nullptr) continue;
+    addresses.insert(claimed.address);
+    if (device->physfn) addresses.insert(*device->physfn);
+  }
+  boost::asio::post(io_, [this, addresses] { policies_->look_again({addresses.begin(), addresses.end()}); });
+}
+
 void Service::start_claims() {
   claims_ = std::make_unique<handoff::Claims>(
       *engine_,
@@ -199,6 +214,7 @@ void Service::start_claims() {
             return cdi_files_.write(*handover);
           },
           .withdraw = [this](const handoff::Claim& claim) { return cdi_files_.remove(claim.id); },
+          .freed = [this](const handoff::Claim& claim) { look_at_policies(claim); },
           .labels_of =
               [this](const sysfs::Device& device) {
                 return policies_ ? policies_->labels_of(device) : handoff::Labels{};

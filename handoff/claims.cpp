@@ -254,6 +254,7 @@ void Claims::try_candidate(const std::shared_ptr<Attempt>& attempt) {
   if (attempt->chosen.size() == wanted) return hold(attempt);
   if (attempt->at == attempt->candidates.size() && !attempt->pools.empty()) return try_pool(attempt);
   if (attempt->at == attempt->candidates.size()) {
+    if (is_made_already(attempt)) return;
     return attempt->done(
         refusal(ErrorCode::NotEnoughDevices,
                 "of " + std::to_string(attempt->fitting) + " devices that fit, " +
@@ -273,6 +274,12 @@ void Claims::try_binding(const std::shared_ptr<Attempt>& attempt, const sysfs::P
   });
   if (along != group.end()) {
     attempt->chosen.push_back(address);
+    return try_candidate(attempt);
+  }
+  const auto unmeant = std::ranges::find_if(
+      group, [&attempt](const sysfs::Device& member) { return !may_mean(*attempt->request.selector, member); });
+  if (unmeant != group.end()) {
+    attempt->last_reason = sysfs::to_string(unmeant->address) + " would go along, which holds the host together";
     return try_candidate(attempt);
   }
   if (const auto evidence = without_reset(attempt->request, group)) {
@@ -319,15 +326,22 @@ sysfs::DriverName Claims::driver_for(const ClaimRequest& request, const std::vec
   return chosen;
 }
 
+// The same request with the same key may have got its devices while this one looked around.
+bool Claims::is_made_already(const std::shared_ptr<Attempt>& attempt) {
+  const auto& requester = attempt->claim.requester;
+  const auto* known = attempt->dry_run ? nullptr : same_key(attempt->request, requester);
+  if (known == nullptr) return false;
+  if (same_request(known->request, attempt->request))
+    when_made(known->id, requester, attempt->done);
+  else
+    attempt->done(refusal(ErrorCode::KeyReused, "the idempotency key came with another request: claim " + known->id));
+  return true;
+}
+
 // From here on the devices are kept from everybody else.
 void Claims::hold(const std::shared_ptr<Attempt>& attempt) {
   auto& claim = attempt->claim;
-  // A retry with the same key may have come while this one looked around.
-  if (const auto* known = attempt->dry_run ? nullptr : same_key(attempt->request, claim.requester)) {
-    if (same_request(known->request, attempt->request)) return when_made(known->id, claim.requester, attempt->done);
-    return attempt->done(
-        refusal(ErrorCode::KeyReused, "the idempotency key came with another request: claim " + known->id));
-  }
+  if (is_made_already(attempt)) return;
   claim.devices.clear();
   std::set<sysfs::PciAddress> added;
   for (const auto& address : attempt->chosen) {

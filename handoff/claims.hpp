@@ -40,6 +40,8 @@ class Claims {
     std::function<sysfs::Result<>(const Claim&)> publish = {};
     /// It is over, or about to be.
     std::function<sysfs::Result<>(const Claim&)> withdraw = {};
+    /// It has ended, and holds its devices no longer.
+    std::function<void(const Claim&)> freed = {};
     /// What the host's policies call a device, for selectors by labels.
     std::function<Labels(const sysfs::Device&)> labels_of = {};
   };
@@ -103,6 +105,7 @@ class Claims {
   void try_candidate(const std::shared_ptr<Attempt>& attempt);
   void look_at_facts(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address);
   void try_binding(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address);
+  bool is_made_already(const std::shared_ptr<Attempt>& attempt);
   void hold(const std::shared_ptr<Attempt>& attempt);
   void preview(const std::shared_ptr<Attempt>& attempt);
   void bind(const std::shared_ptr<Attempt>& attempt);
@@ -129,6 +132,7 @@ class Claims {
   void begin_release(const std::string& id, std::string reason);
   static bool is_taken_back(const Claim& claim, const std::set<sysfs::PciAddress>& open);
   void release_when_closed(const std::string& id);
+  void look_for_hidden(const std::string& id, std::function<void(bool)> done);
   void give_back(const std::string& id, const std::set<sysfs::PciAddress>& open);
   void give_back_healthy(const std::string& id);
   void not_given_back(const std::string& id, const Refusal& refusal);

@@ -1,6 +1,7 @@
 // How a claim ends: never while a device of it is open; then its nodes are closed to the owner, its devices given back,
 // and looked at.
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +10,7 @@
 #include "handoff/json.hpp"
 #include "handoff/operation_document.hpp"
 #include "handoff/verdict.hpp"
+#include "vfio/nodes.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -172,9 +174,38 @@ void Claims::release_when_closed(const std::string& id) {
       if (!open) return try_again(id, "its devices cannot be read: " + open.error().message);
       claims_.at(id).holders = std::move(open->holders);
       if (!open->open.empty() && !is_taken_back(claims_.at(id), open->open)) return try_again(id, {});
-      give_back(id, open->open);
+      look_for_hidden(id, [this, id, open = std::move(open->open)](bool hidden) {
+        if (!hidden) return give_back(id, open);
+        try_again(id,
+                  "a group of it is open still, by no process that can be seen: the descriptor may wait in a socket");
+      });
     });
   });
+}
+
+// A descriptor of a group, as it is passed from one process to another, is in none. Where the device stays on VFIO it
+// would outlive the claim: whoever takes it then has the next owner's device. A group is open once at a time. Source:
+// vfio_group_fops_open() in drivers/vfio/group.c. A group of which one goes to its own driver is not viable any more.
+void Claims::look_for_hidden(const std::string& id, std::function<void(bool)> done) {
+  const auto& claim = claims_.at(id);
+  const auto& services = engine_.services();
+  const auto given_back = give_back_of(claim);
+  std::set<std::string> staying;
+  std::set<std::string> leaving;
+  for (const auto& claimed : claim.devices) {
+    const auto* device = services.inventory.find(claimed.address);
+    const auto is_it = [&claimed](const ChangeRequest& item) { return item.address == claimed.address; };
+    const auto nodes = device != nullptr ? vfio::nodes_of(services.tree, *device) : sysfs::Result<vfio::DeviceNodes>();
+    if (!nodes || !nodes->group || !is_as_claimed(claimed, device)) continue;
+    (std::ranges::any_of(given_back.items, is_it) ? leaving : staying).insert(nodes->group->path);
+  }
+  for (const auto& group : leaving) staying.erase(group);
+  if (staying.empty()) return done(false);
+  Task task{TaskKind::OpenNodes, {staying.begin(), staying.end()}};
+  const auto looked = [done = std::move(done)](const TaskResult& result) {
+    done(!result && result.error().errno_value == EBUSY);
+  };
+  services.run_task(std::move(task), within_deadline("opening the nodes takes too long", looked));
 }
 
 void Claims::try_again(const std::string& id, std::string reason) {
@@ -313,7 +344,9 @@ void Claims::end(const std::string& id, ClaimState state, std::string reason) {
     told(id);
     made(id);
   });
-  if (!holds_devices(claim)) forget_oldest(id);
+  if (holds_devices(claim)) return;
+  if (hooks_.freed) hooks_.freed(claim);
+  forget_oldest(id);
 }
 
 void Claims::audit(const Claim& claim, AuditEvent event) {
@@ -360,6 +393,7 @@ void Claims::acknowledge(const std::string& id, const Requester& requester, std:
     acknowledged.reason = "it was acknowledged: " + acknowledged.reason;
     acknowledged.ended_by = requester;
     audit(acknowledged, AuditEvent::Ended);
+    if (hooks_.freed) hooks_.freed(acknowledged);
     forget_oldest(id);
     store(acknowledged, done);
   });

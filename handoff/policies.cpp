@@ -84,6 +84,12 @@ void Policies::take(const sysfs::UeventBatch& batch) {
   if (!added.empty()) apply(std::move(added), [] {});
 }
 
+void Policies::look_again(const std::vector<sysfs::PciAddress>& addresses) {
+  if (policies_.empty()) return;
+  for (const auto& address : addresses) failures_.erase(address);
+  apply(addresses, [] {});
+}
+
 void Policies::apply(std::vector<sysfs::PciAddress> addresses, std::function<void()> done) {
   std::ranges::reverse(addresses);  // taken from the end
   rounds_.push_back({std::move(addresses), std::move(done)});

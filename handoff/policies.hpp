@@ -40,6 +40,9 @@ class Policies {
   /// hangs counts as tried. After Engine::start_recovery() and Claims::start().
   void start(std::function<void()> done);
 
+  /// Tries them at these devices again: what was in the way may be over.
+  void look_again(const std::vector<sysfs::PciAddress>& addresses);
+
   /// Tries them at the devices that these events announce.
   void take(const sysfs::UeventBatch& batch);
 

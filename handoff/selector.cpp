@@ -18,7 +18,6 @@ double speed_from(const std::string& text) {
   return speed;
 }
 
-// What holds the host together and nobody hands over: memory, bridges, system peripherals, the SMBus.
 bool is_system_device(const sysfs::Device& device) {
   const auto base = device.class_code >> 16U;
   return base == 0x05 || base == 0x06 || base == 0x08 || device.class_code >> 8U == 0x0c05;
@@ -57,9 +56,13 @@ std::string root_of(const sysfs::Device& device) {
   return device.sysfs_path.substr(first + 1, device.sysfs_path.find('/', first + 1) - first - 1);
 }
 
+bool may_mean(const Selector& selector, const sysfs::Device& device) {
+  return !is_system_device(device) || names_devices(selector);
+}
+
 bool matches(const Selector& selector, const sysfs::Device& device) {
   const auto driver = device.driver ? device.driver->text() : std::string("none");
-  if (is_system_device(device) && !names_devices(selector)) return false;
+  if (!may_mean(selector, device)) return false;
   return fits(selector.address, std::optional(device.address)) && fits(selector.vendor, std::optional(device.vendor)) &&
          fits(selector.device, std::optional(device.device)) &&
          sysfs::class_text(device).starts_with(selector.class_prefix) &&

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <deque>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 
@@ -26,6 +27,8 @@ class FakeIoctl final : public vfio::Ioctl {
  public:
   void expect(FakeCall call) { calls_.push_back(std::move(call)); }
   bool used_up() const { return calls_.empty(); }
+  /// Besides the expected calls nodes can be opened, but these.
+  void open_freely(std::set<std::string> busy = {}) { busy_ = std::move(busy); }
 
   vfio::Result<vfio::FileDescriptor> open_container() const override {
     const auto made = next("open_container", 0);
@@ -39,6 +42,10 @@ class FakeIoctl final : public vfio::Ioctl {
     return answer_of(next("check_extension", extension));
   }
   vfio::Result<vfio::FileDescriptor> open_node(const std::string& path) const override {
+    if (busy_ && calls_.empty()) {
+      if (!busy_->contains(path)) return vfio::FileDescriptor();
+      return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot open " + path, EBUSY, path);
+    }
     const auto made = next("open_node", 0);
     if (!made) return std::unexpected(made.error());
     if (made->path != path) throw std::logic_error("opened " + path + " instead of " + made->path);
@@ -70,6 +77,7 @@ class FakeIoctl final : public vfio::Ioctl {
   }
 
   mutable std::deque<FakeCall> calls_;
+  std::optional<std::set<std::string>> busy_ = {};
 };
 
 }  // namespace devbindd::tests

@@ -465,6 +465,7 @@ def wrong_claims(client, _):
     one = {"devices": ["0000:20:00.0"]}
     for body, code, pointer in (
             ({}, "missing_field", "/devices"), (one | {"selector": {"vendor": "8086"}}, "invalid_value", "/devices"), ({"devices": "x"}, "invalid_value", "/devices"),
+            ({"devices": [], "selector": {"vendor": "8086"}}, "invalid_value", "/devices"),
             ({"devices": ["x"]}, "invalid_value", "/devices/0"), ({"devices": ["0000:20:00.0"] * 2}, "invalid_value", "/devices/1"),
             ({"selector": 5}, "invalid_value", "/selector"), ({"selector": {"vendor": "80"}}, "invalid_value", "/selector/vendor"),
             ({"selector": {"class": "2"}}, "invalid_value", "/selector/class"), ({"selector": {"category": "net"}}, "invalid_value", "/selector/category"),

@@ -21,6 +21,7 @@ struct ClaimMachine {
     watched.clear();
     stage.reset();
     stage = std::make_unique<Stage>(kernel, (directory.path() / "state.db").string(), boot_id);
+    stage->ioctl.open_freely();
     claims = std::make_unique<handoff::Claims>(*stage->engine, hooks());
     claims->start();
   }
@@ -36,6 +37,7 @@ struct ClaimMachine {
       published.insert(claim.id);
       return {};
     };
+    hooks.freed = [this](const handoff::Claim& claim) { freed.push_back(claim.id); };
     hooks.withdraw = [this](const handoff::Claim& claim) {
       published.erase(claim.id);
       return sysfs::Result<>();
@@ -94,6 +96,7 @@ struct ClaimMachine {
   std::shared_ptr<FakeKernel> kernel = usual_machine();
   std::map<std::int32_t, std::function<void()>> watched;
   std::set<std::string> published;
+  std::vector<std::string> freed;
   int publish_errno = 0;
   std::weak_ptr<handoff::Connection> connection;
   std::unique_ptr<Stage> stage;

@@ -329,6 +329,8 @@ TEST_CASE("A selector does not mean what holds the host together unless it says 
   CHECK(chosen(machine, {.class_prefix = "0c05", .driver = "none"}) == "0000:00:1f.3");
   CHECK(chosen(machine, {.address = at("0000:00:1f.5"), .driver = "none"}) == "0000:00:1f.5");
   CHECK(chosen(machine, {.category = "bridge"}) == "0000:00:00.0");
+  machine.kernel->add_device({.address = "0000:00:1f.2", .class_code = 0x010601, .group = 0x0c05});
+  CHECK(chosen(machine, {.driver = "none"}) == pair1);  // not that, with the SMBus in its group
 }
 
 TEST_CASE("The audit says who made a claim, who ended it, and what became of it") {
@@ -520,6 +522,23 @@ TEST_CASE("After its grace a claim waits for what the kernel cannot take back") 
   machine.wait_for(id, ClaimState::Released);
   CHECK(machine.kernel->bindings().at(other) == "igb override -");
   CHECK(machine.claims->find(id)->devices.front().reset == ResetOutcome::Done);
+}
+
+TEST_CASE("A descriptor that is in no process holds the end of a claim whose device stays on VFIO") {
+  ClaimMachine machine;
+  const bool stays = GENERATE(true, false);
+  auto request = of({card});
+  request.restore = !stays;
+  const auto id = machine.made(request);
+  machine.stage->ioctl.open_freely({"/dev/vfio/1"});  // the kernel opens a group once at a time
+  CHECK(machine.release(id) == std::nullopt);
+  // An unbinding makes every descriptor of it useless.
+  CHECK(machine.state(id) == (stays ? ClaimState::Releasing : ClaimState::Released));
+  if (stays) CHECK(machine.claims->find(id)->reason.find("no process") != std::string::npos);
+  CHECK(machine.freed.size() == (stays ? 0 : 1));
+  machine.stage->ioctl.open_freely();
+  machine.wait_for(id, ClaimState::Released);
+  CHECK(machine.freed == std::vector{id});
 }
 
 TEST_CASE("A grace goes by the time since the boot, however the clock is set") {
@@ -813,6 +832,25 @@ TEST_CASE("Of a daemon that did not look who had access before, a claim takes al
   CHECK_FALSE(claim_from(document)->earlier_access);
   document.erase("earlier_access");
   CHECK(claim_from(document)->earlier_access.value().empty());
+}
+
+TEST_CASE("The same request by a selector, sent several times at once, is one claim") {
+  ClaimMachine machine;
+  auto request = some(2, 0x10d3);
+  request.idempotency_key = "pod-7";
+  std::vector<Claims::Outcome> answers;
+  for (int i = 0; i < 3; ++i) {
+    machine.claims->create(request, machine.requester(), false,
+                           [&answers](Claims::Outcome answer) { answers.push_back(std::move(answer)); });
+  }
+  run_until(machine.stage->io, [&answers] { return answers.size() == 3; });
+  const auto& claims = machine.claims->all();
+  REQUIRE(claims.size() == 1);
+  for (const auto& answer : answers) {
+    const auto* made = std::get_if<Claims::Made>(&answer);
+    REQUIRE(made != nullptr);
+    CHECK(made->id == claims.front()->id);
+  }
 }
 
 TEST_CASE("Who asks again while a claim is made is told when it could not be recorded") {

@@ -243,6 +243,26 @@ TEST_CASE("A policy never goes against the verdict, an override of somebody else
   CHECK(machine.policies.records().size() == 7);
 }
 
+TEST_CASE("What a claim has kept from a policy is looked at again when the claim is over") {
+  Machine machine({policy({.device = 0x10d3}, "e1000e")});
+  Claims claims(*machine.engine, {.watch_process = {}, .freed = [&machine](const Claim& claim) {
+                                    machine.policies.look_again({claim.devices.front().address});
+                                  }});
+  machine.ioctl.open_freely();
+  machine.carry_out(bind_request(card));
+  std::optional<std::string> id;
+  ClaimRequest request;
+  request.devices = {at(card)};
+  claims.create(request, {}, false, [&](const Claims::Outcome& outcome) { id = std::get<Claims::Made>(outcome).id; });
+  run_until(machine.io, [&] { return id.has_value(); });
+  machine.start();
+  CHECK(machine.at_device(card).outcome == PolicyOutcome::Refused);
+  bool released = false;
+  claims.release(*id, {}, false, [&released](const std::optional<Refusal>& refusal) { released = !refusal; });
+  run_until(machine.io, [&] { return released && machine.at_device(card).outcome == PolicyOutcome::InForce; });
+  CHECK(machine.kernel.bindings().at(card).starts_with("e1000e"));
+}
+
 TEST_CASE("A device that the kernel does not give is told as failed, and the next are tried") {
   Machine machine({policy({.device = 0x10d3})});
   machine.kernel.refuse_probe("vfio-pci", card, EIO);

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import resource
+import socket
 import subprocess
 import time
 import unittest
@@ -129,6 +130,37 @@ class Owner(Case):
             acl = api.sh("getfacl", "-p", node)
             self.assertTrue(may_open(node, OWNER), acl)
             self.assertFalse(may_open(node, STRANGER), acl)
+
+    def test_nobody_else_gets_more_than_he_had(self):
+        """What the mask of an ACL keeps from somebody is not given to him with the owner's entry."""
+        bound = f"/v1/devices/{NIC}/binding"
+        self.assertEqual(api.request("PUT", bound, {"driver": "vfio-pci"}).status, 200)
+        self.addCleanup(api.request, "DELETE", bound)
+        node = f"/dev/vfio/{api.iommu_group_of(NIC)}"
+        api.sh(f"setfacl -m u:{STRANGER}:rw {node}; chmod g-rwx {node}")
+        self.assertFalse(may_open(node, STRANGER))
+        made = claim(devices=[NIC], owner={"users": ["nobody"]})
+        self.assertTrue(may_open(node, OWNER))
+        self.assertFalse(may_open(node, STRANGER), api.sh("getfacl", "-p", node))
+        self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
+        self.assertFalse(may_open(node, OWNER))
+        self.assertFalse(may_open(node, STRANGER), api.sh("getfacl", "-p", node))
+
+    def test_a_descriptor_that_is_under_way_holds_the_claim_of_a_device_that_stays(self):
+        """In a socket it is in no process, but whoever takes it out has the device that the next owner thinks is his."""
+        made = claim(devices=[NIC], restore=False)
+        self.addCleanup(api.request, "DELETE", f"/v1/devices/{NIC}/binding")
+        near, far = socket.socketpair()
+        node = os.open(made["devices"][0]["nodes"]["group"]["path"], os.O_RDWR)
+        socket.send_fds(near, [b"x"], [node])
+        os.close(node)
+        self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "releasing")
+        time.sleep(3)
+        waiting = api.request("GET", path_of(made)).json
+        self.assertEqual((waiting["state"], waiting["holders"]), ("releasing", []), waiting)
+        self.assertIn("no process", waiting["reason"])
+        far.close()
+        api.wait_for(lambda: state_of(made) == "released", 30, "the release")
 
     def test_udev_and_chmod_do_not_take_it_away(self):
         made = claim(devices=[NIC], owner={"users": [OWNER]})
