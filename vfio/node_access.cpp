@@ -52,28 +52,27 @@ bool lets_use(acl_entry_t entry) {
          ::acl_get_perm(permissions, ACL_WRITE) == 1;
 }
 
-// Whether entries for single users and groups are worth what they say.
-bool mask_lets_use(acl_t acl) {
+// What limits the entries for users and groups by name, and the owning group's; nullptr where nothing does.
+acl_entry_t mask_of(acl_t acl) {
   acl_entry_t entry = nullptr;
   for (int which = ACL_FIRST_ENTRY; ::acl_get_entry(acl, which, &entry) == 1; which = ACL_NEXT_ENTRY) {
     acl_tag_t tag = ACL_UNDEFINED_TAG;
-    if (::acl_get_tag_type(entry, &tag) == 0 && tag == ACL_MASK) return lets_use(entry);
+    if (::acl_get_tag_type(entry, &tag) == 0 && tag == ACL_MASK) return entry;
   }
-  return true;
+  return nullptr;
 }
 
 // Others' entries that the mask has made void stay so when it gets wider: they lose what it kept from them.
 bool keep_narrow(acl_t acl) {
-  acl_entry_t mask = nullptr;
+  auto* mask = mask_of(acl);
+  if (mask == nullptr) return true;
   acl_entry_t entry = nullptr;
   std::vector<acl_entry_t> masked;
   for (int which = ACL_FIRST_ENTRY; ::acl_get_entry(acl, which, &entry) == 1; which = ACL_NEXT_ENTRY) {
     acl_tag_t tag = ACL_UNDEFINED_TAG;
     if (::acl_get_tag_type(entry, &tag) != 0) return false;
-    if (tag == ACL_MASK) mask = entry;
     if (tag == ACL_USER || tag == ACL_GROUP || tag == ACL_GROUP_OBJ) masked.push_back(entry);
   }
-  if (mask == nullptr) return true;
   acl_permset_t limit = nullptr;
   if (::acl_get_permset(mask, &limit) != 0) return false;
   for (auto* each : masked) {
@@ -130,15 +129,13 @@ sysfs::Result<> revoke_access(const std::string& path, const Grantees& grantees)
   // Without named entries it is a plain mode again, in which the mask would widen the group's bits.
   acl_entry_t entry = nullptr;
   std::size_t named = 0;
-  acl_entry_t mask = nullptr;
   for (int which = ACL_FIRST_ENTRY; ::acl_get_entry(acl.get(), which, &entry) == 1; which = ACL_NEXT_ENTRY) {
     acl_tag_t tag = ACL_UNDEFINED_TAG;
     ::acl_get_tag_type(entry, &tag);
     named += tag == ACL_USER || tag == ACL_GROUP ? 1 : 0;
-    if (tag == ACL_MASK) mask = entry;
   }
   if (named > 0) return store(path, acl.get());
-  if (mask != nullptr) ::acl_delete_entry(acl.get(), mask);
+  if (auto* mask = mask_of(acl.get())) ::acl_delete_entry(acl.get(), mask);
   if (::acl_set_file(path.c_str(), ACL_TYPE_ACCESS, acl.get()) != 0) return failed("set the ACL of", path);
   return {};
 }
@@ -148,7 +145,7 @@ sysfs::Result<Grantees> who_has_access(const std::string& path, const Grantees& 
   if (!acl && (errno == ENOENT || errno == ENOTSUP)) return Grantees{};
   if (!acl) return failed("read the ACL of", path);
   Grantees found;
-  if (!mask_lets_use(acl.get())) return found;
+  if (auto* mask = mask_of(acl.get()); mask != nullptr && !lets_use(mask)) return found;
   each_grantee(grantees, [&](acl_tag_t tag, unsigned id) {
     auto* entry = entry_of(acl.get(), tag, id);
     if (entry != nullptr && lets_use(entry)) (tag == ACL_USER ? found.uids : found.gids).push_back(id);
