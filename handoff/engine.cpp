@@ -157,8 +157,7 @@ void Engine::take(const sysfs::UeventBatch& batch) {
     const auto addresses = sysfs::addresses_in(event.devpath);
     if (addresses.empty() || is_remade(addresses.back())) continue;
     half_way_.erase(addresses.back());
-    if (drains_.contains(addresses.back()))
-      drains_.clear(addresses.back(), [this](const auto& stored) { warn(stored); });
+    forget_drain(addresses.back());
     if (originals_.erase(addresses.back()) > 0) gone.push_back(addresses.back());
   }
   if (gone.empty()) return;
@@ -353,12 +352,15 @@ std::string Engine::left_half_way_by(const sysfs::PciAddress& address) const {
   return found == half_way_.end() ? std::string{} : found->second;
 }
 
+void Engine::forget_drain(const sysfs::PciAddress& address) {
+  if (drains_.contains(address)) drains_.clear(address, [this](const auto& stored) { warn(stored); });
+}
+
 // The next function at the address is another one, unless this operation itself has made it anew.
 void Engine::forget_drains_of_gone(const Operation& operation) {
   if (operation.state != OperationState::Succeeded) return;
   for (const auto& transition : operation.transitions) {
-    if (!transition.there_after && drains_.contains(transition.address))
-      drains_.clear(transition.address, [this](const auto& stored) { warn(stored); });
+    if (!transition.there_after) forget_drain(transition.address);
   }
 }
 

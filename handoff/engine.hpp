@@ -100,8 +100,9 @@ class Engine {
   bool is_blocked(const std::string& id) const;
   /// The operation that was begun for a claim and binds its devices, or "".
   std::string operation_of_claim(const std::string& claim) const;
-  /// The operations of this boot that have changed the VFs of a PF, newest first.
-  std::vector<Operation> changes_of_functions(const sysfs::PciAddress& physical) const;
+  /// The newest operation of this boot that has changed the VFs of a PF, of those that `counts` where it is given.
+  std::optional<Operation> last_change_of_functions(const sysfs::PciAddress& physical,
+                                                    const std::function<bool(const Operation&)>& counts = {}) const;
   /// From now on a device for which `lookup` gives the id of a claim is kept from every request that is not the
   /// claim's own.
   void set_claim_lookup(std::function<std::string(const sysfs::Device&)> lookup) { claim_of_ = std::move(lookup); }
@@ -179,6 +180,7 @@ class Engine {
   std::set<std::string> keys_of(const std::vector<sysfs::Device>& devices) const;
   bool is_remade(const sysfs::PciAddress& address) const;
   void mark_half_way(const Operation& operation);
+  void forget_drain(const sysfs::PciAddress& address);
   void forget_drains_of_gone(const Operation& operation);
   void ended(const std::string& id);
   std::vector<sysfs::PciAddress> originals_to_forget(const Operation& operation) const;

@@ -15,19 +15,24 @@ using sysfs::ErrorCode;
 
 constexpr int max_gather_rounds = 4;
 
-// By itself, for VFs that were to have no driver, and not because it was told to: whoever turned it off last.
-bool has_taken_autoprobe(const std::vector<Operation>& newest_first) {
-  for (const auto& change : newest_first) {
-    if (!change.request.functions || change.request.functions->autoprobe) return false;
-    for (const auto& transition : change.transitions) {
-      const auto& before = transition.functions_before;
-      const auto& after = transition.functions_after;
-      if (!before || !after) continue;
-      if (after->autoprobe) return false;
-      if (before->autoprobe) return true;
-    }
-  }
-  return false;
+// One that found autoprobe off and left it so tells nothing of who had turned it off.
+bool says_of_autoprobe(const Operation& change) {
+  if (change.request.functions && change.request.functions->autoprobe) return true;
+  return std::ranges::any_of(change.transitions, [](const Transition& transition) {
+    const auto& before = transition.functions_before;
+    const auto& after = transition.functions_after;
+    return before && after && (before->autoprobe || after->autoprobe);
+  });
+}
+
+// By itself, for VFs that were to have no driver, and not because it was told to.
+bool has_taken_autoprobe(const std::optional<Operation>& change) {
+  if (!change || !change->request.functions || change->request.functions->autoprobe) return false;
+  return std::ranges::any_of(change->transitions, [](const Transition& transition) {
+    const auto& before = transition.functions_before;
+    const auto& after = transition.functions_after;
+    return before && after && before->autoprobe && !after->autoprobe;
+  });
 }
 
 }  // namespace
@@ -204,7 +209,7 @@ void Engine::select_functions(Part& part, const sysfs::Device& physical, const s
   part.facts.sriov = sysfs::read_sriov(services_.tree, physical);
   part.facts.function_modules =
       sysfs::modules_for(services_.modules, sysfs::function_modalias(services_.tree, physical));
-  part.facts.autoprobe_taken = has_taken_autoprobe(changes_of_functions(physical.address));
+  part.facts.autoprobe_taken = has_taken_autoprobe(last_change_of_functions(physical.address, says_of_autoprobe));
   add_member(part, physical);
   for (const auto& address : physical.virtfns) {
     const auto* function = inventory.find(address);

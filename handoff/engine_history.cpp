@@ -70,16 +70,16 @@ std::string Engine::operation_on(const sysfs::PciAddress& address) const {
   return {};
 }
 
-std::vector<Operation> Engine::changes_of_functions(const sysfs::PciAddress& physical) const {
-  std::vector<Operation> changes;
+std::optional<Operation> Engine::last_change_of_functions(const sysfs::PciAddress& physical,
+                                                          const std::function<bool(const Operation&)>& counts) const {
   for (const auto& past : past_) {
     if (past.state != name_of(OperationState::Succeeded)) continue;
     auto operation = operation_from(json::parse(past.document, nullptr, false));
     const bool meant = operation && operation->boot_id == services_.boot_id &&
                        operation->request.kind == ChangeKind::SetVfs && operation->request.address == physical;
-    if (meant) changes.push_back(std::move(*operation));
+    if (meant && (!counts || counts(*operation))) return operation;
   }
-  return changes;
+  return std::nullopt;
 }
 
 }  // namespace devbindd::handoff

@@ -141,8 +141,8 @@ void Policies::try_functions(const Policy& policy, const sysfs::Device& device) 
   }
   engine_.overrides().read(device.virtfns, [this, policy, device](const OverrideAnswers& answers) {
     const bool kept = device.virtfns.size() == policy.vfs;
-    const auto changes = engine_.changes_of_functions(device.address);
-    const auto made = changes.empty() ? std::vector<Transition>{} : changes.front().transitions;
+    const auto change = engine_.last_change_of_functions(device.address);
+    const auto made = change ? change->transitions : std::vector<Transition>{};
     for (const auto& function : device.virtfns) {
       const auto& answer = answers.at(function);
       if (!answer) return tried(device.address, PolicyOutcome::Refused, answer.error().message);
