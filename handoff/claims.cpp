@@ -89,8 +89,7 @@ void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std
     return done(refusal(ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"));
   if (!engine_.accepting()) return done(refusal(ErrorCode::ShuttingDown, "devbindd is stopping"));
   if (const auto* known = dry_run ? nullptr : same_key(request, requester)) {
-    if (same_request(known->request, request)) return when_made(known->id, requester, std::move(done));
-    return done(refusal(ErrorCode::KeyReused, "the idempotency key came with another request: claim " + known->id));
+    return answer_again(*known, request, requester, std::move(done));
   }
   const auto held = std::ranges::count_if(claims_, [](const auto& entry) { return holds_devices(entry.second); });
   if (static_cast<std::size_t>(held) >= max_claims)
@@ -139,6 +138,13 @@ void Claims::when_made(const std::string& id, const Requester& requester, std::f
     if (claim != nullptr && holds_devices(*claim)) return done(Made{id, true});
     done(refusal(ErrorCode::ClaimNotActive, claim != nullptr ? claim->reason : "the claim is over"));
   });
+}
+
+// To who comes with the key of a claim that is known.
+void Claims::answer_again(const Claim& known, const ClaimRequest& request, const Requester& requester,
+                          std::function<void(Outcome)> done) {
+  if (same_request(known.request, request)) return when_made(known.id, requester, std::move(done));
+  done(refusal(ErrorCode::KeyReused, "the idempotency key came with another request: claim " + known.id));
 }
 
 void Claims::made(const std::string& id) {
@@ -330,12 +336,8 @@ sysfs::DriverName Claims::driver_for(const ClaimRequest& request, const std::vec
 bool Claims::is_made_already(const std::shared_ptr<Attempt>& attempt) {
   const auto& requester = attempt->claim.requester;
   const auto* known = attempt->dry_run ? nullptr : same_key(attempt->request, requester);
-  if (known == nullptr) return false;
-  if (same_request(known->request, attempt->request))
-    when_made(known->id, requester, attempt->done);
-  else
-    attempt->done(refusal(ErrorCode::KeyReused, "the idempotency key came with another request: claim " + known->id));
-  return true;
+  if (known != nullptr) answer_again(*known, attempt->request, requester, attempt->done);
+  return known != nullptr;
 }
 
 // From here on the devices are kept from everybody else.

@@ -158,6 +158,8 @@ class Claims {
   void forget_oldest(const std::string& ended);
   void told(const std::string& id);
   void when_made(const std::string& id, const Requester& requester, std::function<void(Outcome)> done);
+  void answer_again(const Claim& known, const ClaimRequest& request, const Requester& requester,
+                    std::function<void(Outcome)> done);
   void made(const std::string& id);
   void note_changes(Claim& claim) const;
   static void note_settings(Claim& claim, const std::vector<Transition>& transitions);

@@ -75,9 +75,7 @@ TEST_CASE("A way that this kernel does not have is told, and nothing is opened")
 TEST_CASE("A card that has come in the place of the claimed one is not handed out") {
   Machine machine;
   const auto id = machine.made(of({card}));
-  machine.kernel->remove_device(card);
-  machine.kernel->add_device(
-      {.address = card, .device = 0x10d3, .group = 1, .driver = "vfio-pci", .driver_override = "vfio-pci"});
+  machine.replace_card();
   CHECK(machine.open(id).error().code == ErrorCode::NodeNotFound);
 }
 

@@ -31,13 +31,6 @@ const std::string& reason_of(const ClaimMachine& machine, const std::string& id)
   return machine.claims->find(id)->reason;
 }
 
-void acknowledge(ClaimMachine& machine, const std::string& id) {
-  bool done = false;
-  machine.claims->acknowledge(id, machine.requester(),
-                              [&done](const sysfs::Result<>& stored) { done = stored.has_value(); });
-  run_until(machine.stage->io, [&done] { return done; });
-}
-
 }  // namespace
 
 TEST_CASE("A device that does not answer is not given to its driver; the others of its claim are") {
@@ -55,7 +48,7 @@ TEST_CASE("A device that does not answer is not given to its driver; the others 
   for (const auto& held : {card, disk})
     CHECK(codes(machine.stage->refused(bind_request(held)).evidence) == std::vector<std::string>{"claim.held"});
 
-  acknowledge(machine, id);
+  CHECK(machine.acknowledge(id));
   CHECK(machine.state(id) == ClaimState::Released);
   CHECK(machine.stage->carry_out(request_of(ChangeKind::Restore, card))["state"] == "succeeded");
   CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
@@ -83,7 +76,7 @@ TEST_CASE("A read of the configuration space that is late says nothing: it is lo
     machine.wait_for(id, ClaimState::Quarantined);
     CHECK(machine.kernel->bindings().at(card) == "vfio-pci override vfio-pci");
     go_on();
-    acknowledge(machine, id);
+    CHECK(machine.acknowledge(id));
     CHECK(machine.state(id) == ClaimState::Released);
   }
 }

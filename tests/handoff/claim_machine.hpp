@@ -87,6 +87,18 @@ struct ClaimMachine {
     run_until(stage->io, [&answer] { return answer.has_value(); });
     return *answer;
   }
+  sysfs::Result<> acknowledge(const std::string& id) {
+    std::optional<sysfs::Result<>> answer;
+    claims->acknowledge(id, requester(), [&answer](const sysfs::Result<>& said) { answer = said; });
+    run_until(stage->io, [&answer] { return answer.has_value(); });
+    return *answer;
+  }
+  /// Another card of the same kind comes to sit where `card` was, on VFIO too.
+  void replace_card() const {
+    kernel->remove_device(card);
+    kernel->add_device(
+        {.address = card, .device = 0x10d3, .group = 1, .driver = "vfio-pci", .driver_override = "vfio-pci"});
+  }
   void wait_for(const std::string& id, handoff::ClaimState state) {
     run_until(stage->io, [&] { return claims->find(id)->state == state; });
   }

@@ -26,6 +26,17 @@ ClaimRequest some(unsigned count, std::optional<std::uint16_t> device = {}) {
   return request;
 }
 
+// While no daemon has it open.
+void change_database(ClaimMachine& machine, const char* sql) {
+  machine.claims.reset();
+  machine.stage.reset();
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open((machine.directory.path() / "state.db").c_str(), &database) == SQLITE_OK);
+  CHECK(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+  machine.restart();
+}
+
 // The devices that a claim by the selector gets, or why it gets none. It is ended again.
 std::string chosen(ClaimMachine& machine, Selector selector) {
   ClaimRequest request;
@@ -215,16 +226,7 @@ TEST_CASE("A give-back that waits writes nothing; one that cannot be done ends i
 TEST_CASE("A give-back waits for as long as the journal cannot be written") {
   ClaimMachine machine;
   const auto id = machine.made(of({card}));
-  const auto change_database = [&machine](const char* sql) {
-    machine.claims.reset();
-    machine.stage.reset();
-    sqlite3* database = nullptr;
-    REQUIRE(sqlite3_open((machine.directory.path() / "state.db").c_str(), &database) == SQLITE_OK);
-    CHECK(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
-    sqlite3_close(database);
-    machine.restart();
-  };
-  change_database("CREATE TRIGGER no BEFORE INSERT ON operations BEGIN SELECT RAISE(ABORT,'full'); END");
+  change_database(machine, "CREATE TRIGGER no BEFORE INSERT ON operations BEGIN SELECT RAISE(ABORT,'full'); END");
   CHECK(machine.release(id) == std::nullopt);
   for (int round = 0; round < 15; ++round) {
     machine.stage->io.restart();
@@ -232,7 +234,7 @@ TEST_CASE("A give-back waits for as long as the journal cannot be written") {
   }
   CHECK(machine.state(id) == ClaimState::Releasing);
   CHECK(machine.claims->find(id)->reason.find("full") != std::string::npos);
-  change_database("DROP TRIGGER no");
+  change_database(machine, "DROP TRIGGER no");
   machine.wait_for(id, ClaimState::Released);
   CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
 }
@@ -760,9 +762,7 @@ TEST_CASE("After a restart the end of one claim spares what the owner of another
 TEST_CASE("Nobody is given the node of a card that has come in the place of his") {
   ClaimMachine machine;
   const auto id = machine.made(of({card}));
-  machine.kernel->remove_device(card);
-  machine.kernel->add_device(
-      {.address = card, .device = 0x10d3, .group = 1, .driver = "vfio-pci", .driver_override = "vfio-pci"});
+  machine.replace_card();
   const auto given = [&machine] {
     return std::ranges::count(machine.stage->workers.tasks(), Task{TaskKind::GrantAccess, {"u1000", "/dev/vfio/1"}});
   };
@@ -780,16 +780,10 @@ TEST_CASE("Devices whose nodes could not be closed are not free before they are"
   machine.stage->workers.fail_access(EIO);
   CHECK(machine.release(id) == std::nullopt);
   machine.wait_for(id, ClaimState::Quarantined);
-  const auto acknowledge = [&] {
-    std::optional<sysfs::Result<>> answer;
-    machine.claims->acknowledge(id, machine.requester(), [&answer](const sysfs::Result<>& said) { answer = said; });
-    run_until(machine.stage->io, [&answer] { return answer.has_value(); });
-    return *answer;
-  };
-  CHECK(acknowledge().error().errno_value == EIO);
+  CHECK(machine.acknowledge(id).error().errno_value == EIO);
   CHECK(machine.state(id) == ClaimState::Quarantined);
   machine.stage->workers.fail_access(0);
-  CHECK(acknowledge());
+  CHECK(machine.acknowledge(id));
   CHECK(machine.state(id) == ClaimState::Released);
   CHECK(machine.stage->workers.grants().empty());
 }
@@ -855,14 +849,7 @@ TEST_CASE("The same request by a selector, sent several times at once, is one cl
 
 TEST_CASE("Who asks again while a claim is made is told when it could not be recorded") {
   ClaimMachine machine;
-  machine.claims.reset();
-  machine.stage.reset();
-  sqlite3* database = nullptr;
-  REQUIRE(sqlite3_open((machine.directory.path() / "state.db").c_str(), &database) == SQLITE_OK);
-  const char* full = "CREATE TRIGGER no BEFORE INSERT ON claims BEGIN SELECT RAISE(ABORT,'full'); END";
-  CHECK(sqlite3_exec(database, full, nullptr, nullptr, nullptr) == SQLITE_OK);
-  sqlite3_close(database);
-  machine.restart();
+  change_database(machine, "CREATE TRIGGER no BEFORE INSERT ON claims BEGIN SELECT RAISE(ABORT,'full'); END");
   auto request = of({card});
   request.idempotency_key = "pod-7";
   std::vector<Claims::Outcome> answers;
