@@ -29,7 +29,7 @@ std::string what(const json& entry) {
   return text;
 }
 
-const std::vector<Column>& columns() {
+const std::vector<Column>& audit_columns() {
   static const std::vector<Column> list = {{"AT", [](const json& entry) { return plain(entry["at"]); }},
                                            {"EVENT", [](const json& entry) { return plain(entry["event"]); }},
                                            {"OUTCOME", [](const json& entry) { return plain(entry["outcome"]); }},
@@ -80,7 +80,7 @@ void list_audit(Context& context, const Request& request, const PathArguments&, 
           document["items"].push_back(std::move(item));
         }
         if (rows->size() > limit) document["next_page_token"] = std::to_string(rows->at(limit - 1).id);
-        respond(list_response(request, document, columns()));
+        respond(list_response(request, document, audit_columns()));
       });
 }
 

@@ -105,7 +105,7 @@ std::string owners_of(const json& claim) {
   return text;
 }
 
-const std::vector<Column>& columns() {
+const std::vector<Column>& claim_columns() {
   static const std::vector<Column> list = {{"ID", [](const json& claim) { return plain(claim["id"]); }},
                                            {"STATE", [](const json& claim) { return plain(claim["state"]); }},
                                            {"EXPIRES", [](const json& claim) { return plain(claim["expires_at"]); }},
@@ -145,7 +145,7 @@ void list_claims(Context& context, const Request& request, const PathArguments&,
   }
   auto document = page(items, *wanted_page);
   if (!document) return respond(to_response(request, document.error()));
-  respond(list_response(request, *document, columns()));
+  respond(list_response(request, *document, claim_columns()));
 }
 
 void post_claim(Context& context, const Request& request, const PathArguments&, Respond respond) {

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string_view>
 
+#include "sysfs/fields.hpp"
+
 namespace devbindd::api {
 namespace {
 
@@ -134,14 +136,8 @@ Entry entry_of(const DevbindDevice& device, const std::vector<std::string>& user
   return entry;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : ",") + word;
-  return text;
-}
-
 std::string kernel_line(const Entry& entry, bool with_interfaces) {
-  const auto interfaces = with_interfaces ? "if=" + joined(entry.device->device.interfaces) + " " : "";
+  const auto interfaces = with_interfaces ? "if=" + sysfs::joined(entry.device->device.interfaces, ",") + " " : "";
   return entry.label + " " + interfaces + "drv=" + *entry.driver + " unused=" + entry.unused + " " +
          (entry.active ? "*Active*" : "");
 }

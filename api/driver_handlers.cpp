@@ -64,7 +64,7 @@ OrResponse<ChangeRequest> read_id_query(const Request& request, QueryReader& que
   return change;
 }
 
-const std::vector<Column>& columns() {
+const std::vector<Column>& driver_columns() {
   static const std::vector<Column> list = {
       {"DRIVER", [](const json& driver) { return plain(driver["name"]); }},
       {"MODULE", [](const json& driver) { return plain(driver["module"]); }},
@@ -118,7 +118,7 @@ void list_drivers(Context& context, const Request& request, const PathArguments&
   }
   auto document = page(items, *wanted);
   if (!document) return respond(to_response(request, document.error()));
-  respond(list_response(request, *document, columns()));
+  respond(list_response(request, *document, driver_columns()));
 }
 
 void get_driver(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {

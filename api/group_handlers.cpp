@@ -21,7 +21,7 @@ std::optional<unsigned> group_number(const std::string& text) {
   return leading_zero ? std::nullopt : sysfs::number_from<unsigned>(text);
 }
 
-const std::vector<Column>& columns() {
+const std::vector<Column>& group_columns() {
   static const std::vector<Column> list = {
       {"GROUP", [](const json& group) { return plain(group["number"]); }},
       {"TYPE", [](const json& group) { return plain(group["type"]); }},
@@ -78,7 +78,8 @@ Response group_response(Context& context, const Request& request, unsigned numbe
   for (const auto& holder : parts.holders) processes.push_back(handoff::to_json(holder));
   (*document)["processes"] = std::move(processes);
   (*document)["processes_error"] = parts.holders_error ? json(*parts.holders_error) : json(nullptr);
-  return list_response(request, wants_text(request) ? json{{"items", json::array({*document})}} : *document, columns());
+  return list_response(request, wants_text(request) ? json{{"items", json::array({*document})}} : *document,
+                       group_columns());
 }
 
 // One search of /proc for each member that a process can have open.
@@ -117,7 +118,7 @@ void list_iommu_groups(Context& context, const Request& request, const PathArgum
   }
   auto document = page(items, *wanted);
   if (!document) return respond(to_response(request, document.error()));
-  respond(list_response(request, *document, columns()));
+  respond(list_response(request, *document, group_columns()));
 }
 
 void get_iommu_group(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {

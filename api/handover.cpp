@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "sysfs/fields.hpp"
+
 namespace devbindd::api {
 namespace {
 
@@ -33,15 +35,6 @@ constexpr std::array format_names = {
 
 HandoverText json_text(const ordered_json& document) {
   return {"application/json", document.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n"};
-}
-
-std::string joined(const std::vector<std::string>& words, char separator) {
-  std::string text;
-  for (const auto& word : words) {
-    if (!text.empty()) text += separator;
-    text += word;
-  }
-  return text;
 }
 
 std::vector<std::string> addresses(const Handover& handover) {
@@ -171,9 +164,9 @@ HandoverText env(const Handover& handover) {
     if (handover.iommufd && !device.device_node.empty()) device_nodes.push_back(device.device_node);
   }
   std::vector<Variable> variables = {{"DEVBINDD_CLAIM", handover.claim},
-                                     {"DEVBINDD_DEVICES", joined(addresses(handover), ' ')},
-                                     {"DEVBINDD_GROUP_NODES", joined(group_nodes, ' ')},
-                                     {"DEVBINDD_DEVICE_NODES", joined(device_nodes, ' ')},
+                                     {"DEVBINDD_DEVICES", sysfs::joined(addresses(handover), " ")},
+                                     {"DEVBINDD_GROUP_NODES", sysfs::joined(group_nodes, " ")},
+                                     {"DEVBINDD_DEVICE_NODES", sysfs::joined(device_nodes, " ")},
                                      {"DEVBINDD_IOMMUFD", device_nodes.empty() ? "" : "/dev/iommu"}};
   for (auto& variable : address_variables(handover)) variables.push_back(std::move(variable));
   std::string text;
@@ -297,7 +290,7 @@ bool one_driver(const Handover& handover) {
 
 HandoverText spdk(const Handover& handover) {
   auto document = command_line(handover, allowed(handover, "-A"));
-  document["env"] = {{"PCI_ALLOWED", joined(addresses(handover), ' ')}};
+  document["env"] = {{"PCI_ALLOWED", sysfs::joined(addresses(handover), " ")}};
   if (one_driver(handover)) {
     document["env"]["DRIVER_OVERRIDE"] = handover.devices.front().driver;
   } else {

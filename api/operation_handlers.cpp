@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-const std::vector<Column>& columns() {
+const std::vector<Column>& operation_columns() {
   static const std::vector<Column> list = {
       {"CREATED", [](const json& operation) { return plain(operation["created_at"]); }},
       {"STATE", [](const json& operation) { return plain(operation["state"]); }},
@@ -48,7 +48,7 @@ void list_operations(Context& context, const Request& request, const PathArgumen
   }
   auto document = page(items, *wanted);
   if (!document) return respond(to_response(request, document.error()));
-  respond(list_response(request, *document, columns()));
+  respond(list_response(request, *document, operation_columns()));
 }
 
 void get_operation(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {

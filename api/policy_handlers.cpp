@@ -56,7 +56,7 @@ std::string places_text(const json& policy) {
   return text;
 }
 
-const std::vector<Column>& columns() {
+const std::vector<Column>& policy_columns() {
   static const std::vector<Column> list = {{"POLICY", [](const json& policy) { return plain(policy["name"]); }},
                                            {"DRIVER", [](const json& policy) { return plain(policy["driver"]); }},
                                            {"DEVICES", places_text}};
@@ -73,7 +73,7 @@ void list_policies(Context& context, const Request& request, const PathArguments
   json document = {{"items", json::array()}, {"next_page_token", nullptr}};
   for (const auto& policy : context.policies.policies())
     document["items"].push_back(render_policy(context, **inventory, policy));
-  respond(list_response(request, document, columns()));
+  respond(list_response(request, document, policy_columns()));
 }
 
 }  // namespace devbindd::api

@@ -14,7 +14,7 @@ namespace {
 using handoff::Evidence;
 using nlohmann::json;
 
-const std::vector<Column>& columns() {
+const std::vector<Column>& usage_columns() {
   static const std::vector<Column> list = {
       {"CODE", [](const json& evidence) { return plain(evidence["code"]); }},
       {"SEVERITY", [](const json& evidence) { return plain(evidence["severity"]); }},
@@ -26,7 +26,7 @@ Response usage_response(const Request& request, const sysfs::PciAddress& address
                         const std::vector<Evidence>& evidence) {
   const auto document = handoff::to_json(evidence);
   if (wants_text(request))
-    return text_response(evidence.empty() ? "nothing is seen to use it\n" : text_table(columns(), document));
+    return text_response(evidence.empty() ? "nothing is seen to use it\n" : text_table(usage_columns(), document));
   const bool in_use =
       std::ranges::any_of(evidence, [](const Evidence& item) { return item.severity == handoff::Severity::Block; });
   return json_response({{"address", sysfs::to_string(address)}, {"in_use", in_use}, {"evidence", document}});

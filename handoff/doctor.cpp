@@ -8,13 +8,13 @@
 #include <set>
 #include <utility>
 
+#include "sysfs/fields.hpp"
+
 namespace devbindd::handoff {
 namespace {
 
 using sysfs::Device;
 using sysfs::ModuleState;
-
-constexpr std::string_view blanks = " \t\r";
 
 // --- judging: words
 
@@ -24,11 +24,7 @@ Check passed(std::string id, std::string title, std::string detail) {
   return {std::move(id), Verdict::Pass, std::move(title), std::move(detail), ""};
 }
 
-std::string joined(const std::vector<std::string>& words, std::string_view between = ", ") {
-  std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : std::string(between)) + word;
-  return text;
-}
+using sysfs::joined;
 
 // "3 devices", "1 device".
 std::string counted(std::size_t number, const std::string& noun) {

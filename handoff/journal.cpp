@@ -220,12 +220,6 @@ Result<> delete_original(sqlite3* database, const sysfs::PciAddress& address) {
 }
 
 // The addresses of one line of the audit stand in one column, with blanks between them.
-std::string joined(const std::vector<std::string>& addresses) {
-  std::string text;
-  for (const auto& address : addresses) text += (text.empty() ? "" : " ") + address;
-  return text;
-}
-
 std::vector<std::string> split(const std::string& text) {
   const auto words = sysfs::words_of(text);
   return {words.begin(), words.end()};
@@ -234,7 +228,7 @@ std::vector<std::string> split(const std::string& text) {
 Result<> insert_audit(sqlite3* database, const AuditRow& row) {
   auto statement = prepare(database, "INSERT INTO audit(device,document) VALUES(?,?)");
   if (!statement) return std::unexpected(statement.error());
-  bind_text(statement->get(), 1, joined(row.devices));
+  bind_text(statement->get(), 1, sysfs::joined(row.devices, " "));
   bind_text(statement->get(), 2, row.document);
   if (auto done = run(database, statement->get(), "store a line of the audit"); !done) return done;
   auto trimmed = prepare(database, "DELETE FROM audit WHERE id <= ?");

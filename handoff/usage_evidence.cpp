@@ -2,18 +2,14 @@
 #include <algorithm>
 
 #include "handoff/usage.hpp"
+#include "sysfs/fields.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
+using sysfs::joined;
 using sysfs::Use;
 using sysfs::UseKind;
-
-std::string joined(const std::vector<std::string>& words, std::string_view separator) {
-  std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : std::string(separator)) + word;
-  return text;
-}
 
 // " (by eth0 -> bond0)" where the way is longer than one step.
 std::string way(const Use& use) { return use.path.size() > 1 ? " (by " + joined(use.path, " -> ") + ")" : ""; }

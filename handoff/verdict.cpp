@@ -6,16 +6,13 @@
 
 #include "handoff/usage.hpp"
 #include "handoff/virtual_functions.hpp"
+#include "sysfs/fields.hpp"
 #include "sysfs/iommu_group.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
-std::string joined(const std::vector<std::string>& words, std::string_view separator) {
-  std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : std::string(separator)) + word;
-  return text;
-}
+using sysfs::joined;
 
 std::string names_of(const std::vector<vfio::Holder>& holders) {
   std::vector<std::string> names;

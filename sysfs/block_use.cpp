@@ -5,6 +5,7 @@
 #include <set>
 
 #include "sysfs/block_devices.hpp"
+#include "sysfs/fields.hpp"
 
 namespace devbindd::sysfs {
 namespace {
@@ -162,12 +163,6 @@ struct Stack {
     if (found.uses.size() == before) add_signature(disk.name, disk.path);
   }
 };
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
 
 }  // namespace
 

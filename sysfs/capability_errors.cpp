@@ -39,7 +39,7 @@ constexpr BitField error_capabilities[] = {
 
 constexpr BitField root_command[] = {{"correctable_enable", 0}, {"nonfatal_enable", 1}, {"fatal_enable", 2}};
 
-constexpr BitField root_status[] = {
+constexpr BitField error_root_status[] = {
     {"correctable_received", 0},
     {"multiple_correctable_received", 1},
     {"uncorrectable_received", 2},
@@ -87,7 +87,7 @@ void decode_error_reporting(RegisterReader& registers, const CapabilityContext& 
   decode_header_log(registers);
   if (context.port_type != port_type::root_port && context.port_type != port_type::event_collector) return;
   registers.parts("root_command", 0x2c, 4, root_command);
-  registers.parts("root_status", 0x30, 4, root_status);
+  registers.parts("root_status", 0x30, 4, error_root_status);
   registers.hex("correctable_source", 0x34, 2);
   registers.hex("uncorrectable_source", 0x36, 2);
 }

@@ -6,7 +6,6 @@ namespace {
 
 Value power_of_two(std::uint32_t exponent) { return std::uint64_t{1} << exponent; }
 Value plus_one(std::uint32_t bits) { return std::uint64_t{bits} + 1; }
-Value offset_in_bar(std::uint32_t bits) { return Hex{std::uint64_t{bits} << 3U, 8}; }
 
 constexpr BitField msi_control[] = {
     {"enable", 0},

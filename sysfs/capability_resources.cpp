@@ -16,7 +16,6 @@ constexpr BitField vf_control[] = {
 };
 constexpr BitField vf_status[] = {{"migration_status", 0}};
 
-Value offset_in_bar(std::uint32_t bits) { return Hex{std::uint64_t{bits} << 3U, 8}; }
 constexpr BitField migration_array[] = {{"bar", 0, 3}, {"offset", 3, 29, offset_in_bar}};
 
 // All ones is what a BAR holds that nobody has set up.

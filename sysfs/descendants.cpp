@@ -15,14 +15,14 @@ constexpr int most_levels = 24;
 constexpr std::array<std::string_view, 12> barren = {"power",     "queues", "statistics", "msi_irqs", "wakeup", "mq",
                                                      "integrity", "trace",  "holders",    "slaves",   "queue",  "link"};
 
-bool is_directory(const Tree& tree, const std::string& path) {
+bool is_own_directory(const Tree& tree, const std::string& path) {
   const auto link = tree.link(path);
   if (!link || *link) return false;
   const auto status = tree.status(path);
   return status && *status && (*status)->directory;
 }
 
-struct Walk {
+struct Descent {
   const Tree& tree;
   std::vector<Descendant> found;
 
@@ -33,7 +33,7 @@ struct Walk {
       if (found.size() >= most_descendants) return;
       if (std::ranges::find(barren, name) != barren.end() || parse_pci_address(name)) continue;
       const auto below = path + "/" + name;
-      if (!is_directory(tree, below)) continue;
+      if (!is_own_directory(tree, below)) continue;
       add(below, name);
       if (level < most_levels) enter(below, level + 1);
     }
@@ -51,7 +51,7 @@ struct Walk {
 }  // namespace
 
 std::vector<Descendant> descendants_of(const Tree& tree, const std::string& device_path) {
-  Walk walk{tree, {}};
+  Descent walk{tree, {}};
   walk.enter(device_path, 0);
   return std::move(walk.found);
 }

@@ -25,6 +25,12 @@ std::vector<std::string_view> words_of(std::string_view line) {
   return words;
 }
 
+std::string joined(const std::vector<std::string>& words, std::string_view separator) {
+  std::string text;
+  for (const auto& word : words) text.append(text.empty() ? "" : separator).append(word);
+  return text;
+}
+
 std::optional<DeviceNumber> device_number_from(std::string_view text) {
   const auto colon = text.find(':');
   if (colon == std::string_view::npos) return std::nullopt;

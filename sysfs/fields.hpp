@@ -23,6 +23,8 @@ struct DeviceNumber {
 std::vector<std::string_view> lines_of(std::string_view text);
 /// Separated by blanks and tabs.
 std::vector<std::string_view> words_of(std::string_view line);
+/// The words as one text.
+std::string joined(const std::vector<std::string>& words, std::string_view separator = ", ");
 
 /// The whole text as a number; nullopt when anything else is in it.
 template <class Number>

@@ -23,7 +23,7 @@ void for_each_line(std::string_view text, Visit visit) {
   }
 }
 
-std::optional<std::uint32_t> hex(std::string_view text) { return number_from<std::uint32_t>(text, 16); }
+std::optional<std::uint32_t> hex_word(std::string_view text) { return number_from<std::uint32_t>(text, 16); }
 
 constexpr std::uint32_t flag_up = 0x1;
 
@@ -31,9 +31,9 @@ constexpr std::uint32_t flag_up = 0x1;
 void add_ipv4(std::string_view line, Routes& routes) {
   const auto field = words_of(line);
   if (field.size() < 8 || field[0] == "Iface" || field[0] == "*") return;
-  const auto destination = hex(field[1]);
-  const auto flags = hex(field[3]);
-  const auto mask = hex(field[7]);
+  const auto destination = hex_word(field[1]);
+  const auto flags = hex_word(field[3]);
+  const auto mask = hex_word(field[7]);
   if (!destination || !flags || !mask) return;
   const bool link_local = (*destination & 0xffffU) == 0xfea9U;
   if (!link_local) routes.routed_interfaces.emplace(field[0]);
@@ -44,7 +44,7 @@ void add_ipv4(std::string_view line, Routes& routes) {
 void add_ipv6(std::string_view line, Routes& routes) {
   const auto field = words_of(line);
   if (field.size() < 10 || field[9] == "lo") return;
-  const auto flags = hex(field[8]);
+  const auto flags = hex_word(field[8]);
   const bool any = std::ranges::all_of(field[0], [](char c) { return c == '0'; }) && field[1] == "00";
   if (any && flags && (*flags & flag_up) != 0) routes.default_interfaces.emplace(field[9]);
 }

@@ -9,7 +9,7 @@
 namespace devbindd::sysfs {
 namespace {
 
-std::optional<std::uint32_t> hex(std::string_view digits) { return number_from<std::uint32_t>(digits, 16); }
+std::optional<std::uint32_t> digits_from(std::string_view digits) { return number_from<std::uint32_t>(digits, 16); }
 
 std::unexpected<Error> not_an_address(std::string_view text) {
   return fail(ErrorCode::InvalidAddress,
@@ -26,10 +26,10 @@ Result<PciAddress> parse_pci_address(std::string_view text) {
   }
   if (colon > 4 && text.front() == '0') return not_an_address(text);
   if (text[colon + 3] != ':' || text[colon + 6] != '.') return not_an_address(text);
-  const auto domain = hex(text.substr(0, colon));
-  const auto bus = hex(text.substr(colon + 1, 2));
-  const auto slot = hex(text.substr(colon + 4, 2));
-  const auto function = hex(text.substr(colon + 7, 1));
+  const auto domain = digits_from(text.substr(0, colon));
+  const auto bus = digits_from(text.substr(colon + 1, 2));
+  const auto slot = digits_from(text.substr(colon + 4, 2));
+  const auto function = digits_from(text.substr(colon + 7, 1));
   if (!domain || !bus || !slot || !function || *slot > 0x1f || *function > 7) return not_an_address(text);
   return PciAddress{*domain, static_cast<std::uint8_t>(*bus), static_cast<std::uint8_t>(*slot),
                     static_cast<std::uint8_t>(*function)};

@@ -24,6 +24,8 @@ Fields register_fields(std::uint32_t raw, std::size_t size, std::span<const BitF
   return fields;
 }
 
+Value offset_in_bar(std::uint32_t bits) { return Hex{std::uint64_t{bits} << 3U, 8}; }
+
 Value id_value(std::uint32_t id) {
   std::array<char, 12> text{};
   std::snprintf(text.data(), text.size(), "%04x", id & 0xffffU);

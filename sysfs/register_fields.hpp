@@ -50,6 +50,8 @@ Fields register_fields(std::uint32_t raw, std::size_t size, std::span<const BitF
 
 /// An ID as lspci -n writes it: lower-case hex without prefix.
 Value id_value(std::uint32_t id);
+/// Bits 3 and up of an offset into a BAR, which is a multiple of 8.
+Value offset_in_bar(std::uint32_t bits);
 
 /// Reads the little-endian registers of one structure, never beyond its bytes. What does not fit is noted by its name
 /// and left out of the fields.
