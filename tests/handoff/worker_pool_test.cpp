@@ -13,6 +13,7 @@
 #include "sysfs/file_descriptor.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
+#include "tests/test_paths.hpp"
 
 namespace {
 
@@ -30,7 +31,7 @@ struct Call {
 struct Bench {
   explicit Bench(std::chrono::milliseconds deadline = std::chrono::milliseconds(50), std::size_t max_workers = 64,
                  std::size_t max_queue = 1024)
-      : pool(io, {.command = {DEVBINDD_TEST_WORKER, directory.path().string()},
+      : pool(io, {.command = {worker_program, directory.path().string()},
                   .step_deadline = deadline,
                   .read_deadline = deadline,
                   .max_workers = max_workers,

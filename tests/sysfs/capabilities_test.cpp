@@ -7,13 +7,14 @@
 #include "sysfs/capability_table.hpp"
 #include "tests/catch2.hpp"
 #include "tests/sysfs/config_dumps.hpp"
+#include "tests/test_paths.hpp"
 
 namespace {
 
 using namespace devbindd::sysfs;
 
 ConfigSpace saved(const std::string& file, const std::string& address) {
-  std::ifstream text(std::string(DEVBINDD_TEST_DATA) + "/config/" + file);
+  std::ifstream text(std::string(devbindd::tests::data_directory) + "/config/" + file);
   for (auto& dump : devbindd::tests::read_dumps(text)) {
     if (dump.address == address) return dump.config;
   }
@@ -142,7 +143,7 @@ TEST_CASE("A register beyond what was read is named, and not made up") {
 TEST_CASE("Every space of every length is decoded without reading beyond it") {
   for (const auto* file : {"handmade_endpoint.txt", "handmade_ports.txt", "handmade_others.txt", "broken_lists.txt",
                            "qemu_nvme_vf.txt", "qemu_q35.txt", "virtio_cloud.txt"}) {
-    std::ifstream stream(std::string(DEVBINDD_TEST_DATA) + "/config/" + file);
+    std::ifstream stream(std::string(devbindd::tests::data_directory) + "/config/" + file);
     for (const auto& dump : devbindd::tests::read_dumps(stream)) {
       for (std::size_t size = 0; size <= dump.config.bytes.size(); size += size < 0x400 ? 1 : 256) {
         ConfigSpace shorter{dump.config.bytes, dump.config.file_size};
