@@ -42,6 +42,8 @@ SPARE_PORTS = ("rp7", "rp8", "rp9")
 # attached to a VF of "sriov"; "stick" is for a USB stick to be plugged in.
 DISKS = {"disk": 160, "functions": 16, "stick": 16}
 
+SHARE_SLOTS = (0x04, 0x05, 0x06, 0x07, 0x08, 0x0A)
+
 GUEST_ADDRESS = "10.0.2.15"
 GUEST_PREFIX = 24
 GUEST_GATEWAY = "10.0.2.2"
@@ -83,9 +85,9 @@ def device_arguments(images, api_port=None):
 
 
 def share_arguments(shares):
-    """QEMU arguments for 9p shares: (tag, folder, writable), at 00:04.0 and up."""
+    """QEMU arguments for 9p shares: (tag, folder, writable), at the free slots of bus 00."""
     arguments = []
-    for slot, (tag, folder, writable) in enumerate(shares, start=4):
+    for slot, (tag, folder, writable) in zip(SHARE_SLOTS, shares, strict=False):
         readonly = "off" if writable else "on"
         arguments += [
             "-fsdev", f"local,id={tag},path={folder},security_model=none,multidevs=remap,readonly={readonly}",
@@ -94,9 +96,14 @@ def share_arguments(shares):
     return arguments
 
 
+# What the emulator does slowly is left out: it copies and clears memory byte by byte where the processor says that it is
+# fast at that (erms, fsrm), and changes its view of memory at each access to the user's (smap, smep).
+EMULATED_CPU = "max,la57=off,erms=off,fsrm=off,smap=off,smep=off"
+
+
 def qemu_command(kernel, initrd, append, images, shares, console, qmp_socket, kvm=False, api_port=None, resets=False):
     """The whole command line. Without `resets` a restart of the guest ends QEMU."""
-    accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm else ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
+    accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm else ["-accel", "tcg,thread=multi", "-cpu", EMULATED_CPU]
     return [
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", *([] if resets else ["-no-reboot"]),
         "-M", "q35,kernel-irqchip=split", *accelerator, "-smp", "2", "-m", "3G",

@@ -15,6 +15,8 @@ import time
 SOCKET = "/run/devbindd/devbindd.sock"
 PCI = pathlib.Path("/sys/bus/pci")
 QMP = pathlib.Path("/mnt/results/qmp")
+# All limits of time are multiplied by it: the host has measured how fast it is (tests/proof/pace.py).
+PACE = json.loads(pathlib.Path("/mnt/results/request.json").read_text())["pace"]
 
 
 class Response:
@@ -51,7 +53,7 @@ class Connection(http.client.HTTPConnection):
     """To the daemon's Unix socket."""
 
     def __init__(self, path=SOCKET, timeout=40):
-        super().__init__("localhost", timeout=timeout)
+        super().__init__("localhost", timeout=timeout * PACE)
         self._path = path
 
     def connect(self):
@@ -98,7 +100,7 @@ def sh(*command, check=True, timeout=60, stdin=None):
     """Runs a program (several arguments) or a shell line (one); its output, errors included, as text."""
     arguments = list(command) if len(command) > 1 else ["bash", "-c", command[0]]
     done = subprocess.run(
-        arguments, input=stdin or "", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout
+        arguments, input=stdin or "", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout * PACE
     )
     if check and done.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}")
@@ -117,13 +119,14 @@ def timeout(seconds):
 
 def wait_for(condition, seconds=20, what="condition"):
     """The first true value of condition(); AssertionError when there is none in time."""
+    seconds *= PACE
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds:.0f} s: {what}")
         time.sleep(0.1)
 
 
@@ -201,7 +204,7 @@ def qmp(execute, **arguments):
 
 def unplug(device_id, bdf, seconds=40):
     """Hot-unplugs a device by its QEMU id and waits until it is gone. The slot may still be blinking from before."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PACE
     while exists(bdf):
         with contextlib.suppress(RuntimeError):
             qmp("device_del", id=device_id)

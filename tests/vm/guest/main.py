@@ -66,7 +66,7 @@ def restore_etc():
 
 def start_daemon():
     api.sh("systemctl", "start", "devbindd.service", check=False, timeout=90)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 30 * api.PACE
     while time.monotonic() < deadline and "failed" not in api.sh("systemctl is-failed devbindd.service", check=False):
         try:
             if api.request("GET", "/healthz", timeout=10).status == 200:

@@ -4,11 +4,16 @@ Each test runs in a forked child with a time limit, so that one that hangs, even
 A line per test goes to /mnt/results/results.txt as soon as it ends: `ok NAME SECONDS`, `FAIL NAME REASON`,
 `skip NAME REASON`; at the end `done PASSED FAILED SKIPPED`. The test's output is in /mnt/results/NAME.txt.
 
+Several machines may run them side by side: each takes one unit after the other from a queue that they share, the units
+with the longest limits first. A unit is a test, or all tests of a class that says TOGETHER = True, in their order; a class
+that says FIRST = True wants a machine on which nothing else has run.
+
 A module may say NEEDS_DAEMON = False; it then runs without devbindd too. One that says IOMMU = "off" runs only on a
 machine booted without an IOMMU, and no other does there. One that says RESETS = True runs only where the machine is
 reset between boots (--resets), and no other does there; its classes say in `boot` in which one they run.
 """
 
+import dataclasses
 import faulthandler
 import fnmatch
 import importlib
@@ -28,6 +33,7 @@ import unittest
 import api
 
 RESULTS = pathlib.Path("/mnt/results")
+QUEUE = pathlib.Path("/mnt/queue")
 HERE = pathlib.Path(__file__).resolve().parent
 DEFAULT_TIMEOUT = 60
 KERNEL_COMPLAINTS = re.compile(r"BUG:|Oops|WARNING: CPU|general protection|use-after-free|refcount_t:")
@@ -193,39 +199,108 @@ def append(name, text):
         file.write(text)
 
 
-def run(request):
-    """Runs what the host's request selects and reports. Where there are tests for a later boot, cuts the power."""
-    counts = {"ok": 0, "FAIL": 0, "skip": 0}
-    log = KernelLog()
-    chosen = [
-        item
-        for item in discover(request["daemon"], request["iommu"], request["resets"])
-        if matches(item[0], request["filter"])
-        and item[0] not in request["without"]
-        and (not request["resets"] or item[1].boot >= boot_number())
-    ]
-    for name, test, limit in chosen:
-        if request["resets"] and test.boot > boot_number():
-            continue
-        report(f"run {name} {limit}")
+@dataclasses.dataclass
+class Unit:
+    """What one machine runs without a break: (name, test, seconds) of its tests."""
+
+    name: str
+    tests: list
+    first: bool
+
+    def longest_limit(self):
+        return max(limit for _, _, limit in self.tests)
+
+
+def units_of(tests):
+    """The tests in units: those that want a fresh machine first, then those with the longest limits."""
+    units = {}
+    for name, test, limit in tests:
+        owner = type(test)
+        together = getattr(owner, "TOGETHER", False)
+        key = name.rpartition(".")[0] if together else name
+        units.setdefault(key, Unit(key, [], getattr(owner, "FIRST", False))).tests.append((name, test, limit))
+    return sorted(units.values(), key=lambda unit: (not unit.first, -unit.longest_limit()))
+
+
+def take(unit):
+    """Whether the unit is ours: only one machine can make the folder."""
+    try:
+        (QUEUE / unit.name).mkdir()
+    except FileExistsError:
+        return False
+    report(f"unit {unit.name}")
+    return True
+
+
+def taken(units):
+    """The units of this machine, as it gets them. Another machine that is given up puts its unit back."""
+    left = list(units)
+    while left:
+        elsewhere = set(os.listdir(QUEUE))
+        ours = next((unit for unit in left if unit.name not in elsewhere and take(unit)), None)
+        if ours is None:
+            return
+        left.remove(ours)
+        yield ours
+
+
+class Bench:
+    """Runs single tests and reports and counts them."""
+
+    def __init__(self, with_daemon):
+        self.counts = {"ok": 0, "FAIL": 0, "skip": 0}
+        self._log = KernelLog()
+        self._with_daemon = with_daemon
+
+    def run(self, name, test, limit):
+        report(f"run {name} {limit:.0f}")
         api.kernel_log(name)
         start = time.monotonic()
         status, reason = run_test(name, test, limit)
         seconds = time.monotonic() - start
-        lines = log.new()
+        lines = self._log.new()
         complaint = next((line for line in lines if KERNEL_COMPLAINTS.search(line)), None)
         if complaint and status != "FAIL":
             status, reason = "FAIL", f"kernel: {complaint}"
         if status == "FAIL":
             append(name, "\n--- kernel log\n" + "\n".join(lines) + "\n")
-            if request["daemon"]:
+            if self._with_daemon:
                 journal = ("journalctl", "-o", "short-monotonic", "-n", "80", "-u", "devbindd.service")
                 append(name, "--- devbindd\n" + api.sh(*journal, check=False))
-        counts[status] += 1
+        self.counts[status] += 1
         report(f"{status} {name} {f'{seconds:.1f}' if status == 'ok' else ' '.join(reason.split())[:300]}")
-    if request["resets"] and any(test.boot > boot_number() for _, test, _ in chosen):
+
+
+def run(request):
+    """Runs what the host's request selects and reports. Where there are tests for a later boot, cuts the power."""
+    selected = [
+        (name, test, limit * api.PACE)
+        for name, test, limit in discover(request["daemon"], request["iommu"], request["resets"])
+        if matches(name, request["filter"])
+    ]
+    bench = Bench(request["daemon"])
+    if request["resets"]:
+        run_over_resets(bench, selected)
+    else:
+        report(f"plan {len(selected)}")
+        for unit in taken(units_of(selected)):
+            for test in unit.tests:
+                if test[0] not in request["without"]:
+                    bench.run(*test)
+            report("unit-done")
+    report(f"done {bench.counts['ok']} {bench.counts['FAIL']} {bench.counts['skip']}")
+
+
+def run_over_resets(bench, selected):
+    """Runs the tests of this boot, and cuts the power when there are others."""
+    boot = boot_number()
+    if boot == 1:
+        report(f"plan {len(selected)}")
+    for test in selected:
+        if test[1].boot == boot:
+            bench.run(*test)
+    if any(test.boot > boot for _, test, _ in selected):
         report("reset")
         api.qmp("system_reset")
         time.sleep(60)
         fail("vm.reset", "the machine was not reset")
-    report(f"done {counts['ok']} {counts['FAIL']} {counts['skip']}")

@@ -102,6 +102,8 @@ class System(unittest.TestCase):
 class Vfio(unittest.TestCase):
     """VFIO is not there at first, works, and leaves as it came. Order matters: the first test wants it untouched."""
 
+    TOGETHER = FIRST = True
+
     def test_a_module_is_not_loaded_at_boot(self):
         if not (pathlib.Path("/lib/modules") / os.uname().release).exists():
             self.skipTest("this kernel has everything built in")

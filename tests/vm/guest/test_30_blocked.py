@@ -56,7 +56,7 @@ class Held(unittest.TestCase):
             with self.subTest(path):
                 started = time.monotonic()
                 self.assertEqual(api.request("GET", path, timeout=20).status, 200)
-                self.assertLess(time.monotonic() - started, 10, "an answer must not wait for the blocked device")
+                self.assertLess(time.monotonic() - started, 10 * api.PACE, "an answer must not wait for the blocked device")
         second = api.request("PUT", BINDING, {"driver": "vfio-pci"})
         self.assertEqual((second.status, second.json["code"], second.json["operation"]), (409, "operation_in_progress", location))
         other = api.request("PUT", f"/v1/devices/{OTHER}/binding", {"driver": "vfio-pci"})
@@ -68,7 +68,7 @@ class Held(unittest.TestCase):
         location = self.go_on().headers["location"]
         started = time.monotonic()
         api.sh("systemctl", "restart", "devbindd", timeout=60)
-        self.assertLess(time.monotonic() - started, 25, "a restart must not wait for the kernel")
+        self.assertLess(time.monotonic() - started, 25 * api.PACE, "a restart must not wait for the kernel")
         self.assertEqual(api.request("GET", "/healthz").status, 200)
         self.assertEqual(api.request("GET", "/v1/devices", timeout=20).status, 200)
         # The worker of before is still in the kernel: the new daemon waits for it, and lets nobody race it.

@@ -417,7 +417,7 @@ class Descriptors(Case):
         for item in answer.json["descriptors"][1:]:
             self.assertFalse(may_open(item["path"], OWNER))
         command = ["/usr/libexec/devbindd-tests/descriptor_consumer", way, *map(str, answer.descriptors), *([bdf] if way == "group" else [])]
-        done = subprocess.run(command, capture_output=True, text=True, pass_fds=answer.descriptors, preexec_fn=as_user(OWNER), timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, pass_fds=answer.descriptors, preexec_fn=as_user(OWNER), timeout=60 * api.PACE)
         self.assertEqual(done.returncode, 0, done.stderr)
         # Whoever holds a descriptor is seen, and the device is not pulled away.
         refused = api.request("DELETE", path_of(made))
@@ -478,7 +478,7 @@ class Consumers(Case):
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=as_user(OWNER), cwd="/"
         )
-        said, _ = process.communicate("info pci\nquit\n", timeout=240)
+        said, _ = process.communicate("info pci\nquit\n", timeout=240 * api.PACE)
         self.assertIn("8086:10d3", said.lower().replace(" ", ""), said)
         self.assertEqual(api.request("DELETE", path_of(made)).json["state"], "released")
         self.assert_given_back()
@@ -491,7 +491,7 @@ class Consumers(Case):
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=as_user(OWNER), cwd="/"
         )
-        said, _ = process.communicate("start\nshow port info 0\nstop\nquit\n", timeout=200)
+        said, _ = process.communicate("start\nshow port info 0\nstop\nquit\n", timeout=200 * api.PACE)
         self.assertEqual(process.returncode, 0, said)
         self.assertIn("VFIO support initialized", said)
         self.assertIn("Driver name: net_e1000_em", said)
@@ -563,7 +563,7 @@ class Cdi(Configured):
         root = pathlib.Path("/run/podman-test")
         (root / "rootfs").mkdir(parents=True, exist_ok=True)
         command = ["podman", "--root", root / "storage", "--runroot", root / "run", "--storage-driver", "vfs", "run", "--rm", "--device", name]
-        done = subprocess.run([*command, "--network", "none", "--rootfs", root / "rootfs", "true"], capture_output=True, text=True, timeout=90)
+        done = subprocess.run([*command, "--network", "none", "--rootfs", root / "rootfs", "true"], capture_output=True, text=True, timeout=90 * api.PACE)
         print(done.stdout + done.stderr)
         return done.stderr
 

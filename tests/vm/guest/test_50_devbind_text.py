@@ -17,7 +17,7 @@ class Text(unittest.TestCase):
     def assert_same(self):
         ours = api.request("GET", "/v1/devices", headers={"Accept": "text/plain"})
         self.assertTrue(ours.headers["content-type"].startswith("text/plain"))
-        script = subprocess.run(["dpdk-devbind.py", "-s"], stdout=subprocess.PIPE, text=True, check=True, timeout=120)
+        script = subprocess.run(["dpdk-devbind.py", "-s"], stdout=subprocess.PIPE, text=True, check=True, timeout=120 * api.PACE)
         self.assertEqual(ours.text, script.stdout)
 
     def test_with_everything_on_its_kernel_driver(self):

@@ -146,6 +146,7 @@ class Case(unittest.TestCase):
         with open(TOTAL, "a", encoding="utf-8") as total:
             total.write(f"{self.points}\n")
         print(f"{self.points} kill points, all good")
+        self.assertGreater(self.points, 0)
 
     def each_point(self, name, kinds=KINDS, when=WHEN, writes=None):
         """All points of a way, or those at the given numbers of writes."""

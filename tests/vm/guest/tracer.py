@@ -9,6 +9,8 @@ import signal
 import struct
 import time
 
+import api
+
 
 class Tracer:
     """A process that traces a daemon and its workers; whom it holds goes on when it ends.
@@ -66,7 +68,7 @@ class Tracer:
 
     @staticmethod
     def _end(process):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 30 * api.PACE
         while time.monotonic() < deadline:
             # Told more than once: a signal right before the tracer begins to wait does not wake it.
             os.kill(process, signal.SIGTERM)
