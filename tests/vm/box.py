@@ -37,7 +37,7 @@ class Silence(Trouble):
 
 
 class Crash(Trouble):
-    """QEMU itself was ended by a signal, so this says nothing of the guest."""
+    """QEMU was ended by a signal, or the guest's kernel before it had started anything: this says nothing of what is tested."""
 
 
 class Lines:
@@ -176,6 +176,8 @@ class Machine:
             where = f" during {self.running}" if self.running else ""
             if self.process.returncode < 0:
                 raise Crash(f"QEMU was ended by signal {-self.process.returncode}{where}")
+            if not self._seen:
+                raise Crash("the machine stopped before the tests began")
             raise Trouble(f"the machine stopped{where}")
         elif not self._seen and self.seconds() > BOOT_LIMIT:
             raise Trouble(f"not up within {BOOT_LIMIT:.0f} s")

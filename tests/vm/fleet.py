@@ -117,7 +117,8 @@ class Fleet:
         box.stop(0)
         self._machines.remove(box)
         show_console(box)
-        if isinstance(trouble, (Silence, Crash)) and self._queue and not box.results.name.endswith("-again"):
+        boots_once = self._queue or not box.running and not self._tally.ended
+        if isinstance(trouble, (Silence, Crash)) and boots_once and not box.results.name.endswith("-again"):
             if box.unit:
                 shutil.rmtree(self._queue / box.unit)
             self._boot(box.results.name + "-again")
