@@ -92,14 +92,11 @@ void answer_from_sysfs(Context& context, const Request& request, const Question&
                                                    respond](const sysfs::Result<sysfs::ConfigSpace>& config) {
     if (!config) return respond(problem_of(request, config.error()));
     const auto report = vfio::passive_report(resources, *config, virtual_function);
-    json document = {
-        {"address", sysfs::to_string(question.address)},
-        {"source", "sysfs"},
-        {"complete", report.interrupts_known},
-        {"missing", report.interrupts_known
-                        ? json(nullptr)
-                        : json("the capabilities in config space could not be read: that needs CAP_SYS_ADMIN")},
-        {"msix", render_msix(report)}};
+    json document = {{"address", sysfs::to_string(question.address)},
+                     {"source", "sysfs"},
+                     {"complete", report.unknown_because.empty()},
+                     {"missing", report.unknown_because.empty() ? json(nullptr) : json(report.unknown_because)},
+                     {"msix", render_msix(report)}};
     if (question.part == Part::Regions) document["regions"] = render_regions(report.regions, "sysfs");
     if (question.part == Part::Irqs) document["irqs"] = render_irqs(report.irqs, "sysfs");
     respond(part_response(request, question.part, document));

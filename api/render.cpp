@@ -8,6 +8,7 @@
 #include "handoff/json.hpp"
 #include "handoff/json_values.hpp"
 #include "sysfs/kernel_module.hpp"
+#include "sysfs/read_only_mount.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -146,10 +147,14 @@ sysfs::Result<json> render_device(Context& context, const sysfs::Device& device,
               {"operation", operation_link(context.engine.operation_on(device.address))}};
 }
 
-json render_other_tools(Context& context, const sysfs::PciAddress& address) {
+// A /sys that is read-only says that whoever made this container moves its devices, and not devbindd.
+json render_other_tools(Context& context, const sysfs::Device& device) {
   json list = json::array();
-  const auto tools = handoff::read_other_tools(context.engine.services().tree);
-  const auto known = tools.by_device.find(address);
+  const auto& tree = context.engine.services().tree;
+  if (const auto point = sysfs::read_only_sysfs(tree, device))
+    list.push_back({{"tool", "host"}, {"path", *point}, {"subject", "read-only"}});
+  const auto tools = handoff::read_other_tools(tree);
+  const auto known = tools.by_device.find(device.address);
   if (known == tools.by_device.end()) return list;
   for (const auto& tool : known->second)
     list.push_back({{"tool", tool.name}, {"path", tool.path}, {"subject", tool.subject}});
@@ -181,7 +186,7 @@ sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device
               {"claim", claim_link(context.engine.claim_of(device))},
               {"drain", render_drain(context, device)},
               {"half_way", operation_link(context.engine.left_half_way_by(device.address))},
-              {"managed_by", render_other_tools(context, device.address)},
+              {"managed_by", render_other_tools(context, device)},
               {"original", known != nullptr ? render_original(*known) : json(nullptr)},
               {"candidates", candidate_drivers(context, device)},
               {"iommu_group", or_null(device.iommu_group)},

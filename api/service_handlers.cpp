@@ -3,6 +3,7 @@
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
+#include "sysfs/read_only_mount.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -36,7 +37,10 @@ void get_health(Context&, const Request& request, const PathArguments&, Respond 
 
 void get_readiness(Context& context, const Request& request, const PathArguments&, Respond respond) {
   if (refused_query(request, respond)) return;
-  const auto reason = context.not_ready();
+  auto reason = context.not_ready();
+  const auto read_only = sysfs::read_only_sysfs(context.engine.services().tree);
+  if (reason.empty() && read_only && !context.read_only)
+    reason = *read_only + " is mounted read-only for devbindd: it can change nothing (--read-only is for that)";
   if (!reason.empty()) return respond(problem(request, 503, "not_ready", reason));
   respond(json_response({{"status", "ready"}}));
 }

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "handoff/forbidden_module.hpp"
 #include "sysfs/fields.hpp"
 
 namespace devbindd::handoff {
@@ -132,6 +133,17 @@ Check check_lockdown(const HostFacts& facts) {
       "Lockdown is on (" + *facts.lockdown +
           "): writes to the configuration space and access to BARs through sysfs are refused. VFIO and binding work.",
       "Use VFIO rather than UIO or resource files; where those are needed, boot without Secure Boot or lockdown=."};
+}
+
+Check check_sysfs(const HostFacts& facts) {
+  const std::string id = "kernel.sysfs";
+  const std::string title = "Writing to /sys";
+  if (!facts.read_only_sysfs)
+    return passed(id, title, "What a change of a PCI device writes to is not mounted read-only.");
+  return {
+      id, Verdict::Fail, title,
+      *facts.read_only_sysfs + " is mounted read-only for devbindd: every bind, unbind and reset will fail (EROFS).",
+      "Run devbindd on the host, or give its container or unit a writable /sys."};
 }
 
 // --- the IOMMU
@@ -259,11 +271,13 @@ Verdict verdict_on(const HostFacts& facts, std::string_view module) {
   return !state || container_is_dispensable(facts, module) ? Verdict::Warn : Verdict::Fail;
 }
 
+std::vector<sysfs::ModuleBan> bans_of(const HostFacts& facts, std::string_view module) {
+  return sysfs::module_bans(facts.modprobe_lines, facts.iommu.parameters, module);
+}
+
 std::string step_for_modules(const HostFacts& facts) {
-  const auto is_blacklisted = [](const ModuleFact& module) { return module.state == ModuleState::Blacklisted; };
-  if (std::ranges::any_of(facts.modules, is_blacklisted)) {
-    return "Take the module off the blacklist (modprobe.d, or module_blacklist= on the kernel command line).";
-  }
+  const auto forbidden = std::ranges::find(facts.modules, std::optional(ModuleState::Blacklisted), &ModuleFact::state);
+  if (forbidden != facts.modules.end()) return step_against(forbidden->name, bans_of(facts, forbidden->name));
   return "Install the package with the kernel's modules, or a kernel with CONFIG_VFIO_PCI and CONFIG_VFIO_IOMMU_TYPE1.";
 }
 
@@ -286,30 +300,27 @@ Check check_iommufd(const HostFacts& facts) {
                                : "Not here; VFIO's groups and containers do without it.");
 }
 
-bool names_vfio(const sysfs::BootParameter& parameter) {
-  if (parameter.name != "modprobe.blacklist" && parameter.name != "module_blacklist") return false;
-  return std::ranges::any_of(std::array{"vfio", "vfio_pci", "vfio-pci", "vfio_iommu_type1", "vfio_pci_core"},
-                             [&](const char* module) { return sysfs::has_option(parameter, module); });
+std::string text_of(const sysfs::ModprobeLine& line) {
+  return line.command + " " + line.module + (line.arguments.empty() ? "" : " " + line.arguments) + " (" +
+         place_of(line) + ")";
 }
 
-std::string text_of(const ModprobeLine& line) {
-  return line.command + " " + line.module + (line.arguments.empty() ? "" : " " + line.arguments) + " (" + line.file +
-         ")";
-}
-
+// A line that is about several of them is told once.
 Check check_blacklist(const HostFacts& facts) {
   const std::string id = "vfio.blacklist";
-  const std::string title = "Blacklists";
+  const std::string title = "Modules that may not be loaded";
   std::vector<std::string> found;
-  for (const auto& line : facts.modprobe_lines) {
-    if (line.command == "blacklist") found.push_back(text_of(line));
+  std::vector<std::string> steps;
+  const auto add = [](std::vector<std::string>& list, const std::string& text) {
+    if (std::ranges::find(list, text) == list.end()) list.push_back(text);
+  };
+  for (const auto* module : {"vfio", "vfio_pci", "vfio_pci_core", "vfio_iommu_type1", "iommufd"}) {
+    const auto bans = bans_of(facts, module);
+    for (const auto& ban : bans) add(found, sysfs::to_string(ban));
+    if (!bans.empty()) add(steps, step_against(module, bans));
   }
-  for (const auto& parameter : facts.iommu.parameters) {
-    if (names_vfio(parameter)) found.push_back(sysfs::to_string(parameter) + " (kernel command line)");
-  }
-  if (found.empty()) return passed(id, title, "No VFIO module is on one.");
-  return {id, Verdict::Warn, title, "VFIO modules are forbidden: " + joined(found, "; ") + ".",
-          "Take them off, or load the modules at boot by other means."};
+  if (found.empty()) return passed(id, title, "None of VFIO's.");
+  return {id, Verdict::Warn, title, "VFIO modules are forbidden: " + joined(found, "; ") + ".", joined(steps, " ")};
 }
 
 bool is_on(std::string_view value) { return value == "1" || value == "Y" || value == "y" || value == "on"; }
@@ -510,7 +521,7 @@ std::string_view name_of(Verdict verdict) {
 }
 
 std::vector<Check> examine(const HostFacts& facts) {
-  std::vector<Check> checks{check_kernel_version(facts), check_lockdown(facts), check_iommu(facts)};
+  std::vector<Check> checks{check_kernel_version(facts), check_lockdown(facts), check_sysfs(facts), check_iommu(facts)};
   if (facts.iommu.translates) {
     for (const auto check : {check_interrupt_remapping, check_default_domain, check_acs_override, check_groups}) {
       checks.push_back(check(facts));

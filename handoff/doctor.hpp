@@ -15,20 +15,13 @@
 #include "sysfs/iommu_unit.hpp"
 #include "sysfs/kernel_module.hpp"
 #include "sysfs/locked_memory.hpp"
+#include "sysfs/modprobe_lines.hpp"
 
 namespace devbindd::handoff {
 
 struct ModuleFact {
   std::string name;                         ///< with underscores
   std::optional<sysfs::ModuleState> state;  ///< nullopt: it could not be found out
-};
-
-/// A line of modprobe.d that is about a VFIO module.
-struct ModprobeLine {
-  std::string file;       ///< "/etc/modprobe.d/vfio.conf"
-  std::string command;    ///< "options", "blacklist", "install", "alias", ...
-  std::string module;     ///< with underscores
-  std::string arguments;  ///< the rest of the line
 };
 
 /// The huge pages of one size, of one NUMA node where the kernel knows nodes.
@@ -43,13 +36,14 @@ struct HugepagePool {
 struct HostFacts {
   std::string kernel_release;           ///< "6.1.0-44-amd64"
   std::optional<std::string> lockdown;  ///< "none", "integrity", "confidentiality"; nullopt: no such security module
+  std::optional<std::string> read_only_sysfs;  ///< the mount point that keeps every write from the kernel
   sysfs::IommuState iommu;
   std::vector<sysfs::IommuUnit> units;
   std::vector<ModuleFact> modules;                ///< vfio, vfio_pci, vfio_iommu_type1, iommufd
   std::optional<bool> unsafe_interrupts_type1;    ///< vfio_iommu_type1.allow_unsafe_interrupts; nullopt: not loaded
   std::optional<bool> unsafe_interrupts_iommufd;  ///< iommufd.allow_unsafe_interrupts; nullopt: not loaded
   std::optional<bool> no_iommu_mode;  ///< vfio.enable_unsafe_noiommu_mode; nullopt: not loaded or not compiled in
-  std::vector<ModprobeLine> modprobe_lines;
+  std::vector<sysfs::ModprobeLine> modprobe_lines;
   std::vector<std::string> uio_drivers;                   ///< of uio_pci_generic and igb_uio, those that are loaded
   std::optional<sysfs::LockedMemoryLimit> locked_memory;  ///< of this process
   std::uint64_t memory_bytes = 0;                         ///< RAM of the host; 0: unknown
@@ -82,11 +76,5 @@ sysfs::Result<HostFacts> gather_host_facts(const sysfs::Tree& tree, const sysfs:
 /// use, what only makes sense with one (iommu.interrupt_remapping, .default_domain, .acs_override, .groups) is left
 /// out.
 std::vector<Check> examine(const HostFacts& facts);
-
-/// The lines of all files of modprobe.d that are about VFIO modules.
-std::vector<ModprobeLine> read_modprobe_lines(const sysfs::Tree& tree);
-
-/// The lines of one modprobe.d file that are about VFIO modules. Source: modprobe.d(5).
-std::vector<ModprobeLine> parse_modprobe_file(const std::string& file, std::string_view content);
 
 }  // namespace devbindd::handoff

@@ -1,6 +1,7 @@
 // Gathering what the checks look at. Judging it: doctor.cpp.
 #include "handoff/doctor.hpp"
 #include "sysfs/fields.hpp"
+#include "sysfs/read_only_mount.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,12 +17,7 @@ using sysfs::Device;
 using sysfs::ModuleState;
 using sysfs::Tree;
 
-constexpr std::size_t max_file = 1U << 18U;
 constexpr std::string_view blanks = " \t\r";
-
-// In the order of precedence: a file hides those of its name in the later directories (modprobe.d(5)).
-constexpr std::array modprobe_directories{"etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d",
-                                          "usr/lib/modprobe.d", "lib/modprobe.d"};
 
 std::optional<std::uint64_t> number(std::string_view text) { return sysfs::number_from<std::uint64_t>(text); }
 
@@ -36,41 +32,6 @@ std::string_view take_word(std::string_view& line) {
   const auto word = line.substr(0, line.find_first_of(blanks));
   line.remove_prefix(word.size());
   return word;
-}
-
-std::string trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
-  return std::string(text.substr(0, text.find_last_not_of(blanks) + 1));
-}
-
-std::string with_underscores(std::string_view name) {
-  std::string result(name);
-  std::ranges::replace(result, '-', '_');
-  return result;
-}
-
-// A backslash at the end continues a line.
-std::string take_logical_line(std::string_view& text) {
-  std::string line;
-  while (!text.empty()) {
-    line += take_line(text);
-    if (!line.ends_with('\\')) break;
-    line.back() = ' ';
-  }
-  return line;
-}
-
-bool is_vfio_module(std::string_view module) { return module.contains("vfio") || module == "iommufd"; }
-
-std::optional<ModprobeLine> modprobe_line(const std::string& file, std::string_view line) {
-  ModprobeLine found;
-  found.file = file;
-  found.command = take_word(line);
-  if (found.command.starts_with('#')) return std::nullopt;
-  found.module = with_underscores(take_word(line));
-  if (!is_vfio_module(found.module)) return std::nullopt;
-  found.arguments = trimmed(line);
-  return found;
 }
 
 std::optional<bool> module_switch(const Tree& tree, const std::string& module, const std::string& name) {
@@ -137,30 +98,6 @@ std::vector<ModuleFact> read_modules(const Tree& tree, const sysfs::ModuleIndex&
 
 }  // namespace
 
-std::vector<ModprobeLine> read_modprobe_lines(const sysfs::Tree& tree) {
-  std::vector<ModprobeLine> lines;
-  std::set<std::string> seen;
-  for (const std::string directory : modprobe_directories) {
-    const auto names = tree.list(directory).value_or(std::vector<std::string>{});
-    for (const auto& name : names) {
-      if (!name.ends_with(".conf") || !seen.insert(name).second) continue;
-      const auto path = directory + "/" + name;
-      for (auto& line : parse_modprobe_file("/" + path, tree.read(path, max_file).value_or(""))) {
-        lines.push_back(std::move(line));
-      }
-    }
-  }
-  return lines;
-}
-
-std::vector<ModprobeLine> parse_modprobe_file(const std::string& file, std::string_view content) {
-  std::vector<ModprobeLine> lines;
-  while (!content.empty()) {
-    if (auto line = modprobe_line(file, take_logical_line(content))) lines.push_back(std::move(*line));
-  }
-  return lines;
-}
-
 sysfs::Result<HostFacts> gather_host_facts(const Tree& tree, const sysfs::ModuleIndex& index,
                                            const std::vector<sysfs::Device>& devices) {
   auto units = sysfs::list_iommu_units(tree);
@@ -168,13 +105,14 @@ sysfs::Result<HostFacts> gather_host_facts(const Tree& tree, const sysfs::Module
   HostFacts facts;
   facts.kernel_release = tree.read("proc/sys/kernel/osrelease").value_or("");
   facts.lockdown = read_lockdown(tree);
+  facts.read_only_sysfs = sysfs::read_only_sysfs(tree);
   facts.iommu = sysfs::read_iommu_state(tree);
   facts.units = std::move(*units);
   facts.modules = read_modules(tree, index);
   facts.unsafe_interrupts_type1 = module_switch(tree, "vfio_iommu_type1", "allow_unsafe_interrupts");
   facts.unsafe_interrupts_iommufd = module_switch(tree, "iommufd", "allow_unsafe_interrupts");
   facts.no_iommu_mode = module_switch(tree, "vfio", "enable_unsafe_noiommu_mode");
-  facts.modprobe_lines = read_modprobe_lines(tree);
+  facts.modprobe_lines = sysfs::read_modprobe_lines(tree);
   facts.uio_drivers = sysfs::userspace_drivers(tree);
   std::erase(facts.uio_drivers, "vfio-pci");
   facts.locked_memory = sysfs::locked_memory_limit(tree, "self");

@@ -6,6 +6,7 @@
 #include "handoff/virtual_functions.hpp"
 #include "sysfs/paths.hpp"
 #include "sysfs/pci_driver.hpp"
+#include "sysfs/read_only_mount.hpp"
 #include "sysfs/serial_number.hpp"
 
 namespace devbindd::handoff {
@@ -47,7 +48,8 @@ Decision in_the_way(const std::string& holder) {
 
 void Engine::gather(std::shared_ptr<Gathering> gathering) {
   gathering->parts.clear();
-  for (auto& request : parts_of(gathering->request)) gathering->parts.push_back({std::move(request), host_facts()});
+  const auto facts = host_facts();
+  for (auto& request : parts_of(gathering->request)) gathering->parts.push_back({std::move(request), facts});
   gathering->error.reset();
   gathering->ended_at_start = ended_count_;
   if (auto selected = select_members(*gathering); !selected) {
@@ -136,6 +138,8 @@ Facts Engine::host_facts() const {
   facts.viability_rule = sysfs::viability_rule(services_.tree);
   facts.no_iommu_mode =
       services_.tree.read("sys/module/vfio/parameters/enable_unsafe_noiommu_mode").value_or("N") == "Y";
+  // What a daemon that never writes tells is what one that does would do.
+  if (!services_.read_only) facts.read_only_sysfs = sysfs::read_only_sysfs(services_.tree).value_or("");
   return facts;
 }
 
@@ -257,6 +261,7 @@ sysfs::Result<DriverFacts> Engine::look_up_driver(const sysfs::DriverName& name)
   auto state = sysfs::module_state(services_.tree, services_.modules, driver.module);
   if (!state) return std::unexpected(state.error());
   driver.module_state = *state;
+  if (*state == sysfs::ModuleState::Blacklisted) driver.bans = sysfs::module_bans(services_.tree, driver.module);
   return driver;
 }
 

@@ -14,7 +14,7 @@ const std::vector<std::string_view>& evidence_codes() {
       "sriov.settings_lost", "sriov.vf_token",     "group.sibling_in_use", "group.not_viable",   "device.bridge",
       "device.drained",      "device.no_reset",    "device.denylisted",    "device.stuck",       "iommu.absent",
       "driver.absent",       "driver.blacklisted", "driver.no_match",      "driver.id_captures", "claim.held",
-      "tool.driverctl",      "tool.libvirt",
+      "tool.driverctl",      "tool.libvirt",       "host.sysfs_read_only",
   };
   return codes;
 }

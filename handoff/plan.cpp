@@ -203,7 +203,10 @@ Plan plan(const ChangeRequest& request, const Facts& facts) {
     case ChangeKind::SetVfs: plan_functions(builder, request, facts); break;
     case ChangeKind::Transaction: break;  // transaction.hpp plans its items
   }
-  return builder.finish(verdict(request, facts));
+  auto made = builder.finish(verdict(request, facts));
+  if (!made.steps.empty() && !facts.read_only_sysfs.empty())
+    made.evidence.push_back(read_only_evidence(facts.read_only_sysfs));
+  return made;
 }
 
 }  // namespace devbindd::handoff

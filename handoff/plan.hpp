@@ -14,6 +14,7 @@
 #include "sysfs/device.hpp"
 #include "sysfs/iommu_group.hpp"
 #include "sysfs/kernel_module.hpp"
+#include "sysfs/module_bans.hpp"
 #include "sysfs/sriov.hpp"
 #include "sysfs/step.hpp"
 #include "sysfs/use.hpp"
@@ -75,6 +76,7 @@ struct DriverFacts {
   bool registered = false;
   std::string module;
   sysfs::ModuleState module_state = sysfs::ModuleState::Unknown;
+  std::vector<sysfs::ModuleBan> bans = {};  ///< of one that is blacklisted: by what, as far as that is found
 };
 
 struct Facts {
@@ -89,6 +91,7 @@ struct Facts {
   std::vector<std::string> function_modules;  ///< SetVfs: modules whose aliases match its VFs
   bool vfio_sriov = false;                    ///< vfio-pci's enable_sriov is on: it lets its PFs have VFs
   bool no_iommu_mode = false;                 ///< vfio's enable_unsafe_noiommu_mode is on
+  std::string read_only_sysfs = {};           ///< the mount point that keeps every write from the kernel; "" for none
 };
 
 struct PlannedStep {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "handoff/doctor.hpp"
 #include "handoff/other_tools.hpp"
 #include "handoff/vfio_driver.hpp"
 #include "sysfs/fields.hpp"
+#include "sysfs/modprobe_lines.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -86,7 +86,7 @@ std::string hex(std::uint16_t id) {
 PolicyImport import_policies(const sysfs::Tree& tree) {
   PolicyImport import;
   import_driverctl(tree, import);
-  for (const auto& line : read_modprobe_lines(tree)) {
+  for (const auto& line : sysfs::read_modprobe_lines(tree)) {
     if (line.command == "options" && line.module == "vfio_pci") import_ids(line.arguments, {"ids"}, line.file, import);
   }
   import_ids(tree.read("proc/cmdline").value_or(""), {"vfio-pci.ids", "vfio_pci.ids"}, "/proc/cmdline", import);

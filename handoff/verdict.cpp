@@ -4,6 +4,7 @@
 #include <array>
 #include <iterator>
 
+#include "handoff/forbidden_module.hpp"
 #include "handoff/usage.hpp"
 #include "handoff/virtual_functions.hpp"
 #include "sysfs/fields.hpp"
@@ -217,8 +218,9 @@ void check_driver(const std::string& driver, const sysfs::PciAddress* address, c
     case sysfs::ModuleState::Blacklisted:
       item.code = "driver.blacklisted";
       item.detail =
-          "The module " + module + " of the driver '" + driver + "' is blacklisted in modprobe's configuration.";
-      item.next_step = "Remove the blacklist line from /etc/modprobe.d, or load the module by hand.";
+          "The module " + module + " of the driver '" + driver + "' is kept from being loaded" +
+          (found->second.bans.empty() ? " by modprobe's configuration." : ": " + named(found->second.bans) + ".");
+      item.next_step = step_against(module, found->second.bans);
       break;
     case sysfs::ModuleState::Loaded:
     case sysfs::ModuleState::BuiltIn:
@@ -331,6 +333,16 @@ Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& cla
           .detail = sysfs::to_string(address) + ", its IOMMU group or a VF of it is held by the claim " + claim + ".",
           .next_step = "Wait for the claim to end, or end it: DELETE /v1/claims/" + claim +
                        "; a quarantined one by POST /v1/claims/" + claim + "/acknowledge."};
+}
+
+Evidence read_only_evidence(const std::string& point) {
+  return {.code = "host.sysfs_read_only",
+          .severity = Severity::Block,
+          .acceptable = false,
+          .device = std::nullopt,
+          .detail = point + " is mounted read-only for devbindd: no write to the kernel can succeed (EROFS).",
+          .next_step = "Run devbindd on the host, or give its container or unit a writable /sys.",
+          .path = {point}};
 }
 
 Evidence no_reset_evidence(const sysfs::PciAddress& address) {

@@ -26,6 +26,8 @@ Evidence bridge_evidence(const sysfs::PciAddress& address);
 Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& claim);
 
 /// That the kernel has no reset for the device alone, which a claim requires.
+/// What keeps every write from the kernel: the mount point that is read-only.
+Evidence read_only_evidence(const std::string& point);
 Evidence no_reset_evidence(const sysfs::PciAddress& address);
 
 /// That a PF has VFs, or nullopt.

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <memory>
 
+#include "sysfs/module_bans.hpp"
 #include "sysfs/paths.hpp"
 
 namespace devbindd::sysfs {
@@ -92,12 +93,7 @@ bool passes_blacklist(kmod_ctx* context, const std::string& name) {
 // The usual way to forbid a module for good, since a blacklist does not hold against an explicit modprobe.
 bool has_idle_install_command(const kmod_module* module) {
   const char* command = ::kmod_module_get_install_commands(module);
-  if (command == nullptr) return false;
-  std::string_view word(command);
-  word.remove_prefix(std::min(word.find_first_not_of(" \t"), word.size()));
-  word = word.substr(0, word.find_first_of(" \t;"));
-  if (const auto slash = word.rfind('/'); slash != std::string_view::npos) word.remove_prefix(slash + 1);
-  return word == "false" || word == "true" || word == ":" || word == "nologin";
+  return command != nullptr && is_idle_command(command);
 }
 
 ModuleState state_in_index(kmod_ctx* context, const std::string& name, const kmod_module* module) {
@@ -121,6 +117,12 @@ bool is_loaded(const Tree& tree, const std::string& name) {
   return !state || *state == "live";
 }
 
+// libkmod knows nothing of module_blacklist=.
+bool kernel_refuses(const Tree& tree, const std::string& name) {
+  return std::ranges::any_of(module_bans(tree, name),
+                             [](const ModuleBan& ban) { return ban.kind == BanKind::KernelBlacklist; });
+}
+
 Result<ModuleState> state_of(const Tree& tree, const ModuleIndex& index, const std::string& name) {
   const bool loaded = is_loaded(tree, name);
   auto context = open_index(index);
@@ -131,7 +133,14 @@ Result<ModuleState> state_of(const Tree& tree, const ModuleIndex& index, const s
   auto module = named(context->get(), name);
   if (!module) return std::unexpected(module.error());
   const auto state = state_in_index(context->get(), name, module->get());
-  return loaded && state != ModuleState::BuiltIn ? ModuleState::Loaded : state;
+  if (loaded && state != ModuleState::BuiltIn) return ModuleState::Loaded;
+  return state == ModuleState::Loadable && kernel_refuses(tree, name) ? ModuleState::Blacklisted : state;
+}
+
+std::unexpected<Error> forbidden(const Tree& tree, const std::string& name) {
+  std::string where;
+  for (const auto& ban : module_bans(tree, name)) where += (where.empty() ? ": " : "; ") + to_string(ban);
+  return fail(ErrorCode::ModuleBlacklisted, "modprobe's configuration forbids module " + name + where);
 }
 
 std::unexpected<Error> not_loaded(const std::string& name, const std::string& why, int errno_value = 0) {
@@ -141,14 +150,14 @@ std::unexpected<Error> not_loaded(const std::string& name, const std::string& wh
 // A shell's work: not for a daemon with rights. The callback's type is libkmod's.
 int refuse_install_command(kmod_module*, const char*, void*) { return -EOPNOTSUPP; }
 
-Result<> load_with_libkmod(const ModuleIndex& index, const std::string& name) {
+Result<> load_with_libkmod(const Tree& tree, const ModuleIndex& index, const std::string& name) {
   auto context = open_index(index);
   if (!context) return std::unexpected(context.error());
   auto module = named(context->get(), name);
   if (!module) return std::unexpected(module.error());
   const int error = ::kmod_module_probe_insert_module(module->get(), KMOD_PROBE_APPLY_BLACKLIST, nullptr,
                                                       refuse_install_command, nullptr, nullptr);
-  if (error > 0) return fail(ErrorCode::ModuleBlacklisted, "module " + name + " is blacklisted in modprobe.d");
+  if (error > 0) return forbidden(tree, name);
   if (error == -EOPNOTSUPP) return not_loaded(name, "modprobe.d has an install command for it", EOPNOTSUPP);
   if (error < 0) return not_loaded(name, errno_text(-error), -error);
   return {};
@@ -220,7 +229,8 @@ Result<> load_with_systemd(const Tree& tree, const ModuleIndex& index, const std
 
 Result<> load(const Tree& tree, const ModuleIndex& index, const std::string& name) {
   const bool systemd = is_directory(tree, "run/systemd/system");
-  if (auto done = systemd ? load_with_systemd(tree, index, name) : load_with_libkmod(index, name); !done) return done;
+  if (auto done = systemd ? load_with_systemd(tree, index, name) : load_with_libkmod(tree, index, name); !done)
+    return done;
   if (is_loaded(tree, name)) return {};
   // modprobe@.service ignores how modprobe ended.
   return not_loaded(name, systemd ? "modprobe failed; the kernel log may say why" : "the kernel does not list it");
@@ -276,7 +286,7 @@ Result<> load_module(const Tree& tree, const ModuleIndex& index, std::string_vie
     case ModuleState::Loaded:
     case ModuleState::BuiltIn: return {};
     case ModuleState::Loadable: return load(tree, index, *name);
-    case ModuleState::Blacklisted: return fail(ErrorCode::ModuleBlacklisted, "modprobe.d forbids module " + *name);
+    case ModuleState::Blacklisted: return forbidden(tree, *name);
     case ModuleState::Unknown: break;
   }
   return fail(ErrorCode::ModuleNotFound, "the running kernel has no module " + *name);

@@ -29,7 +29,8 @@ struct ModuleIndex {
 std::vector<std::string> modules_for(const ModuleIndex& index, std::string_view modalias);
 
 /// `tree` answers whether it is loaded (sys/module/NAME). Blacklisted is also what modprobe.d sends elsewhere by an
-/// alias, or answers with an install command that does nothing (/bin/false, /bin/true).
+/// alias, or answers with an install command that does nothing (/bin/false, /bin/true), and what the kernel refuses by
+/// module_blacklist=; module_bans.hpp names the places.
 /// Without a module index (everything built in) what is not loaded is Unknown.
 /// Errors: InvalidName; Kernel when the index cannot be read and the module is not loaded.
 Result<ModuleState> module_state(const Tree& tree, const ModuleIndex& index, std::string_view module);

@@ -88,6 +88,25 @@ std::uint32_t msi_vectors(const sysfs::CapabilityHeader* msi) {
   return control ? 1U << ((*control >> 1U) & 7U) : 0;
 }
 
+// Why the standard list of capabilities is not known to its end. Privilege has to be told from a device that does not
+// answer: both leave nothing but the header, and only one of them can be helped with a capability of the process.
+std::string why_unknown(const sysfs::ConfigSpace& config, const sysfs::CapabilityLists& lists) {
+  if (sysfs::does_not_answer(config)) {
+    return "the device does not answer: its config space reads as all ones (it is without power, held in a reset, or "
+           "gone)";
+  }
+  if (const auto reason = sysfs::missing_reason(config)) {
+    if (*reason == sysfs::MissingReason::Privilege)
+      return "the capabilities in config space could not be read: that needs CAP_SYS_ADMIN";
+    return "the read of config space ended early, after " + std::to_string(config.bytes.size()) +
+           " bytes: the device may have gone meanwhile";
+  }
+  for (const auto& problem : lists.problems) {
+    if (problem.list == sysfs::ListKind::Standard) return "the capabilities cannot be followed: " + problem.detail;
+  }
+  return lists.standard ? std::string{} : "config space holds no list of capabilities that can be read";
+}
+
 Irq irq(unsigned index, std::uint32_t count, std::uint32_t flags) {
   return {.index = index, .present = true, .errno_value = 0, .flags = flags, .count = count};
 }
@@ -98,7 +117,7 @@ PassiveReport passive_report(const std::vector<sysfs::Resource>& resources, cons
                              bool virtual_function) {
   PassiveReport report;
   const auto lists = sysfs::walk_capabilities(config);
-  report.interrupts_known = lists.standard.has_value() && !sysfs::missing_reason(config);
+  report.unknown_because = why_unknown(config, lists);
   std::uint32_t msix_vectors = 0;
   read_msix(find(lists, capability_msix), report, msix_vectors);
   for (unsigned index = 0; index < 6; ++index)
@@ -108,7 +127,8 @@ PassiveReport passive_report(const std::vector<sysfs::Resource>& resources, cons
   auto vga = empty_region(8);
   vga.present = false;
   report.regions.push_back(vga);
-  const bool pin = !virtual_function && number_at(config.bytes, interrupt_pin, 1).value_or(0) != 0;
+  const bool answers = !sysfs::does_not_answer(config);
+  const bool pin = answers && !virtual_function && number_at(config.bytes, interrupt_pin, 1).value_or(0) != 0;
   const bool express = find(lists, capability_express) != nullptr;
   report.irqs = {irq(0, pin ? 1 : 0, irq_eventfd | irq_maskable | irq_automasked),
                  irq(1, msi_vectors(find(lists, capability_msi)), irq_eventfd | irq_noresize),

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "sysfs/config_space.hpp"
@@ -28,10 +29,11 @@ struct PassiveReport {
   std::vector<Irq> irqs;        ///< indices 0 to 4
   std::optional<MsixTable> msix_table;
   std::optional<MsixTable> msix_pending;  ///< the pending bit array
-  bool interrupts_known = false;          ///< false: config space could not be read far enough for the capabilities
+  std::string unknown_because;            ///< why the interrupts and the MSI-X tables are not known; "" when they are
 };
 
-/// `config` may hold the first 64 bytes alone: then interrupts_known is false and the MSI and MSI-X counts are 0.
+/// What config space does not tell (the first 64 bytes alone, all ones, a broken list of capabilities) is not made up:
+/// the counts of such interrupts are 0, and unknown_because says why.
 /// A virtual function has no INTx for VFIO, whatever its interrupt pin register says.
 /// Source: drivers/vfio/pci/vfio_pci_core.c, vfio_pci_ioctl_get_region_info and vfio_pci_get_irq_count.
 PassiveReport passive_report(const std::vector<sysfs::Resource>& resources, const sysfs::ConfigSpace& config,

@@ -29,8 +29,23 @@ def service(client, daemon):
     client.ask("GET", "/readyz", 200)
     daemon.control("not-ready the devices cannot be read")
     expect(client.ask("GET", "/readyz", 503, code="not_ready")["detail"] == "the devices cannot be read", "the reason is missing")
+    daemon.control("not-ready")
+    client.ask("GET", "/readyz", 200)
     text = client.ask("GET", "/openapi.yaml", 200)
     expect(text.encode() == client.document.bytes, "what is served is not openapi.yaml: build anew")
+
+
+def read_only_sysfs(client, daemon):
+    daemon.control("file proc/self/mountinfo 22 26 0:21 / /sys ro,nosuid - sysfs sysfs rw\\n")
+    host = {"tool": "host", "path": "/sys", "subject": "read-only"}
+    expect("/sys is mounted read-only" in client.ask("GET", "/readyz", 503, code="not_ready")["detail"], "readiness")
+    for path in ("/v1/devices/0000:20:00.0", BINDING.format("0000:20:00.0")):
+        expect(client.ask("GET", path, 200)["managed_by"] == [host], path)
+    checks = {check["id"]: check for check in client.ask("GET", "/v1/doctor", 200)["checks"]}
+    expect(checks["kernel.sysfs"]["verdict"] == "fail" and "/sys" in checks["kernel.sysfs"]["detail"], checks["kernel.sysfs"])
+    preview = client.ask("PUT", BINDING.format("0000:20:00.0") + "?dry_run=true", 200, VFIO)
+    expect(preview["would"] == "refuse" and codes(preview["evidence"]) == ["host.sysfs_read_only"], preview)
+    client.ask("PUT", BINDING.format("0000:20:00.0"), 409, VFIO, code="refused")
 
 
 def devices(client, _):
@@ -945,5 +960,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, drains, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, read_only_sysfs, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, drains, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)

@@ -13,12 +13,12 @@ using devbindd::handoff::Check;
 using devbindd::handoff::examine;
 using devbindd::handoff::gather_host_facts;
 using devbindd::handoff::HostFacts;
-using devbindd::handoff::parse_modprobe_file;
 using devbindd::handoff::Verdict;
 using devbindd::sysfs::Answer;
 using devbindd::sysfs::Device;
 using devbindd::sysfs::ModuleState;
 using devbindd::sysfs::OffCause;
+using devbindd::sysfs::parse_modprobe_file;
 using devbindd::tests::FakeKernel;
 using Names = std::vector<std::string>;
 
@@ -86,7 +86,7 @@ TEST_CASE("A healthy host passes every check, in the order of the report") {
     CHECK(check.next_step.empty());
     ids.push_back(check.id);
   }
-  CHECK(ids == Names{"kernel.version", "kernel.lockdown", "iommu.present", "iommu.interrupt_remapping",
+  CHECK(ids == Names{"kernel.version", "kernel.lockdown", "kernel.sysfs", "iommu.present", "iommu.interrupt_remapping",
                      "iommu.default_domain", "iommu.acs_override", "iommu.groups", "vfio.modules", "vfio.iommufd",
                      "vfio.blacklist", "vfio.unsafe_interrupts", "vfio.no_iommu", "vfio.ids", "drivers.uio",
                      "devices.driverless", "devices.overrides", "devices.unbinding", "memory.locked",
@@ -95,7 +95,7 @@ TEST_CASE("A healthy host passes every check, in the order of the report") {
 
 TEST_CASE("Of a host about which nothing is known something is said, without a crash") {
   const auto checks = examine(HostFacts{});
-  CHECK(checks.size() == 15);
+  CHECK(checks.size() == 16);
   CHECK(only(checks, "iommu.present").verdict == Verdict::Fail);
 }
 
@@ -244,7 +244,7 @@ TEST_CASE("vfio.modules") {
   set_module(facts, module, state);
   const auto check = check_of(facts, "vfio.modules");
   CHECK(check.verdict == verdict);
-  if (state == ModuleState::Blacklisted) CHECK_THAT(check.next_step, says("blacklist"));
+  if (state == ModuleState::Blacklisted) CHECK_THAT(check.next_step, says("modprobe --showconfig"));
 }
 
 TEST_CASE("The worst module decides, and iommufd can stand in for the container alone") {
@@ -267,19 +267,36 @@ TEST_CASE("vfio.iommufd only informs") {
   CHECK(check_of(facts, "vfio.iommufd").detail == "iommufd is built in.");
 }
 
-TEST_CASE("vfio.blacklist") {
+TEST_CASE("kernel.sysfs") {
   auto facts = healthy();
-  facts.modprobe_lines = parse_modprobe_file("/etc/modprobe.d/a.conf", "options vfio-pci disable_vga=1\n");
-  facts.iommu.parameters = {{"modprobe.blacklist", "igb,nouveau"}};
-  CHECK(check_of(facts, "vfio.blacklist").verdict == Verdict::Pass);
-  facts.iommu.parameters = {{"module_blacklist", "igb,vfio-pci"}};
-  CHECK_THAT(check_of(facts, "vfio.blacklist").detail, says("module_blacklist=igb,vfio-pci"));
-  CHECK(check_of(facts, "vfio.blacklist").verdict == Verdict::Warn);
+  facts.read_only_sysfs = "/sys";
+  const auto check = check_of(facts, "kernel.sysfs");
+  CHECK(check.verdict == Verdict::Fail);
+  CHECK_THAT(check.detail, says("/sys is mounted read-only"));
+}
+
+TEST_CASE("vfio.blacklist names what forbids a module, where it stands, and what helps against that kind") {
+  auto facts = healthy();
+  facts.modprobe_lines = parse_modprobe_file("/etc/modprobe.d/a.conf",
+                                             "options vfio-pci disable_vga=1\ninstall vfio /sbin/modprobe -i vfio\n"
+                                             "blacklist igb\n");
+  facts.iommu.parameters = {{"modprobe.blacklist", "igb,vfio-pci"}, {"module_blacklist", "vfio-pci"}};
+  CHECK(check_of(facts, "vfio.blacklist").verdict == Verdict::Pass);  // modules have underscores there
+  const auto [lines, parameter, detail, step] = GENERATE(table<std::string, std::string, std::string, std::string>({
+      {"", "module_blacklist", "module_blacklist=igb,vfio_pci (kernel command line)", "reboot: the kernel itself"},
+      {"", "modprobe.blacklist", "modprobe.blacklist=igb,vfio_pci (kernel command line)", "or load the module by hand"},
+      {"#\nblacklist vfio-pci\n", "", "blacklist vfio_pci (/etc/modprobe.d/a.conf line 2)", "Take the blacklist line"},
+      {"install vfio* /bin/true\n", "", "install vfio* /bin/true (/etc/modprobe.d/a.conf line 1)", "--ignore-install"},
+      {"alias iommufd off\n", "", "alias iommufd off (/etc/modprobe.d/a.conf line 1)", "Take the alias line out"},
+  }));
+  CAPTURE(lines, parameter);
+  facts.modprobe_lines = parse_modprobe_file("/etc/modprobe.d/a.conf", lines);
   facts.iommu.parameters.clear();
-  facts.modprobe_lines = parse_modprobe_file("/etc/modprobe.d/a.conf", "blacklist vfio-pci\n");
+  if (!parameter.empty()) facts.iommu.parameters.push_back({parameter, "igb,vfio_pci"});
   const auto check = check_of(facts, "vfio.blacklist");
   CHECK(check.verdict == Verdict::Warn);
-  CHECK_THAT(check.detail, says("blacklist vfio_pci (/etc/modprobe.d/a.conf)"));
+  CHECK_THAT(check.detail, says(detail));
+  CHECK_THAT(check.next_step, says(step));
 }
 
 TEST_CASE("vfio.unsafe_interrupts") {
@@ -315,7 +332,7 @@ TEST_CASE("vfio.ids") {
   CHECK(check_of(facts, "vfio.ids").verdict == Verdict::Pass);
   facts.modprobe_lines = parse_modprobe_file("/etc/modprobe.d/v.conf", "options vfio-pci ids=8086:1572 disable_vga=1");
   CHECK(check_of(facts, "vfio.ids").verdict == Verdict::Warn);
-  CHECK_THAT(check_of(facts, "vfio.ids").detail, says("ids=8086:1572 disable_vga=1 (/etc/modprobe.d/v.conf)"));
+  CHECK_THAT(check_of(facts, "vfio.ids").detail, says("ids=8086:1572 disable_vga=1 (/etc/modprobe.d/v.conf line 1)"));
   facts.modprobe_lines.clear();
   facts.iommu.parameters = {{"vfio_pci.ids", "8086:1572"}};
   CHECK(check_of(facts, "vfio.ids").verdict == Verdict::Warn);
@@ -426,27 +443,6 @@ TEST_CASE("memory.hugepages") {
   CHECK_THAT(check_of(facts, "memory.hugepages").next_step, says("DPDK"));
 }
 
-TEST_CASE("Lines of modprobe.d about VFIO are found, with comments, continued lines and blanks") {
-  const auto lines = parse_modprobe_file("/f",
-                                         "# options vfio-pci ids=1:2\n"
-                                         "#options vfio-pci ids=1:2\n"
-                                         "\n"
-                                         "  options\tvfio-pci   ids=8086:1572,\\\n8086:1573   \n"
-                                         "blacklist igb\n"
-                                         "blacklist vfio\n"
-                                         "install vfio_iommu_type1 /bin/false\n"
-                                         "options iommufd allow_unsafe_interrupts=1\n"
-                                         "options\n"
-                                         "softdep igb pre: vfio-pci\n"
-                                         "blacklist vfio-pci\\");
-  Names found;
-  for (const auto& line : lines) found.push_back(line.command + "|" + line.module + "|" + line.arguments);
-  CHECK(found == Names{"options|vfio_pci|ids=8086:1572, 8086:1573", "blacklist|vfio|",
-                       "install|vfio_iommu_type1|/bin/false", "options|iommufd|allow_unsafe_interrupts=1",
-                       "blacklist|vfio_pci|"});
-  CHECK(lines.front().file == "/f");
-}
-
 namespace {
 
 // No host has it, so that no module is loadable, and no modprobe.d of this host counts.
@@ -474,6 +470,7 @@ TEST_CASE("The facts are gathered from /sys, /proc and /etc") {
   }
   kernel.set_file("sys/devices/system/node/has_cpu", "0\n");
   kernel.set_file("etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:1572\n");
+  kernel.set_file("proc/self/mountinfo", "22 26 0:21 / /sys ro,relatime - sysfs sysfs rw\n");
   kernel.set_file("etc/modprobe.d/vfio.conf.bak", "blacklist vfio-pci\n");
   kernel.set_file("usr/lib/modprobe.d/vfio.conf", "blacklist vfio\n");  // hidden by the one in /etc
   kernel.set_file("usr/lib/modprobe.d/z.conf", "blacklist vfio-pci\n");
@@ -481,6 +478,7 @@ TEST_CASE("The facts are gathered from /sys, /proc and /etc") {
   const auto facts = gather_host_facts(kernel, no_index, {device("0000:01:00.0", "e1000e")}).value();
   CHECK(facts.kernel_release == "6.1.0-44-amd64");
   CHECK(facts.lockdown == "integrity");
+  CHECK(facts.read_only_sysfs == "/sys");
   CHECK(facts.iommu.translates);
   REQUIRE(facts.units.size() == 1);
   CHECK(facts.units.front().name == "dmar0");
@@ -515,6 +513,7 @@ TEST_CASE("A host that shows nothing gives facts without content, and nothing is
   const auto facts = gather_host_facts(kernel, no_index, {}).value();
   CHECK(facts.kernel_release.empty());
   CHECK(!facts.lockdown);
+  CHECK(!facts.read_only_sysfs);
   CHECK(!facts.iommu.translates);
   CHECK(facts.units.empty());
   CHECK(std::ranges::all_of(facts.modules, [](const auto& each) { return each.state == ModuleState::Unknown; }));

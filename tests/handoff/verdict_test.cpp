@@ -466,3 +466,31 @@ TEST_CASE("Whoever has the device open is named, also when nobody may be seen") 
   CHECK(hidden.front().processes.empty());
   CHECK_FALSE(hidden.front().detail.empty());
 }
+
+TEST_CASE("A module that may not be loaded is told with the line that says so, and what helps against that kind") {
+  const auto [kind, step] =
+      GENERATE(table<sysfs::BanKind, std::string>({{sysfs::BanKind::Blacklist, "by hand (modprobe vfio_pci)"},
+                                                   {sysfs::BanKind::InstallCommand, "--ignore-install vfio_pci"}}));
+  auto driver = missing(sysfs::ModuleState::Blacklisted);
+  driver.bans = {{kind, "the words of the line", "/etc/modprobe.d/a.conf line 3"}};
+  const auto found = verdict(bind_request(card, "vfio-pci"), with_driver(member(card), "vfio-pci", driver));
+  REQUIRE(found.size() == 1);
+  CHECK(found.front().code == "driver.blacklisted");
+  CHECK(found.front().detail.ends_with(": the words of the line (/etc/modprobe.d/a.conf line 3)."));
+  CHECK(found.front().next_step.find(step) != std::string::npos);
+}
+
+TEST_CASE("What would be written to a read-only /sys is refused beforehand, and what writes nothing is not") {
+  auto facts = facts_of({member(card, "e1000e")});
+  facts.drivers["vfio-pci"] = registered();
+  facts.read_only_sysfs = "/sys";
+  const auto refused = plan(bind_request(card, "vfio-pci"), facts);
+  REQUIRE(refused.evidence.size() == 1);
+  CHECK(refused.evidence.front().code == "host.sysfs_read_only");
+  CHECK(!refused.evidence.front().acceptable);
+  facts.members = {member(card, "vfio-pci")};
+  facts.members.front().driver_override = "vfio-pci";
+  const auto idle = plan(bind_request(card, "vfio-pci"), facts);
+  CHECK(idle.steps.empty());
+  CHECK(idle.evidence.empty());
+}

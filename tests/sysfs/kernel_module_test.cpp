@@ -12,14 +12,17 @@
 
 #include "sysfs/file_descriptor.hpp"
 #include "sysfs/linux_tree.hpp"
+#include "sysfs/module_bans.hpp"
 #include "tests/catch2.hpp"
 
 namespace {
 
+using devbindd::sysfs::BanKind;
 using devbindd::sysfs::DriverName;
 using devbindd::sysfs::ErrorCode;
 using devbindd::sysfs::LinuxTree;
 using devbindd::sysfs::load_module;
+using devbindd::sysfs::module_bans;
 using devbindd::sysfs::module_of_driver;
 using devbindd::sysfs::module_state;
 using devbindd::sysfs::ModuleIndex;
@@ -80,7 +83,7 @@ class Host {
   Host() {
     auto pattern = (std::filesystem::temp_directory_path() / "kernel_module_XXXXXX").string();
     root_ = ::mkdtemp(pattern.data());
-    write("modprobe.d/empty.conf", "");
+    write("etc/modprobe.d/empty.conf", "");
     write("proc/sys/kernel/osrelease", "6.1\n");
     // depmod expects these of a kernel's build
     for (const std::string file : {"order", "builtin", "builtin.modinfo"}) write("lib/modules/6.1/modules." + file, "");
@@ -104,7 +107,7 @@ class Host {
     const auto command = "PATH=$PATH:/usr/sbin:/sbin depmod -b '" + root_.string() + "' 6.1";
     REQUIRE(std::system(command.c_str()) == 0);
   }
-  void configure(const std::string& lines) const { write("modprobe.d/test.conf", lines); }
+  void configure(const std::string& lines) const { write("etc/modprobe.d/test.conf", lines); }
   // A systemctl that notes how it was called and then does what `script` says.
   void boot_systemd(const std::string& script) const {
     std::filesystem::create_directories(root_ / "run/systemd/system");
@@ -120,7 +123,8 @@ class Host {
   }
   LinuxTree tree() const { return std::move(LinuxTree::open(root_.string()).value()); }
   ModuleIndex index() const {
-    return {(root_ / "lib/modules/6.1").string(), {(root_ / "modprobe.d").string()}, (root_ / "systemctl").string()};
+    return {
+        (root_ / "lib/modules/6.1").string(), {(root_ / "etc/modprobe.d").string()}, (root_ / "systemctl").string()};
   }
   ModuleState state(const std::string& module) const { return module_state(tree(), index(), module).value(); }
 
@@ -215,25 +219,54 @@ TEST_CASE("A module of the kernel image is built in, with and without a folder o
   CHECK(host.state("devbindd_other") == ModuleState::BuiltIn);
 }
 
-TEST_CASE("A module that modprobe.d forbids is blacklisted") {
-  const auto* const line =
-      GENERATE("blacklist devbindd_test\n", "blacklist devbindd-test\n", "install devbindd_test /bin/false\n",
-               "install devbindd-test  /usr/bin/true\n", "alias devbindd_test off\n");
+TEST_CASE("A module that modprobe.d forbids is blacklisted, and the file and line are named") {
+  const auto [line, kind] =
+      GENERATE(table<std::string, BanKind>({{"blacklist devbindd_test", BanKind::Blacklist},
+                                            {"blacklist devbindd-test", BanKind::Blacklist},
+                                            {"install devbindd_test /bin/false", BanKind::InstallCommand},
+                                            {"install devbindd-test  /usr/bin/true", BanKind::InstallCommand},
+                                            {"install devbindd* :", BanKind::InstallCommand},
+                                            {"install devbindd[-_]test exit 1", BanKind::InstallCommand},
+                                            {"alias devbindd_test off", BanKind::Alias}}));
   CAPTURE(line);
   const Host host;
   host.add_module("devbindd_test");
   host.make_index();
-  host.configure(line);
+  host.configure("# a comment\noptions devbindd_test a=\\\n1\n" + line + "\n");
   CHECK(host.state("devbindd_test") == ModuleState::Blacklisted);
-  CHECK(code_of(load_module(host.tree(), host.index(), "devbindd_test")) == ErrorCode::ModuleBlacklisted);
+  const auto bans = module_bans(host.tree(), "devbindd_test");
+  REQUIRE(bans.size() == 1);
+  CHECK(bans.front().kind == kind);
+  CHECK(bans.front().place == "/etc/modprobe.d/test.conf line 4");
+  const auto loaded = load_module(host.tree(), host.index(), "devbindd_test");
+  CHECK(code_of(loaded) == ErrorCode::ModuleBlacklisted);
+  CHECK(loaded.error().message.ends_with(to_string(bans.front())));
+}
+
+TEST_CASE("A module that the kernel command line forbids is named with its kind") {
+  const Host host;
+  host.add_module("devbindd_test");
+  host.make_index();
+  host.write("proc/cmdline", "quiet module_blacklist=igb,devbindd_test modprobe.blacklist=devbindd_test -- x\n");
+  CHECK(host.state("devbindd_test") == ModuleState::Blacklisted);  // libkmod would say that it can be loaded
+  const auto bans = module_bans(host.tree(), "devbindd_test");
+  REQUIRE(bans.size() == 2);
+  CHECK(bans[0].kind == BanKind::KernelBlacklist);
+  CHECK(bans[1].kind == BanKind::BootBlacklist);
+  host.write("proc/cmdline", "module_blacklist=devbindd-test modprobe.blacklist=devbindd-test\n");
+  CHECK(host.state("devbindd_test") == ModuleState::Loadable);
+  CHECK(module_bans(host.tree(), "devbindd_test").empty());
 }
 
 TEST_CASE("Other lines of modprobe.d forbid nothing") {
   const Host host;
   host.add_module("devbindd_test");
   host.make_index();
-  host.configure("blacklist devbindd_testing\noptions devbindd_test a=1\ninstall devbindd_test /sbin/modprobe -i x\n");
+  host.configure(
+      "blacklist devbindd_testing\noptions devbindd_test a=1\ninstall devbindd_test /sbin/modprobe -i x\n"
+      "install devbindd_test /bin/true\nalias devbindd_test devbindd-test\nblacklist\n");
   CHECK(host.state("devbindd_test") == ModuleState::Loadable);
+  CHECK(module_bans(host.tree(), "devbindd_test").empty());
 }
 
 TEST_CASE("Without a module index only loaded modules are known") {

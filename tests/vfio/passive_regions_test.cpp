@@ -59,7 +59,7 @@ TEST_CASE("A device without anything has nine indices and five IRQs all the same
                                        {.index = 2, .flags = 9, .count = 0},
                                        {.index = 3, .present = false, .flags = 9, .count = 0},
                                        {.index = 4, .flags = 9, .count = 1}});
-  CHECK(found.interrupts_known);
+  CHECK(found.unknown_because.empty());
   CHECK(!found.msix_table);
   CHECK(!found.msix_pending);
 }
@@ -184,16 +184,33 @@ TEST_CASE("The header alone does not tell of MSI, and that is said") {
   const auto bytes = GENERATE(64U, 128U);
   space.config.bytes.resize(bytes);
   const auto found = report({bar(0, 0x1000)}, space.config);
-  CHECK(!found.interrupts_known);
+  CHECK_THAT(found.unknown_because, Catch::Matchers::Contains(bytes == 64 ? "CAP_SYS_ADMIN" : "after 128 bytes"));
   CHECK(found.irqs[0].count == 1);
   CHECK(found.regions[0].flags == read_write_mmap + (bytes == 64 ? 0 : 8));
 }
 
-TEST_CASE("A device that does not answer has unknown interrupts") {
+TEST_CASE(
+    "A device that does not answer has unknown interrupts, and its silence is the reason, however much was read") {
+  const auto bytes = GENERATE(64U, 256U, 4096U);
+  CAPTURE(bytes);
   auto space = Space();
   std::ranges::fill(space.config.bytes, std::byte{0xff});
+  space.config.bytes.resize(bytes);
   const auto found = report({}, space.config);
-  CHECK(!found.interrupts_known);
-  CHECK(found.irqs[1].count == 0);
-  CHECK(found.irqs[2].count == 0);
+  CHECK_THAT(found.unknown_because, Catch::Matchers::Contains("all ones"));
+  CHECK_THAT(found.unknown_because, !Catch::Matchers::Contains("CAP_SYS_ADMIN"));
+  for (unsigned index = 0; index < 3; ++index) CHECK(found.irqs[index].count == 0);
+  CHECK(!found.msix_table);
+}
+
+TEST_CASE("A list of capabilities that breaks off is the reason why the interrupts behind it are not known") {
+  auto space = Space();
+  SECTION("it leads to all ones") { space.capability(0x50, 0x01).put(0x51, 0x60, 1).put(0x60, 0xff, 1); }
+  SECTION("it leads to itself") { space.capability(0x50, 0x01).put(0x51, 0x50, 1); }
+  SECTION("it leads into the header") { space.capability(0x50, 0x01).put(0x51, 0x10, 1); }
+  const auto found = report({}, space.config);
+  CHECK_THAT(found.unknown_because, Catch::Matchers::Contains("cannot be followed: the standard list at 0x"));
+  auto whole = Space();
+  whole.capability(0x50, 0x01);
+  CHECK(report({}, whole.config).unknown_because.empty());
 }

@@ -43,11 +43,15 @@ class Refusals(unittest.TestCase):
         self.assertFalse(answer.json["blockers"][0]["acceptable"])
 
     def test_a_blacklisted_driver(self):
-        api.sh("mkdir -p /etc/modprobe.d; echo blacklist pci_stub > /etc/modprobe.d/test.conf")
-        self.addCleanup(api.sh, "rm /etc/modprobe.d/test.conf")
-        api.sh("modprobe -r pci_stub")
-        answer = put(NIC, {"driver": "pci-stub"})
-        self.assertEqual((answer.status, codes(answer)), (409, ["driver.blacklisted"]))
+        for line, advice in (("blacklist pci_stub", "Take the blacklist line out"), ("install pci-stub /bin/true", "--ignore-install pci_stub")):
+            api.sh(f"mkdir -p /etc/modprobe.d; printf '#\\n{line}\\n' > /etc/modprobe.d/test.conf")
+            self.addCleanup(api.sh, "rm -f /etc/modprobe.d/test.conf")
+            api.sh("modprobe -r pci_stub")
+            answer = put(NIC, {"driver": "pci-stub"})
+            self.assertEqual((answer.status, codes(answer)), (409, ["driver.blacklisted"]))
+            evidence = answer.json["blockers"][0]
+            self.assertIn("(/etc/modprobe.d/test.conf line 2)", evidence["detail"])
+            self.assertIn(advice, evidence["next_step"])
 
     def test_a_bridge(self):
         answer = put(BRIDGE, VFIO)
