@@ -91,6 +91,8 @@ json render_selector(const handoff::Selector& selector) {
   };
   return {{"vendor", id(selector.vendor)},
           {"device", id(selector.device)},
+          {"subsystem_vendor", id(selector.subsystem_vendor)},
+          {"subsystem_device", id(selector.subsystem_device)},
           {"class", text_or_null(selector.class_prefix)},
           {"category", text_or_null(selector.category)},
           {"driver", text_or_null(selector.driver)},

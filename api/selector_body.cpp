@@ -83,6 +83,10 @@ std::expected<handoff::Selector, BodyError> read_selector(const json& document, 
   if (!vendor) return std::unexpected(vendor.error());
   auto device = read_id(body, "device");
   if (!device) return std::unexpected(device.error());
+  auto subsystem_vendor = read_id(body, "subsystem_vendor");
+  if (!subsystem_vendor) return std::unexpected(subsystem_vendor.error());
+  auto subsystem_device = read_id(body, "subsystem_device");
+  if (!subsystem_device) return std::unexpected(subsystem_device.error());
   auto class_prefix =
       read_text(body, "class", sysfs::is_class_prefix, "a class is two, four or six lower-case hex digits: 0200");
   if (!class_prefix) return std::unexpected(class_prefix.error());
@@ -117,6 +121,8 @@ std::expected<handoff::Selector, BodyError> read_selector(const json& document, 
     return wrong(pointer, "a selector needs something to select by");
   handoff::Selector selector{.vendor = *vendor,
                              .device = *device,
+                             .subsystem_vendor = *subsystem_vendor,
+                             .subsystem_device = *subsystem_device,
                              .class_prefix = *class_prefix,
                              .category = *category,
                              .driver = *driver,

@@ -97,7 +97,7 @@ int print_policies() {
     std::fprintf(stderr, "devbindd: %s\n", tree.error().message.c_str());
     return exit_failure;
   }
-  const auto import = devbindd::handoff::import_policies(*tree);
+  const auto import = devbindd::handoff::import_policies(*tree, {});
   for (const auto& sentence : import.left_out) std::fprintf(stderr, "devbindd: left out: %s\n", sentence.c_str());
   std::printf("%s\n", devbindd::handoff::configuration_of(import.policies).c_str());
   return exit_ok;

@@ -18,6 +18,8 @@ json address_or_null(const std::optional<sysfs::PciAddress>& address) {
 json to_json(const Selector& selector) {
   return {{"vendor", or_null(selector.vendor)},
           {"device", or_null(selector.device)},
+          {"subsystem_vendor", or_null(selector.subsystem_vendor)},
+          {"subsystem_device", or_null(selector.subsystem_device)},
           {"class", selector.class_prefix},
           {"category", selector.category},
           {"driver", selector.driver},
@@ -86,6 +88,9 @@ Selector selector_from(const json& document) {
   selector.link_speed = maybe<double>(document, "link_speed");
   selector.same_switch = document.at("same_switch");
   if (document.contains("labels")) selector.labels = document.at("labels");
+  if (!document.contains("subsystem_vendor")) return selector;
+  selector.subsystem_vendor = maybe<std::uint16_t>(document, "subsystem_vendor");
+  selector.subsystem_device = maybe<std::uint16_t>(document, "subsystem_device");
   return selector;
 }
 

@@ -323,23 +323,34 @@ Check check_blacklist(const HostFacts& facts) {
   return {id, Verdict::Warn, title, "VFIO modules are forbidden: " + joined(found, "; ") + ".", joined(steps, " ")};
 }
 
-bool is_on(std::string_view value) { return value == "1" || value == "Y" || value == "y" || value == "on"; }
+// lib/kstrtox.c, kstrtobool: the first character counts, of "on" and "off" the second.
+bool is_on(const std::optional<std::string>& value) {
+  if (!value) return true;  // a word without a value
+  if (value->empty()) return false;
+  const char first = value->front();
+  if (first == 'o' || first == 'O') return value->size() > 1 && ((*value)[1] == 'n' || (*value)[1] == 'N');
+  return first == '1' || first == 'y' || first == 'Y' || first == 't' || first == 'T';
+}
 
-// Where a module that is not loaded yet gets a boolean parameter from: modprobe.d, or the kernel command line.
-std::vector<std::string> settings(const HostFacts& facts, const std::string& module, const std::string& parameter) {
-  std::vector<std::string> found;
+struct Setting {
+  std::optional<std::string> value;
+  std::string place;
+};
+
+// Where a module that is not loaded yet gets a parameter from: the last of modprobe.d and the kernel command line.
+std::optional<Setting> setting(const HostFacts& facts, const std::string& module, const std::string& parameter) {
+  std::optional<Setting> last;
   for (const auto& line : facts.modprobe_lines) {
     if (line.command != "options" || line.module != module) continue;
     for (const auto& word : sysfs::parse_command_line(line.arguments)) {
-      if (word.name == parameter && is_on(word.value.value_or("1"))) found.push_back(text_of(line));
+      if (word.name == parameter) last = Setting{word.value, text_of(line)};
     }
   }
   for (const auto& word : facts.iommu.parameters) {
-    if (word.name == module + "." + parameter && is_on(word.value.value_or("1"))) {
-      found.push_back(sysfs::to_string(word) + " (kernel command line)");
-    }
+    if (word.name == module + "." + parameter)
+      last = Setting{word.value, sysfs::to_string(word) + " (kernel command line)"};
   }
-  return found;
+  return last;
 }
 
 struct Switch {
@@ -354,7 +365,8 @@ std::vector<std::string> switches_on(const HostFacts& facts, const std::vector<S
   for (const auto& each : switches) {
     if (each.now == true) found.push_back("/sys/module/" + each.module + "/parameters/" + each.parameter);
     if (each.now) continue;
-    for (auto& setting : settings(facts, each.module, each.parameter)) found.push_back(std::move(setting));
+    const auto set = setting(facts, each.module, each.parameter);
+    if (set && is_on(set->value)) found.push_back(set->place);
   }
   return found;
 }
@@ -383,18 +395,10 @@ Check check_no_iommu(const HostFacts& facts) {
 Check check_boot_ids(const HostFacts& facts) {
   const std::string id = "vfio.ids";
   const std::string title = "IDs that vfio-pci takes at boot";
-  std::vector<std::string> found;
-  for (const auto& line : facts.modprobe_lines) {
-    const auto words = sysfs::parse_command_line(line.arguments);
-    const bool has_ids = std::ranges::any_of(words, [](const auto& word) { return word.name == "ids"; });
-    if (line.command == "options" && line.module == "vfio_pci" && has_ids) found.push_back(text_of(line));
-  }
-  if (const auto* parameter = parameter_named(facts, "vfio_pci.ids")) {
-    found.push_back(sysfs::to_string(*parameter) + " (kernel command line)");
-  }
-  if (found.empty()) return passed(id, title, "None.");
+  const auto ids = setting(facts, "vfio_pci", "ids");
+  if (!ids || ids->value.value_or("").empty()) return passed(id, title, "None.");
   return {id, Verdict::Warn, title,
-          "vfio-pci takes every device of these IDs, also those that nobody asked for: " + joined(found, "; ") + ".",
+          "vfio-pci takes every device of these IDs, also those that nobody asked for: " + ids->place + ".",
           "Remove the line and bind devices one by one instead."};
 }
 

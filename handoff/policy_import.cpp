@@ -1,11 +1,14 @@
 #include "handoff/policy_import.hpp"
 
 #include <algorithm>
+#include <cctype>
+#include <expected>
 #include <nlohmann/json.hpp>
 
 #include "handoff/other_tools.hpp"
 #include "handoff/vfio_driver.hpp"
 #include "sysfs/fields.hpp"
+#include "sysfs/iommu_state.hpp"
 #include "sysfs/modprobe_lines.hpp"
 
 namespace devbindd::handoff {
@@ -29,83 +32,194 @@ void import_driverctl(const sysfs::Tree& tree, PolicyImport& import) {
   }
 }
 
-std::vector<std::string> parts_of(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::string_view rest = text;
-  while (true) {
-    const auto end = rest.find(separator);
-    parts.emplace_back(rest.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    rest.remove_prefix(end + 1);
+constexpr std::uint32_t any = 0xffffffff;  ///< PCI_ANY_ID
+constexpr std::size_t max_ids = 1023;      ///< vfio_pci.c: static char ids[1024]
+constexpr std::size_t max_command_line = 1U << 16U;
+
+/// One value of the parameter and where it stands.
+struct Ids {
+  std::string value;
+  std::string place;
+};
+
+/// One ID as the kernel takes it.
+struct Id {
+  std::uint32_t vendor = any;
+  std::uint32_t device = any;
+  std::uint32_t subvendor = any;
+  std::uint32_t subdevice = any;
+  std::uint32_t class_code = 0;
+  std::uint32_t class_mask = 0;
+};
+
+bool is_hex(std::string_view text) { return !text.empty() && std::isxdigit(static_cast<unsigned char>(text.front())); }
+
+// lib/vsprintf.c, vsscanf of "%x": blanks before it and 0x are taken.
+std::optional<std::uint32_t> take_number(std::string_view& text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
+  if (!is_hex(text)) return std::nullopt;
+  if (text.size() > 1 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) text.remove_prefix(2);
+  std::uint64_t value = 0;
+  for (; is_hex(text); text.remove_prefix(1))
+    value = value << 4U | sysfs::number_from<std::uint64_t>(text.substr(0, 1), 16).value_or(0);
+  return static_cast<std::uint32_t>(value);
+}
+
+// As sscanf("%x:%x:%x:%x:%x:%x"): what does not fit ends it, and two numbers are needed.
+std::optional<Id> scan_id(std::string_view text) {
+  Id id;
+  unsigned taken = 0;
+  for (auto* field : {&id.vendor, &id.device, &id.subvendor, &id.subdevice, &id.class_code, &id.class_mask}) {
+    if (taken > 0 && !text.starts_with(':')) break;
+    if (taken > 0) text.remove_prefix(1);
+    const auto number = take_number(text);
+    if (!number) break;
+    *field = *number;
+    ++taken;
+  }
+  return taken >= 2 ? std::optional(id) : std::nullopt;
+}
+
+std::string hex_digits(std::uint32_t value, unsigned digits) {
+  std::string text;
+  for (unsigned shift = 4 * digits; shift > 0; shift -= 4) text += "0123456789abcdef"[(value >> (shift - 4)) & 0xfU];
+  return text;
+}
+
+// "8086:10d3", with what narrows it down.
+std::string name_of(const Id& id) {
+  const auto number = [](std::uint32_t value) { return value == any ? std::string("*") : hex_digits(value, 4); };
+  auto text = number(id.vendor) + ":" + number(id.device);
+  if (id.subvendor != any || id.subdevice != any || id.class_mask != 0)
+    text += ":" + number(id.subvendor) + ":" + number(id.subdevice);
+  if (id.class_mask != 0) text += ":" + hex_digits(id.class_code, 6) + ":" + hex_digits(id.class_mask, 6);
+  return text;
+}
+
+// The selector that means the same, or why there is none.
+std::expected<Selector, std::string> selector_of(const Id& id) {
+  Selector selector;
+  struct Field {
+    std::uint32_t value;
+    std::optional<std::uint16_t>* wanted;
+  };
+  for (const auto& [value, wanted] :
+       {Field{id.vendor, &selector.vendor}, Field{id.device, &selector.device},
+        Field{id.subvendor, &selector.subsystem_vendor}, Field{id.subdevice, &selector.subsystem_device}}) {
+    if (value == any) continue;
+    if (value > 0xffff) return std::unexpected("no device can have such a number");
+    *wanted = static_cast<std::uint16_t>(value);
+  }
+  switch (id.class_mask) {
+    case 0: break;
+    case 0xff0000: selector.class_prefix = hex_digits(id.class_code >> 16U, 2); break;
+    case 0xffff00: selector.class_prefix = hex_digits(id.class_code >> 8U, 4); break;
+    case 0xffffff:
+    case any: selector.class_prefix = hex_digits(id.class_code, 6); break;
+    default: return std::unexpected("its mask of the class is none that a selector can say");
+  }
+  const bool all = !selector.vendor && !selector.device && !selector.subsystem_vendor && !selector.subsystem_device &&
+                   selector.class_prefix.empty();
+  if (all) return std::unexpected("it means every device of the host");
+  return selector;
+}
+
+void import_id(const std::string& text, const std::string& place, PolicyImport& import) {
+  const auto leave_out = [&](const std::string& why) {
+    import.left_out.push_back(place + ": the ID '" + text + "': " + why);
+  };
+  const auto id = scan_id(text);
+  if (!id) return leave_out("the kernel takes none without a vendor and a device, and ignores it");
+  auto selector = selector_of(*id);
+  if (!selector) return leave_out(selector.error());
+  const auto name = "vfio-pci.ids " + name_of(*id);
+  if (std::ranges::find(import.policies, name, &Policy::name) != import.policies.end()) return;
+  import.policies.push_back(
+      {.name = name, .selector = std::move(*selector), .driver = default_vfio_driver(), .scope = Scope::Device});
+}
+
+void add_values(const std::string& arguments, std::string_view name, const std::string& place,
+                std::vector<Ids>& found) {
+  for (const auto& word : sysfs::parse_command_line(arguments)) {
+    if (word.name == name) found.push_back({word.value.value_or(""), place});
   }
 }
 
-// "8086:10d3"; what comes behind narrows the ID down in a way that no selector can.
-void import_id(const std::string& id, const std::string& where, PolicyImport& import) {
-  const auto fields = parts_of(id, ':');
-  const auto number = [&fields](std::size_t at) {
-    return at < fields.size() ? sysfs::number_from<std::uint16_t>(fields[at], 16) : std::nullopt;
-  };
-  const auto is_any = [](const std::string& field) { return field.empty() || field == "ffffffff"; };
-  const bool narrowed = fields.size() > 2 && std::ranges::any_of(fields.begin() + 2, fields.end(),
-                                                                 [&](const auto& field) { return !is_any(field); });
-  if (!number(0) || !number(1) || narrowed) {
-    import.left_out.push_back(where + ": the ID '" + id + "' is not only a vendor and a device");
+std::string plain(std::string_view options) {
+  std::string text(options);
+  std::ranges::replace(text, '\t', ' ');
+  const auto first = text.find_first_not_of(' ');
+  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(' ') - first + 1);
+}
+
+// libkmod tells what counts, the lines where it stands. What stands in no line is of the kernel command line, which is
+// read by itself.
+std::vector<Ids> ids_of_modprobe(const sysfs::Tree& tree, const sysfs::ModuleIndex& index) {
+  auto lines = sysfs::read_modprobe_lines(tree);
+  std::erase_if(lines, [](const auto& line) { return line.command != "options" || line.module != "vfio_pci"; });
+  std::vector<Ids> found;
+  for (const auto& options : sysfs::module_options(index, "vfio_pci")) {
+    const auto line =
+        std::ranges::find(lines, plain(options), [](const auto& known) { return plain(known.arguments); });
+    if (line == lines.end()) continue;
+    add_values(options, "ids", place_of(*line), found);
+    lines.erase(line);
+  }
+  return found;
+}
+
+void import_ids(const sysfs::Tree& tree, const sysfs::ModuleIndex& index, PolicyImport& import) {
+  auto found = ids_of_modprobe(tree, index);
+  if (sysfs::module_state(tree, index, "vfio_pci") == sysfs::ModuleState::BuiltIn) {
+    for (const auto& ids : found)
+      import.left_out.push_back(ids.place + ": vfio-pci is built into this kernel, which does not read modprobe.d");
+    found.clear();
+  }
+  add_values(tree.read("proc/cmdline", max_command_line).value_or(""), "vfio_pci.ids", "/proc/cmdline", found);
+  if (found.empty()) return;
+  const auto last = std::move(found.back());
+  found.pop_back();
+  for (const auto& ids : found)
+    import.left_out.push_back(ids.place + ": ids=" + ids.value + " does not count: a later one is in " + last.place);
+  if (last.value.size() > max_ids) {
+    import.left_out.push_back(last.place + ": ids= is longer than " + std::to_string(max_ids) +
+                              " bytes, and vfio-pci does not load with it");
     return;
   }
-  const auto name = "vfio-pci.ids " + id;
-  if (std::ranges::find(import.policies, name, &Policy::name) != import.policies.end()) return;
-  import.policies.push_back({.name = name,
-                             .selector = {.vendor = *number(0), .device = *number(1)},
-                             .driver = default_vfio_driver(),
-                             .scope = Scope::Device});
-}
-
-void import_ids(const std::string& arguments, const std::vector<std::string>& keys, const std::string& where,
-                PolicyImport& import) {
-  for (const auto word : sysfs::words_of(arguments)) {
-    const auto equals = word.find('=');
-    if (equals == std::string_view::npos) continue;
-    const std::string key(word.substr(0, equals));
-    if (std::ranges::find(keys, key) == keys.end()) continue;
-    for (const auto& id : parts_of(std::string(word.substr(equals + 1)), ',')) {
-      if (!id.empty()) import_id(id, where, import);
-    }
+  std::string_view rest = last.value;
+  while (!rest.empty()) {
+    const std::string id(rest.substr(0, rest.find(',')));
+    rest.remove_prefix(std::min(id.size() + 1, rest.size()));
+    if (!id.empty()) import_id(id, last.place, import);
   }
-}
-
-std::string hex(std::uint16_t id) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string text;
-  for (const unsigned shift : {12U, 8U, 4U, 0U}) text += digits[(id >> shift) & 0xfU];
-  return text;
 }
 
 }  // namespace
 
-PolicyImport import_policies(const sysfs::Tree& tree) {
+PolicyImport import_policies(const sysfs::Tree& tree, const sysfs::ModuleIndex& index) {
   PolicyImport import;
   import_driverctl(tree, import);
-  for (const auto& line : sysfs::read_modprobe_lines(tree)) {
-    if (line.command == "options" && line.module == "vfio_pci") import_ids(line.arguments, {"ids"}, line.file, import);
-  }
-  import_ids(tree.read("proc/cmdline").value_or(""), {"vfio-pci.ids", "vfio_pci.ids"}, "/proc/cmdline", import);
+  import_ids(tree, index, import);
   return import;
 }
 
 std::string configuration_of(const std::vector<Policy>& policies) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const auto& policy : policies) {
+    const auto& wanted = policy.selector;
     nlohmann::ordered_json selector;
-    if (policy.selector.address) selector["address"] = sysfs::to_string(*policy.selector.address);
-    if (policy.selector.vendor) selector["vendor"] = hex(*policy.selector.vendor);
-    if (policy.selector.device) selector["device"] = hex(*policy.selector.device);
+    if (wanted.address) selector["address"] = sysfs::to_string(*wanted.address);
+    if (wanted.vendor) selector["vendor"] = hex_digits(*wanted.vendor, 4);
+    if (wanted.device) selector["device"] = hex_digits(*wanted.device, 4);
+    if (wanted.subsystem_vendor) selector["subsystem_vendor"] = hex_digits(*wanted.subsystem_vendor, 4);
+    if (wanted.subsystem_device) selector["subsystem_device"] = hex_digits(*wanted.subsystem_device, 4);
+    if (!wanted.class_prefix.empty()) selector["class"] = wanted.class_prefix;
     list.push_back({{"name", policy.name},
                     {"selector", selector},
                     {"driver", policy.driver.text()},
                     {"scope", std::string(name_of(policy.scope))}});
   }
-  return nlohmann::ordered_json{{"policies", list}}.dump(2);
+  return nlohmann::ordered_json{{"policies", list}}.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace devbindd::handoff

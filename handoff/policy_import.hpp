@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "handoff/policy.hpp"
+#include "sysfs/kernel_module.hpp"
 #include "sysfs/tree.hpp"
 
 namespace devbindd::handoff {
@@ -17,9 +18,10 @@ struct PolicyImport {
 };
 
 /// Of /etc/driverctl.d/pci-ADDRESS, of `options vfio-pci ids=` in modprobe.d, and of vfio-pci.ids= on the kernel
-/// command line. Source: drivers/vfio/pci/vfio_pci.c, vfio_pci_fill_ids:
-/// vendor:device[:subvendor[:subdevice[:class[:mask]]]].
-PolicyImport import_policies(const sysfs::Tree& tree);
+/// command line. The last `ids` is the one that counts; where vfio-pci is built in, that is the command line's.
+/// Source: drivers/vfio/pci/vfio_pci.c, vfio_pci_fill_ids: vendor:device[:subvendor[:subdevice[:class[:mask]]]];
+/// kernel/params.c, parse_args; libkmod for modprobe.d.
+PolicyImport import_policies(const sysfs::Tree& tree, const sysfs::ModuleIndex& index);
 
 /// The "policies" of a configuration file that say this.
 std::string configuration_of(const std::vector<Policy>& policies);

@@ -25,7 +25,8 @@ bool is_system_device(const sysfs::Device& device) {
 
 // Says which it means, and does not only have nothing against it.
 bool names_devices(const Selector& selector) {
-  return selector.address || selector.device || !selector.class_prefix.empty() || !selector.category.empty();
+  return selector.address || selector.device || selector.subsystem_device || !selector.class_prefix.empty() ||
+         !selector.category.empty();
 }
 
 }  // namespace
@@ -65,6 +66,8 @@ bool matches(const Selector& selector, const sysfs::Device& device) {
   if (!may_mean(selector, device)) return false;
   return fits(selector.address, std::optional(device.address)) && fits(selector.vendor, std::optional(device.vendor)) &&
          fits(selector.device, std::optional(device.device)) &&
+         fits(selector.subsystem_vendor, std::optional(device.subsystem_vendor)) &&
+         fits(selector.subsystem_device, std::optional(device.subsystem_device)) &&
          sysfs::class_text(device).starts_with(selector.class_prefix) &&
          (selector.category.empty() || selector.category == sysfs::category(device)) &&
          (selector.driver.empty() || selector.driver == driver) && fits(selector.numa_node, device.numa_node) &&

@@ -17,6 +17,8 @@ struct Selector {
   std::optional<sysfs::PciAddress> address = {};
   std::optional<std::uint16_t> vendor = {};
   std::optional<std::uint16_t> device = {};
+  std::optional<std::uint16_t> subsystem_vendor = {};
+  std::optional<std::uint16_t> subsystem_device = {};
   std::string class_prefix = {};  ///< two, four or six hex digits
   std::string category = {};      ///< as sysfs::category()
   std::string driver = {};        ///< that it has now, "none" for no driver

@@ -43,12 +43,16 @@ Result<std::string> normalized(std::string_view module) {
   return name;
 }
 
-Result<Context> open_index(const ModuleIndex& index) {
+Context read_configuration(const ModuleIndex& index) {
   std::vector<const char*> paths;
   for (const auto& path : index.config_paths) paths.push_back(path.c_str());
   paths.push_back(nullptr);
-  Context context(::kmod_new(index.directory.empty() ? nullptr : index.directory.c_str(),
-                             index.config_paths.empty() ? nullptr : paths.data()));
+  return Context(::kmod_new(index.directory.empty() ? nullptr : index.directory.c_str(),
+                            index.config_paths.empty() ? nullptr : paths.data()));
+}
+
+Result<Context> open_index(const ModuleIndex& index) {
+  auto context = read_configuration(index);
   if (!context) return fail(ErrorCode::Kernel, "libkmod cannot be set up", errno);
   ::kmod_set_log_fn(context.get(), nullptr, nullptr);
   if (const int error = ::kmod_load_resources(context.get()); error < 0) {
@@ -275,6 +279,18 @@ Result<ModuleState> module_state(const Tree& tree, const ModuleIndex& index, std
   const auto name = normalized(module);
   if (!name) return std::unexpected(name.error());
   return state_of(tree, index, *name);
+}
+
+std::vector<std::string> module_options(const ModuleIndex& index, std::string_view module) {
+  std::vector<std::string> found;
+  const auto context = read_configuration(index);
+  if (!context) return found;
+  auto* options = ::kmod_config_get_options(context.get());
+  while (::kmod_config_iter_next(options)) {
+    if (::kmod_config_iter_get_key(options) == module) found.emplace_back(::kmod_config_iter_get_value(options));
+  }
+  ::kmod_config_iter_free_iter(options);
+  return found;
 }
 
 Result<> load_module(const Tree& tree, const ModuleIndex& index, std::string_view module) {

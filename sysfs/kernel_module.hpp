@@ -35,6 +35,11 @@ std::vector<std::string> modules_for(const ModuleIndex& index, std::string_view 
 /// Errors: InvalidName; Kernel when the index cannot be read and the module is not loaded.
 Result<ModuleState> module_state(const Tree& tree, const ModuleIndex& index, std::string_view module);
 
+/// What the options lines of modprobe.d give the module (with underscores) when it is loaded, each as it stands there,
+/// in libkmod's order: later ones count more. Its parameters on this machine's kernel command line come last.
+/// Empty where libkmod cannot be set up. Source: libkmod, kmod_config_get_options.
+std::vector<std::string> module_options(const ModuleIndex& index, std::string_view module);
+
 /// Loads `module` and waits until it is loaded. Under systemd (run/systemd/system exists) by starting
 /// modprobe@MODULE.service with systemctl, so that the caller needs no CAP_SYS_MODULE; else through libkmod.
 /// Blocks, possibly for long: only for worker processes.

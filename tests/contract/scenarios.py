@@ -337,7 +337,7 @@ def claims_by_selector(client, daemon):
     expect(labelled["devices"][0]["address"] == "0000:05:00.0" and labelled["request"]["selector"]["labels"] == {"pool": "vm"}, labelled)
     client.ask("DELETE", f"{CLAIMS}/{labelled['id']}", 200)
     client.ask("POST", CLAIMS, 409, {"selector": {"labels": {"pool": "vm", "rack": "8"}}}, code="not_enough_devices")
-    chosen = client.ask("POST", CLAIMS, 201, {"selector": {"vendor": "8086", "device": "10d3", "class": "0200", "category": "network", "driver": "e1000e", "count": 2}})
+    chosen = client.ask("POST", CLAIMS, 201, {"selector": {"vendor": "8086", "device": "10d3", "subsystem_vendor": "8086", "subsystem_device": "0001", "class": "0200", "category": "network", "driver": "e1000e", "count": 2}})
     taken = [item["address"] for item in chosen["devices"] if not item["companion"]]
     expect(len(taken) == 2 and "0000:06:00.0" not in taken, "a NIC with a default route was taken")
     problem = client.ask("POST", CLAIMS, 409, {"selector": {"numa_node": 7, "physfn": "0000:15:00.0"}}, code="not_enough_devices")

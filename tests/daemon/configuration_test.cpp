@@ -127,11 +127,13 @@ TEST_CASE("paths are absolute and levels known", "[daemon][configuration]") {
 
 TEST_CASE("policies are read in their order, and the first mistake is named", "[daemon][configuration]") {
   const auto configuration = parse_configuration(R"({"policies": [
-    {"name": "a", "selector": {"vendor": "8086", "class": "02"}, "driver": "vfio-pci"},
+    {"name": "a", "selector": {"vendor": "8086", "subsystem_vendor": "1028", "subsystem_device": "06a5", "class": "02"}, "driver": "vfio-pci"},
     {"name": "b", "selector": {"category": "storage"}, "driver": "nvme", "scope": "device", "exclude": ["0000:04:00.0"]}]})");
   REQUIRE(configuration);
   REQUIRE(configuration->policies.size() == 2);
   CHECK(configuration->policies[0].selector.vendor == 0x8086);
+  CHECK(configuration->policies[0].selector.subsystem_vendor == 0x1028);
+  CHECK(configuration->policies[0].selector.subsystem_device == 0x06a5);
   CHECK(configuration->policies[0].scope == devbindd::handoff::Scope::Group);
   CHECK(configuration->policies[1].scope == devbindd::handoff::Scope::Device);
   CHECK(configuration->policies[1].exclude.size() == 1);

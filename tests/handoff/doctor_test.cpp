@@ -311,8 +311,21 @@ TEST_CASE("vfio.unsafe_interrupts") {
   CHECK(verdict() == Verdict::Warn);  // it will be on
   facts.iommu.parameters = {{"vfio_iommu_type1.allow_unsafe_interrupts", "N"}};
   CHECK(verdict() == Verdict::Pass);
+  facts.iommu.parameters.clear();
+  for (const auto& [options, expected] : {std::pair("allow_unsafe_interrupts=1", Verdict::Warn),
+                                          std::pair("allow_unsafe_interrupts", Verdict::Warn),
+                                          std::pair("\"allow_unsafe_interrupts=yes\"", Verdict::Warn),
+                                          std::pair("allow-unsafe-interrupts=\"ON\"", Verdict::Warn),
+                                          std::pair("allow_unsafe_interrupts=1 allow_unsafe_interrupts=0", Verdict::Pass),
+                                          std::pair("allow_unsafe_interrupts=off", Verdict::Pass)}) {
+    CAPTURE(options);
+    facts.modprobe_lines = parse_modprobe_file("/x", "options vfio_iommu_type1 " + std::string(options));
+    CHECK(verdict() == expected);
+  }
   facts.modprobe_lines = parse_modprobe_file("/x", "options vfio_iommu_type1 allow_unsafe_interrupts=1");
-  CHECK(verdict() == Verdict::Warn);
+  facts.iommu.parameters = {{"vfio_iommu_type1.allow_unsafe_interrupts", "N"}};
+  CHECK(verdict() == Verdict::Pass);  // the command line comes last
+  facts.iommu.parameters.clear();
   facts.unsafe_interrupts_type1 = true;
   CHECK_THAT(check_of(facts, "vfio.unsafe_interrupts").detail,
              says("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"));
