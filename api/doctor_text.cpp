@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "api/plain_text.hpp"
+
 namespace devbindd::api {
 namespace {
 
@@ -20,22 +22,12 @@ std::string_view mark_of(Verdict verdict) {
   return "[FAIL] ";
 }
 
-// Lines come from files that others wrote: nothing in them may move a terminal's cursor.
+// Lines come from files that others wrote.
 std::string printable(std::string_view text) {
   std::string result(text);
-  for (char& c : result) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n' || c == '\t') c = ' ';
-    if (byte < 0x20 || byte == 0x7f) c = c == ' ' ? ' ' : '?';
-  }
-  return result;
-}
-
-// Not within a character of UTF-8.
-std::size_t cut_at(std::string_view word, std::size_t room) {
-  auto cut = std::min(word.size(), room);
-  while (cut < word.size() && cut > 1 && (static_cast<unsigned char>(word[cut]) & 0xc0U) == 0x80U) --cut;
-  return cut;
+  std::ranges::replace_if(
+      result, [](char c) { return c == '\n' || c == '\t'; }, ' ');
+  return one_line(result);
 }
 
 // `first` stands before the first line, as many blanks before the others. A word that is longer than a line is cut.
@@ -50,12 +42,13 @@ std::string wrapped(std::string_view first, std::string_view text) {
     if (rest.empty()) break;
     auto word = rest.substr(0, rest.find(' '));
     const auto blank = line.size() > indent ? 1U : 0U;
-    if (blank == 1 && line.size() + blank + word.size() > columns) {
+    const auto length = characters_of(line) + blank;
+    if (blank == 1 && length + characters_of(word) > columns) {
       result += line + "\n";
       line.assign(indent, ' ');
       continue;
     }
-    word = word.substr(0, cut_at(word, columns - line.size() - blank));
+    word = word.substr(0, bytes_of(word, columns - length));
     line.append(blank, ' ').append(word);
     rest.remove_prefix(word.size());
     if (!rest.empty() && rest.front() != ' ') {

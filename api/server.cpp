@@ -18,6 +18,7 @@
 
 #include "api/caller.hpp"
 #include "api/http_guard.hpp"
+#include "api/plain_text.hpp"
 #include "api/problem.hpp"
 #include "api/query.hpp"
 #include "sysfs/descriptor_passing.hpp"
@@ -253,6 +254,7 @@ class Session : public std::enable_shared_from_this<Session> {
     response_->set("Request-Id", request_.id);
     for (const auto& [name, value] : answer.headers) response_->set(name, value);
     response_->keep_alive(stays);
+    if (answer.content_type.starts_with("text/")) answer.body = several_lines(answer.body);
     response_->content_length(answer.body.size());
     if (head_.method != "HEAD") response_->body() = std::move(answer.body);
     server_->settings.log({.request_id = request_.id,

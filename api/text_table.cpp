@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/parameters.hpp"
+#include "api/plain_text.hpp"
 #include "api/render.hpp"
 #include "handoff/json.hpp"
 
@@ -15,21 +16,17 @@ using nlohmann::json;
 constexpr std::size_t least_last_column = 20;
 constexpr std::string_view gap = "  ";
 
-// Names and messages come from the kernel and from configuration: no byte of them may move the cursor.
-std::string printable(std::string text) {
-  std::ranges::replace_if(
-      text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return text.empty() ? "-" : text;
-}
+std::string cell(const std::string& text) { return text.empty() ? "-" : one_line(text); }
 
-// Where a line of at most `width` characters ends, and where the next one begins.
+// Where a line of at most `width` characters ends, and where the next one begins, in bytes.
 std::pair<std::size_t, std::size_t> break_at(const std::string& text, std::size_t width) {
-  if (text.size() <= width) return {text.size(), text.size()};
-  const auto blank = text.rfind(' ', width);
+  const auto longest = bytes_of(text, width);
+  if (text.size() <= longest) return {text.size(), text.size()};
+  const auto blank = text.rfind(' ', longest);
   if (blank != std::string::npos && blank > 0) return {blank, blank + 1};
-  const auto comma = text.rfind(',', width - 1);
+  const auto comma = text.rfind(',', longest - 1);
   if (comma != std::string::npos && comma > 0) return {comma + 1, comma + 1};
-  return {width, width};
+  return {longest, longest};
 }
 
 void append_wrapped(std::string& out, std::string text, std::size_t indent, std::size_t width) {
@@ -57,19 +54,19 @@ std::string text_table(const std::vector<Column>& columns, const json& items, st
   for (const auto& column : columns) rows.front().push_back(column.heading);
   for (const auto& item : items) {
     auto& row = rows.emplace_back();
-    for (const auto& column : columns) row.push_back(printable(column.text_of(item)));
+    for (const auto& column : columns) row.push_back(cell(column.text_of(item)));
   }
   std::vector<std::size_t> widths(columns.size());
   std::size_t indent = 0;
   for (std::size_t at = 0; at + 1 < columns.size(); ++at) {
-    for (const auto& row : rows) widths[at] = std::max(widths[at], row[at].size());
+    for (const auto& row : rows) widths[at] = std::max(widths[at], characters_of(row[at]));
     indent += widths[at] + gap.size();
   }
   const auto last = std::max(least_last_column, width > indent ? width - indent : 0);
   std::string text;
   for (const auto& row : rows) {
     for (std::size_t at = 0; at + 1 < row.size(); ++at)
-      text += row[at] + std::string(widths[at] - row[at].size(), ' ') + std::string(gap);
+      text += row[at] + std::string(widths[at] - characters_of(row[at]), ' ') + std::string(gap);
     append_wrapped(text, row.back(), indent, last);
   }
   return text;

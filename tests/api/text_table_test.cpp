@@ -51,6 +51,17 @@ TEST_CASE("Control characters do not reach the terminal") {
   CHECK(text == "NAME    TEXT\na?[2Jb  x?y?z???\n");
 }
 
+TEST_CASE("Columns are measured in characters, and no character is cut") {
+  CHECK(table({item("\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", "x"), item("abcde", "y"), item("\xe9", "\xc2\x9b")}) ==
+        "NAME   TEXT\n\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9  x\nabcde  y\n\xef\xbf\xbd      ?\n");
+  std::string word;
+  for (int letter = 0; letter < 45; ++letter) word += "\xc3\xa9";
+  const auto found = lines(table({item("a", word)}, 26));
+  REQUIRE(found.size() == 4);
+  CHECK(found[1] == "a     " + word.substr(0, 40));
+  CHECK(found[3] == "      " + word.substr(80));
+}
+
 TEST_CASE("A table of one column") {
   const std::vector<Column> one = {{"ONE", [](const json& value) { return plain(value); }}};
   CHECK(text_table(one, json::array({1, "two", nullptr})) == "ONE\n1\ntwo\n-\n");

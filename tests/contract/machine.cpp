@@ -16,10 +16,13 @@
 namespace devbindd::tests {
 namespace {
 
-constexpr const char* ids = R"(8086  Intel Corporation
-	0953  PCIe Data Center SSD
+// The name of 10ca is Latin-1 in a part, and has a C0, a C1 and a bidirectional control character.
+constexpr const char* ids =
+    "8086  Intel Corporation\n"
+    "\t10ca  82576 \xae Virtual\x1b"
+    "Function\xc2\x9b\xe2\x80\xae!\n"
+    R"(	0953  PCIe Data Center SSD
 	10c9  82576 Gigabit Network Connection
-	10ca  82576 Virtual Function
 	10d3  82574L Gigabit Network Connection
 	3420  5520/5500/X58 I/O Hub PCI Express Root Port 0
 C 01  Mass storage controller

@@ -119,6 +119,14 @@ def text(client, _):
         expect(isinstance(client.ask("GET", "/v1/devices", 200, fields={"Accept": accept}), dict), accept)
 
 
+def bytes_of_others(client, _):
+    """The name of 8086:10ca in this machine's pci.ids is no UTF-8, and holds what would steer a terminal (machine.cpp)."""
+    listed = client.ask("GET", "/v1/devices", 200, fields={"Accept": "text/plain"})
+    expect("0000:15:10.0 '82576 \ufffd Virtual?Function??! 10ca'" in listed, listed)
+    expect(not any(ord(c) < 32 and c != "\n" or 0x7f <= ord(c) < 0xa0 for c in listed), "a control character reaches the terminal")
+    expect(client.ask("GET", "/v1/devices/0000:15:10.0", 200)["device_name"].startswith("82576 \ufffd Virtual"), "the name in JSON")
+
+
 def groups(client, _):
     group = client.ask("GET", "/v1/iommu-groups/2", 200)
     expect(not group["viable"] and len(group["blockers"]) == 2 and group["members"][0]["bridge"], "group 2")
@@ -960,5 +968,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, read_only_sysfs, devices, filters, pages, text, groups, host, drivers, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, drains, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, read_only_sysfs, devices, filters, pages, text, bytes_of_others, groups, host, drivers, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, drains, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)
