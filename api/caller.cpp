@@ -60,7 +60,10 @@ bool is_loopback_host(std::string_view host) {
   const bool port = colon != std::string_view::npos && colon + 1 < host.size() &&
                     host.find_first_not_of("0123456789", colon + 1) == std::string_view::npos;
   if (port && (host.starts_with('[') ? host[colon - 1] == ']' : true)) host = host.substr(0, colon);
-  return host == "localhost" || host == "[::1]" || is_ipv4_loopback(host);
+  constexpr std::string_view name = "localhost";
+  const bool named =
+      std::ranges::equal(host, name, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return named || host == "[::1]" || is_ipv4_loopback(host);
 }
 
 }  // namespace devbindd::api

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "api/media_ranges.hpp"
 #include "api/problem.hpp"
 #include "api/query.hpp"
 #include "api/route.hpp"
@@ -46,19 +47,11 @@ bool asks_dry_run(const Request& request) {
   return dry_run && *dry_run;
 }
 
-std::string media_type(const std::string& content_type) {
-  auto type = content_type.substr(0, content_type.find(';'));
-  while (type.ends_with(' ')) type.pop_back();
-  std::ranges::transform(type, type.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return type;
-}
-
 std::optional<Response> refused_at_the_door(const Route& route, const Request& request) {
   if (route.access == Access::Change && request.access != Access::Change && !asks_dry_run(request)) {
     return problem(request, 403, "forbidden", "this caller may read and ask for dry runs, but not change anything");
   }
-  if (route.body == BodyRule::Json && media_type(request.content_type) != "application/json") {
+  if (route.body == BodyRule::Json && media_type_of(request.content_type) != "application/json") {
     return problem(request, 415, "unsupported_media_type", "the body must be sent as Content-Type: application/json");
   }
   return std::nullopt;

@@ -66,11 +66,33 @@ Checked check_path(std::string_view path) {
   return {};
 }
 
+// Host and port, without the name of a user (RFC 9110, 4.2.4).
+bool is_authority(std::string_view text) {
+  constexpr std::string_view symbols = "-._~!$&'()*+,;=:[]%";
+  return !text.empty() && !text.starts_with(':') && std::ranges::all_of(text, [&symbols](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || symbols.contains(c);
+  });
+}
+
+// "http://host:port/path?query", which a server takes as it takes the path (RFC 9112, 3.2.2).
+Checked take_absolute_form(RequestHead& head) {
+  constexpr std::string_view scheme = "http://";
+  constexpr std::string_view secure = "https://";
+  if (lower(head.target.substr(0, secure.size())) == secure)
+    return refuse(421, "misdirected_request", "This is not the server of an https: URL: only http is spoken here.");
+  if (lower(head.target.substr(0, scheme.size())) != scheme) return {};
+  const auto rest = head.target.substr(scheme.size());
+  const auto end = std::min(rest.find_first_of("/?"), rest.size());
+  head.authority = rest.substr(0, end);
+  if (!is_authority(head.authority))
+    return refuse(400, "malformed_target", "The request target names no host, or more than a host and a port.");
+  head.target = (rest.substr(end).starts_with('/') ? "" : "/") + rest.substr(end);
+  return {};
+}
+
 Checked check_target(std::string_view target) {
-  if (target.size() > max_target_bytes)
-    return refuse(414, "target_too_long", "The request target is longer than 2048 bytes.");
   if (!target.starts_with('/'))
-    return refuse(400, "malformed_target", "The request target must be a path that begins with '/'.");
+    return refuse(400, "malformed_target", "The request target must be a path that begins with '/', or an http: URL.");
   const auto plain = [](char c) {
     return c > ' ' && c < 0x7f && c != '#' && c != '\\' && c != '"' && c != '<' && c != '>';
   };
@@ -99,6 +121,9 @@ std::expected<RequestHead, GuardRefusal> parse_request_line(std::string_view lin
                                                      "DELETE", "PATCH", "OPTIONS", "TRACE"};
   if (std::ranges::find(known, head.method) == known.end())
     return refuse(501, "method_not_implemented", "The method is not known here.");
+  if (head.target.size() > max_target_bytes)
+    return refuse(414, "target_too_long", "The request target is longer than 2048 bytes.");
+  if (auto taken = take_absolute_form(head); !taken) return std::unexpected(taken.error());
   if (auto checked = check_target(head.target); !checked) return std::unexpected(checked.error());
   return head;
 }
@@ -144,17 +169,29 @@ Checked check_body_rules(const RequestHead& head) {
   if (head.content_length > 0 && head.method != "PUT" && head.method != "POST" && head.method != "PATCH") {
     return refuse(400, "unexpected_body", "A " + head.method + " request takes no body here.");
   }
-  if (const auto encoding = head.field("content-encoding"); encoding && *encoding != "identity") {
+  if (const auto encoding = head.list("content-encoding"); !encoding.empty() && lower(encoding) != "identity") {
     return refuse(415, "unsupported_media_type", "Bodies must not be compressed.");
   }
   return {};
+}
+
+bool has_element(std::string_view list, std::string_view wanted) {
+  while (!list.empty()) {
+    const auto element = list.substr(0, list.find(','));
+    if (trimmed(element) == wanted) return true;
+    list.remove_prefix(std::min(element.size() + 1, list.size()));
+  }
+  return false;
 }
 
 Checked check_fields(RequestHead& head) {
   if (count_of(head, "transfer-encoding") > 0) {
     return refuse(411, "length_required", "Transfer-Encoding is not accepted: send the body with a Content-Length.");
   }
-  if (count_of(head, "host") != 1) return refuse(400, "malformed_host", "Exactly one Host header is needed.");
+  // An HTTP/1.0 client may know nothing of it (RFC 9112, 3.2). Which names are served is the server's to say.
+  const auto hosts = count_of(head, "host");
+  if (hosts > 1 || (hosts == 0 && !head.http_1_0))
+    return refuse(400, "malformed_host", "Exactly one Host header is needed.");
   for (const std::string_view once : {"content-type", "authorization", "expect", "if-match", "idempotency-key"}) {
     if (count_of(head, once) > 1)
       return refuse(400, "malformed_request", "The header " + std::string(once) + " stands more than once.");
@@ -165,11 +202,9 @@ Checked check_fields(RequestHead& head) {
     head.expect_continue = !head.http_1_0;
   }
   head.keep_alive = !head.http_1_0;
-  if (const auto connection = head.field("connection")) {
-    const auto wish = lower(*connection);
-    if (wish.contains("close")) head.keep_alive = false;
-    if (head.http_1_0 && wish == "keep-alive") head.keep_alive = true;
-  }
+  const auto wishes = lower(head.list("connection"));
+  if (head.http_1_0 && has_element(wishes, "keep-alive")) head.keep_alive = true;
+  if (wishes.contains("close")) head.keep_alive = false;
   if (auto checked = check_length(head); !checked) return checked;
   return check_body_rules(head);
 }
@@ -181,6 +216,14 @@ std::optional<std::string_view> RequestHead::field(std::string_view name) const 
     if (known == name) return value;
   }
   return std::nullopt;
+}
+
+std::string RequestHead::list(std::string_view name) const {
+  std::string values;
+  for (const auto& [known, value] : fields) {
+    if (known == name && !value.empty()) values += (values.empty() ? "" : ", ") + value;
+  }
+  return values;
 }
 
 std::expected<RequestHead, GuardRefusal> guard(std::string_view block) {

@@ -21,7 +21,8 @@ constexpr std::size_t max_header_fields = 100;
 /// The head of a request as the guard read it: what everything after it goes by.
 struct RequestHead {
   std::string method;
-  std::string target;  ///< origin form, as sent
+  std::string target;     ///< origin form: of a target in absolute form its path and query
+  std::string authority;  ///< host and port of a target in absolute form, "" otherwise
   bool http_1_0 = false;
   std::vector<std::pair<std::string, std::string>> fields;  ///< names in lower case, in order
   std::size_t content_length = 0;
@@ -30,6 +31,8 @@ struct RequestHead {
 
   /// The first value of a field, or nullopt. `name` in lower case.
   std::optional<std::string_view> field(std::string_view name) const;
+  /// All values of a field that is a list, with commas between them: lines of one name are one list (RFC 9110, 5.3).
+  std::string list(std::string_view name) const;
 };
 
 struct GuardRefusal {
@@ -39,10 +42,11 @@ struct GuardRefusal {
 };
 
 /// Checks a header block: everything up to and including the empty line. Refused, and the connection is to be closed:
-/// any Transfer-Encoding (411), a Content-Length that is repeated or no plain number, none or two Hosts, folded lines,
-/// blanks before a colon, control characters, bare CR or LF, a version other than 1.1 and 1.0, unknown methods (501),
-/// targets that are not in origin form or carry `//`, dot segments, encoded slashes or NULs, bodies where none is
-/// allowed, an Expect other than 100-continue (417), too much of anything (413, 414, 431). Source: RFC 9110, RFC 9112.
+/// any Transfer-Encoding (411), a Content-Length that is repeated or no plain number, two Hosts, none in HTTP/1.1,
+/// folded lines, blanks before a colon, control characters, bare CR or LF, a version other than 1.1 and 1.0, unknown
+/// methods (501), targets that are neither in origin form nor in absolute form with http: and a host, targets of https:
+/// (421), those that carry `//`, dot segments, encoded slashes or NULs, bodies where none is allowed, an Expect other
+/// than 100-continue (417), too much of anything (413, 414, 431). Source: RFC 9110, RFC 9112.
 std::expected<RequestHead, GuardRefusal> guard(std::string_view block);
 
 /// The size of the header block at the front of `bytes` including its empty line, or nullopt while it is incomplete.

@@ -22,9 +22,9 @@ struct Request {
   std::string method;
   std::vector<std::string> path;  ///< decoded segments
   std::vector<std::pair<std::string, std::string>> query;
-  std::string accept;  ///< the Accept header, "" when absent
+  std::string accept;  ///< the Accept headers as one list, "" when absent
   std::string content_type;
-  std::string prefer;           ///< the Prefer header
+  std::string prefer;           ///< the Prefer headers as one list
   std::string idempotency_key;  ///< the Idempotency-Key header
   std::string body;
   handoff::Requester requester;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "api/media_ranges.hpp"
+
 namespace devbindd::api {
 
 OrResponse<sysfs::PciAddress> address_parameter(const Request& request, const std::string& text) {
@@ -83,9 +85,7 @@ std::expected<nlohmann::json, QueryError> page(const std::vector<std::pair<std::
 }
 
 bool wants_text(const Request& request) {
-  const auto text = request.accept.find("text/plain");
-  const auto json = request.accept.find("application/json");
-  return text != std::string::npos && (json == std::string::npos || text < json);
+  return preferred(request.accept, {{"application", "json"}, {"text", "plain"}}) == 1;
 }
 
 }  // namespace devbindd::api

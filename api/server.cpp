@@ -50,6 +50,13 @@ sysfs::Error system_error(std::string what, int errno_value, std::string path) {
           std::move(path)};
 }
 
+// A browser that was told another name for this machine says that name, in the Host header of every request; a client
+// that says none is no browser. A target in absolute form must agree with it.
+bool names_loopback(const RequestHead& head) {
+  const auto host = head.field("host");
+  return (!host || is_loopback_host(*host)) && (head.authority.empty() || is_loopback_host(head.authority));
+}
+
 }  // namespace
 
 class Session;
@@ -173,8 +180,9 @@ class Session : public std::enable_shared_from_this<Session> {
       return refuse(head.error());
     }
     head_ = std::move(*head);
-    if (tcp_ && !is_loopback_host(*head_.field("host"))) {
-      return refuse({421, "misdirected_request", "The Host header does not name this machine's loopback address."});
+    if (tcp_ && !names_loopback(head_)) {
+      return refuse(
+          {421, "misdirected_request", "The request does not name this machine's loopback address as its host."});
     }
     parser_.emplace();
     parser_->body_limit(max_body_bytes);
@@ -212,9 +220,9 @@ class Session : public std::enable_shared_from_this<Session> {
     request_.method = head_.method;
     request_.path = std::move(target->path);
     request_.query = std::move(target->query);
-    request_.accept = head_.field("accept").value_or("");
+    request_.accept = head_.list("accept");
     request_.content_type = head_.field("content-type").value_or("");
-    request_.prefer = head_.field("prefer").value_or("");
+    request_.prefer = head_.list("prefer");
     request_.idempotency_key = head_.field("idempotency-key").value_or("");
     request_.body = std::move(parser_->get().body());
     end_reading();  // the handler has its own patience

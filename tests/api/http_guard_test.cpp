@@ -98,7 +98,9 @@ TEST_CASE("the guard takes one plain Content-Length", "[api][guard]") {
 
 TEST_CASE("the guard wants exactly one Host", "[api][guard]") {
   check({{block("GET / HTTP/1.1", {}), "400 malformed_host"},
-         {block("GET / HTTP/1.0", {}), "400 malformed_host"},
+         {block("GET / HTTP/1.0", {}), "200"},
+         {block("GET / HTTP/1.0", {"Host: a", "Host: a"}), "400 malformed_host"},
+         {block("GET http://a/ HTTP/1.1", {}), "400 malformed_host"},
          {block("GET / HTTP/1.1", {"Host: a", "host: a"}), "400 malformed_host"},
          {block("GET / HTTP/1.1", {"Host:"}), "200"}});
 }
@@ -149,9 +151,9 @@ TEST_CASE("the guard reads the request line to the letter", "[api][guard]") {
 
 TEST_CASE("the guard takes targets in origin form without tricks", "[api][guard]") {
   for (const auto* target :
-       {"*",       "http://a/v1", "a:80",  "//v1",     "/v1//x",  "/%00",      "/v1%2fx",   "/v1%2Fx",
-        "/v1%5Cx", "/.",          "/..",   "/v1/../x", "/v1/./x", "/%2e",      "/%2E%2e/x", "/.%2e",
-        "/a\\b",   "/a#b",        "/a\"b", "/a<b",     "/a>b",    "/\xc3\xa9", "/a\x01"}) {
+       {"*",       "http:/a/v1", "a:80",  "//v1",     "/v1//x",  "/%00",      "/v1%2fx",   "/v1%2Fx",
+        "/v1%5Cx", "/.",         "/..",   "/v1/../x", "/v1/./x", "/%2e",      "/%2E%2e/x", "/.%2e",
+        "/a\\b",   "/a#b",       "/a\"b", "/a<b",     "/a>b",    "/\xc3\xa9", "/a\x01"}) {
     INFO(target);
     CHECK(outcome(to(target)) == "400 malformed_target");
   }
@@ -160,6 +162,42 @@ TEST_CASE("the guard takes targets in origin form without tricks", "[api][guard]
     INFO(target);
     CHECK(outcome(to(target)) == "200");
   }
+}
+
+TEST_CASE("the guard takes a target in absolute form apart", "[api][guard]") {
+  const auto [target, authority, path] = GENERATE(table<std::string, std::string, std::string>({
+      {"http://a/v1/x?y=1", "a", "/v1/x?y=1"},
+      {"HTTP://[::1]:8480/", "[::1]:8480", "/"},
+      {"http://a", "a", "/"},
+      {"http://a:80?x=//", "a:80", "/?x=//"},
+      {"/v1", "", "/v1"},
+  }));
+  const auto head = guard(to(target));
+  REQUIRE(head);
+  CHECK(head->authority == authority);
+  CHECK(head->target == path);
+}
+
+TEST_CASE("the guard refuses absolute targets that are none of this server's", "[api][guard]") {
+  for (const auto* target :
+       {"http://", "http:///v1", "http://:80/", "http://u@a/", "http://u:p@a/", "http://a//x", "http://a/..",
+        "http://a/%2f", "http://a\\b/", "http://a#b", "http://\xc3\xa9/", "ftp://a/", "http:a", "//a/v1"}) {
+    INFO(target);
+    CHECK(outcome(to(target)) == "400 malformed_target");
+  }
+  CHECK(outcome(to("https://a/v1")) == "421 misdirected_request");
+  CHECK(outcome(to("http://a/" + std::string(2040, 'a'))) == "414 target_too_long");
+}
+
+TEST_CASE("lines of one name are one list", "[api][guard]") {
+  const auto head = guard(get({"Accept: a/b", "X: y", "accept:", "ACCEPT: c/d, e/f"}));
+  CHECK(head->list("accept") == "a/b, c/d, e/f");
+  CHECK(head->list("prefer").empty());
+  CHECK_FALSE(guard(get({"Connection: keep-alive", "Connection: close"}))->keep_alive);
+  CHECK(guard(block("GET / HTTP/1.0", {"Connection: x, Keep-Alive"}))->keep_alive);
+  CHECK_FALSE(guard(block("GET / HTTP/1.0", {"Connection: keep-alive, close"}))->keep_alive);
+  CHECK(outcome(put({"Content-Encoding: gzip", "Content-Encoding: identity"})) == "415 unsupported_media_type");
+  CHECK(outcome(put({"Content-Encoding: Identity"})) == "200");
 }
 
 TEST_CASE("the guard has limits", "[api][guard]") {

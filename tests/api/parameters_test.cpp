@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/change.hpp"
+#include "api/media_ranges.hpp"
 #include "tests/catch2.hpp"
 
 namespace {
@@ -50,6 +51,38 @@ TEST_CASE("text is for those who ask for it first", "[api][parameters]") {
   CHECK(text_for("text/plain; charset=utf-8, */*"));
   for (const auto* accept : {"", "*/*", "application/json", "application/json, text/plain", "text/html"})
     CHECK_FALSE(text_for(accept));
+}
+
+TEST_CASE("what an Accept header prefers goes by weight, and the nearest range says the weight", "[api][parameters]") {
+  const auto text =
+      GENERATE(as<std::string>{}, "TEXT/PLAIN", "text/*", "Text/*;q=0.2", "application/json;q=0.9, text/plain",
+               "text/plain;q=0.5, application/json;q=0.499", "*/*, application/json;q=0", "text/plain;q=0.1, text/html",
+               "application/*;q=0.2, */*;q=0.3", "text/plain;charset=UTF-8", "text/plain;Charset=\"utf-8\";q=1",
+               "a/b;x=\"text/html, application/json\", text/plain", "text/plain;q=1.000, application/json;q=0.999",
+               "application/json;q=0, text/plain;q=0.001", "text/plain;q=0.5;ext=1, application/json;q=0.4",
+               ",, text/plain ,", "application/json;q=0.5, text/plain;charset=utf-8, text/*;q=0");
+  CAPTURE(text);
+  CHECK(text_for(text));
+}
+
+TEST_CASE("what an Accept header does not prefer is not given", "[api][parameters]") {
+  const auto json =
+      GENERATE(as<std::string>{}, "text/plain;q=0.1, application/json", "text/plain;q=0", "text/plain;q=0, */*",
+               "text/plain;Q=0, application/json;q=0.1", "*/*;q=0.5, text/plain;q=0.4", "text/*;q=0, */*",
+               "text/plain;q=0.9, application/json;charset=utf-8", "text/plain;charset=iso-8859-1",
+               "text/plain;format=flowed", "text/plainx", "xtext/plain", "application/problem+json;x=text/plain",
+               "text/plain;q=2", "text/plain;q=", "text/plain;q=0.1234", "text/plain;q=-1", "text/plain;q=x",
+               "text/plain;x", "*/plain", "text /plain", "application/json;q=0", "*/*;q=0", "text/html;level=1");
+  CAPTURE(json);
+  CHECK_FALSE(text_for(json));
+}
+
+TEST_CASE("the media type of a body is read without its parameters, in any case", "[api][parameters]") {
+  for (const auto* type : {"application/json", "Application/JSON", " application/json\t; charset=utf-8",
+                           "application/json;charset=\"x;y\""})
+    CHECK(media_type_of(type) == "application/json");
+  for (const auto* type : {"", "json", "application/jsonx", "application/ json", "application/json, text/plain", "*"})
+    CHECK(media_type_of(type) != "application/json");
 }
 
 TEST_CASE("a page begins behind its token and ends at its size", "[api][parameters]") {

@@ -67,7 +67,10 @@ def head_cases():
     yield "connection close among others", head("GET /healthz HTTP/1.1", "Connection: foo, Close"), ["200"], True
     yield "HTTP/1.0 with host", head("GET /healthz HTTP/1.0"), ["200"], True
     yield "HTTP/1.0 keep-alive", head("GET /healthz HTTP/1.0", "Connection: keep-alive"), ["200"], False
-    yield "HTTP/1.0 without host", head("GET /healthz HTTP/1.0", host=""), ["400 malformed_host"], True
+    yield "HTTP/1.0 keep-alive among others", head("GET /healthz HTTP/1.0", "Connection: x", "Connection: Keep-Alive"), ["200"], False
+    yield "keep-alive and close", head("GET /healthz HTTP/1.1", "Connection: keep-alive", "Connection: close"), ["200"], True
+    yield "HTTP/1.0 without host", head("GET /healthz HTTP/1.0", host=""), ["200"], True
+    yield "HTTP/1.0 with two hosts", head("GET /healthz HTTP/1.0", "Host: localhost"), ["400 malformed_host"], True
     yield "no host", head(host=""), ["400 malformed_host"], True
     yield "two hosts", head("GET /healthz HTTP/1.1", "host: localhost"), ["400 malformed_host"], True
     yield "two differing hosts", head("GET /healthz HTTP/1.1", "Host: example.com"), ["400 malformed_host"], True
@@ -123,7 +126,17 @@ def line_cases():
 
 def target_cases():
     bad = ["400 malformed_target"]
-    yield "absolute form", with_target(b"http://localhost/healthz"), bad, True
+    for target in (b"http://localhost/healthz", b"HTTP://localhost:8480/healthz", b"http://127.0.0.1/healthz?", b"http://[::1]:1/healthz"):
+        yield f"absolute form {target}", with_target(target), ["200"], False
+    yield "absolute form without a path", with_target(b"http://localhost"), ["404 not_found"], False
+    yield "absolute form with a query alone", with_target(b"http://localhost?x=1"), ["404 not_found"], False
+    yield "absolute form in HTTP/1.0 without host", head("GET http://localhost/healthz HTTP/1.0", host=""), ["200"], True
+    yield "absolute form without host", head("GET http://localhost/healthz HTTP/1.1", host=""), ["400 malformed_host"], True
+    yield "absolute form of https", with_target(b"https://localhost/healthz"), ["421 misdirected_request"], True
+    for target in (b"http:///healthz", b"http://", b"http://?x", b"http://:80/healthz", b"http://user@localhost/healthz", b"http://user:x@localhost/",
+                   b"http://local host/", b"http://localhost//healthz", b"http://localhost/../healthz", b"http:/healthz", b"http:localhost/healthz",
+                   b"ftp://localhost/healthz", b"http://localhost\\healthz", b"http://localhost#x", b"httpx://localhost/healthz"):
+        yield f"absolute form {target}", with_target(target), ["400 malformed_request"] if b" " in target else bad, True
     yield "asterisk form", b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", bad, True
     yield "authority form", with_target(b"localhost:80"), bad, True
     for target in (b"//healthz", b"/v1//devices", b"/healthz//", b"/%00", b"/v1%2fdevices", b"/v1%2Fdevices", b"/v1%5cdevices",

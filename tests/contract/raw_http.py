@@ -135,7 +135,7 @@ def head_as_get(daemon, transport):
 
 def host_names(daemon, transport):
     """On TCP only the names of the loopback are served; on a Unix socket the name means nothing."""
-    good = ["localhost", "localhost:8480", "127.0.0.1", "127.0.0.1:1", "127.8.9.10", "[::1]", "[::1]:8480"]
+    good = ["localhost", "LocalHost", "localhost:8480", "127.0.0.1", "127.0.0.1:1", "127.8.9.10", "[::1]", "[::1]:8480"]
     bad = ["example.com", "example.com:8480", "localhost.example.com", "127.0.0.1.example.com", "", "10.0.0.1", "[::2]", "0.0.0.0", "127.0.0.1:8480x"]
     for name in good + bad:
         status = "200" if name in good or transport == "unix" else "421 misdirected_request"
@@ -143,6 +143,18 @@ def host_names(daemon, transport):
         fault = run_case(daemon, transport, data, [status], status != "200")
         if fault:
             return f"Host '{name}': {fault}"
+    return ""
+
+
+def target_hosts(daemon, transport):
+    """The host of a target in absolute form counts as the Host header does, and neither hides the other."""
+    for target, host in (("http://example.com", "localhost"), ("http://localhost", "example.com"), ("http://example.com", "example.com"),
+                         ("http://127.0.0.1.example.com", "localhost"), ("http://localhost", "localhost")):
+        status = "200" if "example" not in target + host or transport == "unix" else "421 misdirected_request"
+        data = raw_cases.head(f"GET {target}/healthz HTTP/1.1", host="Host: " + host)
+        fault = run_case(daemon, transport, data, [status], status != "200")
+        if fault:
+            return f"{target} with Host '{host}': {fault}"
     return ""
 
 
@@ -200,7 +212,7 @@ def main():
         for transport in ("unix", "tcp"):
             for name, data, expected, closes in raw_cases.cases():
                 report.check(f"{transport}: {name}", lambda: run_case(daemon, transport, data, expected, closes))
-            for test in (expect_continue, half_closed, half_closed_in_the_head, gone_at_once, byte_by_byte, head_as_get, host_names):
+            for test in (expect_continue, half_closed, half_closed_in_the_head, gone_at_once, byte_by_byte, head_as_get, host_names, target_hosts):
                 report.check(f"{transport}: {test.__name__}", lambda: test(daemon, transport))
     with Daemon(binary, "--header-ms=400", "--body-ms=400") as daemon:
         for transport in ("unix", "tcp"):

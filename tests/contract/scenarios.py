@@ -115,8 +115,12 @@ def text(client, _):
         items = client.ask("GET", path, 200).get("items")
         expect(items is None or len(lines) > len(items), f"{path}: lines are missing")
     expect("page_token=" in table("/v1/drivers?page_size=1")[-1], "the table does not tell of the next page")
-    for accept in ("*/*", "application/json", "application/json, text/plain", "text/html"):
+    for accept in ("*/*", "application/json", "application/json, text/plain", "text/html", "text/plain;q=0.1, application/json", "text/plain;Q=0, */*"):
         expect(isinstance(client.ask("GET", "/v1/devices", 200, fields={"Accept": accept}), dict), accept)
+    for accept in ("TEXT/Plain", "text/*", "application/json;q=0.5, text/plain; charset=\"UTF-8\"", "*/*, application/json;q=0"):
+        expect(isinstance(client.ask("GET", "/v1/devices", 200, fields={"Accept": accept}), str), accept)
+    split = request_bytes("GET", "/v1/devices", {"Accept": "application/json;q=0.1", "accept": "text/plain"})
+    expect(client.exchange(split).fields["content-type"] == "text/plain; charset=utf-8", "two lines of Accept are one list")
 
 
 def bytes_of_others(client, _):

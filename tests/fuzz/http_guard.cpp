@@ -19,7 +19,9 @@ void check_head(const api::RequestHead& head, std::string_view block) {
   const auto count = [&head](std::string_view name) {
     return std::ranges::count_if(head.fields, [name](const auto& field) { return field.first == name; });
   };
-  must(count("host") == 1 && count("transfer-encoding") == 0 && count("content-length") <= 1);
+  must(count("host") == 1 || (count("host") == 0 && head.http_1_0));
+  must(count("transfer-encoding") == 0 && count("content-length") <= 1);
+  must(head.authority.find_first_of("/?#@ ") == std::string::npos);
 }
 
 void check_target(const std::string& text) {
