@@ -396,6 +396,7 @@ void Server::Impl::accept(Acceptor& acceptor, void (Impl::*again)()) {
       });
       return;
     }
+    sysfs::close_on_exec(socket.native_handle());
     auto caller = caller_of(socket, self->settings);
     std::make_shared<Session>(self, Generic::socket(std::move(socket)), std::move(caller), tcp)->start();
     (self.get()->*again)();
@@ -437,6 +438,7 @@ sysfs::Result<> Server::listen_unix(const std::string& path, unsigned mode, std:
   error_code error;
   asio::local::stream_protocol::acceptor acceptor(impl_->io);
   acceptor.open(asio::local::stream_protocol(), error);
+  if (!error) sysfs::close_on_exec(acceptor.native_handle());
   const auto before = ::umask(0777U & ~mode);
   if (!error) acceptor.bind(path, error);
   ::umask(before);
@@ -470,6 +472,7 @@ sysfs::Result<unsigned short> Server::listen_tcp(const std::string& address, uns
   const asio::ip::tcp::endpoint endpoint(ip, port);
   asio::ip::tcp::acceptor acceptor(impl_->io);
   acceptor.open(endpoint.protocol(), error);
+  if (!error) sysfs::close_on_exec(acceptor.native_handle());
   if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);

@@ -27,6 +27,7 @@
 #include "handoff/policies.hpp"
 #include "handoff/worker.hpp"
 #include "handoff/worker_pool.hpp"
+#include "sysfs/file_descriptor.hpp"
 #include "sysfs/linux_tree.hpp"
 #include "sysfs/udev_socket.hpp"
 #include "vfio/linux_ioctl.hpp"
@@ -233,13 +234,13 @@ sysfs::Result<> Service::start_parts() {
   auto socket = sysfs::UeventSocket::open();
   if (socket) {
     uevents_.emplace(std::move(*socket));
-    uevent_descriptor_.emplace(io_, ::dup(uevents_->descriptor()));
+    uevent_descriptor_.emplace(io_, sysfs::duplicate(uevents_->descriptor()).release());
   } else {
     spdlog::warn("{}; every answer reads all devices again, ignoring", socket.error().message);
   }
   if (auto udev = sysfs::UdevSocket::open()) {
     udev_.emplace(std::move(*udev));
-    udev_descriptor_.emplace(io_, ::dup(udev_->descriptor()));
+    udev_descriptor_.emplace(io_, sysfs::duplicate(udev_->descriptor()).release());
   } else {
     spdlog::warn("{}; a node that udev changes loses what a claim has granted, ignoring", udev.error().message);
   }

@@ -54,10 +54,16 @@ struct SpawnSetup {
   }
 };
 
+// A worker may hang in the kernel for longer than the daemon lives: whatever it had of the daemon's would stay open as
+// long. A listener would keep the next daemon from its address, a connection would never end for its client, and the
+// log of whoever reads it would not either. So it gets nothing but its own end of the socket pair.
 sysfs::Result<pid_t> spawn(const std::vector<std::string>& command, int socket) {
   SpawnSetup setup;
-  ::posix_spawn_file_actions_addopen(&setup.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_adddup2(&setup.actions, socket, worker_socket);
+  ::posix_spawn_file_actions_addclosefrom_np(&setup.actions, worker_socket + 1);
+  ::posix_spawn_file_actions_addopen(&setup.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  for (const int output : {STDOUT_FILENO, STDERR_FILENO})
+    ::posix_spawn_file_actions_addopen(&setup.actions, output, "/dev/null", O_WRONLY, 0);
   // A session of its own: the terminal's Ctrl-C must not reach a worker in the middle of a write.
   // Polite signals are held back until the worker ignores them: one that comes earlier must not end it.
   sigset_t polite;

@@ -1,5 +1,6 @@
-// The worker processes, seen from the daemon: started ahead of need, given one task each, watched by a deadline, never
-// killed (a signal helps nothing in the kernel), left to themselves when they are stuck.
+// The worker processes, seen from the daemon: started ahead of need with nothing of the daemon's but one socket each,
+// given one task each, watched by a deadline, never killed (a signal helps nothing in the kernel), left to themselves
+// when they are stuck.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

@@ -1,6 +1,7 @@
 // Ownership of one file descriptor. Nothing else: no reading, no writing.
 #pragma once
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <utility>
@@ -34,5 +35,12 @@ class FileDescriptor {
  private:
   int fd_ = -1;
 };
+
+/// No program that is started later inherits it. For descriptors that others have made, as Asio does, which makes its
+/// sockets without SOCK_CLOEXEC. Source: fcntl(2).
+inline void close_on_exec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
+
+/// Another descriptor of the same open file, which no program that is started later inherits; -1 and errno on failure.
+inline FileDescriptor duplicate(int fd) { return FileDescriptor(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
 }  // namespace devbindd::sysfs

@@ -62,6 +62,7 @@ SUITES = [
     Suite("vm-iommufd", "tests/vm/run --kernel iommufd --filter 'test_[1358][03]_*.*'", 900, lane="machines", after=("build",)),
     Suite("vm-reset", "tests/vm/run --resets", 600, lane="machines", after=("build",)),
     Suite("vm-no-iommu", "tests/vm/run --iommu off", 600, lane="machines", after=("build",)),
+    Suite("processes", f"{PYTHON} tests/daemon/processes.py build/release/devbindd", 300, after=("build",)),
     Suite("build-contract", build("release", "contract_daemon", "decode_config"), 1800, after=("build",), idle_time_only=True),
     Suite("contract", contract("release"), 600, after=("build-contract",)),
     Suite("raw-http", raw_http("release"), 600, after=("build-contract",)),

@@ -148,6 +148,31 @@ TEST_CASE("A write that hangs is told as overdue once, others go on, and its res
   CHECK(bench.pool.stuck() == 0);
 }
 
+TEST_CASE("A worker has nothing of the daemon's but its own channel") {
+  Bench bench;
+  bench.make_hanging("stuck");
+  const auto kept = (bench.directory.path() / "kept").string();
+  std::ofstream(kept) << "";
+  // Without O_CLOEXEC, as a library may open it.
+  const sysfs::FileDescriptor inheritable(::open(kept.c_str(), O_RDONLY));
+  REQUIRE(::fcntl(inheritable.get(), F_GETFD) == 0);
+  REQUIRE(bench.pool.start());
+  const auto stuck = bench.unbind("stuck");
+  bench.wait_until_overdue(stuck);
+  std::map<int, std::string> held;
+  for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(stuck->pid) + "/fd"))
+    held[std::stoi(entry.path().filename())] = fs::read_symlink(entry.path()).string();
+  for (const int standard : {0, 1, 2}) CHECK(held[standard] == "/dev/null");
+  CHECK(held[3].starts_with("socket:"));
+  for (const auto& [number, target] : held) {
+    CAPTURE(number, target);
+    // Beyond its channel it has opened the root of its tree and what it works on.
+    CHECK((number <= 3 || target == bench.directory.path() || target == bench.unbind_of("stuck")));
+  }
+  const auto reader = bench.reader_of("stuck");
+  bench.wait_for(stuck);
+}
+
 TEST_CASE("A signal does not end a worker in the middle of a task") {
   Bench bench;
   bench.make_hanging("stuck");
