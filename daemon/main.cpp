@@ -11,7 +11,6 @@
 
 #include "daemon/build_info.hpp"
 #include "daemon/service.hpp"
-#include "handoff/leftover_workers.hpp"
 #include "handoff/policy_import.hpp"
 #include "sysfs/linux_tree.hpp"
 
@@ -107,7 +106,8 @@ int print_policies() {
 
 int main(int argc, char** argv) {
   // Before getopt, which would move the arguments: the last one is room for what the worker shows of its work.
-  if (argc == 3 && std::string_view(argv[1]) == "--worker") return run_worker_process({argv[2], std::strlen(argv[2])});
+  if (argc == 4 && std::string_view(argv[1]) == "--worker")
+    return run_worker_process(argv[2], {argv[3], std::strlen(argv[3])});
   Options options;
   if (const auto status = parse_options(argc, argv, options)) return *status;
   if (options.import) return print_policies();
@@ -120,5 +120,5 @@ int main(int argc, char** argv) {
   if (options.read_only) configuration->read_only = true;
   if (!options.socket.empty()) configuration->unix_path = std::filesystem::absolute(options.socket);
   set_up_log(*configuration);
-  return run_service(*configuration, {"/proc/self/exe", "--worker", std::string(devbindd::handoff::worker_label_room)});
+  return run_service(*configuration, {"/proc/self/exe", "--worker"});
 }

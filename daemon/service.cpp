@@ -24,8 +24,10 @@
 #include "daemon/process_watch.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/engine.hpp"
+#include "handoff/leftover_workers.hpp"
 #include "handoff/policies.hpp"
 #include "handoff/worker.hpp"
+#include "handoff/worker_lock.hpp"
 #include "handoff/worker_pool.hpp"
 #include "sysfs/file_descriptor.hpp"
 #include "sysfs/linux_tree.hpp"
@@ -45,6 +47,17 @@ std::optional<unsigned> group_id(const std::string& name) {
   return entry->gr_gid;
 }
 
+// A daemon that never writes has no state, and its workers need not be waited for by anybody.
+std::string lock_file(const Configuration& configuration) {
+  return configuration.read_only ? std::string{} : configuration.state_directory + "/workers";
+}
+
+std::vector<std::string> with_locks(std::vector<std::string> worker, const Configuration& configuration) {
+  worker.push_back(lock_file(configuration));
+  worker.emplace_back(handoff::worker_label_room);
+  return worker;
+}
+
 // Everything that lives as long as the daemon, in the order in which it must go: first what uses, then what is used.
 class Service {
  public:
@@ -53,13 +66,16 @@ class Service {
         tree_(tree),
         inventory_(tree),
         names_(sysfs::DeviceNames::open(tree)),
-        pool_(io_, {.command = std::move(worker), .step_deadline = configuration.step_deadline}),
+        pool_(io_,
+              {.command = with_locks(std::move(worker), configuration), .step_deadline = configuration.step_deadline}),
         cdi_files_(configuration.read_only ? std::string{} : configuration.cdi_directory) {}
 
   int run();
 
  private:
+  sysfs::Result<> open_state();
   sysfs::Result<> open_journal();
+  std::vector<handoff::LeftoverWorker> leftovers() const;
   sysfs::Result<> start_parts();
   sysfs::Result<> listen();
   sysfs::UeventBatch drain();
@@ -88,6 +104,7 @@ class Service {
   std::optional<asio::posix::stream_descriptor> udev_descriptor_;
   bool nodes_to_open_ = false;
   handoff::WorkerPool pool_;
+  sysfs::FileDescriptor worker_locks_;
   std::unique_ptr<handoff::Journal> journal_;
   std::unique_ptr<handoff::Engine> engine_;
   api::CdiFiles cdi_files_;
@@ -100,19 +117,31 @@ class Service {
   asio::steady_timer leaving_{io_};
 };
 
+// The state directory, and in it the file by which workers are known: before the first worker starts.
+sysfs::Result<> Service::open_state() {
+  if (configuration_.read_only) return {};
+  std::error_code error;
+  std::filesystem::create_directories(configuration_.state_directory, error);
+  if (error)
+    return sysfs::fail(sysfs::ErrorCode::JournalFailed,
+                       "cannot make " + configuration_.state_directory + ": " + error.message(), error.value());
+  auto locks = handoff::open_worker_locks(lock_file(configuration_));
+  if (!locks) return std::unexpected(locks.error());
+  worker_locks_ = std::move(*locks);
+  return {};
+}
+
+std::vector<handoff::LeftoverWorker> Service::leftovers() const {
+  if (!worker_locks_) return {};
+  return handoff::leftover_workers(tree_, handoff::lock_holders(worker_locks_), ::getpid());
+}
+
 sysfs::Result<> Service::open_journal() {
   const auto boot_id = tree_.read("proc/sys/kernel/random/boot_id");
   if (!boot_id) return std::unexpected(boot_id.error());
   auto post = [this](std::function<void()> work) { asio::post(io_, std::move(work)); };
   // A read-only daemon must work on any host and for any user: it has nothing to remember.
   const auto path = configuration_.read_only ? std::string(":memory:") : configuration_.state_directory + "/state.db";
-  if (!configuration_.read_only) {
-    std::error_code error;
-    std::filesystem::create_directories(configuration_.state_directory, error);
-    if (error)
-      return sysfs::fail(sysfs::ErrorCode::JournalFailed,
-                         "cannot make " + configuration_.state_directory + ": " + error.message(), error.value());
-  }
   auto journal = handoff::Journal::open(path, *boot_id, std::move(post));
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);
@@ -244,6 +273,7 @@ sysfs::Result<> Service::start_parts() {
   } else {
     spdlog::warn("{}; a node that udev changes loses what a claim has granted, ignoring", udev.error().message);
   }
+  if (auto done = open_state(); !done) return done;
   if (auto done = pool_.start(); !done) return done;
   if (auto done = open_journal(); !done) return done;
   engine_ = std::make_unique<handoff::Engine>(handoff::Engine::Services{
@@ -256,7 +286,8 @@ sysfs::Result<> Service::start_parts() {
       .modules = modules_,
       .read_only = configuration_.read_only,
       .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
-      .pid = ::getpid(),
+      .leftovers = [this] { return leftovers(); },
+      .end_leftover = [](std::int32_t pid) { ::kill(pid, SIGKILL); },
       .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
       .inform = [](const std::string& message) { spdlog::info("{}", message); },
       .warn = [](const std::string& message) { spdlog::warn("{}, ignoring", message); }});
@@ -378,12 +409,12 @@ int run_service(const Configuration& configuration, std::vector<std::string> wor
   return Service(configuration, *tree, std::move(worker)).run();
 }
 
-int run_worker_process(std::span<char> label) {
+int run_worker_process(const std::string& locks, std::span<char> label) {
   auto tree = sysfs::LinuxTree::open("/");
   if (!tree) return exit_failure;
   const vfio::LinuxIoctl ioctl;
   const sysfs::ModuleIndex modules;
-  return handoff::run_worker(3, {*tree, ioctl, modules}, label);
+  return handoff::run_worker(3, {*tree, ioctl, modules}, label, locks);
 }
 
 }  // namespace devbindd::daemon

@@ -18,6 +18,7 @@
 #include "handoff/drains.hpp"
 #include "handoff/execution.hpp"
 #include "handoff/journal.hpp"
+#include "handoff/leftover_workers.hpp"
 #include "handoff/override_reader.hpp"
 #include "sysfs/inventory.hpp"
 
@@ -65,7 +66,10 @@ class Engine {
     const sysfs::ModuleIndex& modules;
     bool read_only = false;
     std::string boot_id = {};
-    std::int32_t pid = 0;  ///< of this daemon: workers that are not its children are an earlier one's
+    /// The worker processes of earlier daemons that still run.
+    std::function<std::vector<LeftoverWorker>()> leftovers = [] { return std::vector<LeftoverWorker>{}; };
+    /// Ends such a process, which has been stopped by a signal.
+    std::function<void(std::int32_t pid)> end_leftover = [](std::int32_t) {};
     /// Runs a function after a while, on the daemon's thread. Without it nothing is recovered.
     std::function<void(std::chrono::milliseconds, std::function<void()>)> after = {};
     std::function<void(const std::string&)> inform = {};  ///< for what is worth a line in the log

@@ -19,14 +19,14 @@ constexpr std::chrono::milliseconds look_again{200};
 
 TimePoint now() { return std::chrono::system_clock::now(); }
 
-bool names_a_device(const std::string& label) { return sysfs::parse_pci_address(label).has_value(); }
-
-// A worker that is idle may still find the daemon's last task in its socket.
+// An idle worker takes nothing up any more when its daemon is gone (worker.cpp), and reading changes nothing. One that
+// does not tell what it does may do anything.
 bool concerns(const LeftoverWorker& worker, const Operation& operation) {
-  if (worker.label == "reading") return false;
-  if (!names_a_device(worker.label)) return true;
-  return std::ranges::any_of(operation.transitions, [&worker](const Transition& transition) {
-    return sysfs::to_string(transition.address) == worker.label;
+  if (worker.label == "reading" || worker.label == "idle") return false;
+  if (worker.label.empty()) return true;
+  const auto is_shown = [&worker](const sysfs::Step& step) { return label_of(step) == worker.label; };
+  return std::ranges::any_of(operation.steps, [&is_shown](const StepRecord& record) {
+    return is_shown(record.planned.step) || std::ranges::any_of(record.planned.undo, is_shown);
   });
 }
 
@@ -130,12 +130,16 @@ void Engine::start_recovery() {
   for (const auto& id : unfinished) recover(id);
 }
 
-// True when a worker of before still is at it: looked at again in a while, shown as blocked meanwhile.
+// True when a worker of before still is at it: looked at again in a while, shown as blocked meanwhile, for as long as
+// the kernel keeps it. One that is stopped has come out of the kernel, and nobody may ever let it go on: it is ended,
+// and with it what it would still do.
 bool Engine::wait_for_leftovers(const std::string& id) {
   auto& operation = *running_.at(id)->operation;
-  for (const auto& worker : leftover_workers(services_.tree, services_.pid)) {
+  for (const auto& worker : services_.leftovers()) {
     if (!concerns(worker, operation)) continue;
+    if (worker.stopped) services_.end_leftover(worker.pid);
     const auto channel = services_.tree.read("proc/" + std::to_string(worker.pid) + "/wchan").value_or("");
+    const bool first = !operation.blocked || operation.blocked->worker_pid != worker.pid;
     const auto since = operation.blocked ? operation.blocked->since : now();
     operation.state = OperationState::Blocked;
     operation.blocked = Blockage{.step = 0,
@@ -143,6 +147,10 @@ bool Engine::wait_for_leftovers(const std::string& id) {
                                  .worker_pid = worker.pid,
                                  .wait_channel = channel == "0" ? std::string{} : channel,
                                  .holders = {}};
+    if (first && services_.inform)
+      services_.inform("operation " + id + " of an earlier devbindd waits for its worker process " +
+                       std::to_string(worker.pid) + (worker.label.empty() ? "" : ", at work on " + worker.label) +
+                       (operation.blocked->wait_channel.empty() ? "" : ", in " + operation.blocked->wait_channel));
     notify(id);
     services_.after(look_again, [this, id] { recover(id); });
     return true;

@@ -1,28 +1,20 @@
 #include "handoff/leftover_workers.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "sysfs/fields.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
-// "PPid:\t1234" in /proc/PID/status.
-std::optional<std::int32_t> parent_of(const sysfs::Tree& tree, const std::string& process) {
-  const auto status = tree.read(process + "/status");
-  if (!status) return std::nullopt;
-  constexpr std::string_view key = "\nPPid:\t";
-  const auto start = status->find(key);
-  if (start == std::string::npos) return std::nullopt;
-  const auto from = start + key.size();
-  return sysfs::number_from<std::int32_t>(std::string_view(*status).substr(from, status->find('\n', from) - from));
-}
-
-// By its name, or in the instant before it has given itself that, by its command line (worker_pool.cpp).
-bool is_worker(const sysfs::Tree& tree, const std::string& process) {
-  if (tree.read(process + "/comm").value_or("") == worker_name) return true;
-  constexpr std::string_view begin("/proc/self/exe\0--worker\0", 24);
-  return tree.read_bytes(process + "/cmdline", 4096).value_or("").starts_with(begin);
+// "1234" of "PPid:\t1234" in /proc/PID/status.
+std::string_view field_of(std::string_view status, std::string_view name) {
+  const auto key = "\n" + std::string(name) + ":\t";
+  const auto start = status.find(key);
+  if (start == std::string_view::npos) return {};
+  const auto value = status.substr(start + key.size());
+  return value.substr(0, value.find('\n'));
 }
 
 // The last argument, without the blanks that fill its room.
@@ -36,22 +28,23 @@ std::string label_of(const sysfs::Tree& tree, const std::string& process) {
 
 }  // namespace
 
-std::vector<LeftoverWorker> leftover_workers(const sysfs::Tree& tree, std::int32_t own_pid) {
+std::vector<LeftoverWorker> leftover_workers(const sysfs::Tree& tree, const std::vector<std::int32_t>& holders,
+                                             std::int32_t own_pid) {
   std::vector<LeftoverWorker> found;
-  const auto names = tree.list("proc");
-  if (!names) return found;
-  const auto own = tree.status("proc/" + std::to_string(own_pid));
-  for (const auto& name : *names) {
-    const auto pid = sysfs::number_from<std::int32_t>(name);
-    const auto process = "proc/" + name;
-    if (!pid || !is_worker(tree, process)) continue;
-    const auto status = tree.status(process);
-    const bool same_user = own && *own && status && *status && (*status)->uid == (*own)->uid;
-    const auto parent = parent_of(tree, process);
-    if (!same_user || !parent || *parent == own_pid) continue;
-    found.push_back({*pid, label_of(tree, process)});
+  for (const auto pid : holders) {
+    const auto process = "proc/" + std::to_string(pid);
+    const auto status = tree.read(process + "/status");
+    if (!status && status.error().errno_value == ENOENT && pid != 0) continue;
+    const auto text = status.value_or("");
+    if (sysfs::number_from<std::int32_t>(field_of(text, "PPid")) == own_pid) continue;
+    found.push_back({pid, label_of(tree, process), field_of(text, "State").starts_with('T')});
   }
   return found;
+}
+
+std::string label_of(const sysfs::Step& step) {
+  const auto label = step.address ? sysfs::to_string(*step.address) : step.argument;
+  return label.substr(0, worker_label_room.size());
 }
 
 void WorkerLabel::set(std::string_view text) {

@@ -1,5 +1,6 @@
 #include "handoff/worker.hpp"
 
+#include <poll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "handoff/leftover_workers.hpp"
+#include "handoff/worker_lock.hpp"
 #include "handoff/worker_wire.hpp"
 #include "sysfs/descriptor_passing.hpp"
 
@@ -27,9 +29,15 @@ bool send_all(int socket, std::string_view bytes, std::span<const sysfs::FileDes
 }
 
 // Only a step changes anything: the other tasks need not be waited for by a later daemon.
-std::string label_of(const Task& task) {
+std::string label_of_task(const Task& task) {
   if (task.kind != TaskKind::Step || task.arguments.size() != 3) return "reading";
   return task.arguments[1].empty() ? task.arguments[2] : task.arguments[1];
+}
+
+// Asked after the label is set: whoever sees another label than the task's sees a worker that will ask this first.
+bool is_alone(int socket) {
+  pollfd end{.fd = socket, .events = POLLRDHUP, .revents = 0};
+  return ::poll(&end, 1, 0) > 0;
 }
 
 // nullopt: the daemon is gone, or sent what no daemon sends.
@@ -52,13 +60,17 @@ std::optional<Task> next_task(int socket, std::string& buffer) {
 
 }  // namespace
 
-int run_worker(int socket, const Kernel& kernel, std::span<char> label) {
+int run_worker(int socket, const Kernel& kernel, std::span<char> label, const std::string& locks) {
   WorkerLabel shown(label);
+  sysfs::Result<sysfs::FileDescriptor> lock;
+  if (!locks.empty()) lock = open_worker_locks(locks);
+  if (!lock || (!locks.empty() && !lock_as_worker(*lock))) return 1;
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGQUIT}) std::signal(signal, SIG_IGN);
   ::prctl(PR_SET_NAME, worker_name.data());
   std::string buffer;
   while (auto task = next_task(socket, buffer)) {
-    shown.set(label_of(*task));
+    shown.set(label_of_task(*task));
+    if (is_alone(socket)) break;
     std::vector<sysfs::FileDescriptor> opened;
     const auto answer = encode(perform(kernel, *task, opened));
     shown.set("idle");

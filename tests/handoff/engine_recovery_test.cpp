@@ -110,44 +110,76 @@ TEST_CASE("Cut off after any write, every operation ends as asked for or as it w
   CHECK(points > 25);
 }
 
+namespace {
+
+// A process that has a worker's lock, or only a worker's name.
+void add_leftover(FakeKernel& kernel, const std::string& label, bool locked = true,
+                  const std::string& state = "D (disk sleep)") {
+  const std::string zero(1, '\0');
+  kernel.set_file("proc/77/comm", "devbindd-worker\n");
+  kernel.set_file("proc/77/status", "Name:\tdevbindd-worker\nState:\t" + state + "\nPPid:\t4\nUid:\t0\n");
+  kernel.set_file("proc/77/cmdline",
+                  "/proc/self/exe" + zero + "--worker" + zero + "/var/lib/devbindd/workers" + zero + label + zero);
+  kernel.set_file("proc/77/wchan", "vfio_unregister_group_dev");
+  if (locked) kernel.set_file("test/lock-holders", "77 1 78");  // this daemon itself, and one that has ended meanwhile
+}
+
+}  // namespace
+
 TEST_CASE("What a worker of the earlier daemon still does is waited for") {
   Machine machine;
   const auto before = machine.kernel->bindings();
   const auto id = machine.cut_off(bind_request(card), 1).first;
   machine.stage.reset();
-  machine.kernel->set_file("proc/1/comm", "devbindd\n");
-  const auto leftover = [&machine](const std::string& label) {
-    machine.kernel->set_file("proc/77/comm", "devbindd-worker\n");
-    machine.kernel->set_file("proc/77/status", "Name:\tdevbindd-worker\nPPid:\t4\nUid:\t0\n");
-    machine.kernel->set_file("proc/77/cmdline", "/usr/sbin/devbindd" + std::string(1, '\0') + "--worker" +
-                                                    std::string(1, '\0') + label + std::string(1, '\0'));
-  };
+  machine.kernel->set_file("proc/1/status", "Name:\tdevbindd\nState:\tR (running)\nPPid:\t1\n");
   SECTION("it works on the device") {
-    leftover(card + "   ");
+    add_leftover(*machine.kernel, card + "   ");
     machine.restart();
     const auto document = machine.stage->engine->document(id).value();
     CHECK(document["state"] == "blocked");
     CHECK(document["blocked"]["worker_pid"] == 77);
+    CHECK(document["blocked"]["wait_channel"] == "vfio_unregister_group_dev");
     const auto refusal = machine.stage->refused(bind_request(card));
     CHECK(refusal.error.code == sysfs::ErrorCode::OperationInProgress);
     CHECK(refusal.operation == id);
     CHECK(machine.stage->carry_out(bind_request("0000:08:00.0"))["state"] == "succeeded");
-    machine.kernel->set_file("proc/77/comm", "another\n");
+    CHECK(machine.stage->ended_leftovers.empty());
+    machine.kernel->set_file("test/lock-holders", "");
     run_until(machine.stage->io, [&] { return machine.stage->engine->document(id).value()["state"] == "failed"; });
     machine.stage->carry_out(request_of(ChangeKind::Restore, "0000:08:00.0"));
     CHECK(machine.kernel->bindings() == before);
   }
-  SECTION("it works on another device") {
-    leftover("0000:08:00.0");
+  SECTION("it works on another device") { add_leftover(*machine.kernel, "0000:08:00.0"); }
+  SECTION("it works on something else") { add_leftover(*machine.kernel, "vfio_iommu_type1"); }
+  SECTION("it has not taken up its task, and will not any more") { add_leftover(*machine.kernel, "idle"); }
+  SECTION("it only has the name and the command line of one") { add_leftover(*machine.kernel, card, false); }
+  if (!machine.stage) {
     machine.restart();
     CHECK(machine.stage->settled(id)["state"] == "failed");
     CHECK(machine.kernel->bindings() == before);
+    CHECK(machine.stage->ended_leftovers.empty());
   }
-  SECTION("it has not yet looked for its task") {
-    leftover("idle");
-    machine.restart();
-    CHECK(machine.stage->engine->document(id).value()["state"] == "blocked");
-  }
+}
+
+TEST_CASE("A worker of the earlier daemon that is stopped is ended, since it might never go on") {
+  Machine machine;
+  const auto id = machine.cut_off(bind_request(card), 1).first;
+  machine.stage.reset();
+  add_leftover(*machine.kernel, card, true, "T (stopped)");
+  machine.restart();
+  CHECK(machine.stage->engine->document(id).value()["blocked"]["worker_pid"] == 77);
+  CHECK(machine.stage->ended_leftovers == std::vector<std::int32_t>{77});
+  machine.kernel->set_file("test/lock-holders", "");
+  run_until(machine.stage->io, [&] { return machine.stage->engine->document(id).value()["state"] == "failed"; });
+}
+
+TEST_CASE("A worker that does not tell what it works on may work on anything") {
+  Machine machine;
+  const auto id = machine.cut_off(bind_request(card), 1).first;
+  machine.stage.reset();
+  machine.kernel->set_file("test/lock-holders", "0");  // of another PID namespace
+  machine.restart();
+  CHECK(machine.stage->engine->document(id).value()["state"] == "blocked");
 }
 
 TEST_CASE("A device in use is left as it is, and the operation says why") {

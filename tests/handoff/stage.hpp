@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "handoff/engine.hpp"
+#include "sysfs/fields.hpp"
 #include "tests/fake_ioctl.hpp"
 #include "tests/fake_workers.hpp"
 #include "tests/handoff/requests.hpp"
@@ -26,6 +27,14 @@ void run_until(boost::asio::io_context& io, Done done) {
     io.restart();
     if (io.run_one_for(std::chrono::seconds(30)) == 0) throw std::runtime_error("nothing happened for too long");
   }
+}
+
+/// Worker processes of an earlier daemon: by a file of the kernel in memory instead of by their locks. The daemon is 1.
+inline std::vector<handoff::LeftoverWorker> kernel_leftovers(const FakeKernel& kernel) {
+  std::vector<std::int32_t> holders;
+  const auto text = kernel.read("test/lock-holders").value_or("");
+  for (const auto word : sysfs::words_of(text)) holders.push_back(sysfs::number_from<std::int32_t>(word).value());
+  return handoff::leftover_workers(kernel, holders, 1);
 }
 
 /// What the daemon does after a while, it does so many times sooner here.
@@ -55,7 +64,8 @@ class Stage {
                                   .modules = index,
                                   .read_only = read_only,
                                   .boot_id = boot_id,
-                                  .pid = 1,
+                                  .leftovers = [this] { return kernel_leftovers(kernel); },
+                                  .end_leftover = [this](std::int32_t pid) { ended_leftovers.push_back(pid); },
                                   .after =
                                       [this](std::chrono::milliseconds delay, std::function<void()> work) {
                                         auto timer = std::make_shared<boost::asio::steady_timer>(io, delay / hurry);
@@ -114,6 +124,7 @@ class Stage {
  public:
   FakeWorkers workers;
   sysfs::Inventory inventory;
+  std::vector<std::int32_t> ended_leftovers;
   std::unique_ptr<handoff::Journal> journal;
   std::unique_ptr<handoff::Engine> engine;
 };

@@ -1,5 +1,5 @@
 // A worker process for the tests of the pool: the real worker loop on a directory instead of the kernel's file systems.
-// Usage: test_worker ROOT, with the daemon's socket as descriptor 3.
+// Usage: test_worker ROOT [LOCKS], with the daemon's socket as descriptor 3.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -41,14 +41,16 @@ class NoIoctl final : public devbindd::vfio::Ioctl {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  if (argc != 2 && argc != 3) return 2;
   auto tree = devbindd::sysfs::LinuxTree::open(argv[1]);
   if (!tree) return 1;
   const NoIoctl ioctl;
   const devbindd::sysfs::ModuleIndex modules{.directory = "/nonexistent", .config_paths = {"/nonexistent"}};
   return devbindd::handoff::run_worker(
-      3, {.tree = *tree,
-          .ioctl = ioctl,
-          .modules = modules,
-          .raise_locked_memory = [](auto, auto) -> devbindd::sysfs::Result<> { return {}; }});
+      3,
+      {.tree = *tree,
+       .ioctl = ioctl,
+       .modules = modules,
+       .raise_locked_memory = [](auto, auto) -> devbindd::sysfs::Result<> { return {}; }},
+      {}, argc == 3 ? argv[2] : "");
 }

@@ -2,14 +2,19 @@
 #include "handoff/worker_pool.hpp"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <fstream>
 #include <map>
 
+#include "handoff/worker_lock.hpp"
+#include "handoff/worker_wire.hpp"
 #include "sysfs/file_descriptor.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
@@ -31,7 +36,7 @@ struct Call {
 struct Bench {
   explicit Bench(std::chrono::milliseconds deadline = std::chrono::milliseconds(50), std::size_t max_workers = 64,
                  std::size_t max_queue = 1024)
-      : pool(io, {.command = {worker_program, directory.path().string()},
+      : pool(io, {.command = {worker_program, directory.path().string(), (directory.path() / "locks").string()},
                   .step_deadline = deadline,
                   .read_deadline = deadline,
                   .max_workers = max_workers,
@@ -171,6 +176,64 @@ TEST_CASE("A worker has nothing of the daemon's but its own channel") {
   }
   const auto reader = bench.reader_of("stuck");
   bench.wait_for(stuck);
+}
+
+TEST_CASE("A worker is known by its lock for as long as it lives, and nobody else by anything") {
+  Bench bench;
+  bench.make_hanging("stuck");
+  const auto locks = open_worker_locks((bench.directory.path() / "locks").string());
+  REQUIRE(locks);
+  CHECK(lock_holders(*locks).empty());
+  REQUIRE(bench.pool.start());
+  std::vector<std::shared_ptr<Call>> stuck;
+  std::vector<std::int32_t> pids;
+  for (int count = 0; count < 3; ++count) {
+    stuck.push_back(bench.unbind("stuck"));
+    bench.wait_until_overdue(stuck.back());
+    pids.push_back(stuck.back()->pid);
+  }
+  std::ranges::sort(pids);
+  const auto holders = [&] {
+    auto found = lock_holders(*locks);  // with those that have nothing to do
+    std::erase_if(found, [&pids](std::int32_t pid) { return std::ranges::count(pids, pid) == 0; });
+    return found;
+  };
+  CHECK(holders() == pids);
+  REQUIRE(::kill(pids[1], SIGSTOP) == 0);
+  CHECK(holders() == pids);
+  REQUIRE(::kill(pids[1], SIGKILL) == 0);
+  run_until(bench.io, [&] { return stuck[0]->result || stuck[1]->result || stuck[2]->result; });
+  CHECK(holders() == std::vector{pids[0], pids[2]});
+  const auto reader = bench.reader_of("stuck");
+  for (const auto& call : stuck) bench.wait_for(call);
+}
+
+TEST_CASE("A worker performs no task that it has not begun when the daemon is gone") {
+  Bench bench;
+  std::array<int, 2> pair{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
+  sysfs::FileDescriptor ours(pair[0]);
+  const sysfs::FileDescriptor theirs(pair[1]);
+  const auto task = encode(task_for(sysfs::Step{sysfs::StepKind::Unbind, at("0000:05:00.0"), "fine"}));
+  REQUIRE(::write(ours.get(), task.data(), task.size()) == static_cast<ssize_t>(task.size()));
+  const bool alive = GENERATE(true, false);
+  if (!alive) ours.reset();
+  const auto root = bench.directory.path().string();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::dup2(::fcntl(theirs.get(), F_DUPFD, 10), 3);
+    ::execl(worker_program, worker_program, root.c_str(), nullptr);
+    ::_exit(9);
+  }
+  if (alive) {
+    char answer = 0;
+    CHECK(::read(ours.get(), &answer, 1) == 1);
+    ours.reset();
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK((fs::file_size(bench.unbind_of("fine")) > 0) == alive);
 }
 
 TEST_CASE("A signal does not end a worker in the middle of a task") {
