@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
 #include "api/text_table.hpp"
+#include "handoff/document_check.hpp"
 #include "sysfs/fields.hpp"
 
 namespace devbindd::api {
@@ -22,7 +25,8 @@ std::string who(const json& entry) {
 std::string what(const json& entry) {
   const auto& request = entry["request"];
   const bool of_claim = entry["kind"] == "claim";
-  auto text = plain(entry["kind"]) + " " + plain(request[of_claim ? "claim" : "device"]);
+  const auto subject = request.find(of_claim ? "claim" : "device");  // a claim that was refused has no name
+  auto text = plain(entry["kind"]) + (subject == request.end() ? "" : " " + plain(*subject));
   if (!request["driver"].is_null()) text += " " + plain(request["driver"]);
   if (!entry["accepted_risks"].empty()) text += "; accepted " + plain(entry["accepted_risks"]);
   if (!entry["detail"].is_null()) text += "; " + plain(entry["detail"]);
@@ -70,12 +74,17 @@ void list_audit(Context& context, const Request& request, const PathArguments&, 
   const auto limit = wanted->limit;
   ++wanted->limit;  // one more tells whether there is a next page
   context.engine.services().journal.read_audit(
-      std::move(*wanted), [request, limit, respond](const sysfs::Result<std::vector<handoff::AuditRow>>& rows) {
+      std::move(*wanted),
+      [&context, request, limit, respond](const sysfs::Result<std::vector<handoff::AuditRow>>& rows) {
         if (!rows) return respond(problem_of(request, rows.error()));
-        json document = {{"items", json::array()}, {"next_page_token", nullptr}};
-        for (const auto& row : *rows) {
-          if (document["items"].size() == limit) break;
+        json document = {{"items", json::array()}, {"damaged", json::array()}, {"next_page_token", nullptr}};
+        for (const auto& row : std::span(*rows).first(std::min(rows->size(), limit))) {
           auto item = json::parse(row.document, nullptr, false);
+          if (auto fault = handoff::fault_of_audit(item); !fault.empty()) {
+            document["damaged"].push_back({{"id", row.id}, {"reason", fault}});
+            context.engine.set_aside({.table = "audit", .key = std::to_string(row.id), .reason = std::move(fault)});
+            continue;
+          }
           item["id"] = row.id;
           document["items"].push_back(std::move(item));
         }

@@ -86,6 +86,7 @@ void get_doctor(Context& context, const Request& request, const PathArguments&, 
   const auto& services = context.engine.services();
   auto facts = handoff::gather_host_facts(services.tree, services.modules, devices);
   if (!facts) return respond(problem_of(request, facts.error()));
+  facts->damaged_rows = context.engine.damaged_rows();
   read_overrides(context, devices, [request, respond, facts = std::move(*facts)](auto overrides) mutable {
     facts.overrides = std::move(overrides);
     respond(doctor_response(request, handoff::examine(facts)));

@@ -14,6 +14,7 @@
 #include <boost/uuid/random_generator.hpp>
 #include <boost/uuid/uuid_io.hpp>
 #include <ctime>
+#include <exception>
 #include <sstream>
 
 #include "api/caller.hpp"
@@ -229,16 +230,34 @@ class Session : public std::enable_shared_from_this<Session> {
     handle();
   }
 
-  void handle() {
-    const auto respond = [self = shared_from_this()](Response response) {
-      self->send(std::move(response), self->head_.keep_alive);
-    };
-    try {
-      server_->settings.handle(request_, respond);
-    } catch (const std::exception& bug) {
-      respond(
-          problem(request_, 500, "internal_error", std::string("devbindd failed while it answered: ") + bug.what()));
+  /// One answer to one request, however often and by whom it is given. One that nobody gives any more, since an
+  /// exception has taken everybody along who could, is this server's own.
+  struct Answer {
+    explicit Answer(std::shared_ptr<Session> asked) : session(std::move(asked)) {}
+    Answer(const Answer&) = delete;
+    Answer& operator=(const Answer&) = delete;
+    ~Answer() {
+      if (given || session->server_->stopping) return;
+      auto& io = session->server_->io;
+      asio::post(io, [asker = std::move(session)] { asker->send_failure(); });
     }
+    void give(Response response) {
+      if (!std::exchange(given, true)) session->send(std::move(response), session->head_.keep_alive);
+    }
+    std::shared_ptr<Session> session;
+    bool given = false;
+  };
+
+  void handle() {
+    server_->settings.handle(request_, [answer = std::make_shared<Answer>(shared_from_this())](Response response) {
+      answer->give(std::move(response));
+    });
+    request_.body = {};
+  }
+
+  void send_failure() {
+    send(problem(request_, 500, "internal_error", "devbindd failed while it answered; its log says at what."),
+         head_.keep_alive);
   }
 
   // What the guard refuses ends the connection: nobody can say where the next request begins.
@@ -396,10 +415,10 @@ void Server::Impl::accept(Acceptor& acceptor, void (Impl::*again)()) {
       });
       return;
     }
+    (self.get()->*again)();  // whatever becomes of this one
     sysfs::close_on_exec(socket.native_handle());
     auto caller = caller_of(socket, self->settings);
     std::make_shared<Session>(self, Generic::socket(std::move(socket)), std::move(caller), tcp)->start();
-    (self.get()->*again)();
   });
 }
 
@@ -495,5 +514,16 @@ void Server::stop() {
 }
 
 std::size_t Server::connections() const { return impl_->sessions.size(); }
+
+void run(asio::io_context& io, const std::function<void(const std::string&)>& failed) {
+  while (true) {
+    try {
+      io.run();
+      return;
+    } catch (const std::exception& bug) {
+      failed(bug.what());
+    }
+  }
+}
 
 }  // namespace devbindd::api

@@ -68,4 +68,8 @@ class Server {
   std::shared_ptr<Impl> impl_;
 };
 
+/// Runs the daemon's thread until it is stopped: the one place where what is thrown ends. Whoever threw is told to
+/// `failed`, and everything else goes on; a request whose answer went with it gets 500 internal_error from the server.
+void run(boost::asio::io_context& io, const std::function<void(const std::string&)>& failed);
+
 }  // namespace devbindd::api

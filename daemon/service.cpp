@@ -40,6 +40,18 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
+/// Does something when its scope ends, also by an exception: what watches goes on watching.
+class AtEnd {
+ public:
+  explicit AtEnd(std::function<void()> work) : work_(std::move(work)) {}
+  AtEnd(const AtEnd&) = delete;
+  AtEnd& operator=(const AtEnd&) = delete;
+  ~AtEnd() { work_(); }
+
+ private:
+  std::function<void()> work_;
+};
+
 std::optional<unsigned> group_id(const std::string& name) {
   if (name.empty()) return std::nullopt;
   const auto* entry = ::getgrnam(name.c_str());
@@ -169,8 +181,8 @@ void Service::watch_udev() {
   if (!udev_descriptor_) return;
   udev_descriptor_->async_wait(asio::posix::stream_descriptor::wait_read, [this](error_code error) {
     if (error) return;
+    const AtEnd again([this] { watch_udev(); });
     if (udev_->drain("vfio")) open_nodes_again();
-    watch_udev();
   });
 }
 
@@ -188,8 +200,8 @@ void Service::watch_uevents() {
   if (!uevent_descriptor_) return;
   uevent_descriptor_->async_wait(asio::posix::stream_descriptor::wait_read, [this](error_code error) {
     if (error) return;
+    const AtEnd again([this] { watch_uevents(); });
     engine_->take(drain());
-    watch_uevents();
   });
 }
 
@@ -384,7 +396,7 @@ int Service::run() {
   watch_systemd();
   // Units that are ordered after this one find the policies in force.
   policies_->start([this] { announce(); });
-  io_.run();
+  api::run(io_, [](const std::string& what) { spdlog::error("devbindd failed at a task and goes on: {}", what); });
   if (pool_.stuck() > 0)
     spdlog::warn("{} worker processes are stuck in the kernel and left to themselves, ignoring", pool_.stuck());
   return exit_ok;

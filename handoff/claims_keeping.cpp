@@ -150,7 +150,7 @@ void Claims::start() {
   for (const auto& row : engine_.services().journal.remembered().claims) {
     auto claim = claim_from(nlohmann::json::parse(row.document, nullptr, false));
     if (!claim) {
-      if (engine_.services().warn) engine_.services().warn("the journal's claim " + row.id + " cannot be read");
+      engine_.set_aside({.table = "claims", .key = row.id, .reason = "it is no document of a claim"});
       continue;
     }
     last_token_ = std::max(last_token_, claim->fencing_token);

@@ -513,6 +513,25 @@ Check check_hugepages(const HostFacts& facts) {
           "For DPDK: echo 1024 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, or hugepages= at boot."};
 }
 
+// --- devbindd's own state
+
+Check check_damaged_rows(const HostFacts& facts) {
+  const std::string id = "state.damaged";
+  const std::string title = "devbindd's state";
+  if (facts.damaged_rows.empty()) return passed(id, title, "Every row of the state database could be read.");
+  std::vector<std::string> rows;
+  for (const auto& row : facts.damaged_rows) {
+    if (rows.size() == max_named) break;
+    rows.push_back(row.table + " " + row.key + " (" + row.reason + ")");
+  }
+  const auto more = facts.damaged_rows.size() - rows.size();
+  return {id, Verdict::Warn, title,
+          counted(facts.damaged_rows.size(), "row") + " of the state database could not be read: " + joined(rows) +
+              (more == 0 ? "" : " and " + std::to_string(more) + " more") + ".",
+          "Look at them in the table damaged of state.db in the state directory, and at the disk below it; delete them "
+          "there when they are of no use."};
+}
+
 }  // namespace
 
 std::string_view name_of(Verdict verdict) {
@@ -531,9 +550,9 @@ std::vector<Check> examine(const HostFacts& facts) {
       checks.push_back(check(facts));
     }
   }
-  for (const auto check :
-       {check_modules, check_iommufd, check_blacklist, check_unsafe_interrupts, check_no_iommu, check_boot_ids,
-        check_uio, check_driverless, check_overrides, check_unbinding, check_locked_memory, check_hugepages}) {
+  for (const auto check : {check_modules, check_iommufd, check_blacklist, check_unsafe_interrupts, check_no_iommu,
+                           check_boot_ids, check_uio, check_driverless, check_overrides, check_unbinding,
+                           check_locked_memory, check_hugepages, check_damaged_rows}) {
     checks.push_back(check(facts));
   }
   return checks;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "handoff/journal.hpp"
 #include "sysfs/device.hpp"
 #include "sysfs/iommu_state.hpp"
 #include "sysfs/iommu_unit.hpp"
@@ -51,6 +52,7 @@ struct HostFacts {
   std::vector<sysfs::Device> devices;
   /// The driver_override of each device that has one; a worker reads them, since that can hang. nullopt: it did.
   std::optional<std::map<sysfs::PciAddress, std::string>> overrides = std::map<sysfs::PciAddress, std::string>{};
+  std::vector<DamagedRow> damaged_rows;  ///< of devbindd's own state; the caller fills it
 };
 
 enum class Verdict { Pass, Warn, Fail };
@@ -72,9 +74,9 @@ struct Check {
 sysfs::Result<HostFacts> gather_host_facts(const sysfs::Tree& tree, const sysfs::ModuleIndex& index,
                                            const std::vector<sysfs::Device>& devices);
 
-/// Every check in the order of a report: the kernel, the IOMMU, VFIO, drivers and devices, memory. Without an IOMMU in
-/// use, what only makes sense with one (iommu.interrupt_remapping, .default_domain, .acs_override, .groups) is left
-/// out.
+/// Every check in the order of a report: the kernel, the IOMMU, VFIO, drivers and devices, memory, devbindd's state.
+/// Without an IOMMU in use, what only makes sense with one (iommu.interrupt_remapping, .default_domain, .acs_override,
+/// .groups) is left out.
 std::vector<Check> examine(const HostFacts& facts);
 
 }  // namespace devbindd::handoff

@@ -38,11 +38,13 @@ std::optional<Drain> drain_from(const json& document) {
 
 }  // namespace
 
-Drains::Drains(Journal& journal) : journal_(journal) {
+Drains::Drains(Journal& journal, const std::function<void(DamagedRow)>& set_aside) : journal_(journal) {
   for (const auto& row : journal.remembered().drains) {
     const auto address = sysfs::parse_pci_address(row.address);
     auto drain = drain_from(json::parse(row.document, nullptr, false));
     if (address && drain) drains_.emplace(*address, std::move(*drain));
+    if (!address || !drain)
+      set_aside({.table = "drains", .key = row.address, .reason = "it is no document of a drain"});
   }
 }
 

@@ -24,8 +24,8 @@ struct Drain {
 
 class Drains {
  public:
-  /// Takes over what an earlier daemon has kept.
-  explicit Drains(Journal& journal);
+  /// Takes over what an earlier daemon has kept; a row that cannot be read is given to `set_aside`.
+  Drains(Journal& journal, const std::function<void(DamagedRow)>& set_aside);
 
   using Done = std::function<void(sysfs::Result<>)>;
 

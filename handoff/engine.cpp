@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "handoff/audit.hpp"
+#include "handoff/document_check.hpp"
 #include "handoff/engine_parts.hpp"
 #include "handoff/json.hpp"
 #include "handoff/operation_document.hpp"
@@ -89,7 +90,8 @@ Engine::Engine(Services services)
       vital_product_data_(services_.run_task, "its vital product data"),
       usage_(services_.run_task, "how the host uses it"),
       vf_settings_(services_.run_task, "the settings of its virtual functions"),
-      drains_(services_.journal) {
+      damaged_(services_.journal.remembered().damaged),
+      drains_(services_.journal, [this](DamagedRow row) { set_aside(std::move(row)); }) {
   adopt(services_.journal.remembered());
 }
 
@@ -99,11 +101,26 @@ Engine::~Engine() = default;
 void Engine::adopt(const Remembered& remembered) {
   for (const auto& original : remembered.originals) originals_.emplace(original.address, original);
   for (const auto& row : remembered.operations) {
+    auto fault = fault_of_operation(json::parse(row.document, nullptr, false), row.id);
+    if (!fault.empty()) {
+      set_aside({.table = "operations", .key = row.id, .reason = std::move(fault)});
+      continue;
+    }
     const auto state = operation_state_named(row.state);
     const bool unfinished = state == OperationState::Running || state == OperationState::Blocked;
     if (!unfinished || !adopt_unfinished(row)) past_.push_back({row.id, row.created_at, row.state, row.document});
   }
   adopt_half_way(remembered);
+}
+
+void Engine::set_aside(DamagedRow row) {
+  if (std::ranges::find(damaged_, row) != damaged_.end()) return;
+  if (services_.warn)
+    services_.warn("the row " + row.key + " of the state database's table " + row.table + " is damaged (" + row.reason +
+                   ") and kept aside in its table damaged");
+  damaged_.push_back(row);
+  if (damaged_.size() > max_damaged_rows) damaged_.erase(damaged_.begin());
+  services_.journal.set_aside(std::move(row), [this](const sysfs::Result<>& stored) { warn(stored); });
 }
 
 // The newest operation that changed a device tells how it was left.

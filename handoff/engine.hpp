@@ -138,6 +138,10 @@ class Engine {
   /// The VFs of a PF that somebody has open through VFIO, with whoever is seen to have them open.
   void find_open_functions(const sysfs::Device& device, std::function<void(std::vector<OpenFunction>)> done);
   const Services& services() const { return services_; }
+  /// Keeps a row of the journal aside that cannot be read, and names it in the log.
+  void set_aside(DamagedRow row);
+  /// Those of this daemon and of earlier ones, oldest first.
+  const std::vector<DamagedRow>& damaged_rows() const { return damaged_; }
 
   /// From now on every change is refused with ShuttingDown.
   void stop_accepting() { stopping_ = true; }
@@ -200,6 +204,7 @@ class Engine {
   GuardedReader vital_product_data_;
   GuardedReader usage_;
   GuardedReader vf_settings_;
+  std::vector<DamagedRow> damaged_;
   Drains drains_;
   std::map<sysfs::PciAddress, Original> originals_;
   std::map<std::string, std::unique_ptr<Running>> running_;

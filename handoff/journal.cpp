@@ -2,8 +2,11 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <mutex>
 #include <thread>
 
@@ -84,6 +87,9 @@ CREATE TABLE IF NOT EXISTS claims(
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
   document TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS drains(address TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS damaged(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, origin TEXT NOT NULL, id TEXT NOT NULL, reason TEXT NOT NULL,
+  document ANY) STRICT;
 PRAGMA user_version = 6;
 )sql";
 
@@ -219,6 +225,64 @@ Result<> delete_original(sqlite3* database, const sysfs::PciAddress& address) {
   return run(database, statement->get(), "forget how a device was");
 }
 
+/// A table as set_aside() sees it.
+struct Origin {
+  std::string_view name;
+  const char* copy;
+  const char* remove;
+};
+constexpr std::array<Origin, 5> origins{{
+    {"operations",
+     "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,document FROM operations WHERE id=?2",
+     "DELETE FROM operations WHERE id=?1"},
+    {"audit",
+     "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,document FROM audit WHERE id=CAST(?2 AS INTEGER)",
+     "DELETE FROM audit WHERE id=CAST(?1 AS INTEGER)"},
+    {"claims", "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,document FROM claims WHERE id=?2",
+     "DELETE FROM claims WHERE id=?1"},
+    {"drains", "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,document FROM drains WHERE address=?2",
+     "DELETE FROM drains WHERE address=?1"},
+    {"originals",
+     "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,json_array(vendor,device,subsystem_vendor,"
+     "subsystem_device,driver,driver_override,scope,operation,boot_id,vf_settings,inode) FROM originals WHERE "
+     "address=?2",
+     "DELETE FROM originals WHERE address=?1"},
+}};
+
+Result<> move_aside(sqlite3* database, const DamagedRow& row) {
+  const auto* const origin = std::ranges::find(origins, row.table, &Origin::name);
+  if (origin == origins.end())
+    return sysfs::fail(sysfs::ErrorCode::JournalFailed, "the state database has no table " + row.table);
+  auto copied = prepare(database, origin->copy);
+  if (!copied) return std::unexpected(copied.error());
+  bind_text(copied->get(), 1, row.table);
+  bind_text(copied->get(), 2, row.key);
+  bind_text(copied->get(), 3, row.reason);
+  if (auto done = run(database, copied->get(), "keep a damaged row aside"); !done) return done;
+  auto removed = prepare(database, origin->remove);
+  if (!removed) return std::unexpected(removed.error());
+  bind_text(removed->get(), 1, row.key);
+  if (auto done = run(database, removed->get(), "take a damaged row out"); !done) return done;
+  auto trimmed = prepare(database,
+                         "DELETE FROM damaged WHERE number NOT IN (SELECT number FROM damaged ORDER BY number DESC "
+                         "LIMIT ?)");
+  if (!trimmed) return std::unexpected(trimmed.error());
+  sqlite3_bind_int(trimmed->get(), 1, static_cast<int>(max_damaged_rows));
+  return run(database, trimmed->get(), "trim the damaged rows");
+}
+
+Result<std::vector<DamagedRow>> select_damaged(sqlite3* database) {
+  auto statement = prepare(database, "SELECT origin,id,reason FROM damaged ORDER BY number");
+  if (!statement) return std::unexpected(statement.error());
+  auto* row = statement->get();
+  std::vector<DamagedRow> rows;
+  int status = sqlite3_step(row);
+  for (; status == SQLITE_ROW; status = sqlite3_step(row))
+    rows.push_back({column_text(row, 0), column_text(row, 1), column_text(row, 2)});
+  if (status != SQLITE_DONE) return failed(database, "read the damaged rows");
+  return rows;
+}
+
 // The addresses of one line of the audit stand in one column, with blanks between them.
 std::vector<std::string> split(const std::string& text) {
   const auto words = sysfs::words_of(text);
@@ -267,11 +331,21 @@ Result<> trim(sqlite3* database) {
   return run(database, statement->get(), "trim the list of operations");
 }
 
+// Nothing that is thrown leaves the journal's thread, which would end the daemon.
+template <class Value, class Body>
+Result<Value> guarded(Body body) {
+  try {
+    return body();
+  } catch (const std::exception& bug) {
+    return sysfs::fail(sysfs::ErrorCode::JournalFailed, std::string("the state database: ") + bug.what());
+  }
+}
+
 template <class Body>
 Result<> transaction(sqlite3* database, Body body) {
   auto done = execute(database, "BEGIN IMMEDIATE");
   if (!done) return done;
-  done = body();
+  done = guarded<void>(body);
   if (done) done = execute(database, "COMMIT");
   if (!done) (void)execute(database, "ROLLBACK");  // the first error is the one to report
   return done;
@@ -309,10 +383,18 @@ Result<Remembered> load(sqlite3* database) {
   if (!originals) return std::unexpected(originals.error());
   auto* original_row = originals->get();
   int status = sqlite3_step(original_row);
+  std::vector<DamagedRow> damaged;
   for (; status == SQLITE_ROW; status = sqlite3_step(original_row)) {
-    if (auto original = original_from(original_row)) remembered.originals.push_back(std::move(*original));
+    auto original = original_from(original_row);
+    if (original) remembered.originals.push_back(std::move(*original));
+    if (!original) damaged.push_back({"originals", column_text(original_row, 0), "its address is none"});
   }
   if (status != SQLITE_DONE) return failed(database, "read how devices were");
+  originals->reset();
+  for (const auto& row : damaged) {
+    if (auto moved = transaction(database, [&] { return move_aside(database, row); }); !moved)
+      return std::unexpected(moved.error());
+  }
   // Unfinished ones however old they are: they are to be told as interrupted.
   auto rows =
       prepare(database,
@@ -332,6 +414,9 @@ Result<Remembered> load(sqlite3* database) {
   auto drains = select_drains(database);
   if (!drains) return std::unexpected(drains.error());
   remembered.drains = std::move(*drains);
+  auto aside = select_damaged(database);
+  if (!aside) return std::unexpected(aside.error());
+  remembered.damaged = std::move(*aside);
   return remembered;
 }
 
@@ -501,9 +586,17 @@ void Journal::record(AuditRow row, Done done) {
   });
 }
 
+void Journal::set_aside(DamagedRow row, Done done) {
+  impl_->enqueue([impl = impl_.get(), row = std::move(row), done = std::move(done)] {
+    auto* database = impl->database.get();
+    auto result = transaction(database, [&] { return move_aside(database, row); });
+    impl->post([done, result] { done(result); });
+  });
+}
+
 void Journal::read_audit(AuditQuery query, std::function<void(Result<std::vector<AuditRow>>)> done) {
   impl_->enqueue([impl = impl_.get(), query = std::move(query), done = std::move(done)] {
-    auto rows = select_audit(impl->database.get(), query);
+    auto rows = guarded<std::vector<AuditRow>>([&] { return select_audit(impl->database.get(), query); });
     impl->post([done, rows = std::move(rows)] { done(rows); });
   });
 }

@@ -34,6 +34,16 @@ struct DrainRow {
   std::string document;  ///< JSON (handoff/drains.cpp)
 };
 
+/// A row that nobody can read: it is kept in the table `damaged`, out of the way of the others.
+struct DamagedRow {
+  std::string table;   ///< "operations", "audit", "claims", "drains", "originals"
+  std::string key;     ///< of the row there: an id or an address
+  std::string reason;  ///< what is wrong with it, without the end of a sentence
+
+  bool operator==(const DamagedRow&) const = default;
+};
+
+constexpr std::size_t max_damaged_rows = 1000;  ///< the newest stay
 constexpr std::size_t max_ended_claims = 1000;
 
 /// What a new daemon finds.
@@ -42,6 +52,7 @@ struct Remembered {
   std::vector<OperationRow> operations;  ///< newest first: the newest max_operations, and unfinished ones
   std::vector<ClaimRow> claims;          ///< oldest first
   std::vector<DrainRow> drains;
+  std::vector<DamagedRow> damaged;  ///< oldest first
 };
 
 constexpr std::size_t max_operations = 1000;
@@ -76,6 +87,8 @@ class Journal {
   void drop_drain(std::string address, Done done);
   /// Stores a line of the audit of its own; the oldest beyond max_audit_rows go.
   void record(AuditRow row, Done done);
+  /// Moves a row out of its table into the one of damaged rows. One that is not there is no error.
+  void set_aside(DamagedRow row, Done done);
   /// Reads lines of the audit, newest first. Error: JournalFailed.
   void read_audit(AuditQuery query, std::function<void(sysfs::Result<std::vector<AuditRow>>)> done);
 

@@ -145,7 +145,19 @@ api::Server::Settings ContractDaemon::settings() {
 }
 
 void ContractDaemon::handle(const api::Request& request, api::Respond respond) {
-  if (control_.take_throw()) throw std::runtime_error("asked for by the test");
+  switch (control_.take_failure()) {
+    case Control::Failure::None: break;
+    case Control::Failure::Throw: throw std::runtime_error("asked for by the test");
+    case Control::Failure::ThrowLater:
+      return asio::post(io_, [respond = std::move(respond)] { throw std::runtime_error("later, for the test"); });
+    case Control::Failure::Forget: return;
+    case Control::Failure::AnswerTwice: {
+      respond(api::problem(request, 404, "not_found", "the first answer"));
+      asio::post(io_,
+                 [this, respond, request] { respond(api::problem(request, 500, "internal_error", "the second")); });
+      return;
+    }
+  }
   api::dispatch(context_, request, std::move(respond));
 }
 
@@ -172,7 +184,7 @@ int ContractDaemon::run() {
   }
   std::cout << "listening " << *port << std::endl;
   read_command();
-  io_.run();
+  api::run(io_, [this](const std::string& what) { control_.caught(what); });
   return 0;
 }
 

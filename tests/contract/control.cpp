@@ -137,8 +137,21 @@ void Control::add_daemon_commands() {
     for (std::size_t at = 1; at < words.size(); ++at) not_ready_ += (at > 1 ? " " : "") + words[at];
     return "";
   };
-  commands_["throw-next"] = [this](const Words&) {
-    throw_next_ = true;
+  // What the next request comes to: "throw", "throw-later", "forget", "answer-twice"
+  commands_["fail-next"] = [this](const Words& words) {
+    const std::map<std::string, Failure> known{{"throw", Failure::Throw},
+                                               {"throw-later", Failure::ThrowLater},
+                                               {"forget", Failure::Forget},
+                                               {"answer-twice", Failure::AnswerTwice}};
+    next_failure_ = known.at(words.at(1));
+    return "";
+  };
+  commands_["caught"] = [this](const Words&) { return std::exchange(caught_, ""); };
+  // A line of the audit as it stands: "audit DOCUMENT"
+  commands_["audit"] = [this](const Words& words) {
+    std::string document;
+    for (std::size_t at = 1; at < words.size(); ++at) document += (at > 1 ? " " : "") + words[at];
+    engine_.services().journal.record({.id = 0, .devices = {}, .document = document}, [](const sysfs::Result<>&) {});
     return "";
   };
   commands_["stop-accepting"] = [this](const Words&) {

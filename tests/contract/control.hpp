@@ -4,19 +4,23 @@
 //   refuse-probe DRIVER BDF ERRNO    probe-lies DRIVER BDF               remove BDF, remove-before-write N BDF
 //   block PATH [VALUE], unblock PATH [VALUE]                             open BDF PID COMMAND, close BDF
 //   hold-overrides on|off         reading driver_override hangs while an unbind of the device does
-//   not-ready [WORDS]             throw-next: the next handler throws    stop-accepting
+//   not-ready [WORDS]             stop-accepting
+//   fail-next throw|throw-later|forget|answer-twice    what the next request comes to
+//   caught                        answers what was thrown last
+//   audit DOCUMENT                a line of the audit, as it stands
 //   start-policies                puts the one policy in force
-//   process PID                   there is such a process now            end-process PID: it ends, and who watches it
-//                                 is told
+//   process PID                   there is such a process now
+//   end-process PID               it ends, and who watches it is told
 //   grants PATH                   answers "ok u1000 g44": who may use the node by a claim
 //   fail-access ERRNO|0           every change of a node's access fails  fail-open PATH ERRNO: the node does not open
 //   binding BDF                   answers "ok DRIVER override OVERRIDE"
-//   connections: answers their number
+//   connections                   answers their number
 #pragma once
 
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "handoff/engine.hpp"
@@ -33,8 +37,11 @@ class Control {
   std::string perform(const std::string& line);
 
   const std::string& not_ready() const { return not_ready_; }
-  /// True once after each throw-next.
-  bool take_throw() { return std::exchange(throw_next_, false); }
+  enum class Failure { None, Throw, ThrowLater, Forget, AnswerTwice };
+  /// What the next request comes to; once after each fail-next.
+  Failure take_failure() { return std::exchange(next_failure_, Failure::None); }
+  /// The daemon's thread has caught an exception.
+  void caught(const std::string& what) { caught_ = what; }
   std::function<std::size_t()> connections;
   std::function<void()> start_policies;
   std::function<void(const std::string& path, int errno_value)> fail_open;
@@ -54,7 +61,8 @@ class Control {
   handoff::Engine& engine_;
   std::map<std::string, Command> commands_;
   std::string not_ready_;
-  bool throw_next_ = false;
+  Failure next_failure_ = Failure::None;
+  std::string caught_;
   std::map<std::int32_t, std::function<void()>> watched_;
 };
 

@@ -958,9 +958,36 @@ def failing_kernel(client, daemon):
 
 
 def a_bug(client, daemon):
-    daemon.control("throw-next")
-    client.ask("GET", "/v1/devices", 500, code="internal_error")
-    client.ask("GET", "/v1/devices", 200)
+    for failure, thrown in (("throw", "asked for by the test"), ("throw-later", "later, for the test"), ("forget", "")):
+        daemon.control("fail-next " + failure)
+        client.ask("GET", "/v1/devices", 500, code="internal_error")
+        expect(daemon.control("caught") == thrown, failure)
+        client.ask("GET", "/v1/devices", 200)
+    daemon.control("fail-next answer-twice")
+    with daemon.connect() as connection:
+        connection.send(request_bytes("GET", "/v1/devices"))
+        first = connection.answer()
+        connection.send(request_bytes("GET", "/healthz"))
+        second = connection.answer()
+        expect((first.status, second.status) == (404, 200), f"{first.status}, {second.status}")
+        expect(first.fields["request-id"] != second.fields["request-id"], "the second answer to a request came for the next one")
+
+
+def damaged_rows(client, daemon):
+    client.ask("PUT", BINDING.format("0000:10:00.0"), 409, VFIO)
+    client.ask("POST", CLAIMS, 409, {"devices": ["0000:06:00.0"]}, code="refused")  # its line names no claim
+    for document in ('{"at":"2026', "null", "[]", '{"at":1}', '{"at":"x","event":"refused"}', "\xc3", '"text"'):
+        daemon.control("audit " + document)
+    whole = client.ask("GET", "/v1/audit", 200)
+    expect(len(whole["items"]) == 2 and [row["id"] for row in whole["damaged"]] == [9, 8, 7, 6, 5, 4, 3], whole)
+    expect(all(row["reason"] for row in whole["damaged"]), whole["damaged"])
+    expect(client.ask("GET", "/v1/audit", 200)["damaged"] == [], "they are kept aside")
+    table = client.ask("GET", "/v1/audit", 200, fields={"Accept": "text/plain"})
+    expect(len(table.splitlines()) > 2, table)
+    checks = {check["id"]: check for check in client.ask("GET", "/v1/doctor", 200)["checks"]}
+    expect(checks["state.damaged"]["verdict"] == "warn" and "audit 9 (" in checks["state.damaged"]["detail"], checks["state.damaged"])
+    client.ask("POST", CLAIMS, 409, {"devices": ["0000:06:00.0"]}, code="refused")
+    expect(client.ask("GET", "/v1/audit?page_size=1", 200)["items"][0]["id"] == 10, "the audit goes on")
 
 
 def stopping(client, daemon):
@@ -973,4 +1000,4 @@ def stopping(client, daemon):
 
 
 ALL = (service, read_only_sysfs, devices, filters, pages, text, bytes_of_others, groups, host, drivers, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, drains, refusals, expectations, audit, usage, failures, blocked,
-       busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, stopping)
+       busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, damaged_rows, stopping)

@@ -86,16 +86,32 @@ TEST_CASE("A healthy host passes every check, in the order of the report") {
     CHECK(check.next_step.empty());
     ids.push_back(check.id);
   }
-  CHECK(ids == Names{"kernel.version", "kernel.lockdown", "kernel.sysfs", "iommu.present", "iommu.interrupt_remapping",
-                     "iommu.default_domain", "iommu.acs_override", "iommu.groups", "vfio.modules", "vfio.iommufd",
-                     "vfio.blacklist", "vfio.unsafe_interrupts", "vfio.no_iommu", "vfio.ids", "drivers.uio",
-                     "devices.driverless", "devices.overrides", "devices.unbinding", "memory.locked",
-                     "memory.hugepages"});
+  CHECK(ids == Names{"kernel.version",
+                     "kernel.lockdown",
+                     "kernel.sysfs",
+                     "iommu.present",
+                     "iommu.interrupt_remapping",
+                     "iommu.default_domain",
+                     "iommu.acs_override",
+                     "iommu.groups",
+                     "vfio.modules",
+                     "vfio.iommufd",
+                     "vfio.blacklist",
+                     "vfio.unsafe_interrupts",
+                     "vfio.no_iommu",
+                     "vfio.ids",
+                     "drivers.uio",
+                     "devices.driverless",
+                     "devices.overrides",
+                     "devices.unbinding",
+                     "memory.locked",
+                     "memory.hugepages",
+                     "state.damaged"});
 }
 
 TEST_CASE("Of a host about which nothing is known something is said, without a crash") {
   const auto checks = examine(HostFacts{});
-  CHECK(checks.size() == 16);
+  CHECK(checks.size() == 17);
   CHECK(only(checks, "iommu.present").verdict == Verdict::Fail);
 }
 
@@ -267,6 +283,16 @@ TEST_CASE("vfio.iommufd only informs") {
   CHECK(check_of(facts, "vfio.iommufd").detail == "iommufd is built in.");
 }
 
+TEST_CASE("state.damaged names the rows that cannot be read") {
+  auto facts = healthy();
+  facts.damaged_rows = {{"audit", "17", "it is no JSON object"}};
+  const auto check = check_of(facts, "state.damaged");
+  CHECK(check.verdict == Verdict::Warn);
+  CHECK_THAT(check.detail, says("1 row of the state database could not be read: audit 17 (it is no JSON object)."));
+  facts.damaged_rows.resize(10, facts.damaged_rows.front());
+  CHECK_THAT(check_of(facts, "state.damaged").detail, says("and 2 more"));
+}
+
 TEST_CASE("kernel.sysfs") {
   auto facts = healthy();
   facts.read_only_sysfs = "/sys";
@@ -312,12 +338,12 @@ TEST_CASE("vfio.unsafe_interrupts") {
   facts.iommu.parameters = {{"vfio_iommu_type1.allow_unsafe_interrupts", "N"}};
   CHECK(verdict() == Verdict::Pass);
   facts.iommu.parameters.clear();
-  for (const auto& [options, expected] : {std::pair("allow_unsafe_interrupts=1", Verdict::Warn),
-                                          std::pair("allow_unsafe_interrupts", Verdict::Warn),
-                                          std::pair("\"allow_unsafe_interrupts=yes\"", Verdict::Warn),
-                                          std::pair("allow-unsafe-interrupts=\"ON\"", Verdict::Warn),
-                                          std::pair("allow_unsafe_interrupts=1 allow_unsafe_interrupts=0", Verdict::Pass),
-                                          std::pair("allow_unsafe_interrupts=off", Verdict::Pass)}) {
+  for (const auto& [options, expected] :
+       {std::pair("allow_unsafe_interrupts=1", Verdict::Warn), std::pair("allow_unsafe_interrupts", Verdict::Warn),
+        std::pair("\"allow_unsafe_interrupts=yes\"", Verdict::Warn),
+        std::pair("allow-unsafe-interrupts=\"ON\"", Verdict::Warn),
+        std::pair("allow_unsafe_interrupts=1 allow_unsafe_interrupts=0", Verdict::Pass),
+        std::pair("allow_unsafe_interrupts=off", Verdict::Pass)}) {
     CAPTURE(options);
     facts.modprobe_lines = parse_modprobe_file("/x", "options vfio_iommu_type1 " + std::string(options));
     CHECK(verdict() == expected);

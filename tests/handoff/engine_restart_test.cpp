@@ -1,4 +1,8 @@
 // What a new daemon finds of an earlier one: the records on disk.
+#include <sqlite3.h>
+
+#include <algorithm>
+
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
@@ -19,7 +23,51 @@ struct Machine {
   std::unique_ptr<Stage> stage;
 };
 
+// Between two lives of the daemon.
+void execute(const Machine& machine, const std::string& sql) {
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open((machine.directory.path() / "state.db").c_str(), &database) == SQLITE_OK);
+  CHECK(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+}
+
 }  // namespace
+
+TEST_CASE("A row that cannot be read is kept aside and named, and the daemon goes on without it") {
+  Machine machine;
+  machine.stage->carry_out(bind_request(card));
+  machine.stage->carry_out(bind_request("0000:08:00.0"));
+  machine.stage.reset();
+  const auto document =
+      GENERATE(as<std::string>{}, "", "{", "null", "[]", "{}", "json_set(document,'$.devices[0].driver_after',1)",
+               "json_remove(document,'$.request')", "json_set(document,'$.state','odd')",
+               "json_set(document,'$.id','another')", "json_set(document,'$.error',json('[]'))",
+               "json_set(document,'$.devices',json('[1]'))", "json_set(document,'$.steps[0]',2)");
+  CAPTURE(document);
+  const auto value = document.starts_with("json_") ? document : "'" + document + "'";
+  execute(machine, "UPDATE operations SET state='running', document=" + value +
+                       " WHERE rowid=(SELECT rowid FROM operations ORDER BY created_at LIMIT 1)");
+  execute(machine, "INSERT INTO drains VALUES('0000:05:00.0','{\"vendor\":1}')");
+  execute(machine, "INSERT INTO originals VALUES('nonsense',1,2,3,4,'e1000e',NULL,'device','x','boot-1',NULL,NULL)");
+  for (int life = 0; life < 2; ++life) {
+    machine.restart();
+    CHECK(machine.stage->engine->documents("").size() == 1);
+    CHECK(machine.stage->engine->documents("running").empty());
+    std::vector<std::string> tables;
+    for (const auto& row : machine.stage->engine->damaged_rows()) {
+      tables.push_back(row.table);
+      CHECK(!row.reason.empty());
+    }
+    CHECK(std::ranges::count(tables, "operations") == 1);
+    CHECK(std::ranges::count(tables, "drains") == 1);
+    CHECK(std::ranges::count(tables, "originals") == 1);
+    CHECK(tables.size() == 3);
+  }
+  CHECK(machine.stage->carry_out(request_of(ChangeKind::Restore, card))["state"] == "succeeded");
+  machine.stage.reset();
+  execute(machine, "SELECT CASE (SELECT count(*) FROM damaged) WHEN 3 THEN 1 ELSE abs(-9223372036854775808) END");
+  machine.restart();
+}
 
 TEST_CASE("A device is given back by another daemon than the one that took it") {
   Machine machine;

@@ -104,6 +104,32 @@ TEST_CASE("A state database of an earlier devbindd is taken over") {
   }
 }
 
+TEST_CASE("A row that is kept aside leaves its table, with all that it held, and the newest of those stay") {
+  Disk disk;
+  disk.life([](Journal& journal) {
+    journal.begin(row("a", "running"), {original("0000:05:00.0", "e1000e")}, ignore);
+    journal.record({.id = 0, .devices = {"0000:05:00.0"}, .document = "\xff{"}, ignore);
+    journal.store(ClaimRow{"c", "active", "{"}, ignore);
+    journal.store(DrainRow{"0000:05:00.0", "{"}, ignore);
+    for (const auto& [table, key] :
+         {std::pair("operations", "a"), std::pair("audit", "1"), std::pair("claims", "c"),
+          std::pair("drains", "0000:05:00.0"), std::pair("originals", "0000:05:00.0"), std::pair("audit", "99")})
+      journal.set_aside({table, key, "because"}, [](const sysfs::Result<>& moved) { CHECK(moved); });
+    journal.set_aside({"sqlite_master", "1", "because"}, [](const sysfs::Result<>& moved) { CHECK_FALSE(moved); });
+  });
+  const auto found = disk.found();
+  CHECK(found.operations.empty());
+  CHECK(found.originals.empty());
+  CHECK(found.claims.empty());
+  CHECK(found.drains.empty());
+  REQUIRE(found.damaged.size() == 5);
+  CHECK(found.damaged[0] == DamagedRow{"operations", "a", "because"});
+  CHECK(found.damaged[4] == DamagedRow{"originals", "0000:05:00.0", "because"});
+  execute(disk.path(),
+          "SELECT CASE (SELECT count(*) FROM damaged WHERE document='\xff{') WHEN 1 THEN 1 "
+          "ELSE abs(-9223372036854775808) END");
+}
+
 TEST_CASE("Texts are kept byte by byte") {
   Disk disk;
   auto odd = original("0000:05:00.0", "it's; DROP TABLE originals;--", "\xc3\xa9 \"x\"");
