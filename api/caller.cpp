@@ -30,6 +30,7 @@ bool is_ipv4_loopback(std::string_view host) {
 Caller unix_caller(int socket, std::optional<unsigned> group) {
   Caller caller{.requester = {.transport = "unix", .uid = std::nullopt, .pid = std::nullopt},
                 .access = Access::Read,
+                .groups = {},
                 .text = "unix"};
   ucred peer{};
   socklen_t size = sizeof peer;
@@ -37,11 +38,10 @@ Caller unix_caller(int socket, std::optional<unsigned> group) {
   caller.requester.uid = peer.uid;
   caller.requester.pid = peer.pid;
   caller.text = "unix uid " + std::to_string(peer.uid) + " pid " + std::to_string(peer.pid);
-  bool member = group && peer.gid == *group;
-  if (group && !member) {
-    const auto groups = supplementary_groups(socket);
-    member = std::ranges::find(groups, static_cast<gid_t>(*group)) != groups.end();
-  }
+  const auto others = supplementary_groups(socket);
+  caller.groups.assign(others.begin(), others.end());
+  caller.groups.push_back(peer.gid);
+  const bool member = group && std::ranges::find(caller.groups, *group) != caller.groups.end();
   if (peer.uid == 0 || member) caller.access = Access::Change;
   return caller;
 }
@@ -52,6 +52,7 @@ Caller tcp_caller(bool may_change, std::string local_address) {
                         .pid = std::nullopt,
                         .local_address = std::move(local_address)},
           .access = may_change ? Access::Change : Access::Read,
+          .groups = {},
           .text = "tcp"};
 }
 

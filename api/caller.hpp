@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/message.hpp"
 
@@ -12,7 +13,8 @@ namespace devbindd::api {
 struct Caller {
   handoff::Requester requester;
   Access access = Access::Read;
-  std::string text;  ///< for the log: "unix uid 1000 pid 4711", "tcp"
+  std::vector<unsigned> groups = {};  ///< of a Unix caller: all that the kernel counts him in
+  std::string text;                   ///< for the log: "unix uid 1000 pid 4711", "tcp"
 };
 
 /// The peer of a Unix socket by SO_PEERCRED and SO_PEERGROUPS, taken when the connection was made: root and members of

@@ -32,7 +32,10 @@ struct Wait : std::enable_shared_from_this<Wait> {
   void start(std::chrono::seconds patience) {
     if (patience.count() == 0) return answer();
     context.engine.when_settled(operation, [self = shared_from_this()] { self->answer(); });
-    context.after(patience, [self = shared_from_this()] { self->answer(); });
+    // The operation's end keeps this alive, and not the caller's patience, which may last for minutes beyond it.
+    context.after(patience, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->answer();
+    });
   }
 
   void answer() {

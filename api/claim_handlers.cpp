@@ -61,9 +61,11 @@ sysfs::Result<const handoff::Claim*> active_claim(Context& context, const std::s
 
 // Whoever may change things, and the owner himself: the nodes are open to him anyway.
 bool may_have_descriptors(const Request& request, const handoff::Claim& claim) {
-  const auto& uids = claim.grantees.uids;
+  const auto& [uids, gids] = claim.grantees;
+  const auto is_owner = [&gids](unsigned group) { return std::ranges::find(gids, group) != gids.end(); };
   return request.access == Access::Change ||
-         (request.requester.uid && std::ranges::find(uids, *request.requester.uid) != uids.end());
+         (request.requester.uid && std::ranges::find(uids, *request.requester.uid) != uids.end()) ||
+         std::ranges::any_of(request.groups, is_owner);
 }
 
 Response descriptors_response(const handoff::Claim& claim, handoff::ClaimDescriptors descriptors) {

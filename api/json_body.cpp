@@ -78,6 +78,10 @@ std::string pointer_to(std::string_view key) {
 namespace {
 
 std::expected<json, BodyError> parse_strictly(std::string_view text, bool comments) {
+  // RFC 8259, 8.1: none may be added; the parser would skip it.
+  if (text.starts_with("\xef\xbb\xbf"))
+    return std::unexpected(
+        BodyError{"invalid_json", "", "the text begins with a byte order mark, which JSON does not have"});
   StrictCheck check;
   if (!json::sax_parse(text, &check, json::input_format_t::json, true, comments)) return std::unexpected(check.error);
   auto document = json::parse(text, nullptr, false, comments);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,26 @@ namespace devbindd::api {
 /// What a caller may do. Asking for a dry run needs no more than Read.
 enum class Access { Read, Change };
 
+/// The body of a request, as long as its handler reads it. What is copied out of a request for a later answer has none:
+/// an answer may be waited for for minutes, by many.
+class Body {
+ public:
+  Body() = default;
+  explicit Body(std::string text) : text_(std::move(text)) {}
+  Body(const Body&) {}
+  Body(Body&& other) noexcept : text_(std::exchange(other.text_, {})) {}
+  // Also of an empty one: a string that is assigned to keeps its room.
+  Body& operator=(Body other) noexcept {
+    text_.swap(other.text_);
+    return *this;
+  }
+  ~Body() = default;
+  operator std::string_view() const { return text_; }  // NOLINT: it is read as a text
+
+ private:
+  std::string text_;
+};
+
 struct Request {
   std::string id;  ///< UUID of this request, for logs and problems
   std::string method;
@@ -26,9 +47,10 @@ struct Request {
   std::string content_type;
   std::string prefer;           ///< the Prefer headers as one list
   std::string idempotency_key;  ///< the Idempotency-Key header
-  std::string body;
+  Body body;
   handoff::Requester requester;
-  Access access = Access::Read;  ///< what this caller may do
+  Access access = Access::Read;       ///< what this caller may do
+  std::vector<unsigned> groups = {};  ///< of a Unix caller
 };
 
 struct Response {

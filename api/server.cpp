@@ -114,6 +114,7 @@ class Session : public std::enable_shared_from_this<Session> {
     request_.id = boost::uuids::to_string(boost::uuids::random_generator()());
     request_.requester = caller_.requester;
     request_.access = caller_.access;
+    request_.groups = caller_.groups;
     head_ = {};
   }
 
@@ -225,7 +226,9 @@ class Session : public std::enable_shared_from_this<Session> {
     request_.content_type = head_.field("content-type").value_or("");
     request_.prefer = head_.list("prefer");
     request_.idempotency_key = head_.field("idempotency-key").value_or("");
-    request_.body = std::move(parser_->get().body());
+    request_.body = Body(std::move(parser_->get().body()));
+    parser_.reset();
+    if (buffer_.size() == 0) buffer_.shrink_to_fit();
     end_reading();  // the handler has its own patience
     handle();
   }
@@ -437,14 +440,22 @@ sysfs::Result<> remove_stale_socket(const std::string& path) {
   struct stat found {};
   if (::lstat(path.c_str(), &found) != 0) return {};
   if (!S_ISSOCK(found.st_mode)) return std::unexpected(system_error(path + " is there and is no socket", EEXIST, path));
-  const sysfs::FileDescriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // Without waiting: a daemon whose queue of connections is full is there, and says so by EAGAIN.
+  const sysfs::FileDescriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe) return std::unexpected(system_error("cannot make a socket", errno, path));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   path.copy(address.sun_path, sizeof address.sun_path - 1);
   const bool answered = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  if (answered || errno == EAGAIN)
+  const int error = answered ? 0 : errno;
+  if (answered || error == EAGAIN)
     return std::unexpected(system_error("another daemon listens on " + path, EADDRINUSE, path));
-  if (::unlink(path.c_str()) != 0) return std::unexpected(system_error("cannot remove " + path, errno, path));
+  if (error == ENOENT) return {};
+  // Anything else is no sign that nobody listens: a socket of another type (EPROTOTYPE), no right to ask (EACCES).
+  if (error != ECONNREFUSED)
+    return std::unexpected(system_error("cannot tell whether somebody listens on " + path, error, path));
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return std::unexpected(system_error("cannot remove " + path, errno, path));
   return {};
 }
 

@@ -1,6 +1,7 @@
 // devbindd: options, log, and off to the service or the worker.
 
 #include <getopt.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -8,7 +9,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 
+#include "api/plain_text.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/service.hpp"
 #include "handoff/policy_import.hpp"
@@ -76,17 +79,31 @@ std::optional<Configuration> configuration_for(const Options& options) {
   if (!options.configuration_given && !std::filesystem::exists(options.configuration)) return Configuration{};
   auto configuration = load_configuration(options.configuration);
   if (configuration) return *configuration;
-  std::fprintf(stderr, "devbindd: %s: %s%s%s\n", options.configuration.c_str(), configuration.error().pointer.c_str(),
-               configuration.error().pointer.empty() ? "" : " ", configuration.error().message.c_str());
+  const auto& [pointer, message] = configuration.error();
+  const auto line = options.configuration + ": " + pointer + (pointer.empty() ? "" : " ") + message;
+  std::fprintf(stderr, "devbindd: %s\n", devbindd::api::one_line(line).c_str());
   return std::nullopt;
 }
+
+/// The message as one line: the names of processes and files in it may hold line ends, and would make lines of their
+/// own.
+class OneLine final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    const auto text = devbindd::api::one_line({message.payload.data(), message.payload.size()});
+    out.append(text.data(), text.data() + text.size());
+  }
+  std::unique_ptr<spdlog::custom_flag_formatter> clone() const override { return std::make_unique<OneLine>(); }
+};
 
 // Under systemd the priority goes before the line and the journal takes the time from itself.
 void set_up_log(const Configuration& configuration) {
   spdlog::set_default_logger(spdlog::stderr_logger_st("devbindd"));
   spdlog::set_level(spdlog::level::from_str(configuration.log_level));
   const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
-  spdlog::set_pattern(journal ? "%l: %v" : "%Y-%m-%dT%H:%M:%S.%e %l: %v");
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  formatter->add_flag<OneLine>('*').set_pattern(journal ? "%l: %*" : "%Y-%m-%dT%H:%M:%S.%e %l: %*");
+  spdlog::set_formatter(std::move(formatter));
 }
 
 // What no policy can say goes to standard error: the output is a configuration as it stands.
@@ -97,7 +114,8 @@ int print_policies() {
     return exit_failure;
   }
   const auto import = devbindd::handoff::import_policies(*tree, {});
-  for (const auto& sentence : import.left_out) std::fprintf(stderr, "devbindd: left out: %s\n", sentence.c_str());
+  for (const auto& sentence : import.left_out)
+    std::fprintf(stderr, "devbindd: left out: %s\n", devbindd::api::one_line(sentence).c_str());
   std::printf("%s\n", devbindd::handoff::configuration_of(import.policies).c_str());
   return exit_ok;
 }

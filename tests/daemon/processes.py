@@ -187,7 +187,71 @@ def restart_with_a_stopped_worker(binary):
     return ""
 
 
-TESTS = (workers_inherit_nothing, everything_closes_on_exec, restart_with_a_stopped_worker)
+def exit_of(place, seconds=10):
+    """How a daemon ends that cannot listen: its status and its log. One that hangs is an error."""
+    process = place.spawn()
+    try:
+        _, log = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired as late:
+        raise AssertionError("the daemon hangs at its start") from late
+    return process.returncode, log
+
+
+def a_full_queue_is_a_daemon(binary):
+    """Whoever listens and does not accept is there all the same, and his socket stays."""
+    with Place(binary) as place, socket.socket(socket.AF_UNIX) as other:
+        other.bind(place.socket)
+        other.listen(0)
+        waiting = []
+        try:
+            while True:
+                stream = socket.socket(socket.AF_UNIX)
+                stream.setblocking(False)
+                waiting.append(stream)
+                stream.connect(place.socket)
+        except BlockingIOError:
+            pass
+        inode = os.stat(place.socket).st_ino
+        status, log = exit_of(place)
+        for stream in waiting:
+            stream.close()
+        if status != 1 or "another daemon listens" not in log or os.stat(place.socket).st_ino != inode:
+            return f"status {status}: {log}"
+    return ""
+
+
+def only_what_nobody_listens_on_is_stale(binary):
+    with Place(binary) as place:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.bind(place.socket)
+            status, log = exit_of(place)
+            if status != 1 or "cannot tell whether somebody listens" not in log or not os.path.exists(place.socket):
+                return f"a datagram socket: status {status}: {log}"
+        os.unlink(place.socket)
+        pathlib.Path(place.socket).write_text("x", encoding="ascii")
+        status, log = exit_of(place)
+        if status != 1 or "is no socket" not in log or not os.path.exists(place.socket):
+            return f"a file: status {status}: {log}"
+        os.unlink(place.socket)
+        with socket.socket(socket.AF_UNIX) as gone:
+            gone.bind(place.socket)
+        place.start()
+    return ""
+
+
+def log_lines_are_whole(binary):
+    with Place(binary) as place:
+        place.socket = os.path.join(place.directory.name, "one\ntwo\x1b[31m")
+        daemon = place.start()
+        daemon.terminate()
+        _, log = daemon.communicate(timeout=10)
+        if "one?two?[31m" not in log or not all(line.startswith("20") for line in log.splitlines()):
+            return repr(log)
+    return ""
+
+
+TESTS = (workers_inherit_nothing, everything_closes_on_exec, restart_with_a_stopped_worker, a_full_queue_is_a_daemon,
+         only_what_nobody_listens_on_is_stale, log_lines_are_whole)
 
 
 def main():
