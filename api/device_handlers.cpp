@@ -23,9 +23,14 @@ struct Filter {
   bool (*valid)(const std::string&);
 };
 
-std::string without_prefix(std::string text) {
+std::string lower_case(std::string text) {
   std::ranges::transform(text, text.begin(),
                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return text;
+}
+
+std::string without_prefix(std::string text) {
+  text = lower_case(std::move(text));
   return text.starts_with("0x") ? text.substr(2) : text;
 }
 
@@ -99,8 +104,54 @@ std::string status_text(Context& context, const std::vector<const sysfs::Device*
   return devbind_status(lines, sysfs::userspace_drivers(context.engine.services().tree));
 }
 
+// What a person types to find a device: part of its address, IDs or any of its names, in whatever case.
+bool is_found(Context& context, const sysfs::Device& device, const sysfs::AlternativeNames& alternatives,
+              const std::vector<std::string>& searched) {
+  if (searched.empty()) return true;
+  const auto& names = context.names;
+  std::vector<std::string> texts = {sysfs::to_string(device.address),
+                                    hex_id(device.vendor) + ":" + hex_id(device.device),
+                                    names.vendor(device.vendor).value_or(""),
+                                    names.device(device.vendor, device.device).value_or(""),
+                                    names.class_name(device.class_code).value_or(""),
+                                    names.vendor(device.subsystem_vendor).value_or(""),
+                                    device.driver ? device.driver->text() : std::string{}};
+  for (const auto& interface : device.interfaces) {
+    texts.push_back(interface);
+    const auto known = alternatives.find(interface);
+    if (known != alternatives.end()) texts.insert(texts.end(), known->second.begin(), known->second.end());
+  }
+  return std::ranges::any_of(texts, [&searched](const std::string& text) {
+    return std::ranges::any_of(searched, [&](const std::string& part) { return lower_case(text).contains(part); });
+  });
+}
+
+OrResponse<std::vector<std::string>> read_search(const Request& request, QueryReader& query) {
+  constexpr std::size_t longest = 128;
+  auto searched = query.all("search");
+  for (auto& part : searched) {
+    if (part.empty() || part.size() > longest)
+      return std::unexpected(
+          bad_request(request, "invalid_value", "?search", "a text of 1 to 128 bytes is searched for"));
+    part = lower_case(std::move(part));
+  }
+  return searched;
+}
+
+json interface_details(const sysfs::Device& device, const sysfs::Result<sysfs::AlternativeNames>& alternatives) {
+  json details = json::array();
+  for (const auto& interface : device.interfaces) {
+    json names = alternatives ? json::array() : json(nullptr);
+    if (alternatives && alternatives->contains(interface)) names = alternatives->at(interface);
+    details.push_back({{"name", interface}, {"alternative_names", std::move(names)}});
+  }
+  return {{"interface_details", std::move(details)},
+          {"interface_details_error", alternatives ? json(nullptr) : json(alternatives.error().message)}};
+}
+
 // What workers read for one device; each part may be an error of its own.
 struct DeviceParts {
+  sysfs::Result<sysfs::AlternativeNames> alternative_names;
   handoff::OverrideAnswer driver_override;
   handoff::ConfigReader::Answer config;
   sysfs::Result<handoff::Attributes> attributes;
@@ -128,6 +179,7 @@ sysfs::Result<json> device_document(Context& context, const sysfs::PciAddress& a
   document->update(render_facts(tree, *device, parts.attributes));
   document->update(render_resources(*resources, *device));
   document->update(render_serial(parts.config));
+  document->update(interface_details(*device, parts.alternative_names));
   const auto board =
       context.names.subsystem(device->vendor, device->device, device->subsystem_vendor, device->subsystem_device);
   const auto maker = context.names.vendor(device->subsystem_vendor);
@@ -143,35 +195,57 @@ Response device_response(Context& context, const Request& request, const sysfs::
   return document ? json_response(*document) : problem_of(request, document.error());
 }
 
-}  // namespace
+struct ListQuery {
+  std::vector<Filter> filters = {};
+  std::vector<std::string> searched = {};
+  Paging page = {};
+};
 
-void list_devices(Context& context, const Request& request, const PathArguments&, Respond respond) {
+OrResponse<ListQuery> read_list_query(const Request& request) {
   QueryReader query(request.query);
   auto chosen = read_filters(request, query);
-  if (!chosen) return respond(std::move(chosen.error()));
+  if (!chosen) return std::unexpected(std::move(chosen.error()));
+  auto searched = read_search(request, query);
+  if (!searched) return std::unexpected(std::move(searched.error()));
   auto wanted_page = paging(request, query);
-  if (!wanted_page) return respond(std::move(wanted_page.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  if (!wanted_page) return std::unexpected(std::move(wanted_page.error()));
+  if (auto done = query.finish(); !done) return std::unexpected(to_response(request, done.error()));
+  return ListQuery{std::move(*chosen), std::move(*searched), std::move(*wanted_page)};
+}
+
+Response list_of(Context& context, const Request& request, const ListQuery& wanted,
+                 const sysfs::AlternativeNames& alternatives) {
   auto inventory = context.engine.current();
-  if (!inventory) return respond(problem_of(request, inventory.error()));
+  if (!inventory) return problem_of(request, inventory.error());
   auto routes = sysfs::read_routes(context.engine.services().tree);
-  if (!routes) return respond(problem_of(request, routes.error()));
+  if (!routes) return problem_of(request, routes.error());
   std::vector<const sysfs::Device*> devices;
   for (const auto& [address, device] : (*inventory)->devices()) {
-    if (passes(device, *chosen)) devices.push_back(&device);
+    if (passes(device, wanted.filters) && is_found(context, device, alternatives, wanted.searched))
+      devices.push_back(&device);
   }
-  if (wants_text(request)) {
-    return respond(text_response(status_text(context, devices, *routes)));
-  }
+  if (wants_text(request)) return text_response(status_text(context, devices, *routes));
   std::vector<std::pair<std::string, json>> items;
   for (const auto* device : devices) {
     auto rendered = render_device(context, *device, *routes);
-    if (!rendered) return respond(problem_of(request, rendered.error()));
+    if (!rendered) return problem_of(request, rendered.error());
     items.emplace_back(sysfs::to_string(device->address), std::move(*rendered));
   }
-  auto document = page(items, *wanted_page);
-  if (!document) return respond(to_response(request, document.error()));
-  respond(json_response(*document));
+  auto document = page(items, wanted.page);
+  return document ? json_response(*document) : to_response(request, document.error());
+}
+
+}  // namespace
+
+void list_devices(Context& context, const Request& request, const PathArguments&, Respond respond) {
+  auto wanted = read_list_query(request);
+  if (!wanted) return respond(std::move(wanted.error()));
+  if (wanted->searched.empty()) return respond(list_of(context, request, *wanted, {}));
+  context.engine.find_alternative_names(
+      [&context, request, wanted = std::move(*wanted), respond](const sysfs::Result<sysfs::AlternativeNames>& names) {
+        if (!names) return respond(problem_of(request, names.error()));
+        respond(list_of(context, request, wanted, *names));
+      });
 }
 
 void get_device(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
@@ -182,11 +256,15 @@ void get_device(Context& context, const Request& request, const PathArguments& a
   if (!with_vpd) return respond(to_response(request, with_vpd.error()));
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   const auto parts = std::make_shared<DeviceParts>();
-  parts->waiting = *with_vpd ? 4 : 3;
+  parts->waiting = *with_vpd ? 5 : 4;
   const auto arrived = [&context, request, parts, address = *address, respond] {
     if (--parts->waiting == 0) respond(device_response(context, request, address, *parts));
   };
   auto& engine = context.engine;
+  engine.find_alternative_names([parts, arrived](sysfs::Result<sysfs::AlternativeNames> names) {
+    parts->alternative_names = std::move(names);
+    arrived();
+  });
   engine.overrides().read({*address}, [parts, arrived](handoff::OverrideAnswers answers) {
     parts->driver_override = std::move(answers.begin()->second);
     arrived();

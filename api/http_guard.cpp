@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "api/field_text.hpp"
+
 namespace devbindd::api {
 namespace {
 
@@ -11,26 +13,6 @@ using Checked = std::expected<void, GuardRefusal>;
 
 std::unexpected<GuardRefusal> refuse(int status, std::string code, std::string detail) {
   return std::unexpected(GuardRefusal{status, std::move(code), std::move(detail)});
-}
-
-bool is_token_character(char c) {
-  constexpr std::string_view symbols = "!#$%&'*+-.^_`|~";
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || symbols.contains(c);
-}
-
-bool is_token(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_token_character); }
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return result;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 // Lines end in CR LF, and neither stands anywhere else.

@@ -8,6 +8,7 @@
 #include "handoff/json.hpp"
 #include "handoff/json_values.hpp"
 #include "sysfs/kernel_module.hpp"
+#include "sysfs/network_stack.hpp"
 #include "sysfs/read_only_mount.hpp"
 
 namespace devbindd::api {

@@ -23,7 +23,8 @@ AuditEntry audit_of(const Operation& operation, AuditEvent event) {
                    .outcome = std::string(name_of(operation.state)),
                    .detail = operation.error ? operation.error->error.message : std::string{},
                    .evidence = {},
-                   .accepted = {}};
+                   .accepted = {},
+                   .looked_at = operation.looked_at};
   for (const auto& item : operation.evidence) {
     entry.evidence.push_back(item.code);
     const auto& accepted = operation.request.accept_risks;

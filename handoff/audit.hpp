@@ -25,6 +25,7 @@ struct AuditEntry {
   std::string detail;                 ///< one sentence; "" when there is nothing to say
   std::vector<std::string> evidence;  ///< codes that spoke against it
   std::vector<std::string> accepted;  ///< those of them that were accepted as risks
+  std::vector<LookedAt> looked_at;    ///< by which rules they were looked for
 };
 
 AuditEntry audit_of(const Operation& operation, AuditEvent event);

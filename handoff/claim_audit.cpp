@@ -29,7 +29,8 @@ void record(Journal& journal, const Claim& claim, AuditEvent event, const Reques
                    .outcome = std::string(name_of(claim.state)),
                    .detail = claim.reason,
                    .evidence = {},
-                   .accepted = {}};
+                   .accepted = {},
+                   .looked_at = {}};
   entry.request.claim = claim.id;
   entry.request.driver = claim.request.driver;
   entry.request.accept_risks = claim.request.accept_risks;
@@ -49,7 +50,8 @@ void record_refusal(Journal& journal, const ClaimRequest& request, const Refusal
                    .outcome = std::string(sysfs::name_of(refusal.error.code)),
                    .detail = refusal.error.message,
                    .evidence = {},
-                   .accepted = {}};
+                   .accepted = {},
+                   .looked_at = refusal.looked_at};
   for (const auto& item : refusal.evidence) entry.evidence.push_back(item.code);
   entry.request.driver = request.driver;
   entry.request.accept_risks = request.accept_risks;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/uuid/random_generator.hpp>
 #include <boost/uuid/uuid_io.hpp>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -22,6 +23,14 @@ using sysfs::ErrorCode;
 
 constexpr int max_rounds = 4;
 constexpr std::size_t max_claims = 1024;
+constexpr std::size_t most_better = 64;  // candidates that are looked at in the hope of one without any evidence
+
+// How much a device is worth avoiding: nothing is said of it, a warning, a risk that was accepted.
+int rank_of(const std::vector<Evidence>& evidence) {
+  if (evidence.empty()) return 0;
+  return std::ranges::any_of(evidence, [](const Evidence& item) { return item.severity == Severity::Block; }) ? 1000
+                                                                                                              : 1;
+}
 
 bool same_request(const ClaimRequest& left, const ClaimRequest& right) { return to_json(left) == to_json(right); }
 
@@ -36,6 +45,11 @@ struct Claims::Attempt {
   std::size_t fitting = 0;                            ///< devices in all pools
   std::size_t at = 0;
   std::vector<sysfs::PciAddress> chosen;
+  /// Of the pool: free, yet with evidence, by its rank. For want of better ones.
+  std::multimap<int, sysfs::PciAddress> second_choice;
+  std::size_t looked_further = 0;           ///< candidates, after there were enough of both
+  std::vector<sysfs::PciAddress> fallback;  ///< devices of one pool, when no pool has enough without evidence
+  int fallback_rank = 0;                    ///< the sum of theirs
   std::string last_reason;
   int round = 0;
   bool dry_run = false;
@@ -196,6 +210,7 @@ void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
   if (!inventory) return attempt->done(Refusal{inventory.error(), {}, {}});
   attempt->chosen.clear();
   attempt->pools.clear();
+  attempt->fallback.clear();
   if (!attempt->request.selector) {
     for (const auto& address : attempt->request.devices) {
       const auto* device = (*inventory)->find(address);
@@ -227,6 +242,8 @@ void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
 
 void Claims::try_pool(const std::shared_ptr<Attempt>& attempt) {
   attempt->chosen.clear();
+  attempt->second_choice.clear();
+  attempt->looked_further = 0;
   attempt->at = 0;
   attempt->candidates.clear();
   if (!attempt->pools.empty()) {
@@ -254,17 +271,40 @@ void Claims::look_at_facts(const std::shared_ptr<Attempt>& attempt, const sysfs:
                             });
 }
 
-// A candidate is taken when a dry run of its binding says yes: nobody uses it, and the kernel can do it.
+// The pool is at its end: with what has evidence there may be enough.
+void Claims::keep_second_choice(Attempt& attempt) {
+  const auto wanted = attempt.request.selector->count;
+  auto devices = attempt.chosen;
+  int rank = 0;
+  for (const auto& [worse, address] : attempt.second_choice) {
+    if (devices.size() == wanted) break;
+    devices.push_back(address);
+    rank += worse;
+  }
+  if (devices.size() < wanted || (!attempt.fallback.empty() && attempt.fallback_rank <= rank)) return;
+  attempt.fallback = std::move(devices);
+  attempt.fallback_rank = rank;
+}
+
+// A candidate is taken when a dry run of its binding says yes: nobody uses it, and the kernel can do it. One with a
+// warning or an accepted risk is taken for want of a better one only.
 void Claims::try_candidate(const std::shared_ptr<Attempt>& attempt) {
   const auto wanted = attempt->request.selector->count;
   if (attempt->chosen.size() == wanted) return hold(attempt);
-  if (attempt->at == attempt->candidates.size() && !attempt->pools.empty()) return try_pool(attempt);
+  const auto free = attempt->chosen.size() + attempt->second_choice.size();
+  if (free >= wanted && ++attempt->looked_further > most_better) attempt->at = attempt->candidates.size();
   if (attempt->at == attempt->candidates.size()) {
+    keep_second_choice(*attempt);
+    if (!attempt->pools.empty()) return try_pool(attempt);
+    if (!attempt->fallback.empty()) {
+      attempt->chosen = std::move(attempt->fallback);
+      return hold(attempt);
+    }
     if (is_made_already(attempt)) return;
     return attempt->done(
         refusal(ErrorCode::NotEnoughDevices,
-                "of " + std::to_string(attempt->fitting) + " devices that fit, " +
-                    std::to_string(attempt->chosen.size()) + " of the " + std::to_string(wanted) + " wanted are free" +
+                "of " + std::to_string(attempt->fitting) + " devices that fit, " + std::to_string(free) + " of the " +
+                    std::to_string(wanted) + " wanted are free" +
                     (attempt->request.selector->same_switch ? " below the last root port that was tried" : "") +
                     (attempt->last_reason.empty() ? std::string{} : "; one is not since: " + attempt->last_reason)));
   }
@@ -301,7 +341,9 @@ void Claims::try_binding(const std::shared_ptr<Attempt>& attempt, const sysfs::P
   engine_.submit(
       std::move(request), attempt->claim.requester, true, [this, attempt, address](const Decision& decision) {
         if (const auto* preview = std::get_if<Preview>(&decision); preview != nullptr && preview->refused_by.empty()) {
-          attempt->chosen.push_back(address);
+          const auto rank = rank_of(preview->plan.evidence);
+          if (rank == 0) attempt->chosen.push_back(address);
+          if (rank != 0) attempt->second_choice.emplace(rank, address);
         } else if (preview != nullptr) {
           attempt->last_reason = preview->refused_by.front().detail;
         } else if (const auto* refused = std::get_if<Refusal>(&decision)) {

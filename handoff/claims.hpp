@@ -102,6 +102,7 @@ class Claims {
   bool is_labelled(const sysfs::Device& device, const Labels& wanted) const;
   void choose(const std::shared_ptr<Attempt>& attempt);
   void try_pool(const std::shared_ptr<Attempt>& attempt);
+  static void keep_second_choice(Attempt& attempt);
   void try_candidate(const std::shared_ptr<Attempt>& attempt);
   void look_at_facts(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address);
   void try_binding(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address);

@@ -91,6 +91,7 @@ Engine::Engine(Services services)
       usage_(services_.run_task, "how the host uses it"),
       vf_settings_(services_.run_task, "the settings of its virtual functions"),
       damaged_(services_.journal.remembered().damaged),
+      alternative_names_(services_.run_task, "the alternative names of interfaces"),
       drains_(services_.journal, [this](DamagedRow row) { set_aside(std::move(row)); }) {
   adopt(services_.journal.remembered());
 }
@@ -230,7 +231,8 @@ std::function<void(Decision)> Engine::audited(const Gathering& gathering, std::f
                      .outcome = std::string(sysfs::name_of(refusal->error.code)),
                      .detail = refusal->error.message,
                      .evidence = {},
-                     .accepted = {}};
+                     .accepted = {},
+                     .looked_at = refusal->looked_at};
     for (const auto& item : refusal->evidence) entry.evidence.push_back(item.code);
     services_.journal.record(row_of(entry, devices_asked_for(request)),
                              [this, decide, decision = std::move(decision)](const auto& stored) {
@@ -276,7 +278,8 @@ void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
   if (!refused_by.empty()) {
     auto detail = refused_by.front().detail;
     if (refused_by.size() > 1) detail += " (and more: see blockers)";
-    return gathering->decide(Refusal{{ErrorCode::Refused, std::move(detail)}, std::move(refused_by), {}});
+    return gathering->decide(
+        Refusal{{ErrorCode::Refused, std::move(detail)}, std::move(refused_by), {}, std::move(made.looked_at)});
   }
   begin(gathering, std::move(made));
 }
@@ -307,6 +310,7 @@ void Engine::begin(const std::shared_ptr<Gathering>& gathering, Plan made) {
   operation.created_at = std::chrono::system_clock::now();
   operation.transitions = made.transitions;
   operation.evidence = made.evidence;
+  operation.looked_at = made.looked_at;
   for (auto& planned : made.steps) operation.steps.push_back({std::move(planned), StepState::Pending, {}, {}, 0, {}});
   for (const auto& part : gathering->parts) add_originals(part, operation.id, running->new_originals);
   running->keys = lock_keys(*gathering);

@@ -27,8 +27,9 @@ namespace devbindd::handoff {
 /// What became of a request.
 struct Refusal {
   sysfs::Error error;
-  std::vector<Evidence> evidence;  ///< what says no, for ErrorCode::Refused
-  std::string operation;           ///< id of the one in the way, for OperationInProgress
+  std::vector<Evidence> evidence;        ///< what says no, for ErrorCode::Refused
+  std::string operation;                 ///< id of the one in the way, for OperationInProgress
+  std::vector<LookedAt> looked_at = {};  ///< what was looked at before the refusal
 };
 struct Preview {
   Plan plan;
@@ -42,9 +43,9 @@ struct Accepted {
 };
 struct Part;
 
-/// The uses of a device. Error: as GuardedReader; then nothing is known.
 using HoldersAnswer = sysfs::Result<std::vector<vfio::Holder>>;
-using UsageAnswer = sysfs::Result<std::vector<sysfs::Use>>;
+/// The uses of a device. Error: as GuardedReader; then nothing is known.
+using UsageAnswer = sysfs::Result<Usage>;
 using Decision = std::variant<Refusal, Preview, Unchanged, Accepted>;
 
 /// An operation that ended, as its document.
@@ -130,6 +131,8 @@ class Engine {
   ConfigReader& configs() { return configs_; }
   AttributeReader& attributes() { return attributes_; }
   GuardedReader& vital_product_data() { return vital_product_data_; }
+  /// The alternative names of all network interfaces. Errors: as GuardedReader.
+  void find_alternative_names(std::function<void(sysfs::Result<sysfs::AlternativeNames>)> done);
   /// How the host uses a device and its VFs, found out by a worker. `requester` tells the connection that must not be
   /// cut.
   void find_usage(const sysfs::PciAddress& address, const Requester& requester, std::function<void(UsageAnswer)> done);
@@ -205,6 +208,7 @@ class Engine {
   GuardedReader usage_;
   GuardedReader vf_settings_;
   std::vector<DamagedRow> damaged_;
+  GuardedReader alternative_names_;
   Drains drains_;
   std::map<sysfs::PciAddress, Original> originals_;
   std::map<std::string, std::unique_ptr<Running>> running_;

@@ -36,6 +36,14 @@ bool has_taken_autoprobe(const std::optional<Operation>& change) {
   });
 }
 
+// Whether its uses count: what would be lost with a driver of the host, and of any other device who has its memory
+// mapped. The end of a claim and that of an operation from before do not wait for the latter; for VFs the look at their
+// PF tells.
+bool are_uses_asked(bool recovers, const ChangeRequest& request, const sysfs::Device& device) {
+  if (device.driver && !sysfs::is_vfio_bound(device)) return true;
+  return !recovers && request.kind != ChangeKind::SetVfs && (!sysfs::is_vfio_bound(device) || request.claim.empty());
+}
+
 }  // namespace
 
 Decision in_the_way(const std::string& holder) {
@@ -223,12 +231,17 @@ void Engine::select_functions(Part& part, const sysfs::Device& physical, const s
   }
 }
 
-// The claim that keeps the device from this request: its own, or of one of its VFs, which go with the PF's driver.
+// The claim that keeps the device from this request: its own, or that of a function which goes with its driver, a VF or
+// one that the driver has made below it.
 std::string Engine::other_claim(const ChangeRequest& request, const sysfs::Device& device) const {
   if (const auto claim = claim_of(device); !claim.empty() && claim != request.claim) return claim;
   for (const auto& address : device.virtfns) {
     const auto* function = services_.inventory.find(address);
     const auto claim = function != nullptr ? claim_of(*function) : std::string{};
+    if (!claim.empty() && claim != request.claim) return claim;
+  }
+  for (const auto& [address, function] : services_.inventory.devices()) {
+    const auto claim = sysfs::was_made_by(device, function) ? claim_of(function) : std::string{};
     if (!claim.empty() && claim != request.claim) return claim;
   }
   return {};
@@ -291,6 +304,7 @@ void Engine::gather_holders(const std::shared_ptr<Gathering>& gathering) {
       ++gathering->waiting;
       find_holders(device, [gathering, member, arrived](const HoldersAnswer& holders) {
         if (holders) member->holders = *holders;
+        if (!holders) member->holders_missing = holders.error().message;
         // Too many processes to look through in time: the enable count still tells that somebody has the device open.
         if (!holders && holders.error().code != ErrorCode::Overdue) gathering->error = holders.error();
         arrived();
@@ -341,21 +355,25 @@ void Engine::find_open_functions(const sysfs::Device& device, std::function<void
   arrived();
 }
 
-// Of the members that a driver of the host has: what would be lost with it.
 void Engine::gather_uses(const std::shared_ptr<Gathering>& gathering) {
   std::vector<MemberFacts*> asked;
   for (auto& part : gathering->parts) {
     if (!changes_binding(part.request)) continue;
     for (auto& member : part.facts.members) {
-      if (member.device.driver && !sysfs::is_vfio_bound(member.device)) asked.push_back(&member);
+      if (are_uses_asked(!gathering->recovers.empty(), part.request, member.device)) asked.push_back(&member);
     }
   }
   gathering->waiting = asked.size();
   if (asked.empty()) return gathered(gathering);
   for (auto* member : asked) {
-    find_usage(member->device.address, gathering->requester, [this, gathering, member](const UsageAnswer& uses) {
-      if (uses) member->uses = *uses;
-      member->uses_known = uses.has_value();
+    find_usage(member->device.address, gathering->requester, [this, gathering, member](const UsageAnswer& answer) {
+      const bool on_vfio = sysfs::is_vfio_bound(member->device);
+      if (answer) {
+        auto usage = on_vfio ? behind_vfio(*answer) : *answer;
+        member->uses = std::move(usage.uses);
+        member->rules = std::move(usage.rules);
+      }
+      member->uses_known = answer.has_value() || on_vfio;
       if (--gathering->waiting == 0) gathered(gathering);
     });
   }
@@ -366,8 +384,16 @@ void Engine::find_usage(const sysfs::PciAddress& address, const Requester& reque
   usage_.read(address, {TaskKind::FindUsage, {sysfs::to_string(address), requester.local_address.value_or("")}},
               [done = std::move(done)](const TaskResult& result) {
                 if (!result) return done(std::unexpected(result.error()));
-                done(uses_from(*result));
+                done(usage_from(*result));
               });
+}
+
+void Engine::find_alternative_names(std::function<void(sysfs::Result<sysfs::AlternativeNames>)> done) {
+  alternative_names_.read(std::nullopt, {TaskKind::ReadAlternativeNames, {}},
+                          [done = std::move(done)](const TaskResult& result) {
+                            if (!result) return done(std::unexpected(result.error()));
+                            done(alternative_names_from(*result));
+                          });
 }
 
 // Facts are only good if nothing ended since they were read: another operation may have changed what they say.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "handoff/json_values.hpp"
+#include "handoff/usage.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -120,6 +121,31 @@ json to_json(const std::vector<Evidence>& evidence) {
   return list;
 }
 
+json to_json(const LookedAt& looked) {
+  json document = {{"device", sysfs::to_string(looked.device)},
+                   {"found", json::array()},
+                   {"nothing", json::array()},
+                   {"not_visible", json::array()}};
+  for (const auto& rule : looked.rules) {
+    if (rule.outcome != Outcome::NotVisible) document[std::string(name_of(rule.outcome))].push_back(rule.rule);
+    if (!rule.reason.empty()) document["not_visible"].push_back({{"rule", rule.rule}, {"reason", rule.reason}});
+  }
+  return document;
+}
+
+json to_json(const std::vector<LookedAt>& looked) {
+  json list = json::array();
+  for (const auto& item : looked) list.push_back(to_json(item));
+  return list;
+}
+
+json to_json(const RuleOutcome& rule) {
+  return {{"rule", rule.rule},
+          {"source", source_of_rule(rule.rule)},
+          {"outcome", name_of(rule.outcome)},
+          {"reason", rule.reason.empty() ? json(nullptr) : json(rule.reason)}};
+}
+
 json to_json(const PlannedStep& planned) {
   auto document = to_json(planned.step);
   document["undo"] = json::array();
@@ -174,6 +200,7 @@ json to_json(const Operation& operation) {
           {"devices", std::move(devices)},
           {"steps", std::move(steps)},
           {"evidence", to_json(operation.evidence)},
+          {"looked_at", to_json(operation.looked_at)},
           {"blocked", operation.blocked ? to_json(*operation.blocked) : json(nullptr)},
           {"error", operation.error ? to_json(*operation.error) : json(nullptr)}};
 }
@@ -188,7 +215,8 @@ json to_json(const AuditEntry& entry) {
           {"outcome", entry.outcome},
           {"detail", entry.detail.empty() ? json(nullptr) : json(entry.detail)},
           {"evidence", entry.evidence},
-          {"accepted_risks", entry.accepted}};
+          {"accepted_risks", entry.accepted},
+          {"looked_at", to_json(entry.looked_at)}};
 }
 
 }  // namespace devbindd::handoff

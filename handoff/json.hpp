@@ -13,6 +13,11 @@ namespace devbindd::handoff {
 
 nlohmann::json to_json(const Evidence& evidence);
 nlohmann::json to_json(const std::vector<Evidence>& evidence);
+/// {"device", "found": [rule names], "nothing": [...], "not_visible": [{"rule", "reason"}]}
+nlohmann::json to_json(const LookedAt& looked);
+nlohmann::json to_json(const std::vector<LookedAt>& looked);
+/// {"rule", "source", "outcome", "reason"}
+nlohmann::json to_json(const RuleOutcome& rule);
 nlohmann::json to_json(const Requester& requester);
 nlohmann::json to_json(const vfio::Holder& holder);
 nlohmann::json to_json(const PlannedStep& step);

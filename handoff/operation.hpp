@@ -67,7 +67,8 @@ struct Operation {
   std::optional<TimePoint> finished_at;
   std::vector<StepRecord> steps;
   std::vector<Transition> transitions;
-  std::vector<Evidence> evidence;  ///< warnings, and risks that were accepted
+  std::vector<Evidence> evidence;   ///< warnings, and risks that were accepted
+  std::vector<LookedAt> looked_at;  ///< for the evidence, before it began
   std::optional<Blockage> blocked;
   std::optional<OperationError> error;
 };

@@ -1,5 +1,6 @@
 #include "handoff/operation_document.hpp"
 
+#include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
@@ -93,6 +94,23 @@ std::optional<StepRecord> record_from(const json& document) {
   record.state = StepState::Unknown;
   record.started_at = time(document, "started_at");
   return record;
+}
+
+std::vector<RuleOutcome> rules_from(const json& document) {
+  std::vector<RuleOutcome> rules;
+  for (const auto outcome : {Outcome::Found, Outcome::Nothing}) {
+    for (const auto& name : list(document, std::string(name_of(outcome)).c_str())) {
+      if (name.is_string()) rules.push_back({name.get<std::string>(), outcome, {}});
+    }
+  }
+  for (const auto& item : list(document, "not_visible")) {
+    const auto name = text(item, "rule");
+    if (!name) continue;
+    const auto known = std::ranges::find(rules, *name, &RuleOutcome::rule);
+    auto& rule = known != rules.end() ? *known : rules.emplace_back(*name, Outcome::NotVisible);
+    rule.reason = text(item, "reason").value_or("");
+  }
+  return rules;
 }
 
 std::optional<ChangeKind> kind_from(const json& document) {
@@ -203,6 +221,9 @@ std::optional<Operation> operation_from(const json& document) {
       if (const auto where = sysfs::parse_pci_address(item.get<std::string>()))
         operation.error->unrestored.push_back(*where);
     }
+  }
+  for (const auto& item : list(document, "looked_at")) {
+    if (const auto where = address(item, "device")) operation.looked_at.push_back({*where, rules_from(item)});
   }
   for (const auto& item : list(document, "steps")) {
     if (auto record = record_from(item)) operation.steps.push_back(std::move(*record));

@@ -206,6 +206,7 @@ Plan plan(const ChangeRequest& request, const Facts& facts) {
   auto made = builder.finish(verdict(request, facts));
   if (!made.steps.empty() && !facts.read_only_sysfs.empty())
     made.evidence.push_back(read_only_evidence(facts.read_only_sysfs));
+  for (const auto& member : facts.members) made.looked_at.push_back(looked_at(member));
   return made;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "handoff/evidence.hpp"
+#include "handoff/looked_at.hpp"
 #include "handoff/other_tools.hpp"
 #include "handoff/request.hpp"
 #include "sysfs/device.hpp"
@@ -58,9 +59,11 @@ struct MemberFacts {
   bool override_known = true;  ///< false: the read of driver_override hangs in the kernel
   std::optional<std::string> driver_override = {};
   std::vector<vfio::Holder> holders = {};
+  std::string holders_missing = {};  ///< why nobody can say who has it open, "" where that is known
   std::optional<Original> original = {};
   std::vector<sysfs::Use> uses = {};                ///< how the host uses it, when a driver of the host has it
   bool uses_known = true;                           ///< false: that could not be found out in time
+  std::vector<RuleOutcome> rules = {};              ///< what was looked at for `uses`
   std::vector<OpenFunction> open_vfs = {};          ///< of a PF
   std::optional<sysfs::Sriov> sriov = {};           ///< of a PF
   std::optional<std::string> vf_settings = {};      ///< of a VF; nullopt: it has none, or they cannot be read
@@ -130,7 +133,8 @@ struct Transition {
 
 struct Plan {
   std::vector<Evidence> evidence;
-  std::vector<PlannedStep> steps;  ///< empty: the wanted state is there already
+  std::vector<LookedAt> looked_at;  ///< for the evidence, of each member
+  std::vector<PlannedStep> steps;   ///< empty: the wanted state is there already
   std::vector<Transition> transitions;
 };
 

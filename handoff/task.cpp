@@ -200,10 +200,10 @@ TaskResult find_usage(const Kernel& kernel, const std::vector<std::string>& argu
   if (!address) return std::unexpected(address.error());
   auto device = sysfs::read_device(kernel.tree, *address);
   if (!device) return std::unexpected(device.error());
-  auto uses =
+  auto usage =
       find_uses(kernel.tree, *device, kernel.usage, arguments[1].empty() ? std::nullopt : std::optional(arguments[1]));
-  if (!uses) return std::unexpected(uses.error());
-  return fields_of(*uses);
+  if (!usage) return std::unexpected(usage.error());
+  return fields_of(*usage);
 }
 
 TaskResult read_vpd(const Kernel& kernel, const std::vector<std::string>& arguments) {
@@ -313,6 +313,19 @@ TaskResult probe_vfio(const Kernel& kernel, const std::vector<std::string>& argu
   return fields;
 }
 
+TaskResult read_alternative_names(const Kernel& kernel) {
+  auto names = kernel.alternative_names();
+  if (!names) return std::unexpected(names.error());
+  std::vector<std::string> fields;
+  for (const auto& [interface, alternatives] : *names) {
+    for (const auto& alternative : alternatives) {
+      fields.push_back(interface);
+      fields.push_back(alternative);
+    }
+  }
+  return fields;
+}
+
 TaskResult raise_limit(const Kernel& kernel, const std::vector<std::string>& arguments) {
   const auto pid = arguments.size() == 2 ? sysfs::number_from<std::int32_t>(arguments[0]) : std::nullopt;
   const auto bytes = arguments.size() == 2 ? sysfs::number_from<std::uint64_t>(arguments[1]) : std::nullopt;
@@ -380,6 +393,12 @@ sysfs::ConfigSpace config_from(const std::vector<std::string>& fields) {
   return config;
 }
 
+sysfs::AlternativeNames alternative_names_from(const std::vector<std::string>& fields) {
+  sysfs::AlternativeNames names;
+  for (std::size_t at = 0; at + 1 < fields.size(); at += 2) names[fields[at]].push_back(fields[at + 1]);
+  return names;
+}
+
 TaskCallbacks within_deadline(std::string too_late, std::function<void(const TaskResult&)> done) {
   // Gone after its first use, with all that it keeps alive: the task may hang in the kernel for ever.
   const auto answer =
@@ -410,6 +429,7 @@ TaskResult perform(const Kernel& kernel, const Task& task, std::vector<sysfs::Fi
     case TaskKind::ReadVfSettings: return read_vf_settings(kernel, task.arguments);
     case TaskKind::ReadVpd: return read_vpd(kernel, task.arguments);
     case TaskKind::ReadConfig: return read_config(kernel, task.arguments);
+    case TaskKind::ReadAlternativeNames: return read_alternative_names(kernel);
   }
   return malformed("kind");
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "handoff/usage.hpp"
+#include "sysfs/alternative_names.hpp"
 #include "sysfs/config_space.hpp"
 #include "sysfs/file_descriptor.hpp"
 #include "sysfs/kernel_module.hpp"
@@ -28,21 +29,22 @@ enum class TaskKind {
                    ///< certain
   VfioFacts,       ///< answer: API version, then number and answer of each extension
   ReadAttributes,  ///< arguments: address, attribute names; answer: for each "=CONTENT", "" when absent, or "!ERRNO"
-  ProbeVfio,    ///< arguments: "group" or "cdev", address, node, "no_iommu" or ""; answer: question, errno, bytes each
-  ReadConfig,   ///< argument: address; answer: the bytes of `config`, and the file's size
-  ReadVpd,      ///< argument: address; answer: the bytes of `vpd`
-  ProbeIommu,   ///< as ProbeVfio, of the IOMMU alone
-  FindUsage,    ///< arguments: address, local address of the caller's connection or ""; answer: as fields_of() the uses
-  GrantAccess,  ///< arguments: "u1000" and "g44" for users and groups, then paths of nodes below /dev
+  ProbeVfio,   ///< arguments: "group" or "cdev", address, node, "no_iommu" or ""; answer: question, errno, bytes each
+  ReadConfig,  ///< argument: address; answer: the bytes of `config`, and the file's size
+  ReadVpd,     ///< argument: address; answer: the bytes of `vpd`
+  ProbeIommu,  ///< as ProbeVfio, of the IOMMU alone
+  FindUsage,   ///< arguments: address, local address of the caller's connection or ""; answer: as fields_of() the usage
+  GrantAccess,        ///< arguments: "u1000" and "g44" for users and groups, then paths of nodes below /dev
   RevokeAccess,       ///< the same
   FindOwners,         ///< arguments: "uvmm", "gkvm": users and groups by name; answer: the number of each, "" for none
   RaiseLockedMemory,  ///< arguments: pid, bytes
   ReadVfSettings,     ///< argument: address of a PF; answer: for each of its VFs the address and its settings
   OpenNodes,          ///< arguments: paths of nodes below /dev; answer: nothing but the open descriptors, one for each
   FindAccess,         ///< as GrantAccess, with one path; answer: those of the users and groups that have it already
+  ReadAlternativeNames,  ///< answer: an interface and one of its alternative names, pair by pair
 };
 
-constexpr TaskKind last_task_kind = TaskKind::FindAccess;
+constexpr TaskKind last_task_kind = TaskKind::ReadAlternativeNames;
 
 struct Task {
   TaskKind kind = TaskKind::Step;
@@ -62,6 +64,7 @@ vfio::Grantees grantees_from(const std::vector<std::string>& fields);
 std::vector<vfio::RawAnswer> answers_from(const std::vector<std::string>& fields);
 std::vector<vfio::Holder> holders_from(const std::vector<std::string>& fields);
 sysfs::ConfigSpace config_from(const std::vector<std::string>& fields);
+sysfs::AlternativeNames alternative_names_from(const std::vector<std::string>& fields);
 
 /// rtnetlink, as far as settings of VFs go.
 struct VfSettingsSeam {
@@ -80,6 +83,7 @@ struct Kernel {
   vfio::NodeAccess access = {};
   std::function<sysfs::Result<>(std::int32_t, std::uint64_t)> raise_locked_memory = sysfs::raise_locked_memory;
   VfSettingsSeam vf_settings = {};
+  std::function<sysfs::Result<sysfs::AlternativeNames>()> alternative_names = sysfs::read_alternative_names;
 };
 
 /// Performs the task. Blocks as long as the kernel does. `opened` gets what OpenNodes opens: all, or nothing with its

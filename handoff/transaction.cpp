@@ -104,6 +104,7 @@ Plan plan(const std::vector<Part>& parts) {
       if (!loaded) whole.steps.push_back(std::move(planned));
     }
     std::ranges::move(made.transitions, std::back_inserter(whole.transitions));
+    std::ranges::move(made.looked_at, std::back_inserter(whole.looked_at));
     for (auto& item : made.evidence) {
       if (std::ranges::find(whole.evidence, item) == whole.evidence.end()) whole.evidence.push_back(std::move(item));
     }

@@ -3,124 +3,122 @@
 #include <algorithm>
 #include <iterator>
 
+#include "handoff/usage_rules.hpp"
 #include "sysfs/block_probe.hpp"
-#include "sysfs/descendants.hpp"
-#include "sysfs/display_use.hpp"
-#include "sysfs/function_nodes.hpp"
-#include "sysfs/mounts.hpp"
-#include "sysfs/network_use.hpp"
-#include "sysfs/open_nodes.hpp"
-#include "sysfs/usb_use.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
-using Uses = std::vector<sysfs::Use>;
+// What a rule has found so far, at a PF and at its VFs.
+struct Finding {
+  std::vector<sysfs::Use> uses = {};
+  std::vector<std::string> gaps = {};
 
-template <class Item>
-void append(std::vector<Item>& all, std::vector<Item> more) {
-  std::ranges::move(more, std::back_inserter(all));
-}
-
-bool has_host_driver(const sysfs::Device& device) { return device.driver.has_value() && !sysfs::is_vfio_bound(device); }
-
-// The names by which network interfaces know that they belong to the function: its own and those of bus devices below.
-std::vector<std::string> parents_of(const sysfs::PciAddress& address,
-                                    const std::vector<sysfs::Descendant>& descendants) {
-  std::vector<std::string> parents = {sysfs::to_string(address)};
-  for (const auto& found : descendants) {
-    if (found.on_bus) parents.push_back(found.name);
+  void miss(std::string reason) {
+    if (!reason.empty() && std::ranges::find(gaps, reason) == gaps.end()) gaps.push_back(std::move(reason));
   }
-  return parents;
-}
+};
 
-// Asking every network namespace takes long on a host with hundreds of containers. An interface that was moved away
-// leaves no trace in sysfs, so that only what is never a network card is spared.
-bool may_have_interfaces(const sysfs::Device& device, const std::vector<sysfs::Descendant>& descendants) {
-  const auto category = sysfs::category(device);
-  if (category != "storage" && category != "display" && category != "sound") return true;
-  return std::ranges::any_of(descendants, [](const sysfs::Descendant& found) { return found.subsystem == "net"; });
-}
-
-// A PF together with its VFs: what all of them need is read once, and only when one needs it.
 struct Search {
-  const sysfs::Tree& tree;
-  const UsageSeams& seams;
-  const std::optional<std::string>& client;
-  std::optional<sysfs::NetworkState> network = {};
-  std::optional<sysfs::MountTable> mounts = {};
-  Uses uses = {};
+  HostFacts host;
+  std::vector<Finding> findings = std::vector<Finding>(usage_rules().size());
   std::vector<sysfs::OwnedNode> nodes = {};
-
-  void add_prefixed(Uses found, const std::vector<std::string>& prefix) {
-    for (auto& use : found) use.path.insert(use.path.begin(), prefix.begin(), prefix.end());
-    append(uses, std::move(found));
-  }
-
-  void add_nodes(std::vector<sysfs::OwnedNode> found, const std::vector<std::string>& prefix) {
-    for (auto& node : found) node.path.insert(node.path.begin(), prefix.begin(), prefix.end());
-    append(nodes, std::move(found));
-  }
+  std::vector<std::size_t> rule_of_node = {};
+  std::vector<sysfs::OwnedMemory> memories = {};
+  std::vector<std::size_t> rule_of_memory = {};
 
   sysfs::Result<> look_at(const sysfs::Device& device, const std::vector<std::string>& prefix) {
-    const auto path = device.sysfs_path.substr(device.sysfs_path.starts_with('/') ? 1 : 0);
-    if (!has_host_driver(device)) {
-      add_prefixed(sysfs::display_uses(tree, path, {}), prefix);
-      return {};
+    FunctionFacts function(host, device);
+    for (std::size_t rule = 0; rule < findings.size(); ++rule) {
+      auto look = usage_rules()[rule].look(function);
+      if (!look) return std::unexpected(look.error());
+      for (auto& use : look->uses) {
+        use.path.insert(use.path.begin(), prefix.begin(), prefix.end());
+        findings[rule].uses.push_back(std::move(use));
+      }
+      for (auto& node : look->nodes) {
+        node.path.insert(node.path.begin(), prefix.begin(), prefix.end());
+        nodes.push_back(std::move(node));
+        rule_of_node.push_back(rule);
+      }
+      for (auto& memory : look->memories) {
+        memory.path.insert(memory.path.begin(), prefix.begin(), prefix.end());
+        memories.push_back(std::move(memory));
+        rule_of_memory.push_back(rule);
+      }
+      findings[rule].miss(std::move(look->not_visible));
     }
-    const auto descendants = sysfs::descendants_of(tree, path);
-    if (auto done = look_at_network(device, descendants, prefix); !done) return done;
-    look_at_blocks(descendants, prefix);
-    add_prefixed(sysfs::display_uses(tree, path, descendants), prefix);
-    add_prefixed(sysfs::usb_uses(tree, descendants), prefix);
-    add_nodes(sysfs::function_nodes(tree, device.address, descendants), prefix);
     return {};
   }
 
-  sysfs::Result<> look_at_network(const sysfs::Device& device, const std::vector<sysfs::Descendant>& descendants,
-                                  const std::vector<std::string>& prefix) {
-    if (!may_have_interfaces(device, descendants)) return {};
-    if (!network) {
-      auto state = seams.network(tree);
-      if (!state) return std::unexpected(state.error());
-      network = std::move(*state);
+  void add_open(std::vector<sysfs::Use>& uses, const std::vector<std::size_t>& rule_of) {
+    for (std::size_t at = 0; at < uses.size(); ++at) {
+      if (!uses[at].processes.empty()) findings[rule_of[at]].uses.push_back(std::move(uses[at]));
     }
-    const auto parents = parents_of(device.address, descendants);
-    add_prefixed(sysfs::network_uses(*network, parents, client), prefix);
-    const bool card = sysfs::category(device) == "network";
-    if (card && network->others_unknown && !sysfs::has_interface(*network, parents))
-      add_prefixed({{.kind = sysfs::UseKind::OtherNamespace}}, prefix);
+  }
+
+  void miss(const std::string& reason) {
+    for (const auto rule : rule_of_node) findings[rule].miss(reason);
+    for (const auto rule : rule_of_memory) findings[rule].miss(reason);
+  }
+
+  // All nodes and all memory in one look through all processes.
+  sysfs::Result<> look_at_processes() {
+    auto open = sysfs::open_uses(host.tree(), nodes, memories);
+    if (!open) return std::unexpected(open.error());
+    add_open(open->uses, rule_of_node);
+    add_open(open->memories, rule_of_memory);
+    if (open->hidden > 0) miss("descriptors or mappings of " + std::to_string(open->hidden) + " processes are hidden");
+    if (open->unread > 0)
+      miss(std::to_string(open->unread) + " processes were not looked at, since there are too many descriptors");
     return {};
   }
 
-  void look_at_blocks(const std::vector<sysfs::Descendant>& descendants, const std::vector<std::string>& prefix) {
-    const auto is_block = [](const sysfs::Descendant& found) { return found.subsystem == "block"; };
-    if (std::ranges::none_of(descendants, is_block)) return;
-    if (!mounts) mounts = sysfs::read_mount_table(tree);
-    auto found = sysfs::block_uses(tree, descendants, *mounts, seams.block);
-    add_prefixed(std::move(found.uses), prefix);
-    add_nodes(std::move(found.nodes), prefix);
+  Usage usage() {
+    Usage usage;
+    for (std::size_t rule = 0; rule < findings.size(); ++rule) {
+      auto& [uses, gaps] = findings[rule];
+      RuleOutcome outcome{.rule = std::string(usage_rules()[rule].name)};
+      if (!gaps.empty()) outcome.outcome = Outcome::NotVisible;
+      if (!uses.empty()) outcome.outcome = Outcome::Found;
+      for (const auto& gap : gaps) outcome.reason += (outcome.reason.empty() ? "" : "; ") + gap;
+      usage.rules.push_back(std::move(outcome));
+      std::ranges::move(uses, std::back_inserter(usage.uses));
+    }
+    return usage;
   }
 };
 
 }  // namespace
 
+Usage behind_vfio(Usage usage) {
+  std::erase_if(usage.uses, [](const sysfs::Use& use) { return use.kind != sysfs::UseKind::Mapped; });
+  std::erase_if(usage.rules, [](const RuleOutcome& outcome) { return outcome.rule != mappings_rule_name; });
+  return usage;
+}
+
+std::string_view source_of_rule(std::string_view name) {
+  if (name == vfio_rule_name)
+    return "Whether it is open through VFIO: its enable count, and descriptors in /proc/PID/fd.";
+  if (name == functions_rule_name) return "The virtfn links of sysfs, and who has a VF open through VFIO.";
+  if (name == claims_rule_name) return "The claims of this daemon.";
+  const auto found = std::ranges::find(usage_rules(), name, &Rule::name);
+  return found == usage_rules().end() ? std::string_view{} : found->source;
+}
+
 UsageSeams real_usage_seams() { return {&sysfs::read_network_state, sysfs::real_block_seams()}; }
 
-sysfs::Result<std::vector<sysfs::Use>> find_uses(const sysfs::Tree& tree, const sysfs::Device& device,
-                                                 const UsageSeams& seams,
-                                                 const std::optional<std::string>& client_local_address) {
-  Search search{tree, seams, client_local_address};
+sysfs::Result<Usage> find_uses(const sysfs::Tree& tree, const sysfs::Device& device, const UsageSeams& seams,
+                               const std::optional<std::string>& client_local_address) {
+  Search search{HostFacts(tree, seams, client_local_address)};
   if (auto done = search.look_at(device, {}); !done) return std::unexpected(done.error());
   for (const auto& address : device.virtfns) {
     const auto function = sysfs::read_device(tree, address);
     if (!function) continue;  // gone meanwhile
     if (auto done = search.look_at(*function, {sysfs::to_string(address)}); !done) return std::unexpected(done.error());
   }
-  auto open = sysfs::open_uses(tree, search.nodes);
-  if (!open) return std::unexpected(open.error());
-  append(search.uses, std::move(*open));
-  return std::move(search.uses);
+  if (auto done = search.look_at_processes(); !done) return std::unexpected(done.error());
+  return search.usage();
 }
 
 }  // namespace devbindd::handoff

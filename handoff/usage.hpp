@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "handoff/evidence.hpp"
+#include "handoff/looked_at.hpp"
 #include "sysfs/block_use.hpp"
 #include "sysfs/device.hpp"
 #include "sysfs/network_state.hpp"
@@ -25,21 +26,35 @@ struct UsageSeams {
 /// The kernel's answers.
 UsageSeams real_usage_seams();
 
-/// Every use of the function, and of each VF of it with the VF's address in front of the path. `client_local_address`:
-/// where the caller of the API reached the daemon, nullopt for a Unix socket. A function that has no driver of the host
-/// is asked for its display alone. Errors: Kernel, when the network or /proc cannot be read at all: then nothing is
-/// known, which is not the same as no use.
-sysfs::Result<std::vector<sysfs::Use>> find_uses(const sysfs::Tree& tree, const sysfs::Device& device,
-                                                 const UsageSeams& seams,
-                                                 const std::optional<std::string>& client_local_address);
+/// The uses of a function, and what became of every rule that was looked at for them (usage_rules.hpp).
+struct Usage {
+  std::vector<sysfs::Use> uses = {};  ///< in the order of the rules
+  std::vector<RuleOutcome> rules = {};
+
+  bool operator==(const Usage&) const = default;
+};
+
+/// Runs every rule on the function and on each VF of it; the uses of a VF have its address in front of the path.
+/// `client_local_address`: where the caller of the API reached the daemon, nullopt for a Unix socket. Of a function
+/// that no driver of the host has, what a driver would have made below it is not there to be looked at. Errors: Kernel,
+/// when the network or /proc cannot be read at all: then nothing is known, which is not the same as no use.
+sysfs::Result<Usage> find_uses(const sysfs::Tree& tree, const sysfs::Device& device, const UsageSeams& seams,
+                               const std::optional<std::string>& client_local_address);
+
+/// What counts of the usage of a device on a VFIO driver: that a process has its memory mapped behind VFIO's back. The
+/// rest is what its driver of the host would have made of it, and who has it open tells vfio/holders.hpp.
+Usage behind_vfio(Usage usage);
+
+/// Where the kernel shows what the rule of that name looks at, one sentence; "" for a name that is none.
+std::string_view source_of_rule(std::string_view name);
 
 /// The uses as evidence about the function at `address`, in their order. Mounted file systems and swap are never
 /// acceptable; what is told for information only is a warning.
 std::vector<Evidence> evidence_of(const std::vector<sysfs::Use>& uses, const sysfs::PciAddress& address);
 
-/// The uses as a flat list, for the worker's answer.
-std::vector<std::string> fields_of(const std::vector<sysfs::Use>& uses);
-/// The inverse. From the first field that does not fit on, nothing more is read.
-std::vector<sysfs::Use> uses_from(const std::vector<std::string>& fields);
+/// The usage as a flat list, for the worker's answer.
+std::vector<std::string> fields_of(const Usage& usage);
+/// The inverse. Error: Kernel with EINVAL, when the fields are not such a list: then nothing is known.
+sysfs::Result<Usage> usage_from(const std::vector<std::string>& fields);
 
 }  // namespace devbindd::handoff

@@ -1,4 +1,8 @@
-// The wire form of uses: kind, path length, path..., subject, number of processes, then pid, command and path of each.
+// The wire form of a usage: the number of rules, then name, outcome and reason of each; then the uses: kind, path
+// length, path..., subject, number of processes, then pid, command and path of each.
+#include <array>
+#include <cerrno>
+
 #include "handoff/usage.hpp"
 #include "sysfs/fields.hpp"
 
@@ -54,11 +58,43 @@ std::optional<sysfs::Use> use_from(FieldReader& reader) {
   return use;
 }
 
+std::optional<RuleOutcome> rule_from(FieldReader& reader) {
+  auto rule = reader.text();
+  const auto outcome = reader.text();
+  auto reason = reader.text();
+  if (!rule || !outcome || !reason) return std::nullopt;
+  for (const auto known : std::array{Outcome::Found, Outcome::Nothing, Outcome::NotVisible}) {
+    if (*outcome == name_of(known)) return RuleOutcome{std::move(*rule), known, std::move(*reason)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Usage> usage_in(FieldReader& reader) {
+  Usage usage;
+  const auto rules = reader.count();
+  for (std::size_t at = 0; rules && at < *rules; ++at) {
+    auto rule = rule_from(reader);
+    if (!rule) return std::nullopt;
+    usage.rules.push_back(std::move(*rule));
+  }
+  while (rules && !reader.at_end()) {
+    auto use = use_from(reader);
+    if (!use) return std::nullopt;
+    usage.uses.push_back(std::move(*use));
+  }
+  return rules ? std::optional(std::move(usage)) : std::nullopt;
+}
+
 }  // namespace
 
-std::vector<std::string> fields_of(const std::vector<sysfs::Use>& uses) {
-  std::vector<std::string> fields;
-  for (const auto& use : uses) {
+std::vector<std::string> fields_of(const Usage& usage) {
+  std::vector<std::string> fields = {std::to_string(usage.rules.size())};
+  for (const auto& rule : usage.rules) {
+    fields.push_back(rule.rule);
+    fields.emplace_back(name_of(rule.outcome));
+    fields.push_back(rule.reason);
+  }
+  for (const auto& use : usage.uses) {
     fields.emplace_back(sysfs::name_of(use.kind));
     fields.push_back(std::to_string(use.path.size()));
     fields.insert(fields.end(), use.path.begin(), use.path.end());
@@ -73,15 +109,11 @@ std::vector<std::string> fields_of(const std::vector<sysfs::Use>& uses) {
   return fields;
 }
 
-std::vector<sysfs::Use> uses_from(const std::vector<std::string>& fields) {
-  std::vector<sysfs::Use> uses;
+sysfs::Result<Usage> usage_from(const std::vector<std::string>& fields) {
   FieldReader reader(fields);
-  while (!reader.at_end()) {
-    auto use = use_from(reader);
-    if (!use) break;
-    uses.push_back(std::move(*use));
-  }
-  return uses;
+  auto usage = usage_in(reader);
+  if (!usage) return sysfs::fail(sysfs::ErrorCode::Kernel, "a worker's answer about the use is not one", EINVAL);
+  return std::move(*usage);
 }
 
 }  // namespace devbindd::handoff

@@ -57,8 +57,15 @@ void check_bridge(const ChangeRequest& request, const MemberFacts& member, std::
   evidence.push_back(std::move(item));
 }
 
+// A device without a driver can be in use all the same: a process may have its memory mapped.
+bool gets_another_driver(const ChangeRequest& request, const MemberFacts& member) {
+  if (member.device.driver) return loses_driver(request, member);
+  if (!changes_binding(request) || (request.kind == ChangeKind::Restore && !member.original)) return false;
+  return wanted_driver(request, member).has_value();
+}
+
 void check_uses(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
-  if (!loses_driver(request, member)) return;
+  if (!gets_another_driver(request, member)) return;
   if (!member.uses_known) {
     evidence.push_back({.code = "usage.unknown",
                         .severity = Severity::Block,
@@ -326,13 +333,14 @@ Evidence bridge_evidence(const sysfs::PciAddress& address) {
 }
 
 Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& claim) {
-  return {.code = "claim.held",
-          .severity = Severity::Block,
-          .acceptable = false,
-          .device = address,
-          .detail = sysfs::to_string(address) + ", its IOMMU group or a VF of it is held by the claim " + claim + ".",
-          .next_step = "Wait for the claim to end, or end it: DELETE /v1/claims/" + claim +
-                       "; a quarantined one by POST /v1/claims/" + claim + "/acknowledge."};
+  return {
+      .code = "claim.held",
+      .severity = Severity::Block,
+      .acceptable = false,
+      .device = address,
+      .detail = sysfs::to_string(address) + ", its IOMMU group or a function of it is held by the claim " + claim + ".",
+      .next_step = "Wait for the claim to end, or end it: DELETE /v1/claims/" + claim +
+                   "; a quarantined one by POST /v1/claims/" + claim + "/acknowledge."};
 }
 
 Evidence read_only_evidence(const std::string& point) {

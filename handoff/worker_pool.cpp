@@ -231,6 +231,8 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
       if (error) return self->lost(worker);
       auto got = sysfs::receive_with_descriptors(worker->socket.native_handle(), worker->length);
       if (!got && got.error().errno_value == EAGAIN) return self->read_first_bytes(worker);
+      // Of one that has ended without having read its task: an end like any other.
+      if (!got && got.error().errno_value == ECONNRESET) return self->lost(worker);
       if (!got) return self->lost(worker, got.error());
       if (got->size == 0) return self->lost(worker);
       worker->descriptors = std::move(got->descriptors);

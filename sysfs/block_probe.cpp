@@ -2,6 +2,9 @@
 
 #include <blkid/blkid.h>
 #include <fcntl.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 
 #include <cerrno>
 #include <memory>
@@ -45,6 +48,15 @@ std::optional<std::string> block_signature(const std::string& node) {
   return value_of(probe.get(), "PTTYPE");
 }
 
-BlockSeams real_block_seams() { return {&open_block_exclusively, &block_signature}; }
+std::optional<LoopBacking> loop_backing(const std::string& node) {
+  const FileDescriptor descriptor(::open(node.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  loop_info64 info{};
+  if (!descriptor || ::ioctl(descriptor.get(), LOOP_GET_STATUS64, &info) != 0) return std::nullopt;
+  const auto number = [](std::uint64_t device) { return DeviceNumber{major(device), minor(device)}; };
+  if (info.lo_rdevice != 0) return LoopBacking{.node = number(info.lo_rdevice)};
+  return LoopBacking{.file_system = number(info.lo_device)};
+}
+
+BlockSeams real_block_seams() { return {&open_block_exclusively, &block_signature, &loop_backing}; }
 
 }  // namespace devbindd::sysfs

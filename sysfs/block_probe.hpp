@@ -14,6 +14,10 @@ int open_block_exclusively(const std::string& node);
 /// table's. nullopt when it looks blank or cannot be read; "several signatures" when it is ambivalent.
 std::optional<std::string> block_signature(const std::string& node);
 
+/// What a loop device stands on, by LOOP_GET_STATUS64; nullopt when it is not set up or may not be opened.
+/// Source: include/uapi/linux/loop.h; drivers/block/loop.c, loop_get_status (lo_device is st_dev, lo_rdevice st_rdev).
+std::optional<LoopBacking> loop_backing(const std::string& node);
+
 BlockSeams real_block_seams();
 
 }  // namespace devbindd::sysfs

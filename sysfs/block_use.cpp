@@ -20,11 +20,28 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::ranges::find(names, name) != names.end();
 }
 
+// A path of another mount namespace, of a service's own /tmp or of a node that is gone says nothing; the loop device
+// does. One that stands on a file of a remote file system is not asked, since the answer may never come.
+std::vector<LoopDevice> resolved(const MountTable& table, const BlockSeams& seams) {
+  auto loops = table.loops;
+  for (auto& loop : loops) {
+    const bool remote = std::ranges::any_of(
+        table.mounts, [&loop](const Mount& mount) { return loop.file_system == mount.number && is_remote(mount); });
+    if (!seams.loop_backing || loop.node || remote) continue;
+    const auto backing = seams.loop_backing(block_node_path(loop.name));
+    if (!backing) continue;
+    loop.node = backing->node;
+    if (backing->file_system && backing->file_system->major != 0) loop.file_system = backing->file_system;
+  }
+  return loops;
+}
+
 struct Stack {
   const Tree& tree;
   const MountTable& table;
   const BlockSeams& seams;
-  BlockUse found;
+  std::vector<LoopDevice> loops;
+  BlockUse found = {};
   std::vector<std::string> below = {};  ///< the devices on the way to the one that is looked at
 
   void add(Use use) {
@@ -85,12 +102,20 @@ struct Stack {
   }
 
   void visit_loops(const std::optional<DeviceNumber>& number, const std::set<DeviceNumber>& numbers, const Path& path) {
-    for (const auto& loop : table.loops) {
+    for (const auto& loop : loops) {
       const auto label = loop.name + " (" + loop.backing + ")";
       if (loop.node && loop.node == number) visit_holder(loop.name, label, path);
       // What lies on a file system that is mounted needs no Holder besides.
       const bool file = !loop.node && loop.file_system && numbers.contains(*loop.file_system);
       if (file && !contains(below, loop.name)) visit_upper(loop.name, label, path);
+    }
+  }
+
+  void visit_servers(const std::optional<DeviceNumber>& number, const Path& path) {
+    for (const auto& server : table.served.servers) {
+      if (!server.block || !number || server.node != number) continue;
+      if (server.device) visit_holder(*server.device, *server.device, path);
+      if (!server.device) add({.kind = UseKind::Served, .path = path, .subject = server.what});
     }
   }
 
@@ -126,6 +151,7 @@ struct Stack {
     if (found.uses.size() == before) add_btrfs(name, path);
     add_swaps(number, numbers, path);
     visit_loops(number, numbers, path);
+    visit_servers(number, path);
     for (const auto& holder : holders_of(tree, name)) visit_holder(holder, label_of(tree, holder), path);
     below.pop_back();
   }
@@ -168,7 +194,7 @@ struct Stack {
 
 BlockUse block_uses(const Tree& tree, const std::vector<Descendant>& descendants, const MountTable& table,
                     const BlockSeams& seams) {
-  Stack stack{tree, table, seams, {}};
+  Stack stack{tree, table, seams, resolved(table, seams)};
   for (const auto& disk : disks_of(tree, descendants)) {
     if (disk.other_paths.empty()) {
       stack.visit_disk(disk);

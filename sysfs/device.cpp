@@ -153,6 +153,12 @@ bool is_pci_bridge(const Device& device) {
   return kind == 0x0604 || kind == 0x0607 || kind == 0x0609;
 }
 
+bool was_made_by(const Device& function, const Device& other) {
+  if (is_pci_bridge(function) || function.sysfs_path.empty()) return false;
+  return other.sysfs_path.size() > function.sysfs_path.size() && other.sysfs_path.starts_with(function.sysfs_path) &&
+         other.sysfs_path[function.sysfs_path.size()] == '/';
+}
+
 std::string_view category(const Device& device) {
   switch (device.class_code >> 16) {
     case 0x01: return "storage";

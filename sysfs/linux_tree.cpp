@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <array>
@@ -20,7 +19,28 @@ std::unexpected<Error> kernel_error(std::string_view what, std::string path, int
               errno_value, path);
 }
 
+// The target of the link, read relative to its directory: the walk through a path costs more than the rest.
+bool read_link(int directory, const char* name, std::string& target) {
+  std::array<char, PATH_MAX> text;  // not zeroed, for a million of them
+  const auto length = ::readlinkat(directory, name, text.data(), text.size());
+  if (length < 0) return false;
+  target.assign(text.data(), static_cast<std::size_t>(length));
+  return true;
+}
+
 }  // namespace
+
+Result<std::vector<SymbolicLink>> Tree::links(std::string_view path, std::size_t most) const {
+  const auto names = list(path);
+  if (!names) return std::unexpected(names.error());
+  std::vector<SymbolicLink> found;
+  for (const auto& name : *names) {
+    if (found.size() == most) break;
+    auto target = link(std::string(path) + "/" + name);
+    if (target && *target) found.push_back({name, std::move(**target)});
+  }
+  return found;
+}
 
 Result<std::optional<std::string>> link_name(const Tree& tree, std::string_view path) {
   auto target = tree.link(path);
@@ -86,13 +106,20 @@ Result<std::optional<std::string>> LinuxTree::link(std::string_view path) const 
   return std::string(target.data(), static_cast<std::size_t>(length));
 }
 
-Result<std::vector<std::string>> LinuxTree::list(std::string_view path) const {
+Result<LinuxTree::Directory> LinuxTree::open_directory(std::string_view path) const {
   const std::string name(path);
   FileDescriptor fd(::openat(root_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return kernel_error("cannot list", absolute(path), errno);
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::fdopendir(fd.get()), &::closedir);
+  Directory directory(::fdopendir(fd.get()), &::closedir);
   if (!directory) return kernel_error("cannot list", absolute(path), errno);
   (void)fd.release();  // closedir owns it now
+  return directory;
+}
+
+Result<std::vector<std::string>> LinuxTree::list(std::string_view path) const {
+  const auto opened = open_directory(path);
+  if (!opened) return std::unexpected(opened.error());
+  const auto& directory = *opened;
   std::vector<std::string> names;
   errno = 0;
   while (const dirent* entry = ::readdir(directory.get())) {
@@ -104,23 +131,42 @@ Result<std::vector<std::string>> LinuxTree::list(std::string_view path) const {
   return names;
 }
 
+Result<std::vector<SymbolicLink>> LinuxTree::links(std::string_view path, std::size_t most) const {
+  const auto opened = open_directory(path);
+  if (!opened) return std::unexpected(opened.error());
+  const int descriptor = ::dirfd(opened->get());
+  std::vector<SymbolicLink> found;
+  SymbolicLink link;
+  errno = 0;
+  while (const dirent* entry = found.size() < most ? ::readdir(opened->get()) : nullptr) {
+    link.name = entry->d_name;
+    const bool may_be_link = entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN;
+    if (may_be_link && read_link(descriptor, entry->d_name, link.target)) found.push_back(link);
+    errno = 0;
+  }
+  if (errno != 0) return kernel_error("cannot list", absolute(path), errno);
+  return found;
+}
+
 Result<std::optional<NodeStatus>> LinuxTree::status(std::string_view path) const {
   const std::string name(path);
-  struct stat found {};
-  if (::fstatat(root_.get(), name.c_str(), &found, 0) != 0) {
+  struct statx found {};
+  // A look at what a process has open must not wait for a server that is gone.
+  constexpr int flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
+  if (::statx(root_.get(), name.c_str(), flags, STATX_BASIC_STATS, &found) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     return kernel_error("cannot look at", absolute(path), errno);
   }
-  return NodeStatus{.mode = found.st_mode & 07777U,
-                    .uid = found.st_uid,
-                    .gid = found.st_gid,
-                    .major = major(found.st_rdev),
-                    .minor = minor(found.st_rdev),
-                    .size = static_cast<std::uint64_t>(found.st_size),
-                    .character_device = S_ISCHR(found.st_mode),
-                    .block_device = S_ISBLK(found.st_mode),
-                    .directory = S_ISDIR(found.st_mode),
-                    .inode = found.st_ino};
+  return NodeStatus{.mode = found.stx_mode & 07777U,
+                    .uid = found.stx_uid,
+                    .gid = found.stx_gid,
+                    .major = found.stx_rdev_major,
+                    .minor = found.stx_rdev_minor,
+                    .size = found.stx_size,
+                    .character_device = S_ISCHR(found.stx_mode),
+                    .block_device = S_ISBLK(found.stx_mode),
+                    .directory = S_ISDIR(found.stx_mode),
+                    .inode = found.stx_ino};
 }
 
 }  // namespace devbindd::sysfs

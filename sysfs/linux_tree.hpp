@@ -2,6 +2,9 @@
 // The only file that reads, lists or writes the kernel's file systems.
 #pragma once
 
+#include <dirent.h>
+
+#include <memory>
 #include <string>
 
 #include "sysfs/file_descriptor.hpp"
@@ -19,9 +22,13 @@ class LinuxTree final : public Tree {
   Result<> write(std::string_view path, std::string_view value) override;
   Result<std::optional<std::string>> link(std::string_view path) const override;
   Result<std::vector<std::string>> list(std::string_view path) const override;
+  Result<std::vector<SymbolicLink>> links(std::string_view path, std::size_t most) const override;
   Result<std::optional<NodeStatus>> status(std::string_view path) const override;
 
  private:
+  using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
+
+  Result<Directory> open_directory(std::string_view path) const;
   LinuxTree(FileDescriptor root, std::string prefix) : root_(std::move(root)), prefix_(std::move(prefix)) {}
   std::string absolute(std::string_view path) const { return prefix_ + std::string(path); }
 

@@ -12,7 +12,7 @@
 namespace devbindd::sysfs {
 namespace {
 
-constexpr std::size_t max_file = 65536;
+constexpr std::size_t max_proc_file = 65536;
 
 std::optional<LockedMemoryLimit> limit_from(std::string_view content) {
   constexpr std::string_view head = "Max locked memory";
@@ -45,7 +45,7 @@ std::unexpected<Error> no_process(std::int32_t pid, const std::string& what) {
 }  // namespace
 
 std::optional<LockedMemoryLimit> locked_memory_limit(const Tree& tree, const std::string& who) {
-  const auto content = tree.read("proc/" + who + "/limits", max_file);
+  const auto content = tree.read("proc/" + who + "/limits", max_proc_file);
   return content ? limit_from(*content) : std::nullopt;
 }
 
@@ -64,9 +64,9 @@ std::optional<LockedMemory> locked_memory_from(std::string_view status, std::str
 
 Result<LockedMemory> read_locked_memory(const Tree& tree, std::int32_t pid) {
   const auto folder = "proc/" + std::to_string(pid);
-  const auto status = tree.read(folder + "/status", max_file);
+  const auto status = tree.read(folder + "/status", max_proc_file);
   if (!status) return no_process(pid, status.error().message);
-  auto memory = locked_memory_from(*status, tree.read(folder + "/limits", max_file).value_or(""));
+  auto memory = locked_memory_from(*status, tree.read(folder + "/limits", max_proc_file).value_or(""));
   if (!memory) return no_process(pid, "its status or its limits cannot be read");
   memory->command = tree.read(folder + "/comm").value_or("");
   return std::move(*memory);

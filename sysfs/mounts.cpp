@@ -1,6 +1,7 @@
 #include "sysfs/mounts.hpp"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <tuple>
 
@@ -103,6 +104,12 @@ struct Reader {
 
 }  // namespace
 
+bool is_remote(const Mount& mount) {
+  constexpr std::array<std::string_view, 12> types = {"nfs", "nfs4", "cifs", "smb3",    "9p",       "ceph",
+                                                      "afs", "coda", "fuse", "fuseblk", "virtiofs", "lustre"};
+  return mount.type.starts_with("fuse.") || std::ranges::find(types, mount.type) != types.end();
+}
+
 // 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
 std::vector<Mount> parse_mountinfo(std::string_view text) {
   std::vector<Mount> mounts;
@@ -127,6 +134,7 @@ MountTable read_mount_table(const Tree& tree) {
   reader.add_swaps();
   reader.add_loops();
   reader.add_btrfs();
+  reader.table.served = read_block_servers(tree);
   return std::move(reader.table);
 }
 

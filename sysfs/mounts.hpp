@@ -1,4 +1,4 @@
-// What is mounted, swapped to and looped on this host, in every mount namespace.
+// What is mounted, swapped to, looped and served on this host, in every mount namespace.
 // Not here: which device it concerns (block_use.hpp).
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sysfs/block_servers.hpp"
 #include "sysfs/fields.hpp"
 #include "sysfs/tree.hpp"
 
@@ -24,6 +25,10 @@ struct Mount {
 
   bool operator==(const Mount&) const = default;
 };
+
+/// Whether the file system asks somebody else, who may be gone: a server, a hypervisor, a process (FUSE). A look at a
+/// file there may never end.
+bool is_remote(const Mount& mount);
 
 struct SwapArea {
   std::string name = {};                      ///< "/dev/sda2" or "/swapfile"
@@ -49,6 +54,7 @@ struct MountTable {
   std::vector<SwapArea> swaps = {};
   std::vector<LoopDevice> loops = {};
   std::vector<BtrfsGroup> btrfs = {};
+  BlockServers served = {};
 };
 
 /// Parses /proc/PID/mountinfo; lines that are none are left out. Source: proc(5).

@@ -26,24 +26,37 @@ int keep_errno(sockaddr_nl* /*from*/, nlmsgerr* error, void* errno_value) {
 
 }  // namespace
 
-Result<Socket> connect() {
+Result<Socket> connect(int protocol) {
   Socket socket(nl_socket_alloc());
   if (!socket) return fail(ErrorCode::Kernel, "no memory for a netlink socket", ENOMEM);
-  if (const int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0)
-    return netlink_error("cannot connect to rtnetlink", code);
+  if (const int code = nl_connect(socket.get(), protocol); code < 0)
+    return netlink_error("cannot connect to netlink", code);
   return socket;
 }
 
-Result<> dump(nl_sock* socket, int type, const void* header, std::size_t header_size, Visit visit) {
+Result<> dump(nl_sock* socket, nl_msg* request, Visit visit) {
+  int errno_value = 0;
   nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, &call_visit, &visit);
+  nl_socket_modify_err_cb(socket, NL_CB_CUSTOM, &keep_errno, &errno_value);
   int code = 0;
   for (int attempt = 0; attempt < most_attempts; ++attempt) {
-    code = nl_send_simple(socket, type, NLM_F_DUMP, const_cast<void*>(header), header_size);
+    nlmsg_hdr(request)->nlmsg_seq = NL_AUTO_SEQ;
+    code = nl_send_auto(socket, request);
     if (code >= 0) code = nl_recvmsgs_default(socket);
     if (code != -NLE_DUMP_INTR) break;
   }
-  if (code < 0 && code != -NLE_DUMP_INTR) return netlink_error("cannot list by rtnetlink", code);
+  nl_socket_modify_err_cb(socket, NL_CB_DEFAULT, nullptr, nullptr);
+  if (errno_value != 0)
+    return fail(ErrorCode::Kernel, "cannot list by netlink: " + errno_name(errno_value), errno_value, "netlink");
+  if (code < 0 && code != -NLE_DUMP_INTR) return netlink_error("cannot list by netlink", code);
   return {};
+}
+
+Result<> dump(nl_sock* socket, int type, const void* header, std::size_t header_size, Visit visit) {
+  const Message request(nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_DUMP));
+  if (!request || nlmsg_append(request.get(), const_cast<void*>(header), header_size, NLMSG_ALIGNTO) < 0)
+    return fail(ErrorCode::Kernel, "no memory for a netlink message", ENOMEM);
+  return dump(socket, request.get(), std::move(visit));
 }
 
 Result<> ask(nl_sock* socket, nl_msg* request, std::string_view what, Visit visit) {

@@ -25,12 +25,15 @@ using Socket = std::unique_ptr<nl_sock, FreeSocket>;
 using Message = std::unique_ptr<nl_msg, FreeMessage>;
 using Visit = std::function<void(nlmsghdr*)>;
 
-/// A socket of the network namespace that the calling thread is in. Errors: Kernel.
-Result<Socket> connect();
+/// A socket of the network namespace that the calling thread is in, for rtnetlink or another protocol (NETLINK_*).
+/// Errors: Kernel.
+Result<Socket> connect(int protocol = NETLINK_ROUTE);
 
 /// Calls `visit` for each message of the answer. One that something changed under is asked for again: the same may
-/// then come twice. Errors: Kernel.
+/// then come twice. Errors: Kernel, with the errno that the kernel answered.
 Result<> dump(nl_sock* socket, int type, const void* header, std::size_t header_size, Visit visit);
+/// The same for a whole request.
+Result<> dump(nl_sock* socket, nl_msg* request, Visit visit);
 
 /// Sends one request, which is acknowledged, and calls `visit` for each message of the answer. `what` completes "cannot
 /// ...". Errors: Kernel, with the errno that the kernel answered. Source: include/uapi/linux/netlink.h, nlmsgerr.

@@ -4,6 +4,7 @@
 #include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
+#include <linux/pkt_sched.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -11,11 +12,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 
 #include "sysfs/file_descriptor.hpp"
 #include "sysfs/ip_address.hpp"
 #include "sysfs/netlink_route.hpp"
+#include "sysfs/network_route_dump.hpp"
 
 namespace devbindd::sysfs {
 namespace {
@@ -27,17 +30,43 @@ NetworkInterface* find(Interfaces& interfaces, int index) {
   return found == interfaces.end() ? nullptr : &*found;
 }
 
-std::string type_of(nlattr* link_info) {
+struct LinkInfo {
+  std::string type = {};
+  int lower = 0;  ///< where only the type's own attributes tell it
+};
+
+LinkInfo link_info_of(nlattr* link_info) {
   std::array<nlattr*, IFLA_INFO_MAX + 1> info{};
   if (link_info == nullptr || nla_parse_nested(info.data(), IFLA_INFO_MAX, link_info, nullptr) < 0) return {};
-  return info[IFLA_INFO_KIND] != nullptr ? nla_get_string(info[IFLA_INFO_KIND]) : "";
+  LinkInfo found;
+  if (info[IFLA_INFO_KIND] != nullptr) found.type = nla_get_string(info[IFLA_INFO_KIND]);
+  std::array<nlattr*, IFLA_VXLAN_MAX + 1> vxlan{};
+  if (found.type != "vxlan" || info[IFLA_INFO_DATA] == nullptr) return found;
+  if (nla_parse_nested(vxlan.data(), IFLA_VXLAN_MAX, info[IFLA_INFO_DATA], nullptr) < 0) return found;
+  if (vxlan[IFLA_VXLAN_LINK] != nullptr) found.lower = static_cast<int>(nla_get_u32(vxlan[IFLA_VXLAN_LINK]));
+  return found;
 }
 
-void set_lower(NetworkInterface& interface, const std::array<nlattr*, IFLA_MAX + 1>& attributes,
+void add_alternative_names(nlattr* list, NetworkInterface& interface) {
+  if (list == nullptr) return;
+  nlattr* at = nullptr;
+  int rest = 0;
+  nla_for_each_nested(at, list, rest) {
+    if (nla_type(at) == IFLA_ALT_IFNAME) interface.alternative_names.emplace_back(nla_get_string(at));
+  }
+}
+
+bool has_xdp_program(nlattr* xdp) {
+  std::array<nlattr*, IFLA_XDP_MAX + 1> attributes{};
+  if (xdp == nullptr || nla_parse_nested(attributes.data(), IFLA_XDP_MAX, xdp, nullptr) < 0) return false;
+  return attributes[IFLA_XDP_ATTACHED] != nullptr && nla_get_u8(attributes[IFLA_XDP_ATTACHED]) != XDP_ATTACHED_NONE;
+}
+
+void set_lower(NetworkInterface& interface, const std::array<nlattr*, IFLA_MAX + 1>& attributes, int lower,
                std::optional<int> own_id) {
   // The other end of a veth pair is not below it.
-  if (attributes[IFLA_LINK] == nullptr || interface.type == "veth") return;
-  const auto lower = static_cast<int>(nla_get_u32(attributes[IFLA_LINK]));
+  if (interface.type == "veth") return;
+  if (lower <= 0 && attributes[IFLA_LINK] != nullptr) lower = static_cast<int>(nla_get_u32(attributes[IFLA_LINK]));
   if (lower <= 0) return;
   if (attributes[IFLA_LINK_NETNSID] == nullptr) {
     if (lower != interface.index) interface.lower = lower;
@@ -55,13 +84,16 @@ void add_link(nlmsghdr* message, std::optional<int> own_id, Interfaces& interfac
   const auto* header = static_cast<const ifinfomsg*>(nlmsg_data(message));
   if (attributes[IFLA_IFNAME] == nullptr || find(interfaces, header->ifi_index) != nullptr) return;
   NetworkInterface interface { .index = header->ifi_index, .name = nla_get_string(attributes[IFLA_IFNAME]) };
-  interface.type = type_of(attributes[IFLA_LINKINFO]);
+  auto info = link_info_of(attributes[IFLA_LINKINFO]);
+  interface.type = std::move(info.type);
+  add_alternative_names(attributes[IFLA_PROP_LIST], interface);
+  interface.xdp_program = has_xdp_program(attributes[IFLA_XDP]);
   interface.up = (header->ifi_flags & IFF_UP) != 0;
   interface.carrier = attributes[IFLA_CARRIER] != nullptr && nla_get_u8(attributes[IFLA_CARRIER]) != 0;
   if (attributes[IFLA_MASTER] != nullptr) interface.master = static_cast<int>(nla_get_u32(attributes[IFLA_MASTER]));
   if (attributes[IFLA_PARENT_DEV_NAME] != nullptr)
     interface.parent_device = nla_get_string(attributes[IFLA_PARENT_DEV_NAME]);
-  set_lower(interface, attributes, own_id);
+  set_lower(interface, attributes, info.lower, own_id);
   interfaces.push_back(std::move(interface));
 }
 
@@ -85,33 +117,16 @@ void add_address(nlmsghdr* message, Interfaces& interfaces) {
   if (!known) interface->addresses.push_back({with_prefix, address && is_link_local(*address)});
 }
 
-void mark(Interfaces& interfaces, int index) {
-  if (auto* interface = find(interfaces, index); interface != nullptr) interface->default_route = true;
-}
-
-void mark_next_hops(nlattr* hops, Interfaces& interfaces) {
-  const auto* at = static_cast<const char*>(nla_data(hops));
-  auto rest = static_cast<std::size_t>(nla_len(hops));
-  while (rest >= sizeof(rtnexthop)) {
-    rtnexthop hop{};
-    std::memcpy(&hop, at, sizeof(hop));
-    if (hop.rtnh_len < sizeof(hop) || hop.rtnh_len > rest) return;
-    mark(interfaces, hop.rtnh_ifindex);
-    const auto step = std::min<std::size_t>(rest, NLMSG_ALIGN(hop.rtnh_len));
-    at += step;
-    rest -= step;
-  }
-}
-
-void add_route(nlmsghdr* message, Interfaces& interfaces) {
-  if (message->nlmsg_type != RTM_NEWROUTE) return;
-  const auto* header = static_cast<const rtmsg*>(nlmsg_data(message));
-  // First of all: there may be a million other routes.
-  if (header->rtm_dst_len != 0 || header->rtm_type != RTN_UNICAST) return;
-  std::array<nlattr*, RTA_MAX + 1> attributes{};
-  if (nlmsg_parse(message, sizeof(rtmsg), attributes.data(), RTA_MAX, nullptr) < 0) return;
-  if (attributes[RTA_OIF] != nullptr) mark(interfaces, static_cast<int>(nla_get_u32(attributes[RTA_OIF])));
-  if (attributes[RTA_MULTIPATH] != nullptr) mark_next_hops(attributes[RTA_MULTIPATH], interfaces);
+// tc's hooks on the way in; kinds of net/sched/sch_ingress.c.
+void add_qdisc(nlmsghdr* message, Interfaces& interfaces) {
+  std::array<nlattr*, TCA_MAX + 1> attributes{};
+  if (message->nlmsg_type != RTM_NEWQDISC) return;
+  if (nlmsg_parse(message, sizeof(tcmsg), attributes.data(), TCA_MAX, nullptr) < 0) return;
+  if (attributes[TCA_KIND] == nullptr) return;
+  const std::string_view kind = nla_get_string(attributes[TCA_KIND]);
+  if (kind != "ingress" && kind != "clsact") return;
+  auto* interface = find(interfaces, static_cast<const tcmsg*>(nlmsg_data(message))->tcm_ifindex);
+  if (interface != nullptr) interface->traffic_control = true;
 }
 
 template <class Header>
@@ -155,6 +170,16 @@ void add_parents_by_ethtool(Interfaces& interfaces) {
 
 }  // namespace
 
+Result<std::vector<NetworkInterface>> dump_links() {
+  auto socket = netlink::connect();
+  if (!socket) return std::unexpected(socket.error());
+  Interfaces interfaces;
+  auto done = dump<ifinfomsg>(socket->get(), RTM_GETLINK,
+                              [&](nlmsghdr* message) { add_link(message, std::nullopt, interfaces); });
+  if (!done) return std::unexpected(done.error());
+  return interfaces;
+}
+
 Result<std::vector<NetworkInterface>> dump_network_interfaces(int own_namespace) {
   auto socket = netlink::connect();
   if (!socket) return std::unexpected(socket.error());
@@ -165,8 +190,10 @@ Result<std::vector<NetworkInterface>> dump_network_interfaces(int own_namespace)
   if (!done) return std::unexpected(done.error());
   done = dump<ifaddrmsg>(socket->get(), RTM_GETADDR, [&](nlmsghdr* message) { add_address(message, interfaces); });
   if (!done) return std::unexpected(done.error());
-  done = dump<rtmsg>(socket->get(), RTM_GETROUTE, [&](nlmsghdr* message) { add_route(message, interfaces); });
+  done = dump_routes(socket->get(), interfaces);
   if (!done) return std::unexpected(done.error());
+  done = dump<tcmsg>(socket->get(), RTM_GETQDISC, [&](nlmsghdr* message) { add_qdisc(message, interfaces); });
+  if (!done && done.error().errno_value != EOPNOTSUPP) return std::unexpected(done.error());  // a kernel without tc
   add_parents_by_ethtool(interfaces);
   return interfaces;
 }

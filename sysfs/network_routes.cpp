@@ -10,8 +10,6 @@
 namespace devbindd::sysfs {
 namespace {
 
-constexpr std::size_t max_stack_depth = 16;
-constexpr std::size_t max_stack_paths = 256;
 constexpr std::size_t max_route_bytes = 8U << 20U;  // a full BGP table has about 1e6 lines; the main facts come first
 
 template <class Visit>
@@ -55,22 +53,6 @@ Result<std::string> read_or_empty(const Tree& tree, std::string_view path) {
   return content;
 }
 
-void climb(const Tree& tree, const InterfacePath& path, std::vector<InterfacePath>& found) {
-  if (found.size() >= max_stack_paths) return;
-  found.push_back(path);
-  if (path.size() >= max_stack_depth) return;
-  const auto entries = tree.list("sys/class/net/" + path.back());
-  if (!entries) return;
-  for (const auto& entry : *entries) {
-    if (!entry.starts_with("upper_")) continue;
-    const auto upper = entry.substr(6);
-    if (std::ranges::find(path, upper) != path.end()) continue;
-    auto longer = path;
-    longer.push_back(upper);
-    climb(tree, longer, found);
-  }
-}
-
 }  // namespace
 
 Routes parse_routes(std::string_view ipv4, std::string_view ipv6) {
@@ -86,12 +68,6 @@ Result<Routes> read_routes(const Tree& tree) {
   auto ipv6 = read_or_empty(tree, "proc/net/ipv6_route");
   if (!ipv6) return std::unexpected(ipv6.error());
   return parse_routes(*ipv4, *ipv6);
-}
-
-std::vector<InterfacePath> stacked_interfaces(const Tree& tree, const std::string& interface) {
-  std::vector<InterfacePath> found;
-  climb(tree, {interface}, found);
-  return found;
 }
 
 }  // namespace devbindd::sysfs

@@ -1,5 +1,6 @@
-// Which network interfaces carry routes, and what is stacked on an interface (bond, bridge, VLAN, macvlan).
-// Only this network namespace: an interface that was moved into another one shows nowhere in sysfs.
+// Which network interfaces carry routes, for the list of devices: read without waiting for anybody. Only this network
+// namespace. Not here: what is stacked on an interface (network_stack.hpp), and routes as evidence
+// (network_route_dump.hpp).
 #pragma once
 
 #include <set>
@@ -21,11 +22,5 @@ Routes parse_routes(std::string_view ipv4, std::string_view ipv6);
 
 /// Reads both files. A file that is missing (no IPv6) counts as empty; another failure is an Error.
 Result<Routes> read_routes(const Tree& tree);
-
-/// One way from an interface upwards: {"eth0", "bond0", "bond0.100"}, the interface itself first.
-using InterfacePath = std::vector<std::string>;
-
-/// The interface and everything above it, by the upper_* links of /sys/class/net. Bounded in depth and number.
-std::vector<InterfacePath> stacked_interfaces(const Tree& tree, const std::string& interface);
 
 }  // namespace devbindd::sysfs

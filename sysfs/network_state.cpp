@@ -9,7 +9,12 @@
 
 #include "sysfs/fields.hpp"
 #include "sysfs/file_descriptor.hpp"
+#include "sysfs/generic_sessions.hpp"
 #include "sysfs/network_dump.hpp"
+#include "sysfs/network_sessions.hpp"
+#include "sysfs/network_stack.hpp"
+#include "sysfs/socket_diag.hpp"
+#include "sysfs/traffic_redirects.hpp"
 
 namespace devbindd::sysfs {
 namespace {
@@ -101,7 +106,12 @@ Result<NetworkState> read_network_state(const Tree& tree) {
   visitor.seen.insert(*inode);
   auto interfaces = dump_network_interfaces(-1);
   if (!interfaces) return std::unexpected(interfaces.error());
+  add_uppers(tree, *interfaces);
   visitor.state.namespaces.push_back({"", std::move(*interfaces)});
+  add_sessions(tree, visitor.state);
+  add_socket_facts(tree, visitor.state);
+  add_redirects(visitor.state);
+  add_generic_sessions(tree, visitor.state);
   if (auto done = visitor.visit_named(); !done) return std::unexpected(done.error());
   if (auto done = visitor.visit_processes(); !done) return std::unexpected(done.error());
   return std::move(visitor.state);

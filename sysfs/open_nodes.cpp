@@ -4,60 +4,66 @@
 #include <map>
 #include <tuple>
 
+#include "sysfs/process_files.hpp"
+
 namespace devbindd::sysfs {
 namespace {
+
+constexpr DeviceNumber physical_memory{1, 1};
 
 // One node may stand for several uses (a disk that is reached in two ways).
 using Key = std::tuple<bool, DeviceNumber>;
 
+bool overlaps(const OwnedMemory& memory, const ProcessFile& file) {
+  return std::ranges::any_of(memory.ranges, [&file](const MemoryRange& range) {
+    return file.length > 0 && file.offset <= range.last &&
+           range.start - std::min(range.start, file.offset) < file.length;
+  });
+}
+
 struct Scan {
   const Tree& tree;
+  const std::vector<OwnedMemory>& memories;
   std::multimap<Key, std::size_t> wanted;
-  std::vector<Use> uses;
+  OpenNodes found;
 
-  void add(std::size_t at, std::int32_t pid, const std::string& process, const std::string& path) {
-    auto& processes = uses[at].processes;
-    if (!processes.empty() && processes.back().pid == pid) return;
-    processes.push_back({pid, tree.read(process + "/comm").value_or("?"), path});
+  void add(Use& use, const ProcessFile& file) {
+    auto& processes = use.processes;
+    if (!processes.empty() && processes.back().pid == file.pid) return;
+    processes.push_back({file.pid, tree.read(file.process + "/comm").value_or("?"), file.path});
   }
 
-  void look_at(std::int32_t pid, const std::string& process) {
-    const auto descriptors = tree.list(process + "/fd");
-    if (!descriptors) return;  // gone, or hidden from us
-    for (const auto& descriptor : *descriptors) {
-      const auto path = process + "/fd/" + descriptor;
-      const auto target = tree.link(path);
-      // Sockets, pipes and files in other places are the mass; a look at each could end on a dead NFS server.
-      if (!target || !*target || (*target)->find("/dev/") == std::string::npos) continue;
-      const auto status = tree.status(path);
-      if (!status || !*status) continue;
-      if (!(*status)->block_device && !(*status)->character_device) continue;
-      const auto [first, last] =
-          wanted.equal_range({(*status)->block_device, DeviceNumber{(*status)->major, (*status)->minor}});
-      for (auto found = first; found != last; ++found) add(found->second, pid, process, **target);
+  void look_at(const ProcessFile& file) {
+    const bool physical = file.mapped && !file.block && file.number == physical_memory;
+    for (std::size_t at = 0; at < memories.size() && (physical || file.function); ++at) {
+      if (physical ? overlaps(memories[at], file) : file.function == memories[at].address)
+        add(found.memories[at], file);
     }
+    if (!file.number) return;
+    const auto [first, last] = wanted.equal_range({file.block, *file.number});
+    for (auto node = first; node != last; ++node) add(found.uses[node->second], file);
   }
 };
 
 }  // namespace
 
-Result<std::vector<Use>> open_uses(const Tree& tree, const std::vector<OwnedNode>& nodes) {
-  if (nodes.empty()) return std::vector<Use>{};
-  const auto names = tree.list("proc");
-  if (!names) return std::unexpected(names.error());
-  const auto self = tree.link("proc/self").value_or(std::nullopt).value_or("");
-  Scan scan{tree, {}, {}};
+Result<OpenNodes> open_uses(const Tree& tree, const std::vector<OwnedNode>& nodes,
+                            const std::vector<OwnedMemory>& memories) {
+  if (nodes.empty() && memories.empty()) return OpenNodes{};
+  Scan scan{tree, memories, {}, {}};
   for (std::size_t at = 0; at < nodes.size(); ++at) {
     scan.wanted.emplace(Key{nodes[at].block, nodes[at].number}, at);
-    scan.uses.push_back({nodes[at].kind, nodes[at].path, nodes[at].node, {}});
+    scan.found.uses.push_back({nodes[at].kind, nodes[at].path, nodes[at].node, {}});
   }
-  for (const auto& name : *names) {
-    const auto pid = number_from<std::int32_t>(name);
-    if (pid && name != self) scan.look_at(*pid, "proc/" + name);
-  }
-  for (auto& use : scan.uses) std::ranges::stable_sort(use.processes, {}, &Process::pid);
-  std::erase_if(scan.uses, [](const Use& use) { return use.processes.empty(); });
-  return std::move(scan.uses);
+  for (const auto& memory : memories)
+    scan.found.memories.push_back({UseKind::Mapped, memory.path, to_string(memory.address), {}});
+  const auto seen = each_process_file(tree, [&scan](const ProcessFile& file) { scan.look_at(file); });
+  if (!seen) return std::unexpected(seen.error());
+  scan.found.hidden = seen->hidden;
+  scan.found.unread = seen->unread;
+  for (auto& use : scan.found.uses) std::ranges::stable_sort(use.processes, {}, &Process::pid);
+  for (auto& use : scan.found.memories) std::ranges::stable_sort(use.processes, {}, &Process::pid);
+  return std::move(scan.found);
 }
 
 }  // namespace devbindd::sysfs

@@ -1,11 +1,13 @@
-// Which processes have given device nodes open. Reads the descriptors of all processes in /proc, which can take long on
-// a large host: worker processes only. Not here: which nodes belong to a device (function_nodes.hpp, block_use.hpp).
+// Which processes use given device nodes, or the memory of given PCI functions. Looks through all processes, which can
+// take long on a large host: worker processes only. Not here: which nodes belong to a device (function_nodes.hpp,
+// block_use.hpp).
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "sysfs/fields.hpp"
+#include "sysfs/pci_address.hpp"
 #include "sysfs/tree.hpp"
 #include "sysfs/use.hpp"
 
@@ -22,10 +24,36 @@ struct OwnedNode {
   bool operator==(const OwnedNode&) const = default;
 };
 
-/// One Use for each node that another process has open, in the order of `nodes`, with the node as its subject. A
-/// descriptor counts by the device number behind it, whatever its name is: a node in a container, one that was removed.
-/// The calling process is left out, and so is one that vanishes meanwhile. Without CAP_SYS_PTRACE the descriptors of
-/// other users stay hidden. Errors: Kernel, when /proc itself cannot be listed. Source: proc(5).
-Result<std::vector<Use>> open_uses(const Tree& tree, const std::vector<OwnedNode>& nodes);
+/// Physical addresses, both ends included.
+struct MemoryRange {
+  std::uint64_t start = 0;
+  std::uint64_t last = 0;
+
+  bool operator==(const MemoryRange&) const = default;
+};
+
+/// The memory of a PCI function: a process needs no node to map it.
+struct OwnedMemory {
+  std::vector<std::string> path = {};  ///< as in Use
+  PciAddress address = {};
+  std::vector<MemoryRange> ranges = {};  ///< its BARs that are memory
+
+  bool operator==(const OwnedMemory&) const = default;
+};
+
+struct OpenNodes {
+  std::vector<Use> uses = {};  ///< one for each node, in their order, with the node as subject; often without processes
+  std::vector<Use> memories = {};  ///< a Mapped one for each memory, likewise
+  std::size_t hidden = 0;          ///< processes of which not everything may be seen
+  std::size_t unread = 0;          ///< processes that were not looked at, since there are too many descriptors
+};
+
+/// Which other processes have the nodes open or mapped, and which have the memories mapped or their resource files
+/// open. A node counts by the number behind it, whatever its name is: a node in a container, one that was removed.
+/// Memory counts by resourceN in sysfs, by /proc/bus/pci and by the physical addresses of /dev/mem. Errors: Kernel,
+/// when /proc itself cannot be listed. Source: process_files.hpp; Documentation/admin-guide/devices.txt (1:1 is
+/// /dev/mem).
+Result<OpenNodes> open_uses(const Tree& tree, const std::vector<OwnedNode>& nodes,
+                            const std::vector<OwnedMemory>& memories = {});
 
 }  // namespace devbindd::sysfs

@@ -29,6 +29,12 @@ struct NodeStatus {
   bool operator==(const NodeStatus&) const = default;
 };
 
+/// A symbolic link in a directory.
+struct SymbolicLink {
+  std::string name = {};
+  std::string target = {};  ///< as stored
+};
+
 /// Paths are relative to the root directory, without a leading slash: "sys/bus/pci/devices".
 /// Every error is ErrorCode::Kernel with the errno of the call and the absolute path.
 class Tree {
@@ -47,7 +53,10 @@ class Tree {
   virtual Result<std::optional<std::string>> link(std::string_view path) const = 0;
   /// The names in a directory, sorted, without "." and "..". ENOENT is an error.
   virtual Result<std::vector<std::string>> list(std::string_view path) const = 0;
-  /// stat(2) following links; nullopt where nothing is there.
+  /// The symbolic links in a directory, `most` of them, in any order; one that vanishes meanwhile is left out. By
+  /// list() and link(), where there is no cheaper way.
+  virtual Result<std::vector<SymbolicLink>> links(std::string_view path, std::size_t most) const;
+  /// stat(2) following links; nullopt where nothing is there. A network file system answers from what it remembers.
   virtual Result<std::optional<NodeStatus>> status(std::string_view path) const = 0;
 };
 

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <map>
 
+#include "sysfs/fields.hpp"
 #include "sysfs/network_routes.hpp"
+#include "sysfs/network_stack.hpp"
 #include "sysfs/paths.hpp"
 
 namespace devbindd::tests {
@@ -33,18 +35,21 @@ sysfs::Result<sysfs::NetworkState> fake_network(const sysfs::Tree& tree) {
                               .parent_device = parent_of(tree, name),
                               .default_route = routes->default_interfaces.contains(name)});
   }
-  for (const auto& lower : *names) {
-    const auto entries = tree.list("sys/class/net/" + lower);
-    for (const auto& entry : entries ? *entries : std::vector<std::string>{}) {
-      const auto upper = std::ranges::find(own.interfaces, entry.starts_with("upper_") ? entry.substr(6) : "",
-                                           &sysfs::NetworkInterface::name);
-      if (upper != own.interfaces.end()) upper->lower = numbers[lower];
-    }
-  }
+  sysfs::add_uppers(tree, own.interfaces);
   return sysfs::NetworkState{.namespaces = {std::move(own)}};
 }
 
 }  // namespace
+
+sysfs::Result<sysfs::AlternativeNames> fake_alternative_names(const sysfs::Tree& tree) {
+  const auto text = tree.read("fake/alternative_names").value_or("");
+  sysfs::AlternativeNames names;
+  for (const auto line : sysfs::lines_of(text)) {
+    const auto words = sysfs::words_of(line);
+    for (std::size_t at = 1; at < words.size(); ++at) names[std::string(words[0])].emplace_back(words[at]);
+  }
+  return names;
+}
 
 handoff::UsageSeams fake_usage_seams() {
   return {.network = fake_network,

@@ -3,9 +3,13 @@
 #pragma once
 
 #include "handoff/usage.hpp"
+#include "sysfs/alternative_names.hpp"
 
 namespace devbindd::tests {
 
 handoff::UsageSeams fake_usage_seams();
+
+/// Those in the file "fake/alternative_names" of the tree: an interface and its alternative names in a line.
+sysfs::Result<sysfs::AlternativeNames> fake_alternative_names(const sysfs::Tree& tree);
 
 }  // namespace devbindd::tests

@@ -140,8 +140,9 @@ TaskResult FakeWorkers::perform(const Task& task, std::vector<sysfs::FileDescrip
     const auto loaded = kernel_.load_module(step->argument);
     result = loaded ? TaskResult(std::vector<std::string>{"done"}) : std::unexpected(loaded.error());
   } else {
-    result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams(), access(), raising(), vf_settings()}, task,
-                              opened);
+    result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams(), access(), raising(), vf_settings(),
+                               [this] { return fake_alternative_names(kernel_); }},
+                              task, opened);
   }
   if (step && ++steps_ == dying_step_) {
     return sysfs::fail(sysfs::ErrorCode::Kernel, "the worker process 1 ended before it had answered", ECHILD);

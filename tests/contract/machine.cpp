@@ -111,6 +111,7 @@ void populate(FakeKernel& kernel) {
   add_virtual_functions(kernel);
   add_vfio_devices(kernel);
   add_spare_cards(kernel);
+  kernel.set_file("fake/alternative_names", "eth1 enp6s0 Uplink-to-the-2nd-floor\n");
   kernel.set_file("etc/driverctl.d/pci-0000:36:00.0", "igb\n");
   for (const auto& [name, value] : std::map<std::string, std::string>{{"address", "fed90000"},
                                                                       {"version", "1:0"},

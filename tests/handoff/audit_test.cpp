@@ -3,6 +3,9 @@
 
 #include <cerrno>
 
+#include "handoff/json.hpp"
+#include "handoff/operation_document.hpp"
+#include "handoff/usage_rules.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
@@ -60,6 +63,40 @@ TEST_CASE("What failed and which risk was accepted is in the line") {
   CHECK(ended["outcome"] == "failed");
   CHECK_FALSE(ended["detail"].is_null());
   CHECK(ended["accepted_risks"] == json{"net.default_route"});
+}
+
+TEST_CASE("Every line of a change says which rules had been looked at, and what they found") {
+  Stage stage(usual_machine());
+  stage.kernel.set_file("proc/net/route",
+                        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+                        "eth0\t00000000\t0202000A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n");
+  stage.kernel.set_file("proc/iomem", "00000000-00000fff : Reserved\n");
+  (void)stage.refused(bind_request(card));
+  const auto id = stage.carry_out(accepting(bind_request(card), {"net.default_route"}))["id"].get<std::string>();
+  const auto all = lines(stage);
+  REQUIRE(all.size() == 3);  // ended, begun, refused
+  for (const auto& line : all) {
+    REQUIRE(line["looked_at"].size() == 1);
+    const auto& looked = line["looked_at"][0];
+    CHECK(looked["device"] == card);
+    CHECK(looked["found"] == json{"routes"});
+    CHECK(looked["nothing"].size() == usage_rules().size());  // and the claims
+    CHECK(looked["nothing"].back() == "claims");
+    CHECK(looked["not_visible"].empty());
+  }
+  CHECK(stage.engine->document(id).value()["looked_at"] == all[0]["looked_at"]);
+}
+
+TEST_CASE("What was looked at comes back from an operation's document") {
+  Operation operation;
+  operation.id = "1";
+  operation.looked_at = {{at(card),
+                          {{"routes", Outcome::Found, "why"},
+                           {"addresses", Outcome::Nothing, ""},
+                           {"namespaces", Outcome::NotVisible, "because"}}}};
+  const auto read = operation_from(to_json(operation));
+  REQUIRE(read);
+  CHECK(read->looked_at == operation.looked_at);
 }
 
 TEST_CASE("Lines are read newest first, by device, and from a place on") {

@@ -437,6 +437,62 @@ TEST_CASE("A selector takes the first free devices, and says why there are too f
   CHECK(machine.stage->kernel.bindings().at(other) == "igb override -");
 }
 
+TEST_CASE("A selector takes a device with a warning for want of better ones only") {
+  ClaimMachine machine;
+  const auto warn_about = [&machine](const std::string& bus) {
+    machine.kernel->set_file("etc/driverctl.d/pci-0000:" + bus + ":00.0", "e1000e\n");
+  };
+  machine.kernel->add_device({.address = "0000:40:00.0", .device = 0x1521, .group = 41, .driver = "igb"});
+  machine.kernel->add_device({.address = "0000:41:00.0", .device = 0x1521, .group = 42, .driver = "igb"});
+  machine.kernel->add_device({.address = "0000:42:00.0", .device = 0x1521, .group = 43, .driver = "igb"});
+  machine.restart();
+  CHECK(chosen(machine, {.device = 0x1521}) == "0000:40:00.0");
+  warn_about("40");
+  CHECK(chosen(machine, {.device = 0x1521}) == "0000:41:00.0");
+  CHECK(chosen(machine, {.device = 0x1521, .count = 2}) == "0000:41:00.0 0000:42:00.0");
+  CHECK(chosen(machine, {.device = 0x1521, .count = 3}) == "0000:41:00.0 0000:42:00.0 0000:40:00.0");
+  CHECK(chosen(machine, {.device = 0x1521, .count = 4}).contains("3 of the 4 wanted are free"));
+  warn_about("41");
+  warn_about("42");
+  CHECK(chosen(machine, {.device = 0x1521}) == "0000:40:00.0");
+}
+
+TEST_CASE("A warning is better than a risk that was accepted") {
+  ClaimMachine machine;
+  for (const std::string bus : {"40", "41"})
+    machine.kernel->add_device({.address = "0000:" + bus + ":00.0",
+                                .device = 0x1521,
+                                .group = 41,
+                                .driver = "igb",
+                                .interfaces = {"net" + bus}});
+  machine.kernel->add_device({.address = "0000:42:00.0", .device = 0x1521, .group = 43, .driver = "igb"});
+  machine.kernel->set_file("etc/driverctl.d/pci-0000:42:00.0", "igb\n");
+  machine.kernel->set_file("proc/net/route",
+                           "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+                           "net40\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n");
+  machine.restart();
+  ClaimRequest request;
+  request.selector = Selector{.device = 0x1521};
+  request.accept_risks = {"net.default_route"};
+  const auto id = machine.made(request);
+  CHECK(machine.claims->find(id)->devices.front().address == at("0000:42:00.0"));
+}
+
+TEST_CASE("Below one root port enough devices with a warning are better than too few without") {
+  ClaimMachine machine;
+  machine.kernel->add_device({.address = "0000:40:00.0", .device = 0x3420, .class_code = 0x060400, .group = 40});
+  for (const std::string slot : {"01", "02"})
+    machine.kernel->add_device({.address = "0000:41:" + slot + ".0",
+                                .device = 0x1521,
+                                .group = 40 + static_cast<unsigned>(slot[1] - '0'),
+                                .driver = "igb",
+                                .parent = "0000:40:00.0"});
+  machine.kernel->add_device({.address = "0000:50:00.0", .device = 0x1521, .group = 50, .driver = "igb"});
+  machine.kernel->set_file("etc/driverctl.d/pci-0000:41:01.0", "igb\n");
+  machine.restart();
+  CHECK(chosen(machine, {.device = 0x1521, .same_switch = true, .count = 2}) == "0000:41:02.0 0000:41:01.0");
+}
+
 TEST_CASE("When one group fails, none is taken and the claim is over") {
   ClaimMachine machine;
   const auto before = machine.kernel->bindings();

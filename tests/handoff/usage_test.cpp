@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "handoff/usage_rules.hpp"
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
@@ -40,8 +41,14 @@ sysfs::NetworkState with_card(const std::string& parent) {
                                           .addresses = {{"192.0.2.1/24", false}}}}}}};
 }
 
-sysfs::Result<Uses> find(const FilesTree& tree, const handoff::UsageSeams& seams) {
+sysfs::Result<handoff::Usage> look(const FilesTree& tree, const handoff::UsageSeams& seams) {
   return handoff::find_uses(tree, sysfs::read_device(tree, address).value(), seams, std::nullopt);
+}
+
+sysfs::Result<Uses> find(const FilesTree& tree, const handoff::UsageSeams& seams) {
+  auto usage = look(tree, seams);
+  if (!usage) return std::unexpected(usage.error());
+  return std::move(usage->uses);
 }
 
 handoff::Evidence evidence(const Use& use) { return handoff::evidence_of({use}, address).front(); }
@@ -138,7 +145,7 @@ TEST_CASE("A network that cannot be read is an error, not an absence of use, whe
 }
 
 TEST_CASE("Every kind of use gives evidence with both sentences") {
-  for (int at = 0; at <= static_cast<int>(UseKind::UsbInUse); ++at) {
+  for (int at = 0; at <= static_cast<int>(UseKind::Firmware); ++at) {
     const auto kind = static_cast<UseKind>(at);
     const auto item =
         evidence({.kind = kind, .path = {"a0", "b0"}, .subject = "s", .processes = {{7, "cat", "/dev/x"}}});
@@ -150,10 +157,13 @@ TEST_CASE("Every kind of use gives evidence with both sentences") {
     CHECK(item.path.size() == 2);
     REQUIRE(item.processes.size() == 1);
     CHECK(item.processes[0] == vfio::Holder{7, "cat", "/dev/x", true});
-    const bool never = kind == UseKind::Mounted || kind == UseKind::Swap;
+    const bool never =
+        kind == UseKind::Mounted || kind == UseKind::Swap || kind == UseKind::ShareMounted || kind == UseKind::Served;
     CHECK(item.acceptable == !never);
     const bool informs = kind == UseKind::Carrier || kind == UseKind::Signature || kind == UseKind::SoundOpen ||
-                         kind == UseKind::BootVga;
+                         kind == UseKind::BootVga || kind == UseKind::KernelMayUse || kind == UseKind::Firmware ||
+                         kind == UseKind::Stacked || kind == UseKind::NextHop || kind == UseKind::TrafficControl ||
+                         kind == UseKind::PacketSocket;
     CHECK((item.severity == Severity::Warn) == informs);
   }
 }
@@ -174,29 +184,68 @@ TEST_CASE("The sentences name the way to the use") {
         "The host uses a USB device below the controller: Thing (keyboard).");
 }
 
-TEST_CASE("Uses survive the wire") {
-  const Uses uses = {{UseKind::Address, {"eth0", "bond0"}, "192.0.2.1/24", {}},
-                     {UseKind::OtherNamespace, {}, "", {}},
-                     {UseKind::BlockOpen, {"sda"}, "/dev/sda", {{7, "dd", "/dev/sda"}, {8, "", ""}}}};
-  CHECK(handoff::uses_from(handoff::fields_of(uses)) == uses);
-  CHECK(handoff::uses_from({}).empty());
+handoff::RuleOutcome outcome_of(const handoff::Usage& usage, std::string_view rule) {
+  for (const auto& outcome : usage.rules) {
+    if (outcome.rule == rule) return outcome;
+  }
+  return {};
 }
 
-TEST_CASE("A wire that was cut or garbled gives what came before") {
-  const Uses uses = {{UseKind::Address, {"eth0"}, "192.0.2.1/24", {}},
-                     {UseKind::BlockOpen, {"sda"}, "/dev/sda", {{7, "dd", "/dev/sda"}}}};
-  const auto fields = handoff::fields_of(uses);
+TEST_CASE("Every rule is told, in the order of the table, with what it found and what it could not see") {
+  FilesTree tree;
+  add_function(tree, "0000:01:00.0", "0x020000", "igb");
+  auto state = with_card("0000:01:00.0");
+  state.others_unknown = true;
+  const auto usage = look(tree, quiet(state)).value();
+  REQUIRE(usage.rules.size() == handoff::usage_rules().size());
+  for (std::size_t at = 0; at < usage.rules.size(); ++at) {
+    CHECK(usage.rules[at].rule == handoff::usage_rules()[at].name);
+    CHECK(handoff::source_of_rule(usage.rules[at].rule).ends_with('.'));
+  }
+  CHECK(outcome_of(usage, "addresses").outcome == handoff::Outcome::Found);
+  CHECK(outcome_of(usage, "routes").outcome == handoff::Outcome::Nothing);
+  CHECK(outcome_of(usage, "namespaces").outcome == handoff::Outcome::NotVisible);
+  CHECK(outcome_of(usage, "namespaces").reason == "not every other network namespace could be entered");
+}
+
+TEST_CASE("A device without a driver of the host has nothing below it to look at") {
+  FilesTree tree;
+  add_function(tree, "0000:01:00.0", "0x020000", "vfio-pci");
+  for (const auto& outcome : look(tree, quiet({.others_unknown = true})).value().rules)
+    CHECK(outcome.outcome == handoff::Outcome::Nothing);
+}
+
+TEST_CASE("A usage survives the wire") {
+  const handoff::Usage usage = {
+      .uses = {{UseKind::Address, {"eth0", "bond0"}, "192.0.2.1/24", {}},
+               {UseKind::OtherNamespace, {}, "", {}},
+               {UseKind::BlockOpen, {"sda"}, "/dev/sda", {{7, "dd", "/dev/sda"}, {8, "", ""}}}},
+      .rules = {{"addresses", handoff::Outcome::Found, ""}, {"namespaces", handoff::Outcome::NotVisible, "why"}}};
+  CHECK(handoff::usage_from(handoff::fields_of(usage)) == usage);
+  CHECK(handoff::usage_from(handoff::fields_of({})) == handoff::Usage{});
+}
+
+TEST_CASE("A wire that was cut or garbled tells nothing, which is not the same as no use") {
+  const handoff::Usage usage = {.uses = {{UseKind::Address, {"eth0"}, "192.0.2.1/24", {}},
+                                         {UseKind::BlockOpen, {"sda"}, "/dev/sda", {{7, "dd", "/dev/sda"}}}},
+                                .rules = {{"addresses", handoff::Outcome::Found, ""}}};
+  const auto fields = handoff::fields_of(usage);
+  const std::size_t whole_items[] = {4, 9};  // after the rules, and after the first use
   for (std::size_t size = 0; size < fields.size(); ++size) {
     const std::vector<std::string> cut(fields.begin(), fields.begin() + static_cast<std::ptrdiff_t>(size));
-    CHECK(handoff::uses_from(cut).size() == (size >= 5 ? 1 : 0));
+    INFO(size);
+    CHECK(handoff::usage_from(cut).has_value() == (size == whole_items[0] || size == whole_items[1]));
   }
   for (const auto* count : {"99999999999", "-1", "x", ""}) {
-    auto garbled = fields;
-    garbled[1] = count;
-    CHECK(handoff::uses_from(garbled).empty());
+    for (const std::size_t at : {0, 5}) {
+      auto garbled = fields;
+      garbled[at] = count;
+      CHECK_FALSE(handoff::usage_from(garbled));
+    }
   }
-  auto garbled = fields;
-  garbled[9] = "pid";
-  CHECK(handoff::uses_from(garbled) == Uses{uses[0]});
-  CHECK(handoff::uses_from({"net.unheard_of", "0", "", "0"}).empty());
+  for (const std::size_t at : {2, 4, 14}) {  // an outcome, a kind, a pid
+    auto garbled = fields;
+    garbled[at] = "unheard_of";
+    CHECK_FALSE(handoff::usage_from(garbled));
+  }
 }

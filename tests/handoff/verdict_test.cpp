@@ -75,6 +75,11 @@ MemberFacts used(sysfs::UseKind kind) {
   return made;
 }
 
+MemberFacts without_driver(MemberFacts member) {
+  member.device.driver.reset();
+  return member;
+}
+
 MemberFacts with_vfs(MemberFacts member) {
   member.device.virtfns = {at("0000:05:10.0")};
   return member;
@@ -200,9 +205,22 @@ std::vector<Case> cases() {
        true},
       {"default route, driver stays", to_native, facts_of({routed(member(card, "e1000e"))}), ""},
       {"default route, override only", clear_override, facts_of({routed(member(card, "e1000e"))}), ""},
-      {"default route, no driver", to_vfio, facts_of({routed(member(card))}), ""},
+      {"mapped, no driver", to_vfio, facts_of({without_driver(used(sysfs::UseKind::Mapped))}), "device.mapped", block,
+       true},
+      {"mapped, no driver, stays so", remove_driver, facts_of({without_driver(used(sysfs::UseKind::Mapped))}), ""},
+      {"mapped, no driver, nothing to give back", restore, facts_of({without_driver(used(sysfs::UseKind::Mapped))}),
+       ""},
 
       {"use: net.address", to_vfio, facts_of({used(sysfs::UseKind::Address)}), "net.address", block, true},
+      {"use: net.route", to_vfio, facts_of({used(sysfs::UseKind::Route)}), "net.route", block, true},
+      {"use: net.session", to_vfio, facts_of({used(sysfs::UseKind::Session)}), "net.session", block, true},
+      {"use: net.xdp", to_vfio, facts_of({used(sysfs::UseKind::Xdp)}), "net.xdp", block, true},
+      {"use: net.stacked", to_vfio, facts_of({used(sysfs::UseKind::Stacked)}), "net.stacked", warn, true},
+      {"use: net.next_hop", to_vfio, facts_of({used(sysfs::UseKind::NextHop)}), "net.next_hop", warn, true},
+      {"use: net.traffic_control", to_vfio, facts_of({used(sysfs::UseKind::TrafficControl)}), "net.traffic_control",
+       warn, true},
+      {"use: net.packet_socket", to_vfio, facts_of({used(sysfs::UseKind::PacketSocket)}), "net.packet_socket", warn,
+       true},
       {"use: net.carrier", to_vfio, facts_of({used(sysfs::UseKind::Carrier)}), "net.carrier", warn, true},
       {"use: net.master", to_vfio, facts_of({used(sysfs::UseKind::Master)}), "net.master", block, true},
       {"use: net.other_namespace", to_vfio, facts_of({used(sysfs::UseKind::OtherNamespace)}), "net.other_namespace",
@@ -221,6 +239,16 @@ std::vector<Case> cases() {
       {"use: rdma.open", to_vfio, facts_of({used(sysfs::UseKind::RdmaOpen)}), "rdma.open", block, true},
       {"use: sound.open", to_vfio, facts_of({used(sysfs::UseKind::SoundOpen)}), "sound.open", warn, true},
       {"use: usb.in_use", to_vfio, facts_of({used(sysfs::UseKind::UsbInUse)}), "usb.in_use", block, true},
+      {"use: block.served", to_vfio, facts_of({used(sysfs::UseKind::Served)}), "block.served", block, false},
+      {"use: fs.mounted", to_vfio, facts_of({used(sysfs::UseKind::ShareMounted)}), "fs.mounted", block, false},
+      {"use: fs.share", to_vfio, facts_of({used(sysfs::UseKind::ShareBound)}), "fs.share", block, true},
+      {"use: char.open", to_vfio, facts_of({used(sysfs::UseKind::CharacterOpen)}), "char.open", block, true},
+      {"use: device.mapped", to_vfio, facts_of({used(sysfs::UseKind::Mapped)}), "device.mapped", block, true},
+      {"use: console.active", to_vfio, facts_of({used(sysfs::UseKind::Console)}), "console.active", block, true},
+      {"use: device.children", to_vfio, facts_of({used(sysfs::UseKind::Child)}), "device.children", block, true},
+      {"use: kernel.in_use", to_vfio, facts_of({used(sysfs::UseKind::KernelUse)}), "kernel.in_use", block, true},
+      {"use: kernel.may_use", to_vfio, facts_of({used(sysfs::UseKind::KernelMayUse)}), "kernel.may_use", warn, true},
+      {"use: firmware.memory", to_vfio, facts_of({used(sysfs::UseKind::Firmware)}), "firmware.memory", warn, true},
       {"use unknown", to_vfio, facts_of({changed(member(card, "e1000e"), [](auto& m) { m.uses_known = false; })}),
        "usage.unknown", block, true},
       {"use unknown, driver stays", to_native,
@@ -405,8 +433,9 @@ TEST_CASE("Each reason against a change is given when it holds, and only then") 
 }
 
 TEST_CASE("Every code that can be given is in the list of codes, and every code of the list can be given") {
-  std::set<std::string> given_codes{"group.sibling_in_use",             // comes with the sibling's own code: see below
-                                    no_reset_evidence(at(card)).code};  // of claims alone: claim_reset_test.cpp
+  std::set<std::string> given_codes{"group.sibling_in_use",            // comes with the sibling's own code: see below
+                                    no_reset_evidence(at(card)).code,  // of claims alone: claim_reset_test.cpp
+                                    read_only_evidence("/sys").code};  // of what writes alone: see below
   for (const auto& row : cases()) {
     if (!row.code.empty()) given_codes.insert(row.code);
   }

@@ -221,3 +221,47 @@ TEST_CASE("Lines of mountinfo that make no sense are left out") {
   REQUIRE(mounts.size() == 1);
   CHECK(mounts[0] == Mount{.number = {98, 0}, .root = "/a", .point = "/b c", .type = "ext3", .source = "/dev/root"});
 }
+
+TEST_CASE("What the kernel serves to others counts at the device that it serves") {
+  auto tree = machine();
+  const std::string name_space = "sys/kernel/config/nvmet/subsystems/x/namespaces/1/";
+  tree.files.add_file(name_space + "device_path", "/dev/nvme0n1p2\n");
+  tree.files.add_file(name_space + "enable", "1\n");
+  CHECK(uses(tree) == Uses{use(UseKind::Served, {"nvme0n1", "nvme0n1p2"}, "namespace 1 of the NVMe target x")});
+  tree.files.add_file(name_space + "enable", "0\n");
+  CHECK(uses(tree).empty());
+}
+
+TEST_CASE("A zram disk stands on its back end") {
+  auto tree = machine();
+  tree.add_block(virtual_disks + "zram0", 253, 0, {{"backing_dev", "/dev/nvme0n1p1"}});
+  CHECK(uses(tree) == Uses{use(UseKind::Holder, {"nvme0n1", "nvme0n1p1", "zram0"}, "zram0")});
+  tree.files.add_file("proc/swaps", "Filename Type Size Used Priority\n/dev/zram0 partition 1 0 100\n");
+  CHECK(uses(tree) == Uses{use(UseKind::Swap, {"nvme0n1", "nvme0n1p1", "zram0"}, "/dev/zram0")});
+}
+
+TEST_CASE("A loop device tells what it stands on where its path does not") {
+  auto tree = machine();
+  tree.add_block(virtual_disks + "loop7", 7, 7);
+  tree.files.add_file(virtual_disks + "loop7/loop/backing_file", "/jail/node\n");
+  std::vector<std::string> asked;
+  LoopBacking backing;
+  const BlockSeams seams{.open_exclusive = [](const std::string&) { return 0; },
+                         .signature = [](const std::string&) { return std::optional<std::string>{}; },
+                         .loop_backing =
+                             [&](const std::string& node) {
+                               asked.push_back(node);
+                               return std::optional(backing);
+                             }};
+  const auto found = [&] {
+    return block_uses(tree, descendants_of(tree, function), read_mount_table(tree), seams).uses;
+  };
+  backing.node = DeviceNumber{259, 2};
+  CHECK(found() == Uses{use(UseKind::Holder, {"nvme0n1", "nvme0n1p2", "loop7 (/jail/node)"}, "loop7 (/jail/node)")});
+  backing = {.file_system = DeviceNumber{8, 1}};
+  CHECK(found().empty());
+  CHECK(asked == std::vector<std::string>{"/dev/loop7", "/dev/loop7"});
+  also_mounted(tree, "30 20 0:40 / /jail rw - nfs server:/x rw");
+  CHECK(found().empty());
+  CHECK(asked.size() == 2);  // its server may be gone
+}

@@ -71,6 +71,7 @@ TEST_CASE("What is below an interface is not entered") {
 
 TEST_CASE("Other devices below a bridge are not its children") {
   Machine machine;
+  machine.files.add_file(device + "/class", "0x060400\n");
   machine.add("0000:06:00.0", "bus/pci");
   machine.add("0000:06:00.0/net/eth0", "class/net");
   CHECK(machine.children().empty());

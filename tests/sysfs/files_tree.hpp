@@ -48,6 +48,15 @@ class FilesTree : public sysfs::Tree {
     for (const auto& [number, target] : descriptors) files.add_link(process + "/fd/" + std::to_string(number), target);
   }
 
+  /// A line of the process's maps, and the file that the mapping leads to.
+  void add_mapping(int pid, const std::string& range, const std::string& flags, const std::string& offset,
+                   const std::string& target) {
+    const auto process = "proc/" + std::to_string(pid);
+    const auto before = files.content(process + "/maps").value_or("");
+    files.add_file(process + "/maps", before + range + " " + flags + " " + offset + " 00:05 77      " + target + "\n");
+    files.add_link(process + "/map_files/" + range.substr(range.find_first_not_of('0')), target);
+  }
+
   /// The mounts that the process sees, in a mount namespace of that number.
   void add_mounts(int pid, const std::string& mountinfo, int name_space = 1) {
     const auto process = "proc/" + std::to_string(pid);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <filesystem>
@@ -172,4 +173,20 @@ TEST_CASE("A root that is no directory cannot be opened") {
   folder.write("file", "x");
   CHECK(LinuxTree::open(folder.at("missing").string()).error().errno_value == ENOENT);
   CHECK(LinuxTree::open(folder.at("file").string()).error().errno_value == ENOTDIR);
+}
+
+TEST_CASE("The links of a directory come with their targets, and nothing else does") {
+  Folder folder;
+  folder.write("d/file", "x");
+  fs::create_directory_symlink("..", folder.at("d/up"));
+  fs::create_symlink("socket:[7]", folder.at("d/3"));
+  auto links = folder.tree.links("d", 10).value();
+  std::ranges::sort(links, {}, &devbindd::sysfs::SymbolicLink::name);
+  REQUIRE(links.size() == 2);
+  CHECK(links[0].name == "3");
+  CHECK(links[0].target == "socket:[7]");
+  CHECK(links[1].target == "..");
+  CHECK(folder.tree.links("d", 1).value().size() == 1);
+  CHECK(folder.tree.links("nowhere", 1).error().errno_value == ENOENT);
+  CHECK(folder.tree.links("d/file", 1).error().errno_value == ENOTDIR);
 }

@@ -1,4 +1,4 @@
-// Which interfaces carry routes, and what is stacked on them.
+// Which interfaces carry routes.
 #include "sysfs/network_routes.hpp"
 
 #include "tests/catch2.hpp"
@@ -6,10 +6,8 @@
 
 namespace {
 
-using devbindd::sysfs::InterfacePath;
 using devbindd::sysfs::parse_routes;
 using devbindd::sysfs::read_routes;
-using devbindd::sysfs::stacked_interfaces;
 using devbindd::tests::FakeKernel;
 using Names = std::set<std::string>;
 
@@ -59,33 +57,4 @@ TEST_CASE("A host without IPv6 has no such file, and that is no error") {
   const auto routes = read_routes(kernel);
   REQUIRE(routes);
   CHECK(routes->default_interfaces == Names{"wan"});
-}
-
-TEST_CASE("What is stacked on an interface is found through every level") {
-  FakeKernel kernel;
-  kernel.add_driver({.name = "e1000e"});
-  kernel.add_device({.address = "0000:05:00.0", .driver = "e1000e", .interfaces = {"eth0"}});
-  kernel.stack_interface("eth0", "bond0");
-  kernel.stack_interface("bond0", "bond0.100");
-  kernel.stack_interface("bond0", "br0");
-  CHECK(stacked_interfaces(kernel, "eth0") ==
-        std::vector<InterfacePath>{
-            {"eth0"}, {"eth0", "bond0"}, {"eth0", "bond0", "bond0.100"}, {"eth0", "bond0", "br0"}});
-  CHECK(stacked_interfaces(kernel, "gone") == std::vector<InterfacePath>{{"gone"}});
-}
-
-TEST_CASE("A ring of stacked interfaces ends, and so does a tower") {
-  FakeKernel kernel;
-  kernel.stack_interface("a", "b");
-  kernel.stack_interface("b", "a");
-  CHECK(stacked_interfaces(kernel, "a").size() == 2);
-  for (int level = 0; level < 30; ++level)
-    kernel.stack_interface("t" + std::to_string(level), "t" + std::to_string(level + 1));
-  CHECK(stacked_interfaces(kernel, "t0").size() == 16);
-  for (const auto* lower : {"p", "q", "r", "s", "u", "v"}) {
-    for (const auto* upper : {"p", "q", "r", "s", "u", "v"}) {
-      if (std::string(lower) != upper) kernel.stack_interface(lower, upper);
-    }
-  }
-  CHECK(stacked_interfaces(kernel, "p").size() == 256);
 }

@@ -104,12 +104,14 @@ TEST_CASE("A bond in a bridge is told once") {
         Uses{use(UseKind::Master, {"eth0", "bond0"}, "bond0")});
 }
 
-TEST_CASE("A virtual machine's macvtap uses the card; a VLAN or macvlan without address does not") {
+TEST_CASE("A virtual machine's macvtap uses the card; of a VLAN or macvlan without address it is told") {
   auto tap = other(9, "macvtap0", "macvtap");
   tap.lower = 2;
   CHECK(uses(host({card(), tap})) == Uses{use(UseKind::Master, {"eth0", "macvtap0"}, "macvtap0")});
-  tap.type = "macvlan";
-  CHECK(uses(host({card(), tap})) == Uses{use(UseKind::Carrier, {"eth0"}, "eth0")});
+  for (const auto* type : {"macvlan", "gretap"}) {
+    tap.type = type;
+    CHECK(uses(host({card(), tap})) == Uses{use(UseKind::Stacked, {"eth0", "macvtap0"}, "macvtap0")});
+  }
 }
 
 TEST_CASE("A port of Open vSwitch reaches the internal ports") {
@@ -172,4 +174,81 @@ TEST_CASE("Interfaces that stand on each other in a circle end the climb") {
   second.lower = 2;
   second.addresses = {{"192.0.2.1/24", false}};
   CHECK(uses(host({first, second})) == Uses{use(UseKind::Address, {"eth0", "vlan0"}, "192.0.2.1/24")});
+}
+
+TEST_CASE("A route through the card counts without any address on it, and a few are named") {
+  auto busy = card();
+  busy.routes = {"192.0.2.0/24", "0.0.0.0/1", "128.0.0.0/1"};
+  CHECK(uses(host({busy})) == Uses{use(UseKind::Route, {"eth0"}, "192.0.2.0/24, 0.0.0.0/1, 128.0.0.0/1")});
+  busy.routes.emplace_back("198.51.100.0/24");
+  CHECK(uses(host({busy})).front().subject == "192.0.2.0/24, 0.0.0.0/1, 128.0.0.0/1 and more");
+}
+
+TEST_CASE("A nexthop object without a route is told") {
+  auto idle = card();
+  idle.idle_next_hops = {77};
+  CHECK(uses(host({idle})) == Uses{use(UseKind::NextHop, {"eth0"}, "77")});
+}
+
+TEST_CASE("What sysfs alone shows above the card is followed as well") {
+  auto lower = card();
+  lower.uppers = {"vx7", "gone"};
+  auto tunnel = other(9, "vx7", "vxlan");
+  CHECK(uses(host({lower, tunnel})) == Uses{use(UseKind::Stacked, {"eth0", "vx7"}, "vx7")});
+  tunnel.addresses = {{"192.0.2.1/24", false}};
+  CHECK(uses(host({lower, tunnel})) == Uses{use(UseKind::Address, {"eth0", "vx7"}, "192.0.2.1/24")});
+  lower.uppers = {"bond0"};
+  lower.master = 10;
+  CHECK(uses(host({lower, other(10, "bond0", "bond")})) == Uses{use(UseKind::Master, {"eth0", "bond0"}, "bond0")});
+}
+
+TEST_CASE("Of a stack that nothing is seen to use the topmost interface is told, and of one that is used none") {
+  auto vlan = other(3, "vlan7", "vlan");
+  vlan.lower = 2;
+  auto tunnel = other(4, "gre7", "gre");
+  tunnel.lower = 3;
+  CHECK(uses(host({card(), vlan, tunnel})) == Uses{use(UseKind::Stacked, {"eth0", "vlan7", "gre7"}, "gre7")});
+  vlan.routes = {"192.0.2.0/24"};
+  CHECK(uses(host({card(), vlan})) == Uses{use(UseKind::Route, {"eth0", "vlan7"}, "192.0.2.0/24")});
+}
+
+TEST_CASE("Interfaces that are made to use the one below them do so without an address") {
+  const auto [type, kind, subject] =
+      GENERATE(table<std::string, UseKind, std::string>({{"macsec", UseKind::Session, "MACsec on up7"},
+                                                         {"hsr", UseKind::Master, "up7"},
+                                                         {"dsa", UseKind::Master, "up7"}}));
+  auto upper = other(3, "up7", type);
+  upper.lower = 2;
+  upper.up = false;
+  CHECK(uses(host({card(), upper})) == Uses{use(kind, {"eth0", "up7"}, subject)});
+}
+
+TEST_CASE("Sessions and sockets count where they are, also above the card, and those of other interfaces do not") {
+  auto vlan = other(3, "vlan7", "vlan");
+  vlan.lower = 2;
+  auto state = host({card(), vlan, other(4, "eth9", "")});
+  state.sessions = {{3, "the PPPoE session 7 with 02:00:00:00:00:01"}, {4, "multicast routing"}};
+  state.xdp_sockets = {{2, 11}, {4, 12}};
+  state.packet_sockets = {{2, 13}, {4, 14}};
+  CHECK(uses(state) == Uses{use(UseKind::Xdp, {"eth0"}, "socket:[11]"),
+                            use(UseKind::PacketSocket, {"eth0"}, "socket:[13]"),
+                            use(UseKind::Session, {"eth0", "vlan7"}, "the PPPoE session 7 with 02:00:00:00:00:01")});
+  state.namespaces.push_back({.name = "/run/netns/blue", .interfaces = {other(2, "eth0", "")}});
+  CHECK(uses(state).size() == 3);  // numbers of another namespace
+}
+
+TEST_CASE("An XDP program is a use, tc's hooks are told") {
+  auto busy = card();
+  busy.xdp_program = true;
+  busy.traffic_control = true;
+  CHECK(uses(host({busy})) ==
+        Uses{use(UseKind::Xdp, {"eth0"}, "an XDP program"), use(UseKind::TrafficControl, {"eth0"}, "eth0")});
+}
+
+TEST_CASE("AF_XDP sockets that may be on any interface make a warning at those that are up") {
+  auto state = host({card()});
+  state.unplaced_xdp_sockets = 1;
+  CHECK(uses(state) == Uses{use(UseKind::PacketSocket, {"eth0"}, "AF_XDP")});
+  state.namespaces[0].interfaces[0].up = false;
+  CHECK(uses(state).empty());
 }

@@ -130,6 +130,7 @@ class Machine:
         (results / "request.json").write_text(json.dumps(request | {"pace": PACE}))
         scratch = pathlib.Path(tempfile.mkdtemp(dir=prepared.folder, prefix="machine-"))
         kernel.make_disks(scratch, machine.DISKS)
+        (scratch / "spare").mkdir()  # for a share that nobody mounts at boot
         shares = [("root", "/", False), ("src", REPOSITORY, False), ("results", results, True)]
         if prepared.kernel.modules:
             shares.append(("modules", prepared.kernel.modules / "lib/modules", False))

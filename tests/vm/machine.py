@@ -27,6 +27,11 @@ DEVICES = {
     "nvme": Device("0000:04:00.0", "0x1b36", "0x0010", "nvme", "disk with an ext4 filesystem, not mounted"),
     "sriov": Device("0000:05:00.0", "0x1b36", "0x0010", "nvme", "controller with SR-IOV, 8 VFs (05:00.1 to 05:01.0)"),
     "usb": Device("0000:00:09.0", "0x1b36", "0x000d", "xhci_hcd", "USB controller with nothing plugged in"),
+    "serial": Device("0000:00:0a.0", "0x1b36", "0x0002", "serial", "serial port"),
+    "ports": Device("0000:00:0b.0", "0x1af4", "0x1003", "virtio-pci", "virtio ports, as a guest agent has one"),
+    "watchdog": Device("0000:00:0c.0", "0x8086", "0x25ab", "i6300ESB timer", "watchdog, which does nothing when it bites"),
+    "share": Device("0000:00:0d.0", "0x1af4", "0x1009", "virtio-pci", "9p share that nobody mounts at boot"),
+    "ciphers": Device("0000:00:0e.0", "0x1af4", "0x1054", "virtio-pci", "processor for ciphers"),
     "bridge": Device("0000:06:00.0", "0x1b36", "0x000e", "shpchp", "PCIe to PCI bridge, in one group with the pair"),
     "pair0": Device("0000:07:01.0", "0x8086", "0x100e", "e1000", "NIC behind the bridge"),
     "pair1": Device("0000:07:02.0", "0x8086", "0x100e", "e1000", "NIC behind the bridge"),
@@ -42,7 +47,7 @@ SPARE_PORTS = ("rp7", "rp8", "rp9")
 # attached to a VF of "sriov"; "stick" is for a USB stick to be plugged in.
 DISKS = {"disk": 160, "functions": 16, "stick": 16}
 
-SHARE_SLOTS = (0x04, 0x05, 0x06, 0x07, 0x08, 0x0A)
+SHARE_SLOTS = (0x04, 0x05, 0x06, 0x07, 0x08, 0x0F)
 
 GUEST_ADDRESS = "10.0.2.15"
 GUEST_PREFIX = 24
@@ -60,6 +65,13 @@ def device_arguments(images, api_port=None):
         "-device", "edu,addr=03.0",
         "-device", "qemu-xhci,id=usb,addr=09.0",
         "-audiodev", "none,id=silence",  # for a sound card to be plugged in
+        "-chardev", "null,id=serial", "-device", "pci-serial,chardev=serial,addr=0a.0",
+        "-device", "virtio-serial-pci,id=ports,addr=0b.0",
+        "-chardev", "null,id=port", "-device", "virtserialport,bus=ports.0,chardev=port,name=org.example.port",
+        "-device", "i6300esb,addr=0c.0", "-action", "watchdog=none",
+        "-fsdev", f"local,id=spare,path={images / 'spare'},security_model=none",
+        "-device", "virtio-9p-pci,fsdev=spare,mount_tag=spare,addr=0d.0",
+        "-object", "cryptodev-backend-builtin,id=ciphers", "-device", "virtio-crypto-pci,cryptodev=ciphers,addr=0e.0",
     ]
     for slot, name in enumerate(ROOT_PORTS, start=1):
         arguments += ["-device", f"pcie-root-port,id={name},addr={0x0f + slot:x}.0,chassis={slot},slot={slot}"]

@@ -7,9 +7,11 @@ use the device gives its pid. It asserts nothing; test_90_usage does.
 import contextlib
 import ctypes
 import fcntl
+import mmap
 import os
 import pathlib
 import re
+import socket
 import struct
 import subprocess
 
@@ -19,6 +21,8 @@ import machine
 NIC, OTHER, MGMT, DISK, PF, USB, VGA, PAIR0, PAIR1 = (
     machine.DEVICES[name].bdf for name in ("nic0", "nic1", "mgmt", "nvme", "sriov", "usb", "vga", "pair0", "pair1")
 )
+SERIAL, PORTS, WATCHDOG, SHARE, CIPHERS, EDU, SMBUS = (
+    *(machine.DEVICES[name].bdf for name in ("serial", "ports", "watchdog", "share", "ciphers", "edu")), "0000:00:1f.3")
 VF = PF[:-1] + "1"
 MOUNT = "/run/usage"
 
@@ -64,25 +68,31 @@ def process(*command):
             child.kill()
 
 
-@contextlib.contextmanager
 def holder(path, flags=os.O_RDONLY):
     """A process that has a node open; gives its pid."""
+    return busy(path, lambda: os.open(path, flags))
+
+
+@contextlib.contextmanager
+def busy(what, begin):
+    """A process that has called begin() and stays; gives its pid."""
     started, say = os.pipe()
     wait, release = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             os.close(release)
-            os.open(path, flags)
+            kept = begin()
             os.write(say, b"1")
             os.read(wait, 1)
+            del kept
         finally:
             os._exit(0)
     os.close(say)
     os.close(wait)
     try:
         if os.read(started, 1) != b"1":
-            raise RuntimeError(f"{path} cannot be opened")
+            raise RuntimeError(f"{what} does not begin")
         yield pid
     finally:
         os.close(release)
@@ -289,17 +299,60 @@ def by_another_name():
         folder.parent.rmdir()
 
 
-TARGET = "/sys/kernel/config/target/core/iblock_7"
+CONFIGURATION = "/sys/kernel/config"
+WITH_CONFIGURATION = "systemctl start sys-kernel-config.mount\n"  # which udev may just be starting, too
 
 
-def exported():
-    """The kernel's SCSI target serves the disk."""
-    up = f"""modprobe target_core_iblock
-        systemctl start sys-kernel-config.mount  # which udev may just be starting, too
-        mkdir -p {TARGET}/disk
-        echo udev_path={disk_node()} >{TARGET}/disk/control
-        echo 1 >{TARGET}/disk/enable"""
-    return shell(up, f"rmdir {TARGET}/disk {TARGET}")
+def exported(module, adapter, control):
+    """Builder: the kernel's SCSI target serves the disk."""
+    target = f"{CONFIGURATION}/target/core/{adapter}_7"
+    up = f"""modprobe {module}
+        mkdir -p {target}/disk
+        echo {control} >{target}/disk/control
+        echo 1 >{target}/disk/enable"""
+    return storage(WITH_CONFIGURATION + up, f"rmdir {target}/disk {target}")
+
+
+NVME_TARGET = f"{CONFIGURATION}/nvmet/subsystems/nqn.2014-08.org.example:usage"
+
+
+def nvme_target(on):
+    """Builder: the kernel's NVMe target serves the disk, or what stands on it."""
+    up = f"""modprobe nvmet
+        mkdir -p {NVME_TARGET}/namespaces/1
+        echo -n {on} >{NVME_TARGET}/namespaces/1/device_path
+        echo 1 >{NVME_TARGET}/namespaces/1/enable"""
+    return storage(WITH_CONFIGURATION + up, f"rmdir {NVME_TARGET}/namespaces/1 {NVME_TARGET}")
+
+
+GADGET = f"{CONFIGURATION}/usb_gadget/usage"
+
+
+def gadget(on):
+    """Builder: a USB gadget, which no controller has taken yet, has the disk as its LUN."""
+    up = f"""modprobe libcomposite
+        mkdir -p {GADGET}/functions/mass_storage.0
+        echo {on} >{GADGET}/functions/mass_storage.0/lun.0/file"""
+    return storage(WITH_CONFIGURATION + up, f"rmdir {GADGET}/functions/mass_storage.0 {GADGET}")
+
+
+def compressed(swap):
+    """Builder: the disk is the back end of a zram device, which may carry swap."""
+    up = "modprobe zram num_devices=1\necho {disk} >/sys/block/zram0/backing_dev\necho 32M >/sys/block/zram0/disksize\n"
+    if swap:
+        up += "udevadm settle\nmkswap -q /dev/zram0\nswapon /dev/zram0"
+    return storage(up, "swapoff /dev/zram0\nudevadm settle\necho 1 >/sys/block/zram0/reset\nmodprobe -r zram")
+
+
+@contextlib.contextmanager
+def looped_by_another_name():
+    """A loop device stands on a partition by a node that is not in /dev, and has been removed since."""
+    folder = pathlib.Path("/tmp/usage")
+    with storage(ONE_PARTITION, "true")():
+        number = os.stat(disk_node() + "p1").st_rdev
+        with shell(f"mkdir -p {folder}\nmknod {folder}/node b {os.major(number)} {os.minor(number)}\n"
+                   f"losetup /dev/loop7 {folder}/node\nrm {folder}/node", f"losetup -d /dev/loop7\nrmdir {folder}"):
+            yield
 
 
 # Virtual functions.
@@ -485,3 +538,151 @@ def usb_node():
 
 def speaker_node():
     return "/dev/snd/" + next((api.PCI / "devices" / USB).glob("usb*/**/sound/card*/pcm*p")).name
+
+
+# Other nodes, and memory without a node.
+
+def node_below(bdf, pattern):
+    """Finds the node of the device that lies below the function where the pattern says."""
+    return lambda: "/dev/" + next((api.PCI / "devices" / bdf).glob(pattern)).name
+
+
+serial_port = node_below(SERIAL, "tty/ttyS*")
+port = node_below(PORTS, "virtio*/virtio-ports/vport*")
+
+
+@contextlib.contextmanager
+def i2c_nodes():
+    with shell("modprobe i2c_dev", "true"):
+        yield
+
+
+def on_driver(bdf, driver):
+    """Builder: the function has a driver that does not list it."""
+    device = api.PCI / "devices" / bdf
+    return shell_builder(f"""modprobe {driver}
+        echo {driver} >{device}/driver_override
+        echo {bdf} >/sys/bus/pci/drivers_probe
+        test -e /sys/bus/pci/drivers/{driver}/{bdf}""",
+                         f"""echo {bdf} >/sys/bus/pci/drivers/{driver}/unbind
+        echo >{device}/driver_override""")
+
+
+def shell_builder(up, down):
+    return lambda: shell(up, down)
+
+
+@contextlib.contextmanager
+def by_a_node_in_a_container(find_node):
+    """A process has it open by a node that lies nowhere near /dev."""
+    folder = pathlib.Path("/tmp/usage")
+    folder.mkdir()
+    node = folder / "node"
+    try:
+        os.mknod(node, 0o20600, os.stat(find_node()).st_rdev)
+        with holder(node) as pid:
+            yield pid
+    finally:
+        node.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+@contextlib.contextmanager
+def without_first_thread(find_node):
+    """A process has it open whose first thread has ended."""
+    script = ("import ctypes, os, sys, threading, time\n"
+              "node = os.open(sys.argv[1], os.O_RDONLY)\n"
+              "def stay():\n    time.sleep(1)\n    print('ready', flush=True)\n    time.sleep(1000)\n"
+              "threading.Thread(target=stay).start()\n"
+              "ctypes.CDLL(None).syscall(60, 0)  # exit, of this thread alone\n")
+    with process("/usr/bin/python3", "-c", script, find_node()) as pid:
+        yield pid
+
+
+def map_and_close(path, length=4096, offset=0, prepare=lambda descriptor: None):
+    """A mapping whose descriptor is closed, in whatever way that leaves only the mapping."""
+    descriptor = os.open(path, os.O_RDWR | os.O_SYNC)
+    prepare(descriptor)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64]
+    address = libc.mmap(None, length, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, offset)
+    if address == ctypes.c_void_p(-1).value:
+        raise OSError(ctypes.get_errno(), path)
+    os.close(descriptor)
+    return address
+
+
+def first_bar(bdf):
+    return int(api.attribute(bdf, "resource").split()[0], 16)
+
+
+def resource_file(bdf):
+    return str(api.PCI / "devices" / bdf / "resource0")
+
+
+def mapping(path, **more):
+    """Builder: a process has the file mapped, and not open any more."""
+    return lambda: busy(path, lambda: map_and_close(path, **{key: value() for key, value in more.items()}))
+
+
+def memory_by_address(bdf):
+    return mapping("/dev/mem", offset=lambda: first_bar(bdf))
+
+
+def memory_by_proc(bdf):
+    memory = 0x50434902  # PCIIOC_MMAP_IS_MEM
+    path = f"/proc/bus/pci/{bdf[5:7]}/{bdf[8:]}"
+    return mapping(path, offset=lambda: first_bar(bdf), prepare=lambda: lambda descriptor: fcntl.ioctl(descriptor, memory))
+
+
+# Shares of the hypervisor.
+
+def share_device():
+    return next((api.PCI / "devices" / SHARE).glob("virtio*")).name
+
+
+@contextlib.contextmanager
+def without_share_driver():
+    """Nothing has the share; afterwards its driver has."""
+    name = share_device()
+    driver = "/sys/bus/virtio/drivers/9pnet_virtio"
+    with shell(f"echo {name} >{driver}/unbind", f"echo {name} >{driver}/bind"):
+        yield
+
+
+@contextlib.contextmanager
+def share_bound():
+    name = share_device()
+    driver = "/sys/bus/virtio/drivers/9pnet_virtio"
+    with shell(f"echo {name} >{driver}/bind", f"echo {name} >{driver}/unbind"):
+        yield
+
+
+SHARE_OPTIONS = "-t 9p -o trans=virtio,version=9p2000.L spare"
+
+
+def share_mounted():
+    return shell(f"mkdir -p {MOUNT}\nmount {SHARE_OPTIONS} {MOUNT}", f"umount {MOUNT}\nrmdir {MOUNT}")
+
+
+@contextlib.contextmanager
+def share_mounted_out_of_sight():
+    pathlib.Path(MOUNT).mkdir(parents=True, exist_ok=True)
+    script = f"mount {SHARE_OPTIONS} {MOUNT} && echo ready && exec sleep 1000"
+    try:
+        with process("unshare", "-m", "--propagation", "private", "sh", "-c", script) as pid:
+            yield pid
+        api.wait_for(lambda: "spare" not in pathlib.Path("/proc/mounts").read_text(), 5, "the share to be free")
+    finally:
+        pathlib.Path(MOUNT).rmdir()
+
+
+# The kernel itself.
+
+@contextlib.contextmanager
+def cipher_taken():
+    """The kernel encrypts for a socket with the processor's cipher."""
+    with socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET, 0) as asked:
+        asked.bind(("skcipher", "virtio_crypto_aes_cbc"))
+        yield

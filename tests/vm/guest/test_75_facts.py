@@ -38,6 +38,19 @@ class Device(unittest.TestCase):
         self.assertEqual(shown["aer"]["correctable"]["TOTAL_ERR_COR"], 0)
         self.assertEqual({item["irq"] for item in shown["msi_irqs"]}, {int(name) for name in os.listdir(folder(NIC) / "msi_irqs")})
 
+    def test_alternative_names_are_shown_and_found(self):
+        nic = api.interfaces_of(NIC)[0]
+        api.sh("ip", "link", "property", "add", "dev", nic, "altname", "uplink-of-the-second-floor", "altname", "up2")
+        try:
+            shown = get(f"/v1/devices/{NIC}")["interface_details"]
+            found = [item["address"] for item in get("/v1/devices?search=Second-Floor")["items"]]
+        finally:
+            api.sh("ip", "link", "property", "del", "dev", nic, "altname", "uplink-of-the-second-floor", "altname", "up2")
+        (details,) = [item for item in shown if item["name"] == nic]
+        self.assertLessEqual({"uplink-of-the-second-floor", "up2"}, set(details["alternative_names"]), shown)
+        self.assertEqual(found, [NIC])
+        self.assertEqual(get("/v1/devices?search=second-floor")["items"], [])
+
     def test_the_serial_number_is_that_of_lspci(self):
         shown = get(f"/v1/devices/{NIC}")
         found = re.search(r"Device Serial Number ([0-9a-f-]+)", api.sh("lspci", "-vv", "-s", NIC))

@@ -13,6 +13,7 @@ import unittest
 
 import api
 import machine
+import network_situations as wired
 import situations as given
 
 VFIO = {"driver": "vfio-pci"}
@@ -43,7 +44,7 @@ def net(name, code, path, build, **more):
 
 def block(name, code, path, build, **more):
     more.setdefault("ground", given.blank_disk)
-    more.setdefault("acceptable", code not in ("mounted", "swap"))
+    more.setdefault("acceptable", code not in ("mounted", "swap", "served"))
     return Situation(name, given.DISK, f"block.{code}", path, build, **more)
 
 
@@ -51,9 +52,13 @@ def usb(name, code, path, build, **more):
     return Situation(name, given.USB, code, path, build, **more)
 
 
+NO_TERMINAL = os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK  # not waiting for a modem
 ADDRESS = "address add 192.0.2.1/24 dev"
 BOND = "link add bond7 type bond; link set {nic} master bond7"
 VLAN = "link add link {nic} name vlan7 type vlan id 7"
+UP = "link set {nic} up"
+HOP = "nexthop add via 198.51.100.2 dev {nic} onlink id"
+VXLAN = "link add vx7 type vxlan id 7 dev {nic} remote 198.51.100.2 dstport 4789"
 MOUNT = "mount {disk} {mount}"
 UNMOUNT = "umount {mount}"
 
@@ -98,6 +103,50 @@ SITUATIONS = (
     net("below a macvlan that has the same index there", "other_namespace", "{nic} macvlan7", given.macvlan_in_namespace(True)),
     net("up with a link", "carrier", "{nic}", given.linked, severity="warn"),
 
+    net("a route without any address", "route", "{nic}", given.network(f"{UP}; route add 192.0.2.0/24 dev {{nic}}")),
+    net("an IPv6 route", "route", "{nic}", given.network(f"{UP}; -6 route add 2001:db8:7::/48 dev {{nic}}")),
+    net("two halves of a default route", "route", "{nic}", given.network(
+        f"{UP}; route add 0.0.0.0/1 dev {{nic}}; route add 128.0.0.0/1 dev {{nic}}")),
+    net("a route by a VLAN without any address", "route", "{nic} vlan7", given.network(
+        f"{UP}; {VLAN}; link set vlan7 up; route add 192.0.2.0/24 dev vlan7", "vlan7")),
+    net("a default route by a nexthop object", "default_route", "{nic}", wired.next_hops(
+        f"{HOP} 77; route add default nhid 77 metric 500")),
+    net("a route by a group of nexthops", "route", "{nic}", wired.next_hops(
+        f"{HOP} 77; link add dummy7 type dummy; link set dummy7 up; nexthop add id 78 via 198.51.100.3 dev dummy7 onlink;"
+        "nexthop add id 79 group 78/77; route add 192.0.2.0/24 nhid 79", "nexthop flush; link delete dummy7")),
+    net("an IPv6 route by a nexthop object", "route", "{nic}", wired.next_hops(
+        "-6 nexthop add id 77 via fe80::9 dev {nic}; -6 route add 2001:db8:7::/48 nhid 77")),
+    net("a nexthop object without a route", "next_hop", "{nic}", wired.next_hops(f"{HOP} 77"), severity="warn"),
+
+    net("a VXLAN with an address", "address", "{nic} vx7", given.network(
+        f"{UP}; {VXLAN}; {ADDRESS} vx7", "vx7")),
+    net("a VXLAN with its own end on lo in a bridge", "master", "{nic} vx7 br7", given.network(
+        f"{UP}; {VXLAN} local 192.0.2.9; link add br7 type bridge; link set vx7 master br7", "br7 vx7")),
+    net("a VXLAN in another network namespace", "other_namespace", "{nic} vx7", wired.tunnel_in_namespace),
+    net("a GRE tunnel with an address", "address", "{nic} gre7", given.network(
+        f"link add gre7 type gre local 192.0.2.9 remote 198.51.100.2 dev {{nic}}; {ADDRESS} gre7", "gre7")),
+    net("an Ethernet tunnel with a route", "route", "{nic} tap7", given.network(
+        f"{UP}; link add tap7 type gretap remote 198.51.100.2 dev {{nic}}; link set tap7 up; route add 192.0.2.0/24 dev tap7", "tap7")),
+    net("an IPv6 in IPv4 tunnel with an address", "address", "{nic} sit7", given.network(
+        "link add sit7 type sit remote 198.51.100.2 dev {nic}; address add 2001:db8::1/64 dev sit7", "sit7")),
+    net("a tunnel on a VLAN", "address", "{nic} vlan7 ipip7", given.network(
+        f"{VLAN}; link add ipip7 type ipip remote 198.51.100.2 dev vlan7; {ADDRESS} ipip7", "ipip7 vlan7")),
+    net("a VLAN that nothing uses", "stacked", "{nic} vlan7", given.network(VLAN, "vlan7"), severity="warn"),
+
+    net("a PPPoE session", "session", "{nic}", wired.script(wired.PPPOE, told=False)),
+    net("MACsec", "session", "{nic} macsec7", given.network("link add link {nic} macsec7 type macsec", "macsec7")),
+    net("multicast routing", "session", "{nic}", wired.script(wired.MULTICAST_ROUTER, told=False)),
+    net("the kernel's network console", "session", "{nic}", wired.network_console),
+    net("a packet generator", "session", "{nic}", wired.packet_generator),
+    net("a connection by link-local addresses", "session", "{nic}", wired.script(wired.LINK_LOCAL, told=False)),
+    net("a TIPC bearer", "session", "{nic}", wired.tipc_bearer),
+    net("a WireGuard tunnel to a link-local peer", "session", "{nic}", wired.wireguard),
+    net("packets that tc sends into it", "session", "{nic}", wired.redirected),
+    net("filters of tc", "traffic_control", "{nic}", wired.filtered, severity="warn"),
+    net("an XDP program", "xdp", "{nic}", wired.xdp_program),
+    net("an AF_XDP socket that the kernel does not place", "packet_socket", "{nic}", wired.script(wired.XDP_SOCKET), severity="warn"),
+    net("a packet socket", "packet_socket", "{nic}", wired.script(wired.PACKET_SOCKET), severity="warn"),
+
     block("a mounted file system", "mounted", "{disk}", given.storage(given.EXT4 + MOUNT, UNMOUNT)),
     block("mounted in another mount namespace", "mounted", "{disk}", given.mounted_out_of_sight),
     block("a mounted directory of it", "mounted", "{disk}", given.storage(
@@ -136,7 +185,20 @@ SITUATIONS = (
         "mke2fs -qF -t ext4 -b 4096 -J device={disk} {mount}2/image\nmount -o loop {mount}2/image {mount}",
         UNMOUNT + "\nrm {mount}2/image"), acceptable=False),
     block("unmounted lazily, still in use", "holder", "{disk}", given.unmounted_while_in_use, acceptable=False),
-    block("served by the kernel's SCSI target", "holder", "{disk}", given.exported, acceptable=False),
+    block("served by the kernel's SCSI target", "served", "{disk}", given.exported(
+        "target_core_iblock", "iblock", "udev_path={disk}")),
+    block("served by the kernel's SCSI target as a file", "served", "{disk}", given.exported(
+        "target_core_file", "fileio", "fd_dev_name={disk},fd_dev_size=16777216")),
+    block("a namespace of the kernel's NVMe target", "served", "{disk}", given.nvme_target("{disk}")),
+    block("a partition as a namespace of the kernel's NVMe target", "served", "{disk} {disk}p1", given.stacked(
+        given.storage(given.ONE_PARTITION, "true"), given.nvme_target("{disk}p1"))),
+    block("a USB gadget's disk", "served", "{disk}", given.gadget("{disk}")),
+    block("the back end of zram", "holder", "{disk} zram0", given.compressed(False)),
+    block("swap on zram with the disk as back end", "swap", "{disk} zram0", given.compressed(True)),
+    block("an idle table of dm", "holder", "{disk} usage7", given.storage(
+        "dmsetup create usage7 --table '0 2048 linear {disk} 0'", "udevadm settle\ndmsetup remove usage7")),
+    block("a loop device by a node that is gone", "holder", "{disk} {disk}p1 loop", given.looped_by_another_name),
+    block("mapped and closed", "open", "{disk}", lambda: given.mapping(given.disk_node())()),
     block("open for reading", "open", "{disk}", given.opening(given.disk_node)),
     block("open for writing", "open", "{disk}", given.opening(given.disk_node, os.O_WRONLY)),
     block("open exclusively", "open", "{disk}", given.opening(given.disk_node, os.O_RDONLY | os.O_EXCL), also=("block.holder",),
@@ -178,6 +240,42 @@ SITUATIONS = (
         also=("usb.in_use",)),
     usb("a device driven by a process", "usb.in_use", "-1", given.opening(given.usb_node, os.O_RDWR), ground=given.stick),
     usb("a speaker that plays", "sound.open", "", given.opening(given.speaker_node, os.O_WRONLY), ground=given.speaker, severity="warn"),
+)
+
+SITUATIONS += (
+    Situation("an open serial port", given.SERIAL, "char.open", "ttyS", given.opening(lambda: given.serial_port(), NO_TERMINAL)),
+    Situation("a serial port that a container has open", given.SERIAL, "char.open", "ttyS",
+              lambda: given.by_a_node_in_a_container(given.serial_port)),
+    Situation("a serial port of a process whose first thread has ended", given.SERIAL, "char.open", "ttyS",
+              lambda: given.without_first_thread(given.serial_port)),
+    Situation("an open virtio port", given.PORTS, "char.open", "vport", given.opening(lambda: given.port(), os.O_RDWR)),
+    Situation("an open watchdog", given.WATCHDOG, "char.open", "watchdog", given.opening(lambda: "/dev/watchdog0", os.O_WRONLY)),
+    Situation("a watchdog open by its older name", given.WATCHDOG, "char.open", "watchdog", given.opening(
+        lambda: "/dev/watchdog", os.O_WRONLY)),
+    Situation("an open I2C bus", given.SMBUS, "char.open", "i2c", given.opening(
+        lambda: given.node_below(given.SMBUS, "i2c-*/i2c-dev/i2c-*")()), ground=given.i2c_nodes,
+              idle=("kernel.may_use", "group.not_viable")),
+    Situation("an open clock of a NIC", given.NIC, "char.open", "ptp", given.opening(
+        lambda: given.node_below(given.NIC, "ptp/ptp*")())),
+    Situation("an open UIO node", given.EDU, "char.open", "uio", given.opening(
+        lambda: given.node_below(given.EDU, "uio/uio*")(), os.O_RDWR), ground=given.on_driver(given.EDU, "uio_pci_generic")),
+    Situation("memory of a device without a driver, mapped and closed", given.EDU, "device.mapped", "",
+              given.mapping(given.resource_file(given.EDU))),
+    Situation("memory of a device on UIO, mapped and closed", given.EDU, "device.mapped", "",
+              given.mapping(given.resource_file(given.EDU)), ground=given.on_driver(given.EDU, "uio_pci_generic")),
+    Situation("memory mapped by its address", given.EDU, "device.mapped", "", given.memory_by_address(given.EDU)),
+    Situation("memory mapped by the older way", given.EDU, "device.mapped", "", given.memory_by_proc(given.EDU)),
+    Situation("an open resource file", given.EDU, "device.mapped", "", given.opening(
+        lambda: given.resource_file(given.EDU), os.O_RDWR)),
+
+    Situation("a mounted share", given.SHARE, "fs.mounted", "virtio", given.stacked(given.share_bound, given.share_mounted),
+              ground=given.without_share_driver, acceptable=False),
+    Situation("a share mounted in another mount namespace", given.SHARE, "fs.mounted", "virtio",
+              given.stacked(given.share_bound, given.share_mounted_out_of_sight), ground=given.without_share_driver, acceptable=False),
+    Situation("a share that may be mounted out of sight", given.SHARE, "fs.share", "virtio", given.share_bound,
+              ground=given.without_share_driver),
+
+    Situation("a cipher that the kernel has taken", given.CIPHERS, "kernel.in_use", "virtio", given.cipher_taken),
 )
 
 
@@ -270,6 +368,45 @@ class Situations(unittest.TestCase):
                 later = names_of(row)
                 self.assert_in_use(row, {key: names[key] or later[key] for key in names}, pid)
             self.assert_idle(row, ("block.signature",))  # what was stored is data
+
+    def test_the_root_file_system_is_refused(self):
+        """It is the lower layer of an overlay, which no mount table shows."""
+        roots = [path.parent.parent.name for path in api.PCI.glob("devices/*/virtio*/mount_tag")
+                 if path.read_text().strip("\0\n") == "root"]
+        answer = api.request("PUT", f"/v1/devices/{roots[0]}/binding?dry_run=true", VFIO, timeout=60)
+        self.assertEqual((answer.status, answer.json["would"]), (200, "refuse"), answer)  # tried for real, it ends the machine
+        self.assertEqual([item["code"] for item in answer.json["refused_by"]], ["fs.share"])
+
+    def test_idle_nics_and_disks_of_a_fresh_machine_are_not_refused(self):
+        for name in ("nic0", "nic1", "nvme", "sriov", "pair0", "pair1", "usb", "edu", "serial", "ports", "watchdog", "ciphers"):
+            with self.subTest(name):
+                bdf = machine.DEVICES[name].bdf
+                answer = api.request("PUT", f"/v1/devices/{bdf}/binding?dry_run=true", VFIO, timeout=60)
+                self.assertEqual((answer.status, answer.json["refused_by"], answer.json["would"]), (200, [], "change"), answer)
+                codes = {item["code"] for item in answer.json["evidence"]} - {"group.not_viable", "group.sibling_in_use"}
+                self.assertLessEqual(codes, {"block.signature"} if name == "nvme" else set(), answer)
+
+    def test_an_interface_that_is_merely_up_is_accepted(self):
+        with wired.merely_up():
+            answer = api.request("PUT", f"/v1/devices/{given.NIC}/binding?dry_run=true", VFIO, timeout=60)
+            shown = api.request("GET", f"/v1/devices/{given.NIC}/usage", timeout=60).json
+        self.assertEqual((answer.status, answer.json["refused_by"]), (200, []), answer)
+        self.assertLessEqual({item["code"] for item in shown["evidence"]}, {"net.carrier"}, shown["evidence"])
+        self.assertEqual({rule["outcome"] for rule in shown["rules"] if rule["rule"] != "link"}, {"nothing"}, shown["rules"])
+
+    def test_a_claim_by_selector_prefers_a_device_without_any_evidence(self):
+        selector = {"selector": {"vendor": "8086", "device": "10d3"}}
+        with given.network("link set {nic} up; link add link {nic} name vlan7 type vlan id 7", "vlan7")():
+            answer = api.request("POST", "/v1/claims?dry_run=true", selector, timeout=60)
+        self.assertEqual([item["address"] for item in answer.json["devices"]], [given.OTHER], answer)
+
+    def test_what_was_looked_at_is_in_the_audit(self):
+        with given.network(ADDRESS + " {nic}")():
+            api.request("PUT", f"/v1/devices/{given.NIC}/binding", VFIO, timeout=60)
+        line = api.request("GET", f"/v1/audit?device={given.NIC}&page_size=1").json["items"][0]
+        looked = line["looked_at"][0]
+        self.assertEqual((line["event"], looked["device"], looked["found"]), ("refused", given.NIC, ["addresses"]), line)
+        self.assertIn("sessions", looked["nothing"])
 
     def test_a_boot_display_that_shows_nothing_is_a_warning(self):
         with given.without_console():

@@ -1,0 +1,18 @@
+// The texts that HTTP's header fields are made of: tokens, white space, letter case. ASCII, whatever the locale.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace devbindd::api {
+
+/// Letters A to Z as a to z.
+std::string lower(std::string_view text);
+
+/// Without blanks and tabs around it. Source: RFC 9110, 5.6.3 (OWS).
+std::string_view trimmed(std::string_view text);
+
+/// Whether it is a token. Source: RFC 9110, 5.6.2.
+bool is_token(std::string_view text);
+
+}  // namespace devbindd::api

@@ -1,0 +1,230 @@
+"""Builds the ways in which a host uses a NIC that has no address: routes, tunnels, and protocols below IP, for real.
+
+Builders as those of situations.py; it asserts nothing.
+"""
+
+import contextlib
+import pathlib
+import sys
+
+import api
+import situations as given
+
+NIC = given.NIC
+PINNED = "/run/usage-bpf"
+CONSOLE = "/sys/kernel/config/netconsole/usage7"
+
+
+@contextlib.contextmanager
+def linked():
+    """The kernel takes no nexthop at an interface that has no link yet."""
+    nic = given.interface()
+    api.sh("ip", "link", "set", nic, "up")
+    api.wait_for(lambda: pathlib.Path(f"/sys/class/net/{nic}/carrier").read_text() == "1\n", 20, "a link")
+    yield
+
+
+def next_hops(up, down="nexthop flush"):
+    """Builder from lines of ip-batch(8), with {nic}, while routes by nexthop objects do not tell their interface."""
+
+    def build():
+        compatible = "/proc/sys/net/ipv4/nexthop_compat_mode"
+        return given.stacked(
+            lambda: given.shell(f"echo 0 >{compatible}", f"echo 1 >{compatible}"),
+            lambda: given.shell("true", "\n".join(f"ip {line.strip()}" for line in down.split(";"))),
+            linked,
+            given.network(up))()
+
+    return build
+
+
+def script(text, told=True):
+    """Builder: a Python program with `nic` in it that uses the interface, says "ready" and stays. Gives its pid where it is `told`."""
+
+    @contextlib.contextmanager
+    def build():
+        nic = given.interface()
+        program = f"nic = {nic!r}\n{PRELUDE}{text}\nprint('ready', flush=True)\ntime.sleep(1000)\n"
+        with given.network("link set {nic} up")(), given.process(sys.executable, "-c", program) as pid:
+            yield pid if told else None
+
+    return build
+
+
+PRELUDE = """
+import ctypes, mmap, os, socket, struct, time
+libc = ctypes.CDLL(None, use_errno=True)
+
+def check(result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+def call(function, descriptor, address):  # with a socket address of a family that Python does not know
+    check(function(descriptor, address, len(address)))
+
+index = socket.if_nametoindex(nic)
+"""
+
+# A session with a peer that never answers: the kernel does not ask it.
+PPPOE = """
+session = socket.socket(24, socket.SOCK_STREAM, 0)  # AF_PPPOX, PX_PROTO_OE
+peer = struct.pack("!H6s16s", 7, bytes.fromhex("020000000001"), nic.encode())
+call(libc.connect, session.fileno(), struct.pack("=HI", 24, 0) + peer)
+"""
+
+PACKET_SOCKET = """
+listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b5))
+listener.bind((nic, 0x88b5))
+"""
+
+MULTICAST_ROUTER = """
+router = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_IGMP)
+router.setsockopt(socket.IPPROTO_IP, 200, 1)  # MRT_INIT
+router.setsockopt(socket.IPPROTO_IP, 202, struct.pack("=HBBIII", 0, 8, 1, 0, index, 0))  # MRT_ADD_VIF, VIFF_USE_IFINDEX
+"""
+
+# Bound for sending alone, without any program on the interface.
+XDP_SOCKET = """
+SOL_XDP, TX_RING, UMEM_REG, FILL_RING, COMPLETION_RING = 283, 3, 4, 5, 6
+sock = socket.socket(44, socket.SOCK_RAW, 0)
+area = mmap.mmap(-1, 65536)
+address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+sock.setsockopt(SOL_XDP, UMEM_REG, struct.pack("=QQIIII", address, 65536, 4096, 0, 0, 0))
+for ring in (FILL_RING, COMPLETION_RING, TX_RING):
+    sock.setsockopt(SOL_XDP, ring, struct.pack("=I", 8))
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+if libc.mmap(None, 4096, 3, 1, sock.fileno(), 0x100000000) == ctypes.c_void_p(-1).value:
+    check(-1)
+call(libc.bind, sock.fileno(), struct.pack("=HHIII", 44, 2, index, 0, 0))  # XDP_COPY
+"""
+
+LINK_LOCAL = """
+os.system(f"ip address add fe80::7/64 dev {nic} nodad")
+server = socket.socket(socket.AF_INET6)
+server.bind(("fe80::7", 7777, 0, index))
+server.listen()
+client = socket.socket(socket.AF_INET6)
+client.connect(("fe80::7", 7777, 0, index))
+"""
+
+# BPF_PROG_LOAD of "r0 = XDP_PASS; exit", and BPF_OBJ_PIN.
+PIN_PROGRAM = PRELUDE + f"""
+def bpf(command, attributes):
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    result = libc.syscall(321, command, buffer, len(attributes))
+    check(result)
+    return result
+
+code = ctypes.create_string_buffer(struct.pack("=BBhi", 0xb7, 0, 0, 2) + struct.pack("=BBhi", 0x95, 0, 0, 0), 16)
+text = ctypes.create_string_buffer(b"GPL")
+program = bpf(5, struct.pack("=IIQQIIQ", 6, 2, ctypes.addressof(code), ctypes.addressof(text), 0, 0, 0))
+path = ctypes.create_string_buffer(b"{PINNED}/pass")
+bpf(6, struct.pack("=QI", ctypes.addressof(path), program))
+"""
+
+
+@contextlib.contextmanager
+def xdp_program():
+    nic = given.interface()
+    up = f"""mkdir -p {PINNED}
+        mount -t bpf bpf {PINNED}
+        {sys.executable} - <<'PROGRAM'
+nic = "{nic}"
+{PIN_PROGRAM}
+PROGRAM
+        ip link set {nic} xdpgeneric pinned {PINNED}/pass"""
+    with given.shell(up, f"ip link set {nic} xdpgeneric off\numount {PINNED}\nrmdir {PINNED}"):
+        yield
+
+
+def redirected():
+    """What comes in at another interface goes out at the NIC."""
+    up = """link add dummy7 type dummy
+        tc qdisc add dev dummy7 clsact
+        tc filter add dev dummy7 ingress matchall action mirred egress redirect dev {nic}"""
+    nic = given.interface()
+    return given.shell("ip " + up.format(nic=nic), "ip link delete dummy7")
+
+
+def filtered():
+    nic = given.interface()
+    return given.shell(f"tc qdisc add dev {nic} clsact", f"tc qdisc delete dev {nic} clsact")
+
+
+def network_console():
+    nic = given.interface()
+    up = f"""ip link set {nic} up
+        modprobe netconsole
+        systemctl start sys-kernel-config.mount
+        mkdir {CONSOLE}
+        echo {nic} >{CONSOLE}/dev_name
+        echo 192.0.2.9 >{CONSOLE}/local_ip
+        echo 192.0.2.10 >{CONSOLE}/remote_ip
+        echo 02:00:00:00:00:01 >{CONSOLE}/remote_mac
+        echo 1 >{CONSOLE}/enabled"""
+    return given.shell(up, f"echo 0 >{CONSOLE}/enabled\nrmdir {CONSOLE}\nip link set {nic} down")
+
+
+def packet_generator():
+    thread = "/proc/net/pktgen/kpktgend_0"
+    nic = given.interface()
+    up = f"modprobe pktgen\nip link set {nic} up\necho add_device {nic} >{thread}"
+    return given.shell(up, f"echo rem_device_all >{thread}\nip link set {nic} down")
+
+
+def tipc_bearer():
+    nic = given.interface()
+    up = f"modprobe tipc\nip link set {nic} up\ntipc bearer enable media eth device {nic}"
+    return given.shell(up, f"tipc bearer disable media eth device {nic}\nip link set {nic} down\nmodprobe -r tipc")
+
+
+# WG_CMD_SET_DEVICE with one peer, whose endpoint is a link-local address of the NIC's link.
+WIREGUARD_PEER = PRELUDE + """
+def attribute(kind, content):
+    return struct.pack("=HH", 4 + len(content), kind) + content + b"\\0" * (-len(content) % 4)
+
+def ask(family, command, version, content):
+    netlink.send(struct.pack("=IHHII", 20 + len(content), family, 5, 1, 0) + struct.pack("=BBH", command, version, 0) + content)
+    return netlink.recv(8192)
+
+netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
+answer = ask(16, 3, 1, attribute(2, b"wireguard\\0"))
+family = struct.unpack_from("=H", answer, answer.index(struct.pack("=HH", 6, 1)) + 4)[0]
+netlink.recv(8192)  # the acknowledgement
+endpoint = struct.pack("=H", 10) + struct.pack("!HI16sI", 51820, 0, socket.inet_pton(socket.AF_INET6, "fe80::9"), 0)[:22] + struct.pack("=I", index)
+peer = attribute(1, bytes(range(32))) + attribute(4, endpoint)
+done = ask(family, 1, 1, attribute(2, b"wg7\\0") + attribute(0x8008, attribute(0x8000, peer)))
+check(struct.unpack_from("=i", done, 16)[0])
+"""
+
+
+def wireguard():
+    nic = given.interface()
+    up = f"""ip link set {nic} up
+        ip link add wg7 type wireguard
+        {sys.executable} - <<'PROGRAM'
+nic = "{nic}"
+{WIREGUARD_PEER}
+PROGRAM"""
+    return given.shell(up, f"ip link delete wg7\nip link set {nic} down")
+
+
+def tunnel_in_namespace():
+    """A container's VXLAN, made on the NIC and moved away."""
+    nic = given.interface()
+    up = f"""ip netns add usage7
+        ip link set {nic} up
+        ip link add vx7 type vxlan id 7 dev {nic} remote 198.51.100.2 dstport 4789
+        ip link set vx7 netns usage7"""
+    return given.shell(up, f"ip -n usage7 link delete vx7\nip netns delete usage7\nip link set {nic} down")
+
+
+@contextlib.contextmanager
+def merely_up():
+    """Up, with what the kernel and usual services give such an interface by themselves: none of it is a use."""
+    lines = ("link set {nic} up; address add fe80::7/64 dev {nic} nodad; address add 169.254.7.7/16 dev {nic};"
+             "route add 169.254.0.0/16 dev {nic} scope link metric 1000; route add 224.0.0.0/4 dev {nic};"
+             "-6 route add ff05::/16 dev {nic} table local")
+    with given.network(lines)():
+        yield pathlib.Path("/sys/class/net", given.interface())
