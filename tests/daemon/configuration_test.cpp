@@ -6,6 +6,7 @@
 
 #include "tests/catch2.hpp"
 #include "tests/temporary_directory.hpp"
+#include "tests/test_paths.hpp"
 
 namespace {
 
@@ -36,7 +37,7 @@ void check_equal(const Configuration& left, const Configuration& right) {
 }  // namespace
 
 TEST_CASE("the shipped configuration says the defaults", "[daemon][configuration]") {
-  const auto source = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
+  const auto source = std::filesystem::path(devbindd::tests::data_directory).parent_path().parent_path();
   const auto shipped = load_configuration(source / "systemd" / "devbindd.json");
   REQUIRE(shipped);
   check_equal(*shipped, Configuration{});
