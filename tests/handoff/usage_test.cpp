@@ -211,8 +211,8 @@ TEST_CASE("Every rule is told, in the order of the table, with what it found and
 TEST_CASE("A device without a driver of the host has nothing below it to look at") {
   FilesTree tree;
   add_function(tree, "0000:01:00.0", "0x020000", "vfio-pci");
-  for (const auto& outcome : look(tree, quiet({.others_unknown = true})).value().rules)
-    CHECK(outcome.outcome == handoff::Outcome::Nothing);
+  const auto usage = look(tree, quiet({.others_unknown = true})).value();
+  for (const auto& outcome : usage.rules) CHECK(outcome.outcome == handoff::Outcome::Nothing);
 }
 
 TEST_CASE("A usage survives the wire") {
