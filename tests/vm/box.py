@@ -140,7 +140,7 @@ class Machine:
             shares.append(("queue", queue, True))
         command = machine.qemu_command(
             prepared.kernel.image, prepared.initramfs, KERNEL_OPTIONS.format(iommu=request["iommu"]), scratch, shares, self.console,
-            scratch / "qmp", kvm=os.environ.get("DEVBINDD_VM_ACCEL") == "kvm", api_port=api_port, resets=request["resets"],
+            scratch / "qmp", kvm=os.environ.get("DEVBINDD_VM_ACCEL") == "kvm", api_port=api_port, resets=request["resets"], cpus=request["cpus"],
         )
         self.qmp = Qmp(scratch / "qmp", results / "qmp")
         self.started = self._last = time.monotonic()

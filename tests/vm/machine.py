@@ -113,12 +113,12 @@ def share_arguments(shares):
 EMULATED_CPU = "max,la57=off,erms=off,fsrm=off,smap=off,smep=off"
 
 
-def qemu_command(kernel, initrd, append, images, shares, console, qmp_socket, kvm=False, api_port=None, resets=False):
+def qemu_command(kernel, initrd, append, images, shares, console, qmp_socket, kvm=False, api_port=None, resets=False, cpus=1):
     """The whole command line. Without `resets` a restart of the guest ends QEMU."""
     accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm else ["-accel", "tcg,thread=multi", "-cpu", EMULATED_CPU]
     return [
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", *([] if resets else ["-no-reboot"]),
-        "-M", "q35,kernel-irqchip=split", *accelerator, "-smp", "2", "-m", "3G",
+        "-M", "q35,kernel-irqchip=split", *accelerator, "-smp", str(cpus), "-m", "3G",
         # Hot-plug by the PCIe slots, as on a server, and not by ACPI.
         "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
         "-kernel", str(kernel), "-initrd", str(initrd), "-append", append,

@@ -491,7 +491,8 @@ def plugged(driver, ready, **properties):
     def build():
         controller = api.PCI / "devices" / USB
         try:
-            api.qmp("device_add", driver=driver, id="plugged", bus="usb.0", **properties)
+            # Without a port each would take the next one, whatever was there before.
+            api.qmp("device_add", driver=driver, id="plugged", bus="usb.0", port="1", **properties)
             api.wait_for(lambda: any(controller.glob(ready)), 30, f"{driver} to be ready")
             api.sh("udevadm settle")
             yield
