@@ -20,7 +20,7 @@ struct Finding {
 };
 
 struct Search {
-  HostFacts host;
+  UsageHost host;
   std::vector<Finding> findings = std::vector<Finding>(usage_rules().size());
   std::vector<sysfs::OwnedNode> nodes = {};
   std::vector<std::size_t> rule_of_node = {};
@@ -110,7 +110,7 @@ UsageSeams real_usage_seams() { return {&sysfs::read_network_state, sysfs::real_
 
 sysfs::Result<Usage> find_uses(const sysfs::Tree& tree, const sysfs::Device& device, const UsageSeams& seams,
                                const std::optional<std::string>& client_local_address) {
-  Search search{HostFacts(tree, seams, client_local_address)};
+  Search search{UsageHost(tree, seams, client_local_address)};
   if (auto done = search.look_at(device, {}); !done) return std::unexpected(done.error());
   for (const auto& address : device.virtfns) {
     const auto function = sysfs::read_device(tree, address);

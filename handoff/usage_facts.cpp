@@ -23,7 +23,7 @@ std::vector<std::string> parents_of(const sysfs::PciAddress& address,
 
 }  // namespace
 
-sysfs::Result<const sysfs::NetworkState*> HostFacts::network() {
+sysfs::Result<const sysfs::NetworkState*> UsageHost::network() {
   if (!network_) {
     auto state = seams_.network(tree_);
     if (!state) return std::unexpected(state.error());
@@ -32,12 +32,12 @@ sysfs::Result<const sysfs::NetworkState*> HostFacts::network() {
   return &*network_;
 }
 
-const sysfs::MountTable& HostFacts::mounts() {
+const sysfs::MountTable& UsageHost::mounts() {
   if (!mounts_) mounts_ = sysfs::read_mount_table(tree_);
   return *mounts_;
 }
 
-FunctionFacts::FunctionFacts(HostFacts& host, const sysfs::Device& device)
+FunctionFacts::FunctionFacts(UsageHost& host, const sysfs::Device& device)
     : host_(host),
       device_(device),
       path_(device.sysfs_path.substr(device.sysfs_path.starts_with('/') ? 1 : 0)),

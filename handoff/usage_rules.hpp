@@ -17,9 +17,9 @@
 namespace devbindd::handoff {
 
 /// Facts of the host that several rules and functions need: read once, and only when a rule asks.
-class HostFacts {
+class UsageHost {
  public:
-  HostFacts(const sysfs::Tree& tree, const UsageSeams& seams, const std::optional<std::string>& client_local_address)
+  UsageHost(const sysfs::Tree& tree, const UsageSeams& seams, const std::optional<std::string>& client_local_address)
       : tree_(tree), seams_(seams), client_(client_local_address) {}
 
   const sysfs::Tree& tree() const { return tree_; }
@@ -40,15 +40,15 @@ class HostFacts {
 /// One function, with what several rules need of it: read once, and only when a rule asks.
 class FunctionFacts {
  public:
-  FunctionFacts(HostFacts& host, const sysfs::Device& device);
+  FunctionFacts(UsageHost& host, const sysfs::Device& device);
 
-  HostFacts& host() { return host_; }
+  UsageHost& host() { return host_; }
   const sysfs::Tree& tree() const { return host_.tree(); }
   const sysfs::Device& device() const { return device_; }
   const std::string& path() const { return path_; }  ///< for Tree: "sys/devices/pci0000:00/..."
   /// What the kernel has made below it; nothing where no driver of the host has the function.
   const std::vector<sysfs::Descendant>& descendants() const { return descendants_; }
-  /// What network_use.hpp finds; nothing for a function that cannot have an interface. Error: as HostFacts::network.
+  /// What network_use.hpp finds; nothing for a function that cannot have an interface. Error: as UsageHost::network.
   sysfs::Result<const std::vector<sysfs::Use>*> network_uses();
   /// Why not all of its interfaces and what stands on them could be seen; "" for all, or where it can have none.
   sysfs::Result<std::string> namespace_gap();
@@ -60,7 +60,7 @@ class FunctionFacts {
  private:
   bool may_have_interfaces() const;
 
-  HostFacts& host_;
+  UsageHost& host_;
   const sysfs::Device& device_;
   std::string path_;
   std::vector<sysfs::Descendant> descendants_ = {};
