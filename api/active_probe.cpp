@@ -50,23 +50,6 @@ void run_probe(Context& context, const Request& request, const vfio::ProbeQuery&
 
 }  // namespace
 
-OrResponse<bool> wants_probe(const Request& request, QueryReader& query) {
-  auto probe = query.one("probe");
-  if (!probe) return std::unexpected(to_response(request, probe.error()));
-  if (*probe && **probe != "vfio")
-    return std::unexpected(bad_request(request, "invalid_value", "?probe", "'probe' must be vfio"));
-  return probe->has_value();
-}
-
-OrResponse<std::string> probe_way(const Request& request, QueryReader& query) {
-  auto way = query.one("way");
-  if (!way) return std::unexpected(to_response(request, way.error()));
-  auto chosen = way->value_or("auto");
-  if (chosen != "auto" && chosen != "group" && chosen != "cdev")
-    return std::unexpected(bad_request(request, "invalid_value", "?way", "'way' must be auto, group or cdev"));
-  return chosen;
-}
-
 std::optional<Response> probe_refusal(Context& context, const Request& request, const sysfs::Device& device) {
   const auto name = sysfs::to_string(device.address);
   if (request.access != Access::Change)

@@ -12,15 +12,11 @@
 
 namespace devbindd::api {
 
-/// The query parameters `probe` (only "vfio") and `way` ("auto", "group", "cdev").
-OrResponse<bool> wants_probe(const Request& request, QueryReader& query);
-OrResponse<std::string> probe_way(const Request& request, QueryReader& query);
-
 /// Why a device cannot be probed now, before anything is opened: a caller who may only read, no VFIO driver, open,
 /// group not viable.
 std::optional<Response> probe_refusal(Context& context, const Request& request, const sysfs::Device& device);
 
-/// The node to go in by. Error: NotVfioBound when the kernel has no such way.
+/// The node to go in by; `way` is "auto", "group" or "cdev". Error: NotVfioBound when the kernel has no such way.
 sysfs::Result<vfio::ProbeQuery> probe_query(Context& context, const sysfs::Device& device, const std::string& way);
 
 /// Keeps operations away from the device, makes sure that no process has it or its group open, and probes. `kind` is

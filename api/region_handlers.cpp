@@ -1,6 +1,5 @@
 #include <nlohmann/json.hpp>
 
-#include "api/active_probe.hpp"
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
@@ -14,28 +13,6 @@ namespace {
 using nlohmann::json;
 
 enum class Part { Regions, Irqs };
-
-struct Question {
-  sysfs::PciAddress address;
-  bool probe = false;
-  std::string way = "auto";
-  Part part = Part::Regions;
-};
-
-OrResponse<Question> read_question(const Request& request, const std::string& address, Part part) {
-  auto parsed = address_parameter(request, address);
-  if (!parsed) return std::unexpected(parsed.error());
-  Question question{.address = *parsed, .part = part};
-  QueryReader query(request.query);
-  auto probe = wants_probe(request, query);
-  if (!probe) return std::unexpected(probe.error());
-  question.probe = *probe;
-  auto way = probe_way(request, query);
-  if (!way) return std::unexpected(way.error());
-  question.way = *way;
-  if (auto done = query.finish(); !done) return std::unexpected(to_response(request, done.error()));
-  return question;
-}
 
 std::string names_in(const json& list) { return list.empty() ? "-" : plain(list); }
 
@@ -81,57 +58,32 @@ Response part_response(const Request& request, Part part, const json& document) 
   return text_response(text + "\n");
 }
 
-// Passive: the resource file is read here, since that never blocks; config space comes from a worker.
-void answer_from_sysfs(Context& context, const Request& request, const Question& question, bool virtual_function,
-                       Respond respond) {
-  auto text = context.engine.services().tree.read(sysfs::paths::attribute(question.address, "resource"));
+// The resource file is read here, since that never blocks; config space comes from a worker. No device is opened.
+void answer(Context& context, const Request& request, const PathArguments& arguments, Part part, Respond respond) {
+  auto address = address_parameter(request, arguments[0]);
+  if (!address) return respond(std::move(address.error()));
+  QueryReader query(request.query);
+  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  auto device = context.engine.find_device(*address);
+  if (!device) return respond(problem_of(request, device.error()));
+  auto text = context.engine.services().tree.read(sysfs::paths::attribute(*address, "resource"));
   if (!text) return respond(problem_of(request, text.error()));
   auto resources = sysfs::parse_resources(*text);
   if (!resources) return respond(problem_of(request, resources.error()));
-  context.engine.configs().read(question.address, [request, question, resources = *resources, virtual_function,
-                                                   respond](const sysfs::Result<sysfs::ConfigSpace>& config) {
+  context.engine.configs().read(*address, [request, address = *address, part, resources = *resources,
+                                           virtual_function = device->physfn.has_value(),
+                                           respond](const sysfs::Result<sysfs::ConfigSpace>& config) {
     if (!config) return respond(problem_of(request, config.error()));
     const auto report = vfio::passive_report(resources, *config, virtual_function);
-    json document = {{"address", sysfs::to_string(question.address)},
+    json document = {{"address", sysfs::to_string(address)},
                      {"source", "sysfs"},
                      {"complete", report.unknown_because.empty()},
                      {"missing", report.unknown_because.empty() ? json(nullptr) : json(report.unknown_because)},
                      {"msix", render_msix(report)}};
-    if (question.part == Part::Regions) document["regions"] = render_regions(report.regions, "sysfs");
-    if (question.part == Part::Irqs) document["irqs"] = render_irqs(report.irqs, "sysfs");
-    respond(part_response(request, question.part, document));
+    if (part == Part::Regions) document["regions"] = render_regions(report.regions, "sysfs");
+    if (part == Part::Irqs) document["irqs"] = render_irqs(report.irqs, "sysfs");
+    respond(part_response(request, part, document));
   });
-}
-
-void answer_from_vfio(Context& context, const Request& request, const Question& question, const sysfs::Device& device,
-                      Respond respond) {
-  if (auto refusal = probe_refusal(context, request, device)) return respond(std::move(*refusal));
-  auto query = probe_query(context, device, question.way);
-  if (!query) return respond(problem_of(request, query.error()));
-  probe_device(context, request, device, *query, handoff::TaskKind::ProbeVfio,
-               [request, question, query = *query, respond](const OrResponse<vfio::ProbeReport>& report) {
-                 if (!report) return respond(report.error());
-                 json document = {{"address", query.address},
-                                  {"source", "vfio"},
-                                  {"complete", true},
-                                  {"missing", nullptr},
-                                  {"way", query.way == vfio::ProbeWay::Cdev ? "cdev" : "group"},
-                                  {"node", query.node},
-                                  {"note", "the device was opened, and so reset, for this answer"},
-                                  {"probe", render_probe(*report)}};
-                 if (question.part == Part::Regions) document["regions"] = render_regions(report->regions, "vfio");
-                 if (question.part == Part::Irqs) document["irqs"] = render_irqs(report->irqs, "vfio");
-                 respond(part_response(request, question.part, document));
-               });
-}
-
-void answer(Context& context, const Request& request, const PathArguments& arguments, Part part, Respond respond) {
-  auto question = read_question(request, arguments[0], part);
-  if (!question) return respond(std::move(question.error()));
-  auto device = context.engine.find_device(question->address);
-  if (!device) return respond(problem_of(request, device.error()));
-  if (question->probe) return answer_from_vfio(context, request, *question, *device, std::move(respond));
-  answer_from_sysfs(context, request, *question, device->physfn.has_value(), std::move(respond));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include <exception>
 #include <sstream>
 
+#include "api/browser_guard.hpp"
 #include "api/caller.hpp"
 #include "api/http_guard.hpp"
 #include "api/plain_text.hpp"
@@ -49,13 +50,6 @@ std::string http_date() {
 sysfs::Error system_error(std::string what, int errno_value, std::string path) {
   return {sysfs::ErrorCode::Kernel, std::move(what) + ": " + sysfs::errno_text(errno_value), errno_value,
           std::move(path)};
-}
-
-// A browser that was told another name for this machine says that name, in the Host header of every request; a client
-// that says none is no browser. A target in absolute form must agree with it.
-bool names_loopback(const RequestHead& head) {
-  const auto host = head.field("host");
-  return (!host || is_loopback_host(*host)) && (head.authority.empty() || is_loopback_host(head.authority));
 }
 
 }  // namespace
@@ -182,9 +176,8 @@ class Session : public std::enable_shared_from_this<Session> {
       return refuse(head.error());
     }
     head_ = std::move(*head);
-    if (tcp_ && !names_loopback(head_)) {
-      return refuse(
-          {421, "misdirected_request", "The request does not name this machine's loopback address as its host."});
+    if (tcp_) {
+      if (const auto refusal = browser_refusal(head_)) return refuse(*refusal);
     }
     parser_.emplace();
     parser_->body_limit(max_body_bytes);

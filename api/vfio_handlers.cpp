@@ -2,11 +2,9 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
-#include "api/active_probe.hpp"
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
-#include "api/render_regions.hpp"
 #include "sysfs/kernel_module.hpp"
 #include "vfio/container.hpp"
 
@@ -14,8 +12,6 @@ namespace devbindd::api {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::size_t most_candidates = 16;  // devices that are tried for a probe of the IOMMU
 
 template <class Number>
 Number number_in(const std::string& text) {
@@ -94,85 +90,25 @@ sysfs::Result<json> static_facts(Context& context) {
   for (const auto& [address, device] : (*inventory)->devices()) {
     if (sysfs::is_vfio_bound(device)) bound.push_back(sysfs::to_string(address));
   }
-  return json{{"nodes", std::move(node_list)},
-              {"devices", std::move(bound)},
-              {"modules", modules_json(context)},
-              {"no_iommu", no_iommu_json(tree)},
-              {"parameters", parameters_json(tree)},
-              {"iommufd", sysfs::exists(tree, "dev/iommu")},
-              {"iommu", nullptr},
-              {"iommu_error", nullptr}};
-}
-
-// The devices through which the IOMMU can be asked without disturbing anybody, as far as sysfs tells.
-using Candidates = std::vector<std::pair<sysfs::Device, vfio::ProbeQuery>>;
-Candidates idle_devices(Context& context, const Request& request, const std::string& way) {
-  Candidates found;
-  for (const auto& [address, device] : context.engine.services().inventory.devices()) {
-    if (found.size() == most_candidates) break;
-    if (probe_refusal(context, request, device)) continue;
-    if (auto query = probe_query(context, device, way)) found.emplace_back(device, *query);
-  }
-  return found;
-}
-
-json render_answer(const vfio::ProbeQuery& query, const vfio::ProbeReport& report) {
-  json document = render_iommu(report.iommu.value_or(vfio::IommuInfo{}));
-  document["way"] = query.way == vfio::ProbeWay::Cdev ? "cdev" : "group";
-  document["node"] = query.node;
-  document["device"] = query.address;
-  document["extensions"] = json::array();
-  for (const auto& [number, answer] : report.extensions) {
-    document["extensions"].push_back(
-        {{"number", number}, {"name", vfio::extension_name(number)}, {"present", answer > 0}});
-  }
-  return document;
-}
-
-// Asks one device after the other until one answers: any of them may have been opened meanwhile.
-void add_iommu(Context& context, const Request& request, const std::shared_ptr<const Candidates>& candidates,
-               std::size_t at, json document, const Respond& respond) {
-  if (at >= candidates->size()) return respond(json_response(document));
-  const auto& [device, query] = candidates->at(at);
-  probe_device(context, request, device, query, handoff::TaskKind::ProbeIommu,
-               [&context, request, candidates, at, document = std::move(document),
-                respond](const OrResponse<vfio::ProbeReport>& report) mutable {
-                 if (!report) {
-                   document["iommu_error"] = json::parse(report.error().body)["detail"];
-                   return add_iommu(context, request, candidates, at + 1, std::move(document), respond);
-                 }
-                 document["iommu"] = render_answer(candidates->at(at).second, *report);
-                 document["iommu_error"] = nullptr;
-                 respond(json_response(document));
-               });
+  return json{{"nodes", std::move(node_list)},       {"devices", std::move(bound)},
+              {"modules", modules_json(context)},    {"no_iommu", no_iommu_json(tree)},
+              {"parameters", parameters_json(tree)}, {"iommufd", sysfs::exists(tree, "dev/iommu")}};
 }
 
 }  // namespace
 
 void get_vfio(Context& context, const Request& request, const PathArguments&, Respond respond) {
   QueryReader query(request.query);
-  auto probe = wants_probe(request, query);
-  if (!probe) return respond(std::move(probe.error()));
-  auto way = probe_way(request, query);
-  if (!way) return respond(std::move(way.error()));
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  if (*probe && request.access != Access::Change) {
-    return respond(
-        problem(request, 403, "forbidden", "a probe opens an idle group or device: this caller may only read"));
-  }
   auto facts = static_facts(context);
   if (!facts) return respond(problem_of(request, facts.error()));
   const auto answered = std::make_shared<bool>(false);
-  const auto finish = [&context, request, probe = *probe, way = *way, answered, respond, facts = *facts](json container,
-                                                                                                         json error) {
+  const auto finish = [answered, respond, facts = *facts](json container, json error) {
     if (std::exchange(*answered, true)) return;
     auto document = facts;
     document["container"] = std::move(container);
     document["container_error"] = std::move(error);
-    if (!probe) return respond(json_response(document));
-    document["iommu_error"] = "no device that is bound to a VFIO driver is idle with its whole group viable";
-    add_iommu(context, request, std::make_shared<const Candidates>(idle_devices(context, request, way)), 0,
-              std::move(document), respond);
+    respond(json_response(document));
   };
   // Opening the static node would make the kernel load the vfio module: a read must not change the host.
   if (!sysfs::exists(context.engine.services().tree, "sys/module/vfio"))

@@ -175,6 +175,7 @@ void ContractDaemon::read_command() {
 int ContractDaemon::run() {
   control_.start_policies = [this] { policies_.start([] {}); };
   control_.fail_open = [this](const std::string& path, int errno_value) { ioctl_.open_fails(path, errno_value); };
+  control_.nodes_opened = [this] { return ioctl_.opened(); };
   control_.connections = [this] { return server_.connections(); };
   const auto done = server_.listen_unix(options_.socket, 0600, std::nullopt);
   const auto port = server_.listen_tcp("127.0.0.1", 0);

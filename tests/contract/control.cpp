@@ -162,6 +162,9 @@ void Control::add_daemon_commands() {
     start_policies();
     return "";
   };
+  commands_["touched"] = [this](const Words&) {
+    return std::to_string(kernel_.writes().size()) + " " + std::to_string(nodes_opened());
+  };
   commands_["connections"] = [this](const Words&) { return std::to_string(connections()); };
 }
 

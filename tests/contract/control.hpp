@@ -15,6 +15,7 @@
 //   fail-access ERRNO|0           every change of a node's access fails  fail-open PATH ERRNO: the node does not open
 //   binding BDF                   answers "ok DRIVER override OVERRIDE"
 //   connections                   answers their number
+//   touched                       answers how many writes to the kernel and openings of VFIO nodes there were
 #pragma once
 
 #include <functional>
@@ -43,6 +44,7 @@ class Control {
   /// The daemon's thread has caught an exception.
   void caught(const std::string& what) { caught_ = what; }
   std::function<std::size_t()> connections;
+  std::function<std::size_t()> nodes_opened;
   std::function<void()> start_policies;
   std::function<void(const std::string& path, int errno_value)> fail_open;
   sysfs::Result<std::function<void()>> watch_process(std::int32_t pid, std::function<void()> on_end);

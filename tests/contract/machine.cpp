@@ -126,6 +126,7 @@ void populate(FakeKernel& kernel) {
 
 vfio::Result<vfio::FileDescriptor> AnsweringIoctl::open_node(const std::string& path) const {
   if (path == busy_path_) return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot open " + path, busy_errno_, path);
+  if (path != "/dev/vfio/vfio") ++opened_;
   vfio::FileDescriptor file(::memfd_create("node", MFD_CLOEXEC));
   if (!file || ::pwrite(file.get(), path.data(), path.size(), 0) < 0)
     return sysfs::fail(sysfs::ErrorCode::Kernel, "no file in memory", errno, path);

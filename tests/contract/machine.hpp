@@ -24,12 +24,15 @@ class AnsweringIoctl final : public vfio::Ioctl {
     busy_path_ = std::move(path);
     busy_errno_ = errno_value;
   }
+  /// How many nodes of groups and devices were opened: each of them may reset a device.
+  std::size_t opened() const { return opened_; }
   vfio::Result<int> call(const vfio::FileDescriptor&, unsigned long request, vfio::Bytes& argument) const override;
   vfio::Result<int> call(const vfio::FileDescriptor&, unsigned long, unsigned long) const override { return 0; }
 
  private:
   std::string busy_path_;
   int busy_errno_ = 0;
+  mutable std::size_t opened_ = 0;
 };
 
 }  // namespace devbindd::tests

@@ -158,6 +158,23 @@ def target_hosts(daemon, transport):
     return ""
 
 
+def other_sites(daemon, transport):
+    """On TCP nothing is answered that a browser sends for a page of another site; no browser reaches a Unix socket."""
+    other = [("Origin", value) for value in ("http://example.com", "null", "", "http://localhost:1", "https://localhost", "http://127.0.0.1")]
+    other += [("Sec-Fetch-Site", value) for value in ("cross-site", "same-site", "Cross-Site", "", "none, cross-site", "x")]
+    own = [("Origin", "http://localhost"), ("Origin", "http://LOCALHOST:80"), ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "none"), ("Sec-Fetch-Mode", "cors")]
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"):
+        for name, value in other + own:
+            refused = (name, value) in other and transport == "tcp"
+            data = raw_cases.head(f"{method} /healthz HTTP/1.1", f"{name}: {value}")
+            status = "403" if refused else "200" if method in ("GET", "HEAD") else "405"
+            code = " cross_site_request" if refused and method != "HEAD" else ""
+            fault = run_case(daemon, transport, data, [status + code], refused)
+            if fault:
+                return f"{method} with {name} '{value}': {fault}"
+    return ""
+
+
 def change(binary, transport, *options):
     """The status of a real change over the transport."""
     with Daemon(binary, *options) as daemon, daemon.connect(transport) as connection:
@@ -212,7 +229,7 @@ def main():
         for transport in ("unix", "tcp"):
             for name, data, expected, closes in raw_cases.cases():
                 report.check(f"{transport}: {name}", lambda: run_case(daemon, transport, data, expected, closes))
-            for test in (expect_continue, half_closed, half_closed_in_the_head, gone_at_once, byte_by_byte, head_as_get, host_names, target_hosts):
+            for test in (expect_continue, half_closed, half_closed_in_the_head, gone_at_once, byte_by_byte, head_as_get, host_names, target_hosts, other_sites):
                 report.check(f"{transport}: {test.__name__}", lambda: test(daemon, transport))
     with Daemon(binary, "--header-ms=400", "--body-ms=400") as daemon:
         for transport in ("unix", "tcp"):

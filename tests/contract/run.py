@@ -102,6 +102,8 @@ def check_protocol(client, template, method):
         client.check(method, target, client.exchange(data), status, code)
     evil = request_bytes(method, target, host="example.com")
     client.check(method, target, client.over("tcp").exchange(evil), 421, "misdirected_request")
+    for name, value in (("Origin", "http://example.com"), ("Sec-Fetch-Site", "cross-site")):
+        client.check(method, target, client.over("tcp").exchange(request_bytes(method, target, {name: value})), 403, "cross_site_request")
 
 
 def check_other_methods(client, template):

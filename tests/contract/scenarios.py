@@ -178,13 +178,43 @@ def drivers(client, _):
         client.ask("GET", "/v1/drivers/" + name, 400, code="invalid_name")
     facts = client.ask("GET", "/v1/vfio", 200)
     expect(facts["devices"] == ["0000:16:00.0", "0000:17:00.0"] and facts["container"]["api_version"] == 0, "vfio")
-    expect(facts["iommu"] is None and facts["iommu_error"] is None, "the IOMMU was asked unasked")
-    for way in ("auto", "group", "cdev"):
-        iommu = client.ask("GET", "/v1/vfio?probe=vfio&way=" + way, 200)["iommu"]
-        expect(iommu["device"] == "0000:17:00.0" and iommu["way"] == ("cdev" if way == "cdev" else "group"), iommu)
-    client.ask("GET", "/v1/vfio?probe=yes", 400, code="invalid_value")
-    client.ask("GET", "/v1/vfio?probe=vfio&way=any", 400, code="invalid_value")
-    client.over("tcp").ask("GET", "/v1/vfio?probe=vfio", 403, code="forbidden")
+    for body in ({}, {"way": "auto"}, {"way": "group"}, {"way": "cdev"}):
+        iommu = client.ask("POST", "/v1/vfio/probe", 200, body)["iommu"]
+        expect(iommu["device"] == "0000:17:00.0" and iommu["way"] == ("cdev" if body.get("way") == "cdev" else "group"), iommu)
+    wrong_probes(client, "/v1/vfio/probe")
+    client.ask("POST", CLAIMS, 201, {"devices": ["0000:17:00.0"]})
+    nobody = client.ask("POST", "/v1/vfio/probe", 200, {})
+    expect(nobody["iommu"] is None and "no device" in nobody["iommu_error"], nobody)
+
+
+def wrong_probes(client, path):
+    for body, code in ((b"", "invalid_json"), ({"way": "any"}, "invalid_value"), ({"way": None}, "invalid_value"), ({"probe": "vfio"}, "unknown_field")):
+        client.ask("POST", path, 400, body, code=code)
+    client.ask("POST", path + "?dry_run=true", 400, {}, code="unknown_parameter")
+    client.over("tcp").ask("POST", path, 403, {}, code="forbidden")
+    client.over("tcp").ask("POST", path + "?dry_run=true", 400, {}, code="unknown_parameter")
+
+
+def reads_change_nothing(client, daemon):
+    """Every GET, with every value that its parameters can have, of a device that a probe would be possible of."""
+    claim = client.ask("POST", CLAIMS, 201, {"devices": ["0000:20:00.0"]})["id"]
+    operation = client.ask("GET", "/v1/operations", 200)["items"][0]["id"]
+    names = {"bdf": "0000:17:00.0", "number": "19", "name": "vfio-pci"}
+    before = daemon.control("touched")
+    for template, method in client.document.operations():
+        if method != "get":
+            continue
+        path = re.sub(r"\{([a-z]+)\}", lambda match: {**names, "id": claim if "claims" in template else operation}[match.group(1)], template)
+        client.ask("GET", path, 200)
+        for item in client.document.parameters(template, "get"):
+            schema = client.document.follow(item["schema"])
+            values = schema.get("enum", ["true", "false"] if schema.get("type") == "boolean" else [])
+            for value in values if item["in"] == "query" else []:
+                client.ask("GET", f"{path}?{item['name']}={value}", 200)
+        client.ask("GET", path + "?probe=vfio", 400, code="unknown_parameter")
+    expect(daemon.control("touched") == before, f"{daemon.control('touched')} instead of {before}")
+    client.ask("POST", "/v1/devices/0000:17:00.0/probe", 200, {})
+    expect(daemon.control("touched") != before, "a probe would not be seen")
 
 
 def bind_and_give_back(client, daemon):
@@ -316,7 +346,7 @@ def claims(client, daemon):
     expect(client.ask("GET", path, 200)["state"] == "active", "the claim")
     expect(client.ask("GET", BINDING.format("0000:11:00.1"), 200)["claim"] == path, "the binding does not name the claim")
     for method, target, body in (("PUT", BINDING.format("0000:20:00.0"), {"driver": "e1000e"}), ("DELETE", BINDING.format("0000:11:00.1"), None),
-                                 ("POST", CLAIMS, {"devices": ["0000:11:00.1"]}), ("GET", "/v1/devices/0000:20:00.0/regions?probe=vfio", None)):
+                                 ("POST", CLAIMS, {"devices": ["0000:11:00.1"]}), ("POST", "/v1/devices/0000:20:00.0/probe", {})):
         refused = client.ask(method, target, 409, body, code="refused")
         expect(set(codes(refused["blockers"])) == {"claim.held"} and claim["id"] in refused["detail"], refused)
     for form in ("qemu", "cloud-hypervisor", "dpdk", "spdk", "libvirt-xml", "cdi", "k8s-device-plugin", "nomad", "env"):
@@ -934,16 +964,16 @@ def regions(client, _):
     for part in ("regions", "irqs"):
         passive = client.ask("GET", f"{device}/{part}", 200)
         expect(passive["source"] == "sysfs" and passive["complete"], "the passive answer")
-        client.ask("GET", f"{device}/{part}?probe=yes", 400, code="invalid_value")
-        client.ask("GET", f"{device}/{part}?probe=vfio&way=any", 400, code="invalid_value")
-        client.ask("GET", f"{device}/{part}?prob=vfio", 400, code="unknown_parameter")
+        client.ask("GET", f"{device}/{part}?way=group", 400, code="unknown_parameter")
         client.ask("GET", f"/v1/devices/0000:99:00.0/{part}", 404, code="device_not_found")
-        client.ask("GET", f"{device}/{part}?probe=vfio", 409, code="not_bound_to_vfio")
-        client.ask("GET", f"/v1/devices/0000:16:00.0/{part}?probe=vfio", 409, code="device_open")
-        client.over("tcp").ask("GET", f"/v1/devices/0000:17:00.0/{part}?probe=vfio", 403, code="forbidden")
-        for way in ("auto", "group", "cdev"):
-            active = client.ask("GET", f"/v1/devices/0000:17:00.0/{part}?probe=vfio&way={way}", 200)
-            expect(active["source"] == "vfio" and active["probe"]["region_count"] == 9, "the active answer")
+    client.ask("POST", "/v1/devices/0000:99:00.0/probe", 404, {}, code="device_not_found")
+    client.ask("POST", f"{device}/probe", 409, {}, code="not_bound_to_vfio")
+    client.ask("POST", "/v1/devices/0000:16:00.0/probe", 409, {}, code="device_open")
+    wrong_probes(client, "/v1/devices/0000:17:00.0/probe")
+    for body in ({}, {"way": "auto"}, {"way": "group"}, {"way": "cdev"}):
+        active = client.ask("POST", "/v1/devices/0000:17:00.0/probe", 200, body)
+        expect(active["way"] == ("cdev" if body.get("way") == "cdev" else "group") and active["probe"]["region_count"] == 9, "the active answer")
+        expect([len(active[part]) for part in ("regions", "irqs")] == [9, 5], active)
     bars = client.ask("GET", f"{device}/regions", 200)["regions"]
     expect([(bar["size"], bar["flags"]) for bar in bars[:3]] == [(131072, ["read", "write", "mmap"]), (0, []), (32, ["read", "write"])], bars[:3])
 
@@ -961,7 +991,8 @@ def failing_kernel(client, daemon):
     for path in ("/v1/policies", "/v1/devices", "/v1/devices/0000:20:00.0", BINDING.format("0000:20:00.0"), "/v1/iommu-groups", "/v1/iommu-groups/2", "/v1/vfio",
                  SRIOV.format("0000:20:00.0"), "/v1/devices/0000:20:00.0/usage", "/v1/devices/0000:20:00.0/config", "/v1/devices/0000:20:00.0/regions", "/v1/devices/0000:20:00.0/irqs"):
         client.ask("GET", path, 500, code="kernel_error")
-    for method, target, body in changes("0000:20:00.0"):
+    probes = [("POST", "/v1/devices/0000:17:00.0/probe", {}), ("POST", "/v1/vfio/probe", {})]
+    for method, target, body in changes("0000:20:00.0") + probes:
         client.ask(method, target, 500, body, code="kernel_error")
     for method, target, body in (("GET", CLAIMS, None), ("GET", f"{CLAIMS}/{held}", None), ("GET", f"{CLAIMS}/{held}/handover", None),
                                  ("POST", f"{CLAIMS}/{held}/renew", {}), ("POST", f"{CLAIMS}/{sick}/acknowledge", {}),
@@ -1057,10 +1088,9 @@ def stopping(client, daemon):
     daemon.control("stop-accepting")
     for method, target, body in changes("0000:20:00.0"):
         client.ask(method, target, 503, body, code="shutting_down")
-    for part in ("regions", "irqs"):
-        client.ask("GET", f"/v1/devices/0000:17:00.0/{part}?probe=vfio", 503, code="shutting_down")
+    client.ask("POST", "/v1/devices/0000:17:00.0/probe", 503, {}, code="shutting_down")
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, read_only_sysfs, devices, filters, pages, text, bytes_of_others, groups, host, drivers, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, drains, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, read_only_sysfs, devices, filters, pages, text, bytes_of_others, groups, host, drivers, reads_change_nothing, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, drains, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, finished_bodies, group_owners, damaged_rows, stopping)

@@ -22,6 +22,13 @@ def get(path, **more):
     return answer.json if answer.json is not None else answer.text
 
 
+def ask_iommu(**body):
+    answer = api.request("POST", "/v1/vfio/probe", body, timeout=60)
+    if answer.status != 200:
+        raise AssertionError(str(answer))
+    return answer.json
+
+
 def folder(bdf):
     return api.PCI / "devices" / bdf
 
@@ -155,22 +162,22 @@ class Host(unittest.TestCase):
 
     @api.timeout(120)
     def test_vfio_tells_what_the_iommu_maps_through_an_idle_group(self):
-        self.assertIn("no device", get("/v1/vfio?probe=vfio")["iommu_error"])
+        self.assertIn("no device", ask_iommu()["iommu_error"])
         self.assertEqual(api.request("PUT", f"/v1/devices/{NIC}/binding", {"driver": "vfio-pci"}, timeout=60).status, 200)
         self.addCleanup(api.request, "DELETE", f"/v1/devices/{NIC}/binding", timeout=60)
         log = len(api.sh("dmesg").splitlines())
-        iommu = get("/v1/vfio?probe=vfio&way=group")["iommu"]
+        iommu = ask_iommu(way="group")["iommu"]
         self.assertEqual((iommu["device"], iommu["way"], iommu["dma_mappings_available"]), (NIC, "group", 65535))
         self.assertIn("0x1000", iommu["page_sizes"])
         self.assertFalse([window for window in iommu["iova_ranges"] if int(window["start"], 16) <= 0xfee00000 <= int(window["end"], 16)])
         self.assertNotIn("reset", "\n".join(api.sh("dmesg").splitlines()[log:]))
         if os.path.exists("/dev/iommu"):
-            by_node = get("/v1/vfio?probe=vfio&way=cdev")["iommu"]
+            by_node = ask_iommu(way="cdev")["iommu"]
             self.assertEqual((by_node["way"], by_node["hardware"], by_node["iova_alignment"]), ("cdev", "intel_vtd", 4096))
             self.assertEqual(by_node["iova_ranges"], iommu["iova_ranges"])
         else:
             self.assertTrue({item["name"]: item["present"] for item in iommu["extensions"]}["update_vaddr"])
-            self.assertIn("no device", get("/v1/vfio?probe=vfio&way=cdev")["iommu_error"])
+            self.assertIn("no device", ask_iommu(way="cdev")["iommu_error"])
 
     def test_the_doctor_finds_this_host_fit(self):
         doctor = get("/v1/doctor")

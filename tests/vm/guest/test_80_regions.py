@@ -36,6 +36,10 @@ def create_vfs(test, count):
     return [(controller / f"virtfn{index}").resolve().name for index in range(count)]
 
 
+def ask_probe(bdf, body):
+    return api.request("POST", f"/v1/devices/{bdf}/probe", body, timeout=60)
+
+
 class OnVfio(unittest.TestCase):
     def bind(self, name):
         bdf = machine.DEVICES[name].bdf if name in machine.DEVICES else name
@@ -44,8 +48,8 @@ class OnVfio(unittest.TestCase):
         self.addCleanup(api.request, "DELETE", f"/v1/devices/{bdf}/binding", timeout=60)
         return bdf
 
-    def probe(self, bdf, part, way="auto"):
-        answer = api.request("GET", f"/v1/devices/{bdf}/{part}?probe=vfio&way={way}", timeout=60)
+    def probe(self, bdf, way="auto"):
+        answer = ask_probe(bdf, {"way": way})
         self.assertEqual(answer.status, 200, answer)
         return answer.json
 
@@ -55,7 +59,7 @@ class ActiveProbe(OnVfio):
     def assert_equal_to_the_witness(self, name):
         bdf = self.bind(name)
         facts = witness(bdf)
-        answer = self.probe(bdf, "regions", "group")
+        answer = self.probe(bdf, "group")
         regions = []
         for region in answer["regions"]:
             if region["errno"]:
@@ -67,7 +71,7 @@ class ActiveProbe(OnVfio):
                         for region in answer["regions"] for capability in region["capabilities"]]
         self.assertEqual(capabilities, facts.get("cap", []))
         irqs = [[str(irq["index"]), "errno"] if irq["errno"] else [str(irq["index"]), str(as_numbers(irq["flags_value"])), str(irq["count"])]
-                for irq in self.probe(bdf, "irqs", "group")["irqs"]]
+                for irq in answer["irqs"]]
         self.assertEqual(irqs, [words[:2] if words[1] == "errno" else words for words in facts["irq"]])
         probe = answer["probe"]
         self.assertEqual([str(as_numbers(probe["device_flags_value"])), str(probe["region_count"]), str(probe["irq_count"])], facts["device"][0])
@@ -98,16 +102,16 @@ class ActiveProbe(OnVfio):
     def test_by_the_device_node_where_the_kernel_has_it(self):
         bdf = self.bind("nic0")
         if os.path.exists("/dev/vfio/devices"):
-            by_group, by_node = self.probe(bdf, "regions", "group"), self.probe(bdf, "regions", "cdev")
+            by_group, by_node = self.probe(bdf, "group"), self.probe(bdf, "cdev")
             self.assertEqual(by_node["way"], "cdev")
             self.assertEqual(by_node["regions"], by_group["regions"])
         else:
-            answer = api.request("GET", f"/v1/devices/{bdf}/regions?probe=vfio&way=cdev")
+            answer = ask_probe(bdf, {"way": "cdev"})
             self.assertEqual((answer.status, answer.json["code"]), (409, "not_bound_to_vfio"))
 
     def test_the_container_tells_page_sizes_and_addresses(self):
         bdf = self.bind("nic0")
-        iommu = self.probe(bdf, "regions", "group")["probe"]["iommu"]
+        iommu = self.probe(bdf, "group")["probe"]["iommu"]
         self.assertIn("0x1000", iommu["page_sizes"])
         self.assertTrue(iommu["iova_ranges"])
         # The MSI window of x86 is never usable.
@@ -121,7 +125,7 @@ class PassiveAnswer(OnVfio):
         bdf = self.bind(name)
         passive = api.request("GET", f"/v1/devices/{bdf}/regions").json
         self.assertEqual((passive["source"], passive["complete"]), ("sysfs", True), passive["missing"])
-        active = self.probe(bdf, "regions")
+        active = self.probe(bdf)
         for ours, kernels in zip(passive["regions"], active["regions"], strict=True):
             with self.subTest(f"{name} region {ours['name']}"):
                 if ours["name"] == "rom" and kernels["size"] == 0:
@@ -135,7 +139,7 @@ class PassiveAnswer(OnVfio):
                 self.assertEqual((ours["size"], ours["offset"], ours["flags"]), (kernels["size"], kernels["offset"], kernels["flags"]))
                 self.assertEqual([item["id"] for item in ours["capabilities"]], [item["id"] for item in kernels["capabilities"]])
         passive_irqs = api.request("GET", f"/v1/devices/{bdf}/irqs").json["irqs"]
-        for ours, kernels in zip(passive_irqs, self.probe(bdf, "irqs")["irqs"], strict=True):
+        for ours, kernels in zip(passive_irqs, active["irqs"], strict=True):
             with self.subTest(f"{name} irq {ours['name']}"):
                 if ours["name"] == "err":
                     continue  # exception: newer kernels report it for every device
@@ -171,14 +175,14 @@ class PassiveAnswer(OnVfio):
 @api.timeout(120)
 class Refusals(OnVfio):
     def test_a_device_on_its_kernel_driver_is_not_probed(self):
-        answer = api.request("GET", f"/v1/devices/{machine.DEVICES['nic1'].bdf}/regions?probe=vfio")
+        answer = ask_probe(machine.DEVICES["nic1"].bdf, {})
         self.assertEqual((answer.status, answer.json["code"]), (409, "not_bound_to_vfio"))
 
     def test_a_device_that_is_open_is_not_probed(self):
         bdf = self.bind("nic0")
         holder = api.Holder(bdf)
         try:
-            answer = api.request("GET", f"/v1/devices/{bdf}/regions?probe=vfio")
+            answer = ask_probe(bdf, {})
             self.assertEqual((answer.status, answer.json["code"]), (409, "device_open"))
         finally:
             holder.release()
@@ -187,6 +191,6 @@ class Refusals(OnVfio):
         bdf = machine.DEVICES["pair0"].bdf
         self.assertEqual(api.request("PUT", f"/v1/devices/{bdf}/binding", {"driver": "vfio-pci"}).status, 200)
         self.addCleanup(api.request, "DELETE", f"/v1/devices/{bdf}/binding")
-        answer = api.request("GET", f"/v1/devices/{bdf}/regions?probe=vfio")
+        answer = ask_probe(bdf, {})
         self.assertEqual((answer.status, answer.json["code"]), (409, "group_not_viable"))
         self.assertIn(machine.DEVICES["pair1"].bdf, [item["address"] for item in answer.json["group_blockers"]])
