@@ -54,6 +54,11 @@ sysfs::Error system_error(std::string what, int errno_value, std::string path) {
 
 }  // namespace
 
+// Root and whoever else may change things, known by the kernel: everybody on the host may be a TCP caller.
+bool is_trusted(const Caller& caller) {
+  return caller.access == Access::Change && caller.requester.transport == "unix";
+}
+
 class Session;
 
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
@@ -65,12 +70,15 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   std::optional<asio::ip::tcp::acceptor> tcp_acceptor;
   asio::steady_timer retry;
   std::set<Session*> sessions;
+  std::size_t refused = 0;  ///< of the sessions: those that are only told that there is no room
   bool stopping = false;
 
   void accept_unix();
   void accept_tcp();
   template <class Acceptor>
   void accept(Acceptor& acceptor, void (Impl::*again)());
+  void welcome(Generic::socket socket, Caller caller, bool tcp);
+  void turn_away(Generic::socket socket, Caller caller, bool tcp, const std::string& why);
 };
 
 // One connection: head, body, handler, answer, and again. Every member runs on the daemon's thread.
@@ -89,16 +97,30 @@ class Session : public std::enable_shared_from_this<Session> {
   Session& operator=(const Session&) = delete;
   ~Session() { leave(); }
 
-  void start() {
-    if (server_->sessions.size() > server_->settings.limits.connections) {
-      begin_request();
-      return refuse({503, "too_many_connections", "too many connections are open"});
-    }
-    read_head();
+  void start() { read_head(); }
+
+  /// Says only that there is no room.
+  void start_refused(const std::string& why) {
+    refused_ = true;
+    ++server_->refused;
+    begin_request();
+    refuse({503, "too_many_connections", why});
   }
 
   void close_if_idle() {
     if (idle_) stream_.cancel();
+  }
+
+  /// Another one comes in for it.
+  void make_room() { close(); }
+
+  bool is_refused() const { return refused_; }
+
+  Connected connected() const {
+    return {.tcp = tcp_,
+            .trusted = is_trusted(caller_),
+            .uid = caller_.requester.uid,
+            .idle_since = awaits_head_ && connection_->on_close.empty() ? std::optional(idle_since_) : std::nullopt};
   }
 
  private:
@@ -167,6 +189,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void on_head(std::size_t size) {
+    awaits_head_ = false;
     idle_ = false;
     first_ = false;
     begin_request();
@@ -331,6 +354,8 @@ class Session : public std::enable_shared_from_this<Session> {
     if (error) return close();
     if (!stays) return linger();
     head_ = {};
+    idle_since_ = Clock::now();
+    awaits_head_ = true;
     idle_ = true;
     read_head();
   }
@@ -361,7 +386,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // The connection's end is not the session's own: a task that hangs in the kernel may keep that for long.
   void leave() {
-    server_->sessions.erase(this);
+    if (server_->sessions.erase(this) > 0 && refused_) --server_->refused;
     if (server_->stopping) return;  // it is not the client who leaves
     for (auto& [claim, closed] : std::exchange(connection_->on_close, {}))
       asio::post(server_->io, [connection = connection_, closed = std::move(closed)] { closed(); });
@@ -375,6 +400,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<handoff::Connection> connection_ = std::make_shared<handoff::Connection>();
   std::string outgoing_;  ///< an answer with descriptors
   beast::flat_buffer buffer_{max_header_bytes + max_body_bytes + 2 * chunk};
+  bool refused_ = false;
+  bool awaits_head_ = true;  ///< no request is under way: whatever of one has come, it is no whole head
+  Clock::time_point idle_since_ = Clock::now();
   bool idle_ = true;
   bool late_ = false;  ///< the time for reading is over
   bool first_ = true;
@@ -414,8 +442,33 @@ void Server::Impl::accept(Acceptor& acceptor, void (Impl::*again)()) {
     (self.get()->*again)();  // whatever becomes of this one
     sysfs::close_on_exec(socket.native_handle());
     auto caller = caller_of(socket, self->settings);
-    std::make_shared<Session>(self, Generic::socket(std::move(socket)), std::move(caller), tcp)->start();
+    self->welcome(Generic::socket(std::move(socket)), std::move(caller), tcp);
   });
+}
+
+void Server::Impl::welcome(Generic::socket socket, Caller caller, bool tcp) {
+  std::vector<Session*> present;
+  std::vector<Connected> connected;
+  for (auto* session : sessions) {
+    if (session->is_refused()) continue;
+    present.push_back(session);
+    connected.push_back(session->connected());
+  }
+  const Connected newcomer{.tcp = tcp, .trusted = is_trusted(caller), .uid = caller.requester.uid};
+  const auto admission = admit(connected, newcomer, settings.limits.connections);
+  if (const auto* away = std::get_if<TurnedAway>(&admission))
+    return turn_away(std::move(socket), std::move(caller), tcp, away->why);
+  if (const auto* instead = std::get_if<AdmittedFor>(&admission)) present[instead->victim]->make_room();
+  std::make_shared<Session>(shared_from_this(), std::move(socket), std::move(caller), tcp)->start();
+}
+
+// Saying so takes a connection too, for a second: beyond a number of them the others are closed without a word.
+void Server::Impl::turn_away(Generic::socket socket, Caller caller, bool tcp, const std::string& why) {
+  if (refused < settings.limits.refusals) {
+    std::make_shared<Session>(shared_from_this(), std::move(socket), std::move(caller), tcp)->start_refused(why);
+    return;
+  }
+  settings.log({.request_id = "-", .caller = caller.text, .method = "-", .target = "-", .status = 503});
 }
 
 void Server::Impl::accept_unix() { accept(*unix_acceptor, &Impl::accept_unix); }

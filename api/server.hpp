@@ -10,13 +10,15 @@
 #include <set>
 #include <string>
 
+#include "api/admission.hpp"
 #include "api/message.hpp"
 #include "sysfs/result.hpp"
 
 namespace devbindd::api {
 
 struct Limits {
-  std::size_t connections = 256;
+  ConnectionLimits connections;
+  std::size_t refusals = 32;  ///< connections that are told at one time that there is no room; the others are closed
   std::chrono::milliseconds header_time{5'000};
   std::chrono::milliseconds body_time{10'000};
   std::chrono::milliseconds idle_time{60'000};

@@ -21,6 +21,7 @@
 #include "api/route.hpp"
 #include "api/server.hpp"
 #include "daemon/build_info.hpp"
+#include "daemon/limited_log.hpp"
 #include "daemon/process_watch.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/engine.hpp"
@@ -107,6 +108,7 @@ class Service {
   const Configuration& configuration_;
   sysfs::LinuxTree& tree_;
   asio::io_context io_{1};
+  LimitedLog log_{io_};
   sysfs::Inventory inventory_;
   sysfs::DeviceNames names_;
   sysfs::ModuleIndex modules_;
@@ -301,8 +303,8 @@ sysfs::Result<> Service::start_parts() {
       .leftovers = [this] { return leftovers(); },
       .end_leftover = [](std::int32_t pid) { ::kill(pid, SIGKILL); },
       .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
-      .inform = [](const std::string& message) { spdlog::info("{}", message); },
-      .warn = [](const std::string& message) { spdlog::warn("{}, ignoring", message); }});
+      .inform = [this](const std::string& message) { log_.write(spdlog::level::info, message); },
+      .warn = [this](const std::string& message) { log_.write(spdlog::level::warn, message + ", ignoring"); }});
   if (auto first = engine_->current(); !first) return std::unexpected(first.error());
   engine_->start_recovery();
   start_claims();
@@ -310,15 +312,6 @@ sysfs::Result<> Service::start_parts() {
       *engine_, configuration_.read_only ? std::vector<handoff::Policy>{} : configuration_.policies);
   fill_context();
   return listen();
-}
-
-void log_request(const api::AccessRecord& record) {
-  const auto level = record.status >= 500                                ? spdlog::level::err
-                     : record.status >= 400                              ? spdlog::level::warn
-                     : record.method == "GET" || record.method == "HEAD" ? spdlog::level::debug
-                                                                         : spdlog::level::info;
-  spdlog::log(level, "{} {} {} status={} us={} request={}", record.caller, record.method, record.target, record.status,
-              record.duration.count(), record.request_id);
 }
 
 sysfs::Result<> Service::listen() {
@@ -333,7 +326,7 @@ sysfs::Result<> Service::listen() {
                .tcp_may_change = configuration_.tcp && configuration_.tcp->allow_changes,
                .handle = [this](const api::Request& request,
                                 api::Respond respond) { api::dispatch(*context_, request, std::move(respond)); },
-               .log = log_request});
+               .log = [this](const api::AccessRecord& record) { log_.write(record); }});
   const int passed = ::sd_listen_fds(1);
   auto done = passed > 0 ? server_->adopt_unix(SD_LISTEN_FDS_START)
                          : server_->listen_unix(configuration_.unix_path, configuration_.unix_mode, group);
@@ -396,7 +389,9 @@ int Service::run() {
   watch_systemd();
   // Units that are ordered after this one find the policies in force.
   policies_->start([this] { announce(); });
-  api::run(io_, [](const std::string& what) { spdlog::error("devbindd failed at a task and goes on: {}", what); });
+  api::run(io_, [this](const std::string& what) {
+    log_.write(spdlog::level::err, "devbindd failed at a task and goes on: " + what);
+  });
   if (pool_.stuck() > 0)
     spdlog::warn("{} worker processes are stuck in the kernel and left to themselves, ignoring", pool_.stuck());
   return exit_ok;

@@ -219,7 +219,13 @@ Options options_from(const std::vector<std::string>& arguments) {
     else if (name == "--socket")
       options.socket = value;
     else if (name == "--connections")
-      options.limits.connections = std::stoul(value);
+      options.limits.connections.all = std::stoul(value);
+    else if (name == "--reserve")
+      options.limits.connections.reserve = std::stoul(value);
+    else if (name == "--per-transport")
+      options.limits.connections.transport = std::stoul(value);
+    else if (name == "--per-user")
+      options.limits.connections.user = std::stoul(value);
     else if (name == "--header-ms")
       options.limits.header_time = milliseconds(value);
     else if (name == "--body-ms")

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """Sends raw bytes to the contract daemon over real sockets and looks at every answer. Usage: raw_http.py CONTRACT_DAEMON"""
+import contextlib
+import os
 import sys
 import time
 
@@ -204,22 +206,145 @@ def idle_connections(binary):
     return ""
 
 
-def too_many_connections(binary):
-    with Daemon(binary, "--connections=100", "--header-ms=60000") as daemon:
-        idle = [daemon.connect("unix" if number % 2 else "tcp") for number in range(100)]
-        wait_until(lambda: daemon.control("connections") == "100")
-        with daemon.connect() as one_more:
-            answer = one_more.answer()
-            fault = fault_in(answer, "503 too_many_connections")
-            if fault or "retry-after" not in answer.fields or not one_more.ended():
-                return fault or "there is no Retry-After, or the connection stays"
-        idle[0].send(raw_cases.OK)
-        if fault_in(idle[0].answer(), "200"):
-            return "one of the hundred is not served"
+@contextlib.contextmanager
+def another_user(daemon):
+    """Connections that are made in it are those of a user who may only read. The kernel takes the credentials of connect()."""
+    os.chmod(daemon.directory, 0o711)
+    os.chmod(daemon.path, 0o666)
+    groups, uid, gid = os.getgroups(), os.geteuid(), os.getegid()
+    os.setgroups([])
+    os.setegid(65534)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(uid)
+        os.setegid(gid)
+        os.setgroups(groups)
+
+
+def users_connections(daemon, number):
+    with another_user(daemon):
+        return [daemon.connect() for _ in range(number)]
+
+
+def turned_away(connection):
+    answer = connection.answer()
+    fault = fault_in(answer, "503 too_many_connections")
+    return fault or ("" if "retry-after" in answer.fields and connection.ended() else "there is no Retry-After, or the connection stays")
+
+
+def busy(connection):
+    """A request that is under way: its body does not come."""
+    connection.send(raw_cases.put(raw_cases.BIND)[:-1])
+    return connection
+
+
+def limits_of_one_transport(binary):
+    """TCP can be full: its readers are turned away or take the place of idle ones, and nobody else notices."""
+    with Daemon(binary, "--connections=20", "--reserve=5", "--per-transport=8", "--body-ms=60000", "--header-ms=60000") as daemon:
+        taken = [busy(daemon.connect("tcp")) for _ in range(8)]
+        wait_until(lambda: daemon.control("connections") == "8")
+        time.sleep(0.1)
+        with daemon.connect("tcp") as one_more:
+            fault = turned_away(one_more)
+        fault = fault or run_case(daemon, "unix", raw_cases.OK, ["200"], False)
+        for connection in taken[:2]:
+            connection.stream.close()
+        wait_until(lambda: daemon.control("connections") == "6")
+        first, second = daemon.connect("tcp"), daemon.connect("tcp")
+        wait_until(lambda: daemon.control("connections") == "8")
+        first.send(raw_cases.OK)
+        fault = fault or fault_in(first.answer(), "200")  # now the second has been idle for longer
+        with daemon.connect("tcp") as one_more:
+            one_more.send(raw_cases.OK)
+            fault = fault or fault_in(one_more.answer(), "200") or ("" if second.ended() else "the idlest stays")
+        first.send(raw_cases.OK)
+        return fault or fault_in(first.answer(), "200")
+
+
+def limits_of_one_user(binary):
+    with Daemon(binary, "--connections=20", "--reserve=5", "--per-user=4", "--body-ms=60000", "--header-ms=60000") as daemon:
+        others = [busy(connection) for connection in users_connections(daemon, 4)]
+        wait_until(lambda: daemon.control("connections") == "4")
+        time.sleep(0.1)
+        fault = turned_away(users_connections(daemon, 1)[0])
+        for transport in ("unix", "tcp"):
+            fault = fault or run_case(daemon, transport, raw_cases.OK, ["200"], False)
+        others[0].stream.close()
+        wait_until(lambda: daemon.control("connections") == "3")
+        idle = users_connections(daemon, 1)[0]
+        newest = users_connections(daemon, 1)[0]
+        newest.send(raw_cases.OK)
+        return fault or fault_in(newest.answer(), "200") or ("" if idle.ended() else "the user's idle connection stays")
+
+
+def a_reserve_for_those_who_may_change(binary):
+    """However many readers hold what they can, who may change things has room; then the idlest reader goes."""
+    with Daemon(binary, "--connections=20", "--reserve=5", "--per-transport=15", "--body-ms=60000", "--header-ms=60000") as daemon:
+        readers = [busy(daemon.connect("tcp")) for _ in range(14)] + [daemon.connect("tcp")]
+        wait_until(lambda: daemon.control("connections") == "15")
+        time.sleep(0.1)
+        fault = ""
+        mine = []
+        for _ in range(6):
+            mine.append(daemon.connect())
+            mine[-1].send(raw_cases.OK)
+            fault = fault or fault_in(mine[-1].answer(), "200")
+        fault = fault or ("" if readers[-1].ended() else "the reader's idle connection stays")
+        mine.append(daemon.connect())  # there is no idle reader: the idlest of those who may change things goes
+        mine[-1].send(raw_cases.OK)
+        fault = fault or fault_in(mine[-1].answer(), "200") or ("" if mine[0].ended() else "nobody went for it")
+        if int(daemon.control("connections")) > 20:
+            return f"{daemon.control('connections')} connections"
+        with daemon.connect("tcp") as reader:
+            return fault or turned_away(reader)
+
+
+def refusals_are_bounded(binary):
+    """Beyond a number of connections that are told that there is no room the others are closed, and cost nothing more."""
+    with Daemon(binary, "--connections=4", "--reserve=2", "--per-transport=2", "--body-ms=60000") as daemon:
+        taken = [busy(daemon.connect("tcp")) for _ in range(2)]
+        wait_until(lambda: int(daemon.control("connections")) == len(taken))
+        time.sleep(0.1)
+        flood = [daemon.connect("tcp") for _ in range(200)]
+        if fault := run_case(daemon, "unix", raw_cases.OK, ["200"], False):
+            return fault
+        if int(daemon.control("connections")) > 36:
+            return f"{daemon.control('connections')} connections"
+        told = [connection for connection in flood if not connection.ended()]
+        if not 32 <= len(told) <= 64:  # one that ends makes room for another
+            return f"{len(told)} were told"
+        return ""
+
+
+def idle_connections_go_for_others(binary):
+    """256 idle connections of one user on TCP: nobody is turned away."""
+    with Daemon(binary, "--header-ms=60000") as daemon:
+        idle = [daemon.connect("tcp") for _ in range(600)]
+        for transport in ("unix", "tcp"):
+            for _ in range(20):
+                if fault := run_case(daemon, transport, raw_cases.OK, ["200"], False):
+                    return fault
         for connection in idle:
             connection.stream.close()
         wait_until(lambda: daemon.control("connections") == "0")
-        return run_case(daemon, "unix", raw_cases.OK, ["200"], False)
+        return ""
+
+
+def what_lasts_as_long_as_its_connection_keeps_it(binary):
+    """A connection that a claim lasts as long as is no idle one."""
+    with Daemon(binary, "--connections=2", "--reserve=1") as daemon:
+        holder = daemon.connect()
+        holder.send(request_bytes("POST", "/v1/claims", {"Content-Type": "application/json"}, b'{"devices":["0000:20:00.0"],"while_connected":true}'))
+        fault = fault_in(holder.answer(), "201")
+        others = []
+        for _ in range(4):
+            others.append(daemon.connect())
+            others[-1].send(raw_cases.OK)
+            fault = fault or fault_in(others[-1].answer(), "200")
+        holder.send(request_bytes("GET", "/v1/claims"))
+        return fault or fault_in(holder.answer(), "200")
 
 
 def main():
@@ -236,7 +361,8 @@ def main():
             for test in (slow_head, dripping_head, half_a_head_behind_a_request, missing_body):
                 report.check(f"{transport}: {test.__name__}", lambda: test(daemon, transport))
         report.check("connections are let go", lambda: wait_until(lambda: daemon.control("connections") == "0"))
-    for test in (changes_by_transport, idle_connections, too_many_connections):
+    for test in (changes_by_transport, idle_connections, limits_of_one_transport, limits_of_one_user, a_reserve_for_those_who_may_change,
+                 refusals_are_bounded, idle_connections_go_for_others, what_lasts_as_long_as_its_connection_keeps_it):
         report.check(test.__name__, lambda: test(binary))
     return report.end()
 

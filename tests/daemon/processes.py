@@ -250,8 +250,30 @@ def log_lines_are_whole(binary):
     return ""
 
 
+def a_flood_of_requests_is_no_flood_of_lines(binary):
+    """Lines of one kind are limited, how many were left out is told, and those of other kinds come all the same."""
+    with Place(binary) as place:
+        daemon = place.start()
+        bad = b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        with place.connect("tcp") as stream:
+            for _ in range(500):
+                stream.sendall(bad)
+                stream.recv(65536)
+        with place.connect("unix") as stream:
+            stream.sendall(bad)
+            stream.recv(65536)
+        time.sleep(12)
+        daemon.terminate()
+        _, log = daemon.communicate(timeout=10)
+        flood = [line for line in log.splitlines() if " tcp GET /nothing status=404 " in line]
+        told = [line for line in log.splitlines() if "similar lines were left out: tcp status 404" in line]
+        if len(flood) != 20 or len(told) != 1 or " 480 similar" not in told[0] or " unix uid " not in log:
+            return f"{len(flood)} lines, told {told}: {log[-500:]}"
+    return ""
+
+
 TESTS = (workers_inherit_nothing, everything_closes_on_exec, restart_with_a_stopped_worker, a_full_queue_is_a_daemon,
-         only_what_nobody_listens_on_is_stale, log_lines_are_whole)
+         only_what_nobody_listens_on_is_stale, log_lines_are_whole, a_flood_of_requests_is_no_flood_of_lines)
 
 
 def main():
