@@ -4,6 +4,7 @@
 #include "api/change.hpp"
 #include "api/claim_request.hpp"
 #include "api/handlers.hpp"
+#include "api/listing.hpp"
 #include "api/problem.hpp"
 #include "api/render.hpp"
 #include "api/render_claim.hpp"
@@ -125,6 +126,14 @@ std::function<void(sysfs::Result<>)> answer_with_claim(Context& context, const R
   };
 }
 
+sysfs::Result<std::optional<json>> claim_item(Context& context, const std::string& id) {
+  const auto* claim = context.claims.find(id);
+  if (claim == nullptr) return std::nullopt;  // newer ones have taken its place
+  auto document = render_claim(context, *claim);
+  if (!document) return std::unexpected(document.error());
+  return std::optional(std::move(*document));
+}
+
 }  // namespace
 
 void list_claims(Context& context, const Request& request, const PathArguments&, Respond respond) {
@@ -138,16 +147,13 @@ void list_claims(Context& context, const Request& request, const PathArguments&,
     return respond(
         bad_request(request, "invalid_value", "?state", "'" + (*state)->substr(0, 64) + "' is no state of a claim"));
   }
-  std::vector<std::pair<std::string, json>> items;
+  Listing listing{.keys = {},
+                  .render = [&context](const std::string& id) { return claim_item(context, id); },
+                  .columns = claim_columns()};
   for (const auto* claim : context.claims.all()) {
-    if (*state && handoff::name_of(claim->state) != **state) continue;
-    auto document = render_claim(context, *claim);
-    if (!document) return respond(problem_of(request, document.error()));
-    items.emplace_back(claim->id, std::move(*document));
+    if (!*state || handoff::name_of(claim->state) == **state) listing.keys.push_back(claim->id);
   }
-  auto document = page(items, *wanted_page);
-  if (!document) return respond(to_response(request, document.error()));
-  respond(list_response(request, *document, claim_columns()));
+  answer_list(context, request, std::move(listing), std::move(*wanted_page), std::move(respond));
 }
 
 void post_claim(Context& context, const Request& request, const PathArguments&, Respond respond) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/turns.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/engine.hpp"
 #include "handoff/policies.hpp"
@@ -36,6 +37,10 @@ struct Context {
   /// Whether the daemon can do its work now; "" or the reason why not.
   std::function<std::string()> not_ready;
   ModuleCache module_cache = {};
+  Turns turns = {};
 };
+
+/// Works on an answer in turns with all others; see Turns::add().
+void in_turns(Context& context, const Request& request, Turns::Step step);
 
 }  // namespace devbindd::api

@@ -3,6 +3,7 @@
 
 #include "api/devbind_status.hpp"
 #include "api/handlers.hpp"
+#include "api/listing.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
 #include "api/render_facts.hpp"
@@ -16,7 +17,7 @@ namespace {
 using nlohmann::json;
 
 // The exact-match filters of the list: repeats of one are OR, different ones AND. "none" stands for null.
-struct Filter {
+struct DeviceFilter {
   std::string name;
   std::vector<std::string> values;
   std::string (*value_of)(const sysfs::Device&);
@@ -46,7 +47,7 @@ std::string number_or_none(const std::optional<T>& value) {
   return value ? std::to_string(*value) : "none";
 }
 
-std::vector<Filter> filters() {
+std::vector<DeviceFilter> filters() {
   return {
       {"vendor", {}, [](const sysfs::Device& d) { return hex_id(d.vendor); }, valid_id},
       {"device", {}, [](const sysfs::Device& d) { return hex_id(d.device); }, valid_id},
@@ -64,8 +65,8 @@ std::vector<Filter> filters() {
   };
 }
 
-bool passes(const sysfs::Device& device, const std::vector<Filter>& chosen) {
-  return std::ranges::all_of(chosen, [&device](const Filter& filter) {
+bool passes(const sysfs::Device& device, const std::vector<DeviceFilter>& chosen) {
+  return std::ranges::all_of(chosen, [&device](const DeviceFilter& filter) {
     if (filter.values.empty()) return true;
     const auto value = filter.value_of(device);
     // A class filter may name less than all of it: "02" is every network device.
@@ -75,7 +76,7 @@ bool passes(const sysfs::Device& device, const std::vector<Filter>& chosen) {
   });
 }
 
-OrResponse<std::vector<Filter>> read_filters(const Request& request, QueryReader& query) {
+OrResponse<std::vector<DeviceFilter>> read_filters(const Request& request, QueryReader& query) {
   auto chosen = filters();
   for (auto& filter : chosen) {
     filter.values = query.all(filter.name);
@@ -90,18 +91,6 @@ OrResponse<std::vector<Filter>> read_filters(const Request& request, QueryReader
     }
   }
   return chosen;
-}
-
-std::string status_text(Context& context, const std::vector<const sysfs::Device*>& devices,
-                        const sysfs::Routes& routes) {
-  std::vector<DevbindDevice> lines;
-  for (const auto* device : devices) {
-    const bool routed = std::ranges::any_of(device->interfaces,
-                                            [&](const auto& name) { return routes.routed_interfaces.contains(name); });
-    lines.push_back({*device, context.names.device(device->vendor, device->device).value_or("Device"),
-                     matching_modules(context, *device), routed});
-  }
-  return devbind_status(lines, sysfs::userspace_drivers(context.engine.services().tree));
 }
 
 // What a person types to find a device: part of its address, IDs or any of its names, in whatever case.
@@ -196,7 +185,7 @@ Response device_response(Context& context, const Request& request, const sysfs::
 }
 
 struct ListQuery {
-  std::vector<Filter> filters = {};
+  std::vector<DeviceFilter> filters = {};
   std::vector<std::string> searched = {};
   Paging page = {};
 };
@@ -213,26 +202,69 @@ OrResponse<ListQuery> read_list_query(const Request& request) {
   return ListQuery{std::move(*chosen), std::move(*searched), std::move(*wanted_page)};
 }
 
-Response list_of(Context& context, const Request& request, const ListQuery& wanted,
-                 const sysfs::AlternativeNames& alternatives) {
+/// What the items of one list are made of; it lives as long as the list is made.
+struct DeviceList {
+  ListQuery wanted;
+  sysfs::AlternativeNames alternatives;
+  sysfs::Routes routes;
+};
+
+bool belongs(Context& context, const DeviceList& list, const std::string& key) {
+  const auto* device = context.engine.services().inventory.find(sysfs::parse_pci_address(key).value());
+  return device != nullptr && passes(*device, list.wanted.filters) &&
+         is_found(context, *device, list.alternatives, list.wanted.searched);
+}
+
+sysfs::Result<std::optional<json>> device_item(Context& context, const DeviceList& list, const std::string& key) {
+  const auto* device = context.engine.services().inventory.find(sysfs::parse_pci_address(key).value());
+  if (device == nullptr) return std::nullopt;  // gone since it was listed
+  auto rendered = render_device(context, *device, list.routes);
+  if (!rendered) return std::unexpected(rendered.error());
+  return std::optional(std::move(*rendered));
+}
+
+DevbindDevice status_line(Context& context, const DeviceList& list, const std::string& key) {
+  const auto& device = *context.engine.services().inventory.find(sysfs::parse_pci_address(key).value());
+  const bool routed = std::ranges::any_of(
+      device.interfaces, [&](const auto& name) { return list.routes.routed_interfaces.contains(name); });
+  return {device, context.names.device(device.vendor, device.device).value_or("Device"),
+          matching_modules(context, device), routed};
+}
+
+// As dpdk-devbind.py -s: always the whole list.
+void answer_status(Context& context, const Request& request, const std::shared_ptr<const DeviceList>& list,
+                   std::vector<std::string> keys, Respond respond) {
+  const auto lines = std::make_shared<std::vector<DevbindDevice>>();
+  in_turns(context, request, [&context, list, keys = std::move(keys), at = std::size_t{0}, lines, respond]() mutable {
+    if (at == keys.size()) {
+      const auto drivers = sysfs::userspace_drivers(context.engine.services().tree);
+      respond(text_response(devbind_status(*lines, drivers)));
+      return false;
+    }
+    const auto& key = keys[at++];
+    if (belongs(context, *list, key)) lines->push_back(status_line(context, *list, key));
+    return true;
+  });
+}
+
+void answer_devices(Context& context, const Request& request, ListQuery wanted, sysfs::AlternativeNames alternatives,
+                    Respond respond) {
   auto inventory = context.engine.current();
-  if (!inventory) return problem_of(request, inventory.error());
+  if (!inventory) return respond(problem_of(request, inventory.error()));
   auto routes = sysfs::read_routes(context.engine.services().tree);
-  if (!routes) return problem_of(request, routes.error());
-  std::vector<const sysfs::Device*> devices;
-  for (const auto& [address, device] : (*inventory)->devices()) {
-    if (passes(device, wanted.filters) && is_found(context, device, alternatives, wanted.searched))
-      devices.push_back(&device);
-  }
-  if (wants_text(request)) return text_response(status_text(context, devices, *routes));
-  std::vector<std::pair<std::string, json>> items;
-  for (const auto* device : devices) {
-    auto rendered = render_device(context, *device, *routes);
-    if (!rendered) return problem_of(request, rendered.error());
-    items.emplace_back(sysfs::to_string(device->address), std::move(*rendered));
-  }
-  auto document = page(items, wanted.page);
-  return document ? json_response(*document) : to_response(request, document.error());
+  if (!routes) return respond(problem_of(request, routes.error()));
+  std::vector<std::string> keys;
+  for (const auto& [address, device] : (*inventory)->devices()) keys.push_back(sysfs::to_string(address));
+  auto page = wanted.page;
+  const auto list = std::make_shared<const DeviceList>(std::move(wanted), std::move(alternatives), std::move(*routes));
+  if (wants_text(request)) return answer_status(context, request, list, std::move(keys), std::move(respond));
+  static const std::vector<Column> no_columns;
+  answer_list(context, request,
+              {.keys = std::move(keys),
+               .belongs = [&context, list](const std::string& key) { return belongs(context, *list, key); },
+               .render = [&context, list](const std::string& key) { return device_item(context, *list, key); },
+               .columns = no_columns},
+              std::move(page), std::move(respond));
 }
 
 }  // namespace
@@ -240,11 +272,11 @@ Response list_of(Context& context, const Request& request, const ListQuery& want
 void list_devices(Context& context, const Request& request, const PathArguments&, Respond respond) {
   auto wanted = read_list_query(request);
   if (!wanted) return respond(std::move(wanted.error()));
-  if (wanted->searched.empty()) return respond(list_of(context, request, *wanted, {}));
+  if (wanted->searched.empty()) return answer_devices(context, request, std::move(*wanted), {}, std::move(respond));
   context.engine.find_alternative_names(
       [&context, request, wanted = std::move(*wanted), respond](const sysfs::Result<sysfs::AlternativeNames>& names) {
         if (!names) return respond(problem_of(request, names.error()));
-        respond(list_of(context, request, wanted, *names));
+        answer_devices(context, request, wanted, *names, respond);
       });
 }
 

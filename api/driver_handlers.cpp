@@ -2,6 +2,7 @@
 
 #include "api/change.hpp"
 #include "api/handlers.hpp"
+#include "api/listing.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
 #include "api/text_table.hpp"
@@ -99,6 +100,15 @@ void change_id(Context& context, const Request& request, const PathArguments& ar
                 std::move(respond));
 }
 
+sysfs::Result<std::optional<json>> driver_item(const sysfs::Tree& tree, const std::string& key) {
+  const auto name = sysfs::DriverName::parse(key);
+  if (!name) return std::unexpected(name.error());
+  auto driver = sysfs::read_driver(tree, *name);
+  if (!driver && driver.error().code == sysfs::ErrorCode::DriverNotFound) return std::nullopt;  // unloaded meanwhile
+  if (!driver) return std::unexpected(driver.error());
+  return std::optional(render_driver(*driver));
+}
+
 }  // namespace
 
 void list_drivers(Context& context, const Request& request, const PathArguments&, Respond respond) {
@@ -109,16 +119,11 @@ void list_drivers(Context& context, const Request& request, const PathArguments&
   const auto& tree = context.engine.services().tree;
   auto names = sysfs::list_drivers(tree);
   if (!names) return respond(problem_of(request, names.error()));
-  std::vector<std::pair<std::string, json>> items;
-  for (const auto& name : *names) {
-    auto driver = sysfs::read_driver(tree, name);
-    if (!driver && driver.error().code == sysfs::ErrorCode::DriverNotFound) continue;  // unloaded since it was listed
-    if (!driver) return respond(problem_of(request, driver.error()));
-    items.emplace_back(name.text(), render_driver(*driver));
-  }
-  auto document = page(items, *wanted);
-  if (!document) return respond(to_response(request, document.error()));
-  respond(list_response(request, *document, driver_columns()));
+  Listing listing{.keys = {},
+                  .render = [&tree](const std::string& key) { return driver_item(tree, key); },
+                  .columns = driver_columns()};
+  for (const auto& name : *names) listing.keys.push_back(name.text());
+  answer_list(context, request, std::move(listing), std::move(*wanted), std::move(respond));
 }
 
 void get_driver(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/handlers.hpp"
+#include "api/listing.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
 #include "api/text_table.hpp"
@@ -96,6 +97,15 @@ void find_holders(Context& context, const std::shared_ptr<GroupParts>& parts, co
   }
 }
 
+sysfs::Result<std::optional<json>> group_item(Context& context, const std::string& key) {
+  auto group = sysfs::read_iommu_group(context.engine.services().tree, sysfs::number_from<unsigned>(key).value_or(0));
+  if (!group && group.error().code == sysfs::ErrorCode::GroupNotFound) return std::nullopt;
+  if (!group) return std::unexpected(group.error());
+  auto rendered = render_group(context, *group);
+  if (!rendered) return std::unexpected(rendered.error());
+  return std::optional(std::move(*rendered));
+}
+
 }  // namespace
 
 void list_iommu_groups(Context& context, const Request& request, const PathArguments&, Respond respond) {
@@ -107,18 +117,11 @@ void list_iommu_groups(Context& context, const Request& request, const PathArgum
   const auto& tree = context.engine.services().tree;
   auto numbers = sysfs::list_iommu_groups(tree);
   if (!numbers) return respond(problem_of(request, numbers.error()));
-  std::vector<std::pair<std::string, json>> items;
-  for (const auto number : *numbers) {
-    auto group = sysfs::read_iommu_group(tree, number);
-    if (!group && group.error().code == sysfs::ErrorCode::GroupNotFound) continue;  // gone since it was listed
-    if (!group) return respond(problem_of(request, group.error()));
-    auto rendered = render_group(context, *group);
-    if (!rendered) return respond(problem_of(request, rendered.error()));
-    items.emplace_back(std::to_string(number), std::move(*rendered));
-  }
-  auto document = page(items, *wanted);
-  if (!document) return respond(to_response(request, document.error()));
-  respond(list_response(request, *document, group_columns()));
+  Listing listing{.keys = {},
+                  .render = [&context](const std::string& key) { return group_item(context, key); },
+                  .columns = group_columns()};
+  for (const auto number : *numbers) listing.keys.push_back(std::to_string(number));
+  answer_list(context, request, std::move(listing), std::move(*wanted), std::move(respond));
 }
 
 void get_iommu_group(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {

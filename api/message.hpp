@@ -38,6 +38,10 @@ class Body {
   std::string text_;
 };
 
+/// Whether the client has closed its connection, or is otherwise gone. Over TCP one that only shuts down its side
+/// cannot be told from one that has left, and counts as such.
+using ClientLeft = std::function<bool()>;
+
 struct Request {
   std::string id;  ///< UUID of this request, for logs and problems
   std::string method;
@@ -49,8 +53,9 @@ struct Request {
   std::string idempotency_key;  ///< the Idempotency-Key header
   Body body;
   handoff::Requester requester;
-  Access access = Access::Read;       ///< what this caller may do
-  std::vector<unsigned> groups = {};  ///< of a Unix caller
+  Access access = Access::Read;                        ///< what this caller may do
+  std::vector<unsigned> groups = {};                   ///< of a Unix caller
+  std::shared_ptr<const ClientLeft> client_left = {};  ///< null: it is there
 };
 
 struct Response {

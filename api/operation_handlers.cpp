@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/handlers.hpp"
+#include "api/listing.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
 #include "api/text_table.hpp"
@@ -28,6 +29,12 @@ const std::vector<Column>& operation_columns() {
   return list;
 }
 
+sysfs::Result<std::optional<json>> operation_item(Context& context, const std::string& id) {
+  auto document = context.engine.document(id);
+  if (!document) return std::nullopt;  // newer ones have taken its place
+  return std::optional(std::move(*document));
+}
+
 }  // namespace
 
 void list_operations(Context& context, const Request& request, const PathArguments&, Respond respond) {
@@ -41,14 +48,10 @@ void list_operations(Context& context, const Request& request, const PathArgumen
   auto wanted = paging(request, query);
   if (!wanted) return respond(std::move(wanted.error()));
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  std::vector<std::pair<std::string, json>> items;
-  for (auto& document : context.engine.documents(state->value_or(""))) {
-    auto id = document["id"].get<std::string>();
-    items.emplace_back(std::move(id), std::move(document));
-  }
-  auto document = page(items, *wanted);
-  if (!document) return respond(to_response(request, document.error()));
-  respond(list_response(request, *document, operation_columns()));
+  Listing listing{.keys = context.engine.operation_ids(state->value_or("")),
+                  .render = [&context](const std::string& id) { return operation_item(context, id); },
+                  .columns = operation_columns()};
+  answer_list(context, request, std::move(listing), std::move(*wanted), std::move(respond));
 }
 
 void get_operation(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {

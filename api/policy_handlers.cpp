@@ -27,11 +27,7 @@ json render_place(Context& context, const handoff::Policy& policy, const sysfs::
                                                                   : json(nullptr)}};
 }
 
-json render_policy(Context& context, const sysfs::Inventory& inventory, const handoff::Policy& policy) {
-  json places = json::array();
-  for (const auto& [address, device] : inventory.devices()) {
-    if (context.policies.policy_for(device) == &policy) places.push_back(render_place(context, policy, device));
-  }
+json render_policy(const handoff::Policy& policy, json places) {
   json excluded = json::array();
   for (const auto& address : policy.exclude) excluded.push_back(sysfs::to_string(address));
   auto selector = render_selector(policy.selector);
@@ -63,6 +59,23 @@ const std::vector<Column>& policy_columns() {
   return list;
 }
 
+// Of the first policy that is for a device, by the policy's name.
+void add_place(Context& context, const sysfs::PciAddress& address, std::map<std::string, json>& places) {
+  const auto* device = context.engine.services().inventory.find(address);
+  if (device == nullptr) return;  // gone since it was listed
+  const auto* policy = context.policies.policy_for(*device);
+  if (policy != nullptr) places[policy->name].push_back(render_place(context, *policy, *device));
+}
+
+Response policies_response(Context& context, const Request& request, std::map<std::string, json> places) {
+  json document = {{"items", json::array()}, {"next_page_token", nullptr}};
+  for (const auto& policy : context.policies.policies()) {
+    auto& found = places[policy.name];
+    document["items"].push_back(render_policy(policy, found.is_null() ? json::array() : std::move(found)));
+  }
+  return list_response(request, document, policy_columns());
+}
+
 }  // namespace
 
 void list_policies(Context& context, const Request& request, const PathArguments&, Respond respond) {
@@ -70,10 +83,18 @@ void list_policies(Context& context, const Request& request, const PathArguments
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   auto inventory = context.engine.current();
   if (!inventory) return respond(problem_of(request, inventory.error()));
-  json document = {{"items", json::array()}, {"next_page_token", nullptr}};
-  for (const auto& policy : context.policies.policies())
-    document["items"].push_back(render_policy(context, **inventory, policy));
-  respond(list_response(request, document, policy_columns()));
+  std::vector<sysfs::PciAddress> addresses;
+  for (const auto& [address, device] : (*inventory)->devices()) addresses.push_back(address);
+  in_turns(context, request,
+           [&context, request, addresses = std::move(addresses), at = std::size_t{0},
+            places = std::map<std::string, json>{}, respond = std::move(respond)]() mutable {
+             if (at < addresses.size()) {
+               add_place(context, addresses[at++], places);
+               return true;
+             }
+             respond(policies_response(context, request, std::move(places)));
+             return false;
+           });
 }
 
 }  // namespace devbindd::api

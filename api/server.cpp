@@ -1,5 +1,6 @@
 #include "api/server.hpp"
 
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -97,7 +98,13 @@ class Session : public std::enable_shared_from_this<Session> {
   Session& operator=(const Session&) = delete;
   ~Session() { leave(); }
 
-  void start() { read_head(); }
+  void start() {
+    client_left_ = std::make_shared<const ClientLeft>([weak = weak_from_this()] {
+      const auto session = weak.lock();
+      return !session || session->client_left();
+    });
+    read_head();
+  }
 
   /// Says only that there is no room.
   void start_refused(const std::string& why) {
@@ -131,6 +138,7 @@ class Session : public std::enable_shared_from_this<Session> {
     request_.requester = caller_.requester;
     request_.access = caller_.access;
     request_.groups = caller_.groups;
+    request_.client_left = client_left_;
     head_ = {};
   }
 
@@ -258,7 +266,7 @@ class Session : public std::enable_shared_from_this<Session> {
     ~Answer() {
       if (given || session->server_->stopping) return;
       auto& io = session->server_->io;
-      asio::post(io, [asker = std::move(session)] { asker->send_failure(); });
+      asio::post(io, [asker = std::move(session)] { asker->end_without_answer(); });
     }
     void give(Response response) {
       if (!std::exchange(given, true)) session->send(std::move(response), session->head_.keep_alive);
@@ -274,9 +282,19 @@ class Session : public std::enable_shared_from_this<Session> {
     request_.body = {};
   }
 
-  void send_failure() {
+  /// Nobody asks the kernel before every answer: what has been given up as its client had left is not answered.
+  void end_without_answer() {
+    if (client_left()) return close();
     send(problem(request_, 500, "internal_error", "devbindd failed while it answered; its log says at what."),
          head_.keep_alive);
+  }
+
+  bool client_left() const {
+    if (!stream_.socket().is_open()) return true;
+    pollfd asked{.fd = const_cast<Session*>(this)->stream_.socket().native_handle(), .events = POLLRDHUP, .revents = 0};
+    if (::poll(&asked, 1, 0) <= 0) return false;
+    // unix(7): POLLHUP comes when the other end is closed. tcp(7): a FIN is all that comes of that.
+    return (asked.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0 || (tcp_ && (asked.revents & POLLRDHUP) != 0);
   }
 
   // What the guard refuses ends the connection: nobody can say where the next request begins.
@@ -398,6 +416,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Caller caller_;
   bool tcp_;
   std::shared_ptr<handoff::Connection> connection_ = std::make_shared<handoff::Connection>();
+  std::shared_ptr<const ClientLeft> client_left_;
   std::string outgoing_;  ///< an answer with descriptors
   beast::flat_buffer buffer_{max_header_bytes + max_body_bytes + 2 * chunk};
   bool refused_ = false;

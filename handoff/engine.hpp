@@ -96,7 +96,10 @@ class Engine {
 
   /// The operation's document, running or past.
   sysfs::Result<nlohmann::json> document(const std::string& id) const;
-  /// All operations, newest first; `state` filters by name when it is not empty.
+  /// The ids of all operations, newest first, those that run before the others; `state` filters by name when it is not
+  /// empty.
+  std::vector<std::string> operation_ids(const std::string& state) const;
+  /// Their documents.
   std::vector<nlohmann::json> documents(const std::string& state) const;
   /// Calls `ready` when the operation has ended or got blocked; at once if that is so now. `ready` may outlive its use.
   void when_settled(const std::string& id, std::function<void()> ready);

@@ -13,10 +13,14 @@ using nlohmann::json;
 using sysfs::ErrorCode;
 
 // An end is told when it is on disk and the devices are free again: until then the operation runs.
+std::string_view shown_state(const Operation& operation) {
+  return name_of(is_finished(operation) ? OperationState::Running : operation.state);
+}
+
 json shown(const Operation& operation) {
   auto document = to_json(operation);
   if (!is_finished(operation)) return document;
-  document["state"] = name_of(OperationState::Running);
+  document["state"] = shown_state(operation);
   document["finished_at"] = nullptr;
   document["error"] = nullptr;
   return document;
@@ -48,16 +52,23 @@ sysfs::Result<nlohmann::json> Engine::document(const std::string& id) const {
                                                        std::to_string(max_operations) + " are kept)");
 }
 
+std::vector<std::string> Engine::operation_ids(const std::string& state) const {
+  std::vector<const Operation*> running;
+  for (const auto& [id, one] : running_) {
+    if (state.empty() || state == shown_state(*one->operation)) running.push_back(one->operation.get());
+  }
+  std::ranges::sort(running, std::ranges::greater{}, &Operation::created_at);
+  std::vector<std::string> ids;
+  for (const auto* operation : running) ids.push_back(operation->id);
+  for (const auto& past : past_) {
+    if (state.empty() || state == past.state) ids.push_back(past.id);
+  }
+  return ids;
+}
+
 std::vector<json> Engine::documents(const std::string& state) const {
   std::vector<json> documents;
-  for (const auto& [id, running] : running_) {
-    auto document = shown(*running->operation);
-    if (state.empty() || state == document["state"]) documents.push_back(std::move(document));
-  }
-  std::ranges::sort(documents, [](const auto& a, const auto& b) { return a["created_at"] > b["created_at"]; });
-  for (const auto& past : past_) {
-    if (state.empty() || state == past.state) documents.push_back(json::parse(past.document, nullptr, false));
-  }
+  for (const auto& id : operation_ids(state)) documents.push_back(document(id).value());
   return documents;
 }
 

@@ -44,8 +44,13 @@ Result<> Inventory::read_all() {
     if (!device) return std::unexpected(device.error());
     fresh.emplace(address, std::move(*device));
   }
-  if (fresh != devices_) ++generation_;
+  if (fresh == devices_) return {};
+  ++generation_;
   devices_ = std::move(fresh);
+  groups_.clear();
+  for (const auto& [address, device] : devices_) {
+    if (device.iommu_group) groups_[*device.iommu_group].insert(address);
+  }
   return {};
 }
 
@@ -56,15 +61,30 @@ Result<> Inventory::read_one(const PciAddress& address) {
     const auto known = devices_.extract(address);
     if (known.empty()) return {};
     ++generation_;
+    leave_group(address, known.mapped());
     // Kernels tell nothing about a PF whose VFs go.
     if (const auto& physfn = known.mapped().physfn; physfn && *physfn != address) return read_one(*physfn);
     return {};
   }
-  auto& known = devices_[address];
-  if (known == *device) return {};
-  known = std::move(*device);
+  const auto known = devices_.find(address);
+  if (known != devices_.end() && known->second == *device) return {};
+  put(address, std::move(*device));
   ++generation_;
   return {};
+}
+
+void Inventory::put(const PciAddress& address, Device device) {
+  if (const auto known = devices_.find(address); known != devices_.end()) leave_group(address, known->second);
+  if (device.iommu_group) groups_[*device.iommu_group].insert(address);
+  devices_.insert_or_assign(address, std::move(device));
+}
+
+void Inventory::leave_group(const PciAddress& address, const Device& device) {
+  if (!device.iommu_group) return;
+  const auto group = groups_.find(*device.iommu_group);
+  if (group == groups_.end()) return;
+  group->second.erase(address);
+  if (group->second.empty()) groups_.erase(group);
 }
 
 const Device* Inventory::find(const PciAddress& address) const {
@@ -74,9 +94,9 @@ const Device* Inventory::find(const PciAddress& address) const {
 
 std::vector<Device> Inventory::group_members(unsigned group) const {
   std::vector<Device> members;
-  for (const auto& [address, device] : devices_) {
-    if (device.iommu_group == group) members.push_back(device);
-  }
+  const auto found = groups_.find(group);
+  if (found == groups_.end()) return members;
+  for (const auto& address : found->second) members.push_back(devices_.at(address));
   return members;
 }
 

@@ -38,9 +38,12 @@ class Inventory {
  private:
   Result<> read_all();
   Result<> read_one(const PciAddress& address);
+  void put(const PciAddress& address, Device device);
+  void leave_group(const PciAddress& address, const Device& device);
 
   const Tree& tree_;
   std::map<PciAddress, Device> devices_;
+  std::map<unsigned, std::set<PciAddress>> groups_;  ///< of `devices_`: their IOMMU groups
   std::set<PciAddress> marked_;
   bool all_marked_ = true;
   std::uint64_t generation_ = 0;

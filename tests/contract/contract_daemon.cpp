@@ -31,6 +31,8 @@ struct Options {
   bool tcp_changes = false;
   bool read_only = false;
   api::Limits limits;
+  std::string state = ":memory:";  ///< the journal's file
+  unsigned cards = 0;              ///< besides those of machine.cpp
 };
 
 // Of the card at 0000:05:00.0; put in force when a test says so.
@@ -81,14 +83,15 @@ class ContractDaemon {
   asio::streambuf commands_;
 };
 
-FakeKernel& populated(FakeKernel& kernel) {
+FakeKernel& populated(FakeKernel& kernel, const Options& options) {
   populate(kernel);
+  add_cards(kernel, options.cards);
   return kernel;
 }
 
 ContractDaemon::ContractDaemon(const Options& options)
     : options_(options),
-      names_(sysfs::DeviceNames::open(populated(kernel_), false)),
+      names_(sysfs::DeviceNames::open(populated(kernel_, options_), false)),
       journal_(open_journal()),
       engine_(services()),
       control_(kernel_, tree_, workers_, engine_),
@@ -96,7 +99,7 @@ ContractDaemon::ContractDaemon(const Options& options)
       server_(io_, settings()) {}
 
 std::unique_ptr<handoff::Journal> ContractDaemon::open_journal() {
-  auto journal = handoff::Journal::open(":memory:", "boot",
+  auto journal = handoff::Journal::open(options_.state, "boot",
                                         [this](std::function<void()> work) { asio::post(io_, std::move(work)); });
   if (!journal) throw std::runtime_error(journal.error().message);
   return std::move(*journal);
@@ -226,6 +229,10 @@ Options options_from(const std::vector<std::string>& arguments) {
       options.limits.connections.transport = std::stoul(value);
     else if (name == "--per-user")
       options.limits.connections.user = std::stoul(value);
+    else if (name == "--state")
+      options.state = value;
+    else if (name == "--cards")
+      options.cards = static_cast<unsigned>(std::stoul(value));
     else if (name == "--header-ms")
       options.limits.header_time = milliseconds(value);
     else if (name == "--body-ms")

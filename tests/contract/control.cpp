@@ -162,6 +162,7 @@ void Control::add_daemon_commands() {
     start_policies();
     return "";
   };
+  commands_["asked"] = [this](const Words&) { return std::to_string(tree_.asked()); };
   commands_["touched"] = [this](const Words&) {
     return std::to_string(kernel_.writes().size()) + " " + std::to_string(nodes_opened());
   };

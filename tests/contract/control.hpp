@@ -15,6 +15,7 @@
 //   fail-access ERRNO|0           every change of a node's access fails  fail-open PATH ERRNO: the node does not open
 //   binding BDF                   answers "ok DRIVER override OVERRIDE"
 //   connections                   answers their number
+//   asked                         answers how often the kernel was asked for a file, a link or a list
 //   touched                       answers how many writes to the kernel and openings of VFIO nodes there were
 #pragma once
 

@@ -13,6 +13,7 @@ std::unexpected<sysfs::Error> failed(std::string_view path, int errno_value) {
 }  // namespace
 
 int FaultyTree::errno_of(std::string_view path) const {
+  ++asked_;
   for (const auto& [prefix, errno_value] : failing_) {
     if (path.starts_with(prefix)) return errno_value;
   }

@@ -15,6 +15,8 @@ class FaultyTree final : public sysfs::Tree {
   /// Every read, link, list and status below `prefix` fails with the errno until heal().
   void fail_below(const std::string& prefix, int errno_value) { failing_[prefix] = errno_value; }
   void heal() { failing_.clear(); }
+  /// How often it was asked for anything.
+  std::size_t asked() const { return asked_; }
 
   sysfs::Result<std::string> read(std::string_view path, std::size_t limit = 4096) const override;
   sysfs::Result<std::string> read_bytes(std::string_view path, std::size_t limit) const override;
@@ -28,6 +30,7 @@ class FaultyTree final : public sysfs::Tree {
 
   sysfs::Tree& tree_;
   std::map<std::string, int> failing_;
+  mutable std::size_t asked_ = 0;
 };
 
 }  // namespace devbindd::tests

@@ -124,6 +124,15 @@ void populate(FakeKernel& kernel) {
     kernel.set_file("sys/class/iommu/dmar" + std::to_string(unit) + "/intel-iommu/version", "1:0\n");
 }
 
+void add_cards(FakeKernel& kernel, unsigned count) {
+  constexpr unsigned per_domain = 256 * 32;
+  for (unsigned card = 0; card < count; ++card) {
+    char address[32] = {};
+    std::snprintf(address, sizeof address, "%x:%02x:%02x.0", 0x20000 + card / per_domain, card / 32 % 256, card % 32);
+    kernel.add_device({.address = address, .group = 1000 + card});
+  }
+}
+
 vfio::Result<vfio::FileDescriptor> AnsweringIoctl::open_node(const std::string& path) const {
   if (path == busy_path_) return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot open " + path, busy_errno_, path);
   if (path != "/dev/vfio/vfio") ++opened_;

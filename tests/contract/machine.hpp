@@ -9,6 +9,9 @@ namespace devbindd::tests {
 /// Addresses, groups and what is special are in machine.cpp, one line each; run.py names the same addresses.
 void populate(FakeKernel& kernel);
 
+/// Adds network cards without a driver, each alone in its group, from domain 0x20000 and group 1000 on.
+void add_cards(FakeKernel& kernel, unsigned count);
+
 /// A VFIO container that answers as a host with an IOMMU does.
 class AnsweringIoctl final : public vfio::Ioctl {
  public:

@@ -178,7 +178,8 @@ def check_document(document, binary, report):
 def check_daemon(document, binary, report, seen):
     for scenario in scenarios.ALL:
         report.check(scenario.__name__, lambda: run_scenario(document, binary, seen, scenario))
-    for scenario, option in ((scenarios.descriptors_over_tcp, "--tcp-changes"), (scenarios.while_connected, "--idle-ms=300")):
+    for scenario, option in ((scenarios.descriptors_over_tcp, "--tcp-changes"), (scenarios.while_connected, "--idle-ms=300"),
+                             (scenarios.pages_of_many, "--cards=2000"), (scenarios.short_questions_beside_long_lists, "--cards=2000")):
         report.check(scenario.__name__, lambda: run_scenario(document, binary, seen, scenario, option))
     with Daemon(binary) as daemon:
         client = Client(document, daemon, seen)

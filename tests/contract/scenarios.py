@@ -1,7 +1,9 @@
 """What a caller does with the daemon, one function for each thing; each gets a fresh daemon (machine.cpp says what it holds)."""
+import contextlib
 import json
 import os
 import re
+import select
 import subprocess
 import sys
 
@@ -107,6 +109,50 @@ def pages(client, _):
             token = page["next_page_token"]
         expect(items == whole["items"], "the pages are not the list")
         client.ask("GET", path + "?page_token=nothing", 400, code="invalid_value")
+
+
+def pages_of_many(client, daemon):
+    """A page of one costs about one item, however long the list is; and no list holds up a short question."""
+    lists = ("/v1/devices", "/v1/iommu-groups", "/v1/drivers")
+    client.ask("GET", "/v1/devices?page_size=1", 200)
+    for path in lists:
+        before = int(daemon.control("asked"))
+        page = client.ask("GET", path + "?page_size=1", 200)
+        asked = int(daemon.control("asked")) - before
+        expect(len(page["items"]) == 1 and page["next_page_token"] and asked < 60, f"{path}: {asked} reads for a page of one")
+    found, token = [], ""
+    while token is not None:
+        page = client.ask("GET", "/v1/iommu-groups?page_size=900" + token, 200)
+        found += [item["number"] for item in page["items"]]
+        token = page["next_page_token"] and "&page_token=" + page["next_page_token"]
+    expect(found == sorted(set(found)) and len(found) > 2000, f"{len(found)} groups")
+    last = client.ask("GET", "/v1/devices?page_size=1&iommu_group=2999", 200)
+    expect([item["iommu_group"] for item in last["items"]] == [2999] and last["next_page_token"] is None, last)
+    behind = client.ask("GET", "/v1/devices?vendor=8086&page_size=1&page_token=" + last["items"][0]["address"], 200)
+    expect(behind["items"] == [] and behind["next_page_token"] is None, behind)
+    client.ask("GET", "/v1/devices?iommu_group=none&page_size=1&page_token=" + last["items"][0]["address"], 400, code="invalid_value")
+    table = client.ask("GET", "/v1/devices", 200, fields={"Accept": "text/plain"})
+    expect(table.count("drv=") + table.count("unused=") > 2000, table[-300:])
+
+
+def short_questions_beside_long_lists(client, daemon):
+    """Thirty readers of whole lists: each other question is answered between their turns, and those who leave cost nothing."""
+    with contextlib.ExitStack() as stack:
+        readers = [stack.enter_context(daemon.connect()) for _ in range(30)]
+        for reader in readers:
+            reader.send(request_bytes("GET", "/v1/iommu-groups"))
+        with daemon.connect() as quick:
+            quick.send(request_bytes("GET", "/healthz"))
+            answer = quick.answer()
+        expect(answer.status == 200, answer.body)
+        waiting = [reader for reader in readers if not select.select([reader.stream], [], [], 0)[0]]
+        expect(len(waiting) > 20, f"{30 - len(waiting)} lists were made before a short answer")
+    for _ in range(2):  # the second is behind whatever has been begun
+        client.ask("GET", "/v1/iommu-groups?page_size=1", 200)
+    before = int(daemon.control("asked"))
+    client.ask("GET", "/healthz", 200)
+    expect(int(daemon.control("asked")) - before < 60, "lists are made for readers who have left")
+    expect(daemon.control("caught") == "", "something was thrown")
 
 
 def text(client, _):

@@ -105,6 +105,27 @@ TEST_CASE("A module event makes everything be read again") {
   CHECK(kernel.reads_of("0000:06:00.0") == 2);
 }
 
+TEST_CASE("The members of a group follow their devices") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  REQUIRE(inventory.group_members(1).size() == 2);
+  CHECK(inventory.group_members(1)[0].address == first);
+  // Unplugged, and another one in its place, in another group.
+  kernel.remove_device("0000:05:00.0");
+  kernel.add_device({.address = "0000:05:00.0", .group = 7});
+  inventory.apply(kernel.drain_uevents());
+  REQUIRE(inventory.refresh());
+  REQUIRE(inventory.group_members(1).size() == 1);
+  CHECK(inventory.group_members(1)[0].address == second);
+  REQUIRE(inventory.group_members(7).size() == 1);
+  inventory.mark_all();
+  kernel.remove_device("0000:06:00.0");
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.group_members(1).empty());
+  CHECK(inventory.group_members(7).size() == 1);
+}
+
 TEST_CASE("A vanished device leaves the snapshot, a new one enters it") {
   WatchedKernel kernel;
   Inventory inventory(kernel);

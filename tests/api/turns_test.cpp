@@ -1,0 +1,116 @@
+// Long reads in turns.
+#include "api/turns.hpp"
+
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/catch2.hpp"
+
+using namespace devbindd::api;
+
+namespace {
+
+/// What is to run later, and what ran.
+struct Loop {
+  Turns::Later later() {
+    return [this](std::function<void()> work) { queue.push_back(std::move(work)); };
+  }
+  bool turn() {
+    if (queue.empty()) return false;
+    auto work = std::move(queue.front());
+    queue.pop_front();
+    work();
+    return true;
+  }
+  std::deque<std::function<void()>> queue;
+};
+
+// A step that takes longer than a turn, so that it is alone in one.
+Turns::Step slow(std::string& order, char name, int steps) {
+  return [&order, name, steps]() mutable {
+    std::this_thread::sleep_for(Turns::turn + std::chrono::milliseconds(1));
+    order += name;
+    return --steps > 0;
+  };
+}
+
+Request reader() {
+  Request request;
+  request.access = Access::Read;
+  return request;
+}
+
+Request root() {
+  Request request;
+  request.access = Access::Change;
+  return request;
+}
+
+Request with_client(std::shared_ptr<bool> gone) {
+  auto request = reader();
+  request.client_left = std::make_shared<const ClientLeft>([gone = std::move(gone)] { return *gone; });
+  return request;
+}
+
+}  // namespace
+
+TEST_CASE("short steps share a turn, long ones do not", "[api][turns]") {
+  Loop loop;
+  Turns turns;
+  int steps = 0;
+  turns.add(reader(), loop.later(), [&steps] { return ++steps < 5; });
+  CHECK(steps == 0);
+  CHECK(loop.turn());
+  CHECK(steps == 5);
+  CHECK_FALSE(loop.turn());
+  std::string order;
+  turns.add(reader(), loop.later(), slow(order, 'a', 3));
+  for (int turn = 1; turn <= 3; ++turn) {
+    CHECK(loop.turn());
+    CHECK(order.size() == static_cast<std::size_t>(turn));
+    CHECK(loop.queue.size() == (turn < 3 ? 1U : 0U));  // one turn at a time, between which others run
+  }
+}
+
+TEST_CASE("pieces of work take turns, those of callers who may change things first", "[api][turns]") {
+  Loop loop;
+  Turns turns;
+  std::string order;
+  turns.add(reader(), loop.later(), slow(order, 'a', 3));
+  turns.add(reader(), loop.later(), slow(order, 'b', 2));
+  loop.turn();
+  turns.add(root(), loop.later(), slow(order, 'R', 2));
+  while (loop.turn()) {
+  }
+  CHECK(order == "aRRbaba");
+}
+
+TEST_CASE("what nobody waits for any more is dropped", "[api][turns]") {
+  Loop loop;
+  Turns turns;
+  std::string order;
+  const auto gone = std::make_shared<bool>(false);
+  const auto held = std::make_shared<int>(1);
+  turns.add(with_client(gone), loop.later(), [step = slow(order, 'a', 3), held] { return step(); });
+  turns.add(reader(), loop.later(), slow(order, 'b', 2));
+  loop.turn();
+  *gone = true;
+  while (loop.turn()) {
+  }
+  CHECK(order == "abb");
+  CHECK(held.use_count() == 1);
+}
+
+TEST_CASE("what throws ends alone", "[api][turns]") {
+  Loop loop;
+  Turns turns;
+  std::string order;
+  turns.add(reader(), loop.later(), []() -> bool { throw std::runtime_error("for the test"); });
+  turns.add(reader(), loop.later(), slow(order, 'b', 1));
+  CHECK_THROWS_AS(loop.turn(), std::runtime_error);
+  while (loop.turn()) {
+  }
+  CHECK(order == "b");
+}
