@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <span>
 
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
@@ -65,31 +64,51 @@ OrResponse<handoff::AuditQuery> read_query(const Request& request, QueryReader& 
   return wanted;
 }
 
+/// One page while it is made.
+struct AuditAnswer {
+  handoff::AuditPage page;
+  std::size_t at = 0;
+  json items = json::array();
+  json damaged = json::array();
+};
+
+// One line; true while there are more.
+bool add_line(Context& context, AuditAnswer& answer) {
+  if (answer.at == answer.page.rows.size()) return false;
+  const auto& row = answer.page.rows[answer.at++];
+  auto item = json::parse(row.document, nullptr, false);
+  if (auto fault = handoff::fault_of_audit(item); !fault.empty()) {
+    answer.damaged.push_back({{"id", row.id}, {"reason", fault}});
+    context.engine.set_aside({.table = "audit", .key = std::to_string(row.id), .reason = std::move(fault)});
+    return true;
+  }
+  item["id"] = row.id;
+  answer.items.push_back(std::move(item));
+  return true;
+}
+
+Response audit_response(const Request& request, AuditAnswer& answer) {
+  json document = {
+      {"items", std::move(answer.items)}, {"damaged", std::move(answer.damaged)}, {"next_page_token", nullptr}};
+  if (answer.page.more) document["next_page_token"] = std::to_string(answer.page.rows.back().id);
+  return list_response(request, document, audit_columns());
+}
+
 }  // namespace
 
 void list_audit(Context& context, const Request& request, const PathArguments&, Respond respond) {
   QueryReader query(request.query);
   auto wanted = read_query(request, query);
   if (!wanted) return respond(std::move(wanted.error()));
-  const auto limit = wanted->limit;
-  ++wanted->limit;  // one more tells whether there is a next page
   context.engine.services().journal.read_audit(
-      std::move(*wanted),
-      [&context, request, limit, respond](const sysfs::Result<std::vector<handoff::AuditRow>>& rows) {
-        if (!rows) return respond(problem_of(request, rows.error()));
-        json document = {{"items", json::array()}, {"damaged", json::array()}, {"next_page_token", nullptr}};
-        for (const auto& row : std::span(*rows).first(std::min(rows->size(), limit))) {
-          auto item = json::parse(row.document, nullptr, false);
-          if (auto fault = handoff::fault_of_audit(item); !fault.empty()) {
-            document["damaged"].push_back({{"id", row.id}, {"reason", fault}});
-            context.engine.set_aside({.table = "audit", .key = std::to_string(row.id), .reason = std::move(fault)});
-            continue;
-          }
-          item["id"] = row.id;
-          document["items"].push_back(std::move(item));
-        }
-        if (rows->size() > limit) document["next_page_token"] = std::to_string(rows->at(limit - 1).id);
-        respond(list_response(request, document, audit_columns()));
+      std::move(*wanted), [&context, request, respond](const sysfs::Result<handoff::AuditPage>& page) {
+        if (!page) return respond(problem_of(request, page.error()));
+        const auto answer = std::make_shared<AuditAnswer>(AuditAnswer{.page = *page});
+        in_turns(context, request, [&context, request, respond, answer] {
+          if (add_line(context, *answer)) return true;
+          respond(audit_response(request, *answer));
+          return false;
+        });
       });
 }
 

@@ -12,6 +12,7 @@ using nlohmann::json;
 using MaybeText = std::optional<std::string>;
 
 constexpr std::size_t max_risks = 32;
+constexpr std::size_t max_serial = 64;
 constexpr std::uint64_t max_functions = 65535;  // the register is 16 bits wide
 
 // `text_of` gives the text of a member; `prefix` and its name make the pointer.
@@ -30,6 +31,10 @@ OrResponse<handoff::Identity> read_identity(const Request& request, const std::s
   }
   auto serial = text_of("serial");
   if (!serial) return std::unexpected(serial.error());
+  if (*serial && (*serial)->size() > max_serial)
+    return std::unexpected(
+        bad_request(request, "invalid_value", prefix + "serial",
+                    "a serial number has at most " + std::to_string(max_serial) + " bytes: 00-1b-21-ff-ff-a1-b2-c3"));
   identity.serial = *serial;
   return identity;
 }

@@ -96,6 +96,14 @@ std::expected<json, BodyError> parse_body(std::string_view body) { return parse_
 
 std::expected<json, BodyError> parse_commented(std::string_view text) { return parse_strictly(text, true); }
 
+namespace {
+
+std::string too_long(const std::string& key) {
+  return "a text in \"" + key + "\" may have at most " + std::to_string(max_json_text) + " bytes";
+}
+
+}  // namespace
+
 std::unexpected<BodyError> BodyReader::wrong(const std::string& key, std::string detail) const {
   return std::unexpected(BodyError{"invalid_value", pointer(key), std::move(detail)});
 }
@@ -111,6 +119,7 @@ std::expected<const std::string*, BodyError> BodyReader::string(const std::strin
   if (value == nullptr) return nullptr;
   const auto* text = value->get_ptr<const std::string*>();
   if (text == nullptr) return wrong(key, "\"" + key + "\" must be a string");
+  if (text->size() > max_json_text) return wrong(key, too_long(key));
   return text;
 }
 
@@ -132,6 +141,7 @@ std::expected<std::vector<std::string>, BodyError> BodyReader::strings(const std
   for (const auto& item : *value) {
     const auto* text = item.get_ptr<const std::string*>();
     if (text == nullptr) return wrong(key, "\"" + key + "\" must hold strings only");
+    if (text->size() > max_json_text) return wrong(key, too_long(key));
     texts.push_back(*text);
   }
   return texts;

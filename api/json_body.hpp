@@ -11,6 +11,7 @@
 namespace devbindd::api {
 
 constexpr std::size_t max_json_depth = 32;
+constexpr std::size_t max_json_text = 256;  ///< bytes of a member that is a text
 
 /// Where a body is wrong: a JSON pointer ("" for the whole body) and a sentence.
 struct BodyError {
@@ -40,10 +41,11 @@ class BodyReader {
 
   /// nullptr when the key is absent.
   const nlohmann::json* find(const std::string& key);
-  /// A string, or nullptr when absent. null is no string.
+  /// A string of at most max_json_text bytes, or nullptr when absent. null is no string. What is accepted is kept, in
+  /// operations, claims and the audit.
   std::expected<const std::string*, BodyError> string(const std::string& key);
   std::expected<bool, BodyError> boolean(const std::string& key, bool fallback);
-  /// An array of at most `limit` strings; empty when absent.
+  /// An array of at most `limit` strings, each as string() takes them; empty when absent.
   std::expected<std::vector<std::string>, BodyError> strings(const std::string& key, std::size_t limit);
   /// Error: unknown_field, naming the first key that nobody asked for.
   std::expected<void, BodyError> finish() const;

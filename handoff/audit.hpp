@@ -2,6 +2,7 @@
 // keeps it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -35,15 +36,29 @@ struct AuditRow {
   std::int64_t id = 0;               ///< ascending; given by the journal
   std::vector<std::string> devices;  ///< the addresses that were changed, or that a refused request named
   std::string document;              ///< JSON of the entry
+  std::int64_t at = 0;               ///< seconds since 1970 UTC, by which it grows old; 0: when it is stored
 };
 
-constexpr std::size_t max_audit_rows = 100'000;
+/// What the journal keeps of the audit; the oldest lines beyond any of these go when one is stored, a thousand at most.
+struct AuditLimits {
+  std::int64_t rows = 100'000;
+  std::int64_t bytes = 64LL << 20;  ///< of documents and addresses
+  std::chrono::seconds age = std::chrono::days(400);
+};
 
 /// Which lines to read, newest first.
 struct AuditQuery {
   std::string device = {};  ///< "" for all
   std::int64_t before = 0;  ///< ids below this; 0: from the newest on
   std::size_t limit = 100;
+};
+
+constexpr std::size_t max_audit_page_bytes = 1U << 20U;
+
+/// What was read: at most as many lines as were asked for, and no more bytes than a page may have, but one line always.
+struct AuditPage {
+  std::vector<AuditRow> rows;
+  bool more = false;  ///< there are older ones
 };
 
 }  // namespace devbindd::handoff

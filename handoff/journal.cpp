@@ -1,16 +1,20 @@
 #include "handoff/journal.hpp"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/file.h>
 
 #include <algorithm>
 #include <array>
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <thread>
 
 #include "sysfs/fields.hpp"
+#include "sysfs/file_descriptor.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -71,6 +75,26 @@ Result<> run(sqlite3* database, sqlite3_stmt* statement, std::string_view what) 
   return {};
 }
 
+// Nothing that is thrown leaves the journal's thread, which would end the daemon.
+template <class Value, class Body>
+Result<Value> guarded(Body body) {
+  try {
+    return body();
+  } catch (const std::exception& bug) {
+    return sysfs::fail(sysfs::ErrorCode::JournalFailed, std::string("the state database: ") + bug.what());
+  }
+}
+
+template <class Body>
+Result<> transaction(sqlite3* database, Body body) {
+  auto done = execute(database, "BEGIN IMMEDIATE");
+  if (!done) return done;
+  done = guarded<void>(body);
+  if (done) done = execute(database, "COMMIT");
+  if (!done) (void)execute(database, "ROLLBACK");  // the first error is the one to report
+  return done;
+}
+
 constexpr const char* schema = R"sql(
 CREATE TABLE IF NOT EXISTS operations(
   id TEXT PRIMARY KEY, created_at TEXT NOT NULL, state TEXT NOT NULL, document TEXT NOT NULL) STRICT;
@@ -81,8 +105,20 @@ CREATE TABLE IF NOT EXISTS originals(
   driver TEXT, driver_override TEXT, scope TEXT NOT NULL, operation TEXT NOT NULL, boot_id TEXT NOT NULL,
   vf_settings TEXT, inode INTEGER) STRICT;
 CREATE TABLE IF NOT EXISTS audit(
-  id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, document TEXT NOT NULL) STRICT;
+  id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, document TEXT NOT NULL,
+  at INTEGER NOT NULL DEFAULT 0) STRICT;
 DROP INDEX IF EXISTS audit_by_device;
+CREATE TABLE IF NOT EXISTS audit_devices(
+  device TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY(device,id)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS audit_devices_by_id ON audit_devices(id);
+CREATE TABLE IF NOT EXISTS audit_size(one INTEGER PRIMARY KEY CHECK(one=1), bytes INTEGER NOT NULL) STRICT;
+CREATE TRIGGER IF NOT EXISTS audit_comes AFTER INSERT ON audit BEGIN
+  UPDATE audit_size SET bytes=bytes+length(CAST(NEW.document AS BLOB))+length(CAST(NEW.device AS BLOB));
+END;
+CREATE TRIGGER IF NOT EXISTS audit_goes AFTER DELETE ON audit BEGIN
+  UPDATE audit_size SET bytes=bytes-length(CAST(OLD.document AS BLOB))-length(CAST(OLD.device AS BLOB));
+  DELETE FROM audit_devices WHERE id=OLD.id;
+END;
 CREATE TABLE IF NOT EXISTS claims(
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
   document TEXT NOT NULL) STRICT;
@@ -90,10 +126,21 @@ CREATE TABLE IF NOT EXISTS drains(address TEXT PRIMARY KEY, document TEXT NOT NU
 CREATE TABLE IF NOT EXISTS damaged(
   number INTEGER PRIMARY KEY AUTOINCREMENT, origin TEXT NOT NULL, id TEXT NOT NULL, reason TEXT NOT NULL,
   document ANY) STRICT;
-PRAGMA user_version = 6;
+INSERT OR IGNORE INTO audit_size SELECT 1,
+  coalesce(sum(length(CAST(document AS BLOB))+length(CAST(device AS BLOB))),0) FROM audit;
 )sql";
 
-constexpr int schema_version = 6;
+// Lines of before version 7: they grow old from now on, and are found by their devices.
+constexpr const char* take_over_audit = R"sql(
+UPDATE audit SET at=CAST(strftime('%s','now') AS INTEGER) WHERE at=0;
+INSERT OR IGNORE INTO audit_devices
+  WITH RECURSIVE words(id, word, rest) AS (
+    SELECT id, '', device||' ' FROM audit UNION ALL
+    SELECT id, substr(rest,1,instr(rest,' ')-1), substr(rest,instr(rest,' ')+1) FROM words WHERE rest<>'')
+  SELECT word, id FROM words WHERE word<>'';
+)sql";
+
+constexpr int schema_version = 7;
 
 Result<int> user_version(sqlite3* database) {
   auto statement = prepare(database, "PRAGMA user_version");
@@ -103,15 +150,15 @@ Result<int> user_version(sqlite3* database) {
 }
 
 // A database that is new has no such table yet.
-Result<> add_to_originals(sqlite3* database, const std::string& column) {
+Result<> add_column(sqlite3* database, const std::string& table, const std::string& column) {
   const auto name = column.substr(0, column.find(' '));
-  const auto question = "SELECT count(*), sum(name='" + name + "') FROM pragma_table_info('originals')";
+  const auto question = "SELECT count(*), sum(name='" + name + "') FROM pragma_table_info('" + table + "')";
   auto columns = prepare(database, question.c_str());
   if (!columns) return std::unexpected(columns.error());
   if (sqlite3_step(columns->get()) != SQLITE_ROW) return failed(database, "read its tables");
   const bool missing = sqlite3_column_int(columns->get(), 0) > 0 && sqlite3_column_int(columns->get(), 1) == 0;
   columns->reset();
-  return missing ? execute(database, ("ALTER TABLE originals ADD COLUMN " + column).c_str()) : Result<>();
+  return missing ? execute(database, ("ALTER TABLE " + table + " ADD COLUMN " + column).c_str()) : Result<>();
 }
 
 Result<> prepare_schema(sqlite3* database) {
@@ -123,10 +170,17 @@ Result<> prepare_schema(sqlite3* database) {
                                                             "): start that one, or move the database away");
   }
   // The other changes since version 1 are new tables.
-  for (const auto* column : {"vf_settings TEXT", "inode INTEGER"}) {
-    if (auto added = add_to_originals(database, column); !added) return added;
+  for (const auto& [table, column] :
+       {std::pair("originals", "vf_settings TEXT"), std::pair("originals", "inode INTEGER"),
+        std::pair("audit", "at INTEGER NOT NULL DEFAULT 0")}) {
+    if (auto added = add_column(database, table, column); !added) return added;
   }
-  return execute(database, schema);
+  return transaction(database, [&] {
+    auto done = execute(database, schema);
+    if (done && *version < schema_version) done = execute(database, take_over_audit);
+    if (done) done = execute(database, ("PRAGMA user_version=" + std::to_string(schema_version)).c_str());
+    return done;
+  });
 }
 
 Result<> upsert_claim(sqlite3* database, const ClaimRow& row) {
@@ -289,36 +343,84 @@ std::vector<std::string> split(const std::string& text) {
   return {words.begin(), words.end()};
 }
 
-Result<> insert_audit(sqlite3* database, const AuditRow& row) {
-  auto statement = prepare(database, "INSERT INTO audit(device,document) VALUES(?,?)");
+Result<std::int64_t> audit_bytes(sqlite3* database) {
+  auto statement = prepare(database, "SELECT bytes FROM audit_size");
+  if (!statement) return std::unexpected(statement.error());
+  if (sqlite3_step(statement->get()) != SQLITE_ROW) return failed(database, "read the size of the audit");
+  return sqlite3_column_int64(statement->get(), 0);
+}
+
+// A statement with numbers in the place of its parameters.
+Result<> run_with(sqlite3* database, const char* sql, std::initializer_list<std::int64_t> numbers) {
+  auto statement = prepare(database, sql);
+  if (!statement) return std::unexpected(statement.error());
+  int index = 0;
+  for (const auto number : numbers) sqlite3_bind_int64(statement->get(), ++index, number);
+  return run(database, statement->get(), "trim the audit");
+}
+
+// All but the newest line may go. What a limit that was made smaller leaves over goes bit by bit.
+Result<> trim_audit(sqlite3* database, const AuditLimits& limits, std::int64_t newest, std::int64_t now) {
+  constexpr int most = 1000;
+  auto done = run_with(database, "DELETE FROM audit WHERE id<=?1 AND id IN (SELECT id FROM audit ORDER BY id LIMIT ?2)",
+                       {newest - std::max<std::int64_t>(limits.rows, 1), most});
+  if (!done) return done;
+  done = run_with(database,
+                  "DELETE FROM audit WHERE id<?1 AND at<?2 AND id IN (SELECT id FROM audit ORDER BY id LIMIT ?3)",
+                  {newest, now - limits.age.count(), most});
+  for (int removed = 0; done && removed < most; ++removed) {
+    const auto bytes = audit_bytes(database);
+    if (!bytes) return std::unexpected(bytes.error());
+    if (*bytes <= limits.bytes) break;
+    done = run_with(database, "DELETE FROM audit WHERE id<?1 AND id=(SELECT min(id) FROM audit)", {newest});
+    if (sqlite3_changes(database) == 0) break;
+  }
+  return done;
+}
+
+Result<> insert_audit(sqlite3* database, const AuditRow& row, const AuditLimits& limits) {
+  using std::chrono::duration_cast;
+  const auto now = duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  auto statement = prepare(database, "INSERT INTO audit(device,document,at) VALUES(?,?,?)");
   if (!statement) return std::unexpected(statement.error());
   bind_text(statement->get(), 1, sysfs::joined(row.devices, " "));
   bind_text(statement->get(), 2, row.document);
+  sqlite3_bind_int64(statement->get(), 3, row.at != 0 ? row.at : now);
   if (auto done = run(database, statement->get(), "store a line of the audit"); !done) return done;
-  auto trimmed = prepare(database, "DELETE FROM audit WHERE id <= ?");
-  if (!trimmed) return std::unexpected(trimmed.error());
-  sqlite3_bind_int64(trimmed->get(), 1,
-                     sqlite3_last_insert_rowid(database) - static_cast<sqlite3_int64>(max_audit_rows));
-  return run(database, trimmed->get(), "trim the audit");
+  const auto id = sqlite3_last_insert_rowid(database);
+  for (const auto& device : row.devices) {
+    auto indexed = prepare(database, "INSERT OR IGNORE INTO audit_devices(device,id) VALUES(?,?)");
+    if (!indexed) return std::unexpected(indexed.error());
+    bind_text(indexed->get(), 1, device);
+    sqlite3_bind_int64(indexed->get(), 2, id);
+    if (auto done = run(database, indexed->get(), "store a device of the audit"); !done) return done;
+  }
+  return trim_audit(database, limits, id, now);
 }
 
-Result<std::vector<AuditRow>> select_audit(sqlite3* database, const AuditQuery& query) {
-  auto statement =
-      prepare(database,
-              "SELECT id,device,document FROM audit WHERE (?1='' OR instr(' '||device||' ',' '||?1||' ')) AND "
-              "(?2=0 OR id<?2) "
-              "ORDER BY id DESC LIMIT ?3");
+Result<AuditPage> select_audit(sqlite3* database, const AuditQuery& query) {
+  auto statement = prepare(
+      database,
+      query.device.empty()
+          ? "SELECT id,device,document FROM audit WHERE id<?1 ORDER BY id DESC LIMIT ?2"
+          : "SELECT audit.id,audit.device,audit.document FROM audit_devices JOIN audit ON audit.id=audit_devices.id "
+            "WHERE audit_devices.device=?3 AND audit_devices.id<?1 ORDER BY audit_devices.id DESC LIMIT ?2");
   if (!statement) return std::unexpected(statement.error());
   auto* row = statement->get();
-  bind_text(row, 1, query.device);
-  sqlite3_bind_int64(row, 2, query.before);
-  sqlite3_bind_int64(row, 3, static_cast<sqlite3_int64>(query.limit));
-  std::vector<AuditRow> rows;
+  sqlite3_bind_int64(row, 1, query.before > 0 ? query.before : std::numeric_limits<std::int64_t>::max());
+  sqlite3_bind_int64(row, 2, static_cast<sqlite3_int64>(query.limit) + 1);
+  if (!query.device.empty()) bind_text(row, 3, query.device);
+  AuditPage page;
+  std::size_t bytes = 0;
   int status = sqlite3_step(row);
-  for (; status == SQLITE_ROW; status = sqlite3_step(row))
-    rows.push_back({sqlite3_column_int64(row, 0), split(column_text(row, 1)), column_text(row, 2)});
+  for (; status == SQLITE_ROW; status = sqlite3_step(row)) {
+    bytes += static_cast<std::size_t>(sqlite3_column_bytes(row, 2));
+    page.more = page.rows.size() == query.limit || (!page.rows.empty() && bytes > max_audit_page_bytes);
+    if (page.more) return page;
+    page.rows.push_back({sqlite3_column_int64(row, 0), split(column_text(row, 1)), column_text(row, 2)});
+  }
   if (status != SQLITE_DONE) return failed(database, "read the audit");
-  return rows;
+  return page;
 }
 
 // Finished operations beyond the limit go, oldest first; running ones never.
@@ -329,26 +431,6 @@ Result<> trim(sqlite3* database) {
   if (!statement) return std::unexpected(statement.error());
   sqlite3_bind_int(statement->get(), 1, static_cast<int>(max_operations));
   return run(database, statement->get(), "trim the list of operations");
-}
-
-// Nothing that is thrown leaves the journal's thread, which would end the daemon.
-template <class Value, class Body>
-Result<Value> guarded(Body body) {
-  try {
-    return body();
-  } catch (const std::exception& bug) {
-    return sysfs::fail(sysfs::ErrorCode::JournalFailed, std::string("the state database: ") + bug.what());
-  }
-}
-
-template <class Body>
-Result<> transaction(sqlite3* database, Body body) {
-  auto done = execute(database, "BEGIN IMMEDIATE");
-  if (!done) return done;
-  done = guarded<void>(body);
-  if (done) done = execute(database, "COMMIT");
-  if (!done) (void)execute(database, "ROLLBACK");  // the first error is the one to report
-  return done;
 }
 
 Result<> drop_other_boots(sqlite3* database, const std::string& boot_id) {
@@ -420,10 +502,9 @@ Result<Remembered> load(sqlite3* database) {
   return remembered;
 }
 
-Result<Database> open_database(const std::string& path) {
+Result<Database> open_connection(const std::string& path, int flags) {
   sqlite3* raw = nullptr;
-  const int status =
-      sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  const int status = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_FULLMUTEX, nullptr);
   Database database(raw);
   if (status != SQLITE_OK) {
     return sysfs::fail(
@@ -432,58 +513,138 @@ Result<Database> open_database(const std::string& path) {
         raw != nullptr ? sqlite3_system_errno(raw) : 0, path);
   }
   sqlite3_busy_timeout(raw, 2000);
-  // EXCLUSIVE keeps a second daemon out of the same state; EXTRA also syncs the directory when the rollback file goes.
-  auto done = execute(raw, "PRAGMA locking_mode=EXCLUSIVE");
+  return database;
+}
+
+Result<Database> open_database(const std::string& path) {
+  auto database = open_connection(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  if (!database) return database;
+  auto* raw = database->get();
+  // With a write-ahead log whoever reads keeps no commit waiting. A file system without shared memory for it goes on
+  // with a rollback journal; EXTRA then also syncs the directory when that goes.
+  auto done = execute(raw, "PRAGMA journal_mode=WAL");
   if (done) done = execute(raw, "PRAGMA synchronous=EXTRA");
   if (done) done = prepare_schema(raw);
   if (!done) return std::unexpected(done.error());
   return database;
 }
 
-}  // namespace
+bool has_write_ahead_log(sqlite3* database) {
+  auto mode = prepare(database, "PRAGMA journal_mode");
+  return mode && sqlite3_step(mode->get()) == SQLITE_ROW && column_text(mode->get(), 0) == "wal";
+}
 
-struct Journal::Impl {
-  Database database;
-  std::string boot_id;
-  Post post;
-  Remembered remembered;
+bool is_in_memory(const std::string& path) { return path == ":memory:"; }
 
-  std::mutex mutex;
-  std::condition_variable wake;
-  std::deque<std::function<void()>> work;
-  bool stopping = false;
-  std::jthread thread;
+// Keeps a second daemon out of the same state. It is closed after the last connection: closing any descriptor of the
+// file drops what fcntl(2) has locked of it, and SQLite locks by that.
+Result<sysfs::FileDescriptor> lock_state(const std::string& path) {
+  sysfs::FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file)
+    return sysfs::fail(sysfs::ErrorCode::JournalFailed,
+                       "cannot open the state database " + path + ": " + sysfs::errno_text(errno), errno, path);
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return file;
+  return sysfs::fail(sysfs::ErrorCode::JournalFailed,
+                     "another devbindd has the state database " + path + ": " + sysfs::errno_text(errno), errno, path);
+}
 
-  void enqueue(std::function<void()> item) {
+/// A thread that does one thing after the other: what is urgent first.
+class JournalThread {
+ public:
+  void start() {
+    thread_ = std::jthread([this] { run(); });
+  }
+  void add(std::function<void()> item) { enqueue(urgent_, std::move(item)); }
+  void add_later(std::function<void()> item) { enqueue(later_, std::move(item)); }
+
+  // What is urgent is done before the thread ends: an operation's end must not be lost on a polite stop.
+  void stop() {
     {
-      const std::scoped_lock lock(mutex);
-      work.push_back(std::move(item));
+      const std::scoped_lock lock(mutex_);
+      stopping_ = true;
+      later_.clear();
     }
-    wake.notify_one();
+    wake_.notify_one();
+    if (thread_.joinable()) thread_.join();
   }
 
-  // What is queued is done before the thread ends: an operation's end must not be lost on a polite stop.
-  void run_queue() {
+ private:
+  using Queue = std::deque<std::function<void()>>;
+
+  void enqueue(Queue& queue, std::function<void()> item) {
+    {
+      const std::scoped_lock lock(mutex_);
+      queue.push_back(std::move(item));
+    }
+    wake_.notify_one();
+  }
+
+  void run() {
     while (true) {
       std::function<void()> item;
       {
-        std::unique_lock lock(mutex);
-        wake.wait(lock, [this] { return stopping || !work.empty(); });
-        if (work.empty()) return;
-        item = std::move(work.front());
-        work.pop_front();
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, [this] { return stopping_ || !urgent_.empty() || !later_.empty(); });
+        if (urgent_.empty() && later_.empty()) return;
+        auto& queue = urgent_.empty() ? later_ : urgent_;
+        item = std::move(queue.front());
+        queue.pop_front();
       }
       item();
     }
   }
 
-  void stop() {
-    {
-      const std::scoped_lock lock(mutex);
-      stopping = true;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  Queue urgent_;
+  Queue later_;
+  bool stopping_ = false;
+  std::jthread thread_;
+};
+
+}  // namespace
+
+struct Journal::Impl {
+  sysfs::FileDescriptor lock;  // first: it goes last
+  Database database;
+  Database reading;  ///< for reads of their own thread; null where there can be no second connection
+  std::string boot_id;
+  Post post;
+  AuditLimits limits;
+  Remembered remembered;
+  JournalThread commits;
+  JournalThread reads;
+
+  void enqueue(std::function<void()> item) { commits.add(std::move(item)); }
+
+  Result<> open(const std::string& path) {
+    if (!is_in_memory(path)) {
+      auto locked = lock_state(path);
+      if (!locked) return std::unexpected(locked.error());
+      lock = std::move(*locked);
     }
-    wake.notify_one();
-    if (thread.joinable()) thread.join();
+    auto opened = open_database(path);
+    if (!opened) return std::unexpected(opened.error());
+    database = std::move(*opened);
+    if (auto done = drop_other_boots(database.get(), boot_id); !done) return done;
+    auto found = load(database.get());
+    if (!found) return std::unexpected(found.error());
+    remembered = std::move(*found);
+    if (is_in_memory(path) || !has_write_ahead_log(database.get())) return {};
+    auto second = open_connection(path, SQLITE_OPEN_READONLY);
+    if (!second) return std::unexpected(second.error());
+    reading = std::move(*second);
+    return {};
+  }
+
+  void start() {
+    commits.start();
+    if (reading) reads.start();
+  }
+
+  void stop() {
+    reads.stop();
+    commits.stop();
   }
 };
 
@@ -491,19 +652,14 @@ Journal::Journal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Journal::~Journal() { impl_->stop(); }
 
-Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, const std::string& boot_id, Post post) {
-  auto database = open_database(path);
-  if (!database) return std::unexpected(database.error());
+Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, const std::string& boot_id, Post post,
+                                               const AuditLimits& limits) {
   auto impl = std::make_unique<Impl>();
-  impl->database = std::move(*database);
   impl->boot_id = boot_id;
   impl->post = std::move(post);
-  auto done = drop_other_boots(impl->database.get(), boot_id);
-  if (!done) return std::unexpected(done.error());
-  auto remembered = load(impl->database.get());
-  if (!remembered) return std::unexpected(remembered.error());
-  impl->remembered = std::move(*remembered);
-  impl->thread = std::jthread([raw = impl.get()] { raw->run_queue(); });
+  impl->limits = limits;
+  if (auto done = impl->open(path); !done) return std::unexpected(done.error());
+  impl->start();
   return std::unique_ptr<Journal>(new Journal(std::move(impl)));
 }
 
@@ -514,7 +670,7 @@ void Journal::begin(OperationRow row, std::vector<Original> originals, Done done
     auto* database = impl->database.get();
     auto result = transaction(database, [&]() -> Result<> {
       auto stored = upsert_operation(database, row);
-      if (stored && row.audit) stored = insert_audit(database, *row.audit);
+      if (stored && row.audit) stored = insert_audit(database, *row.audit, impl->limits);
       for (const auto& original : originals) {
         if (stored) stored = insert_original(database, original, impl->boot_id);
       }
@@ -529,7 +685,7 @@ void Journal::finish(OperationRow row, std::vector<sysfs::PciAddress> forget, Do
     auto* database = impl->database.get();
     auto result = transaction(database, [&]() -> Result<> {
       auto stored = upsert_operation(database, row);
-      if (stored && row.audit) stored = insert_audit(database, *row.audit);
+      if (stored && row.audit) stored = insert_audit(database, *row.audit, impl->limits);
       for (const auto& address : forget) {
         if (stored) stored = delete_original(database, address);
       }
@@ -581,7 +737,7 @@ void Journal::drop_drain(std::string address, Done done) {
 void Journal::record(AuditRow row, Done done) {
   impl_->enqueue([impl = impl_.get(), row = std::move(row), done = std::move(done)] {
     auto* database = impl->database.get();
-    auto result = transaction(database, [&] { return insert_audit(database, row); });
+    auto result = transaction(database, [&] { return insert_audit(database, row, impl->limits); });
     impl->post([done, result] { done(result); });
   });
 }
@@ -594,11 +750,14 @@ void Journal::set_aside(DamagedRow row, Done done) {
   });
 }
 
-void Journal::read_audit(AuditQuery query, std::function<void(Result<std::vector<AuditRow>>)> done) {
-  impl_->enqueue([impl = impl_.get(), query = std::move(query), done = std::move(done)] {
-    auto rows = guarded<std::vector<AuditRow>>([&] { return select_audit(impl->database.get(), query); });
-    impl->post([done, rows = std::move(rows)] { done(rows); });
-  });
+void Journal::read_audit(AuditQuery query, std::function<void(Result<AuditPage>)> done) {
+  auto read = [impl = impl_.get(), query = std::move(query), done = std::move(done)] {
+    auto* database = impl->reading ? impl->reading.get() : impl->database.get();
+    auto page = guarded<AuditPage>([&] { return select_audit(database, query); });
+    impl->post([done, page = std::move(page)] { done(page); });
+  };
+  if (impl_->reading) return impl_->reads.add_later(std::move(read));
+  impl_->commits.add_later(std::move(read));
 }
 
 }  // namespace devbindd::handoff

@@ -64,8 +64,9 @@ class Journal {
 
   /// Opens (or makes) the database. ":memory:" for tests. `boot_id` is the kernel's: originals of another boot are
   /// dropped, since a reboot has undone every binding. Error: JournalFailed. `post` runs a function on the caller's
-  /// thread.
-  static sysfs::Result<std::unique_ptr<Journal>> open(const std::string& path, const std::string& boot_id, Post post);
+  /// thread; it is called from threads of the journal's. A second journal on the same file is JournalFailed.
+  static sysfs::Result<std::unique_ptr<Journal>> open(const std::string& path, const std::string& boot_id, Post post,
+                                                      const AuditLimits& limits = {});
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
@@ -85,12 +86,12 @@ class Journal {
   /// Stores that a device is drained, or forgets it.
   void store(DrainRow row, Done done);
   void drop_drain(std::string address, Done done);
-  /// Stores a line of the audit of its own; the oldest beyond max_audit_rows go.
+  /// Stores a line of the audit of its own; the oldest beyond its limits go.
   void record(AuditRow row, Done done);
   /// Moves a row out of its table into the one of damaged rows. One that is not there is no error.
   void set_aside(DamagedRow row, Done done);
-  /// Reads lines of the audit, newest first. Error: JournalFailed.
-  void read_audit(AuditQuery query, std::function<void(sysfs::Result<std::vector<AuditRow>>)> done);
+  /// Reads lines of the audit, newest first, beside the commits, which wait for no reader. Error: JournalFailed.
+  void read_audit(AuditQuery query, std::function<void(sysfs::Result<AuditPage>)> done);
 
  private:
   struct Impl;

@@ -113,6 +113,19 @@ TEST_CASE("a reader names the member that has another type", "[api][json]") {
   CHECK(reader.strings("o", 1).error().code == "invalid_value");
 }
 
+TEST_CASE("a text of a body has at most 256 bytes", "[api][json]") {
+  const std::string fits(256, 'x');
+  const auto body = parse_body(R"({"s":")" + fits + R"(","t":")" + fits + R"(y","l":[")" + fits + R"("],"m":["a",")" +
+                               fits + R"(y"]})")
+                        .value();
+  BodyReader reader(body);
+  CHECK(**reader.string("s") == fits);
+  CHECK(reader.string("t").error().pointer == "/t");
+  CHECK(reader.string("t").error().code == "invalid_value");
+  CHECK(reader.strings("l", 2)->size() == 1);
+  CHECK(reader.strings("m", 2).error().pointer == "/m");
+}
+
 TEST_CASE("a reader refuses the members that nobody asked for", "[api][json]") {
   const auto body = parse_body(R"({"driver":1,"drivr":2})").value();
   BodyReader reader(body);

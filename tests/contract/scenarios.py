@@ -111,6 +111,34 @@ def pages(client, _):
         client.ask("GET", path + "?page_token=nothing", 400, code="invalid_value")
 
 
+def long_texts(client, daemon):
+    """No text of a request is kept that is longer than its field can be: each names the field, and no line of the audit grows."""
+    long, device = "x" * 50_000, "0000:20:00.0"
+    path, override = BINDING.format(device), OVERRIDE.format(device)
+    wrong = [("PUT", target, VFIO | {"expect": {name: long}}, "/expect/" + name) for target in (path, override)
+             for name in ("vendor", "device", "subsystem_vendor", "subsystem_device", "serial")]
+    wrong += [("PUT", path, VFIO | {name: long}, "/" + name) for name in ("scope", "method", "driver")]
+    wrong += [("PUT", path, VFIO | {"accept_risks": [long]}, "/accept_risks"), ("PUT", path, VFIO | {"expect": {"serial": "0" * 65}}, "/expect/serial"),
+              ("POST", BINDINGS, {"items": [VFIO | {"device": device, "expect": {"serial": long}}]}, "/items/0/expect/serial"),
+              ("PUT", SRIOV.format("0000:15:00.0"), {"vfs": 1, "vf_token": long}, "/vf_token"), ("PUT", SRIOV.format("0000:15:00.0"), {"vfs": 1, "driver": long}, "/driver"),
+              ("PUT", f"/v1/devices/{device}/drain", {"reason": long}, "/reason"), ("POST", "/v1/drivers/vfio-pci/ids", {"vendor": long, "device": "beef"}, "/vendor"),
+              ("POST", f"/v1/devices/0000:17:00.0/probe", {"way": long}, "/way")]
+    wrong += [("POST", CLAIMS, {"devices": [device]} | more, pointer) for more, pointer in (
+        ({"devices": [long]}, "/devices"), ({"owner": {"users": [long]}}, "/owner/users/0"), ({"driver": long}, "/driver"), ({"reset": long}, "/reset"),
+        ({"accept_risks": [long]}, "/accept_risks"))]
+    wrong += [("POST", CLAIMS, {"selector": {name: long}}, "/selector/" + name) for name in ("vendor", "class", "category", "driver", "physfn", "address", "label")]
+    wrong += [("POST", CLAIMS, {"selector": {"labels": {"a": long}}}, "/selector/labels/a")]
+    for method, target, body, pointer in wrong:
+        problem = client.ask(method, target, 400, body)
+        found = problem["errors"][0]["pointer"] if "errors" in problem else problem["code"]
+        expect(found == pointer or (pointer == "/driver" and found == "invalid_name"), f"{method} {target} {pointer}: {problem}")
+        expect(len(json.dumps(problem)) < 1000, problem)
+    problem = client.ask("DELETE", path + "?expect_serial=" + "0" * 65, 400)
+    expect(problem["errors"][0]["pointer"] == "?expect_serial", problem)
+    audit = client.ask("GET", "/v1/audit", 200)["items"]
+    expect(all(len(json.dumps(item)) < 5000 for item in audit), "a line of the audit is long")
+
+
 def pages_of_many(client, daemon):
     """A page of one costs about one item, however long the list is; and no list holds up a short question."""
     lists = ("/v1/devices", "/v1/iommu-groups", "/v1/drivers")
@@ -1139,4 +1167,4 @@ def stopping(client, daemon):
 
 
 ALL = (service, read_only_sysfs, devices, filters, pages, text, bytes_of_others, groups, host, drivers, reads_change_nothing, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, drains, refusals, expectations, audit, usage, failures, blocked,
-       busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, finished_bodies, group_owners, damaged_rows, stopping)
+       busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, finished_bodies, group_owners, damaged_rows, long_texts, stopping)

@@ -18,9 +18,9 @@ using nlohmann::json;
 
 std::vector<json> lines(Stage& stage, AuditQuery query = {}) {
   std::optional<std::vector<json>> read;
-  stage.journal->read_audit(std::move(query), [&read](const sysfs::Result<std::vector<AuditRow>>& rows) {
+  stage.journal->read_audit(std::move(query), [&read](const sysfs::Result<AuditPage>& page) {
     read.emplace();
-    for (const auto& row : rows.value()) read->push_back(json::parse(row.document));
+    for (const auto& row : page.value().rows) read->push_back(json::parse(row.document));
   });
   run_until(stage.io, [&read] { return read.has_value(); });
   return *read;

@@ -215,8 +215,8 @@ TEST_CASE("A give-back that waits writes nothing; one that cannot be done ends i
   CHECK(machine.claims->find(id)->reason.find("could not be closed") != std::string::npos);
   std::size_t lines = 0;
   bool read = false;
-  machine.stage->journal->read_audit({.limit = 100}, [&](const sysfs::Result<std::vector<AuditRow>>& rows) {
-    lines = rows.value().size();
+  machine.stage->journal->read_audit({.limit = 100}, [&](const sysfs::Result<AuditPage>& page) {
+    lines = page.value().rows.size();
     read = true;
   });
   run_until(machine.stage->io, [&read] { return read; });
@@ -341,8 +341,8 @@ TEST_CASE("The audit says who made a claim, who ended it, and what became of it"
   CHECK(machine.release(id) == std::nullopt);
   std::vector<std::string> lines;
   bool read = false;
-  machine.stage->journal->read_audit({.limit = 100}, [&](const sysfs::Result<std::vector<AuditRow>>& rows) {
-    for (const auto& row : rows.value()) {
+  machine.stage->journal->read_audit({.limit = 100}, [&](const sysfs::Result<AuditPage>& page) {
+    for (const auto& row : page.value().rows) {
       const auto entry = nlohmann::json::parse(row.document);
       if (entry["kind"] != "claim") continue;
       CHECK(entry["request"]["claim"] == "/v1/claims/" + id);
@@ -369,8 +369,8 @@ TEST_CASE("The audit has one line for a claim that was refused, whoever refused 
   run_until(machine.stage->io, [&previewed] { return previewed; });
   std::vector<std::string> lines;
   bool read = false;
-  machine.stage->journal->read_audit({.limit = 100}, [&](const sysfs::Result<std::vector<AuditRow>>& rows) {
-    for (const auto& row : rows.value()) {
+  machine.stage->journal->read_audit({.limit = 100}, [&](const sysfs::Result<AuditPage>& page) {
+    for (const auto& row : page.value().rows) {
       const auto entry = nlohmann::json::parse(row.document);
       if (entry["event"] != "refused") continue;
       CHECK(entry["kind"] == "claim");

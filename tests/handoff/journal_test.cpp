@@ -4,6 +4,9 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <future>
 
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
@@ -128,6 +131,141 @@ TEST_CASE("A row that is kept aside leaves its table, with all that it held, and
   execute(disk.path(),
           "SELECT CASE (SELECT count(*) FROM damaged WHERE document='\xff{') WHEN 1 THEN 1 "
           "ELSE abs(-9223372036854775808) END");
+}
+
+namespace {
+
+AuditRow line(std::vector<std::string> devices, std::string document = "{}", std::int64_t age = 0) {
+  return {.id = 0,
+          .devices = std::move(devices),
+          .document = std::move(document),
+          .at = age == 0 ? 0 : std::time(nullptr) - age};
+}
+
+// The ids, newest first; the last is negative when there are more.
+std::vector<std::int64_t> ids(const AuditPage& page) {
+  std::vector<std::int64_t> found;
+  for (const auto& row : page.rows) found.push_back(row.id);
+  if (page.more) found.push_back(-1);
+  return found;
+}
+
+/// A journal on disk with limits, and what it says of the audit.
+struct Audit {
+  explicit Audit(const Disk& disk, const AuditLimits& limits = {})
+      : journal(Journal::open(
+                    disk.path(), "boot-1", [](const std::function<void()>& action) { action(); }, limits)
+                    .value()) {}
+
+  void store(AuditRow row) {
+    std::promise<bool> stored;
+    journal->record(std::move(row), [&stored](const sysfs::Result<>& done) { stored.set_value(done.has_value()); });
+    CHECK(stored.get_future().get());
+  }
+  std::vector<std::int64_t> read(AuditQuery query = {}) {
+    std::promise<std::vector<std::int64_t>> read;
+    journal->read_audit(std::move(query),
+                        [&read](const sysfs::Result<AuditPage>& page) { read.set_value(ids(page.value())); });
+    return read.get_future().get();
+  }
+
+  std::unique_ptr<Journal> journal;
+};
+
+using Ids = std::vector<std::int64_t>;
+
+}  // namespace
+
+TEST_CASE("The audit is bounded by rows, by bytes and by age") {
+  Disk disk;
+  SECTION("rows") {
+    Audit audit(disk, {.rows = 3});
+    for (int count = 0; count < 5; ++count) audit.store(line({}));
+    CHECK(audit.read() == Ids{5, 4, 3});
+  }
+  SECTION("bytes") {
+    Audit audit(disk, {.bytes = 1000});
+    for (int count = 0; count < 5; ++count) audit.store(line({"0000:05:00.0"}, std::string(300, 'x')));
+    CHECK(audit.read() == Ids{5, 4, 3});
+    audit.store(line({}, std::string(5000, 'x')));  // the newest stays, however long
+    CHECK(audit.read() == Ids{6});
+    CHECK(audit.read({.device = "0000:05:00.0"}).empty());
+  }
+  SECTION("age") {
+    Audit audit(disk, {.age = std::chrono::hours(1)});
+    audit.store(line({"0000:05:00.0"}, "{}", 7200));
+    audit.store(line({}, "{}", 3500));
+    audit.store(line({}, "{}", 7200));
+    CHECK(audit.read() == Ids{3, 2});
+    audit.store(line({}));
+    CHECK(audit.read() == Ids{4, 2});
+    CHECK(audit.read({.device = "0000:05:00.0"}).empty());
+  }
+}
+
+TEST_CASE("A page of the audit has a limit of lines and of bytes, and says whether there is more") {
+  Disk disk;
+  Audit audit(disk);
+  for (int count = 0; count < 4; ++count) audit.store(line({count % 2 == 0 ? "0000:05:00.0" : "0000:05:00.1"}));
+  CHECK(audit.read({.limit = 4}) == Ids{4, 3, 2, 1});
+  CHECK(audit.read({.limit = 3}) == Ids{4, 3, 2, -1});
+  CHECK(audit.read({.device = "0000:05:00.0", .limit = 1}) == Ids{3, -1});
+  CHECK(audit.read({.device = "0000:05:00.0", .before = 3, .limit = 1}) == Ids{1});
+  CHECK(audit.read({.device = "0000:05:00.", .limit = 4}).empty());
+  for (int count = 0; count < 3; ++count) audit.store(line({}, std::string(max_audit_page_bytes - 100, 'x')));
+  CHECK(audit.read({.limit = 100}) == Ids{7, -1});
+  CHECK(audit.read({.before = 6, .limit = 100}) == Ids{5, 4, 3, 2, 1});
+}
+
+TEST_CASE("The lines of an earlier devbindd are found by device, counted, and grow old from then on") {
+  Disk disk;
+  execute(
+      disk.path(),
+      "CREATE TABLE audit(id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, document TEXT NOT NULL) STRICT;"
+      "INSERT INTO audit(device,document) VALUES('0000:05:00.0 0000:05:00.1','{}'),('','{}'),('0000:05:00.1','{}');"
+      "PRAGMA user_version=6");
+  for (int life = 0; life < 2; ++life) {
+    Audit audit(disk);
+    CHECK(audit.read() == Ids{3, 2, 1});
+    CHECK(audit.read({.device = "0000:05:00.0"}) == Ids{1});
+    CHECK(audit.read({.device = "0000:05:00.1"}) == Ids{3, 1});
+  }
+  Audit audit(disk, {.bytes = 20});
+  audit.store(line({}));
+  CHECK(audit.read() == Ids{4, 3, 2});  // 2, 2 + 12 and 2 bytes
+}
+
+TEST_CASE("Whoever reads the audit keeps no commit waiting") {
+  Disk disk;
+  Audit audit(disk);
+  audit.store(line({}));
+  std::promise<void> committed;
+  auto when_committed = committed.get_future();
+  std::promise<bool> in_time;
+  audit.journal->read_audit({}, [&](const sysfs::Result<AuditPage>&) {  // the read is not over before this ends
+    in_time.set_value(when_committed.wait_for(std::chrono::seconds(10)) == std::future_status::ready);
+  });
+  audit.journal->begin(row("a", "running"), {}, [&](const sysfs::Result<>&) { committed.set_value(); });
+  CHECK(in_time.get_future().get());
+}
+
+TEST_CASE("Commits go before reads that wait, where both are done by one thread") {
+  std::vector<std::string> order;
+  std::promise<void> all_there;
+  std::promise<void> over;
+  {
+    auto journal = Journal::open(":memory:", "boot-1", [](const std::function<void()>& action) { action(); }).value();
+    const auto there = all_there.get_future().share();
+    journal->begin(row("a", "running"), {}, [&, there](const sysfs::Result<>&) { there.wait(); });
+    journal->read_audit({}, [&](const sysfs::Result<AuditPage>&) {
+      order.push_back("read");
+      over.set_value();
+    });
+    journal->begin(row("b", "running"), {}, [&](const sysfs::Result<>&) { order.push_back("commit"); });
+    all_there.set_value();
+    over.get_future().wait();
+  }
+  CHECK(order == std::vector<std::string>{"commit", "read"});
 }
 
 TEST_CASE("Texts are kept byte by byte") {
