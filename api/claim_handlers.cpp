@@ -271,16 +271,30 @@ void get_handover(Context& context, const Request& request, const PathArguments&
   QueryReader query(request.query);
   auto name = query.one("format");
   if (!name) return respond(to_response(request, name.error()));
+  auto way = query.one("backend");
+  if (!way) return respond(to_response(request, way.error()));
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   const auto format = handover_format_named(name->value_or("env"));
   if (!format) {
     return respond(bad_request(request, "invalid_value", "?format",
                                "'" + name->value_or("").substr(0, 64) + "' is no format of a handover"));
   }
+  const auto wanted = backend_named(way->value_or("auto"));
+  if (!wanted && way->value_or("auto") != "auto") {
+    return respond(bad_request(request, "invalid_value", "?backend",
+                               "'" + way->value_or("").substr(0, 64) + "' is neither group nor iommufd nor auto"));
+  }
+  if (wanted == Backend::Iommufd && !opens_device_nodes(*format)) {
+    return respond(bad_request(request, "invalid_value", "?backend",
+                               "a consumer of the format " + std::string(name_of(*format)) + " opens groups only"));
+  }
   const auto claim = active_claim(context, arguments[0]);
   if (!claim) return respond(problem_of(request, claim.error()));
   auto handover = handover_of(context.engine, **claim);
   if (!handover) return respond(problem_of(request, handover.error()));
+  const auto backend = chosen_backend(*handover, *format, wanted);
+  if (!backend) return respond(problem_of(request, backend.error()));
+  handover->backend = *backend;
   auto text = render_handover(*handover, *format);
   respond({.status = 200, .content_type = text.media_type, .body = std::move(text.text), .headers = {}});
 }

@@ -64,40 +64,26 @@ void add_group_node(std::vector<Node>& nodes, const HandedDevice& device) {
   add(nodes, {path, device.group_node});
 }
 
-void add_device_node(std::vector<Node>& nodes, const HandedDevice& device, bool iommufd) {
-  if (iommufd && !device.device_node.empty()) add(nodes, same_path(device.device_node));
-}
-
 std::vector<HandedDevice> everything(const Handover& handover) {
   auto devices = handover.devices;
   devices.insert(devices.end(), handover.companions.begin(), handover.companions.end());
   return devices;
 }
 
-// What is of use to any device of the host. A node that does not exist would make a container fail to start.
-std::vector<Node> common_nodes(const Handover& handover) {
-  const auto devices = everything(handover);
+std::vector<Node> nodes_of(const std::vector<HandedDevice>& devices, Backend backend) {
   std::vector<Node> nodes;
-  if (std::ranges::any_of(devices, [](const auto& device) { return !device.group_node.empty(); })) {
-    nodes.push_back(same_path("/dev/vfio/vfio"));
-  }
-  if (handover.iommufd &&
-      std::ranges::any_of(devices, [](const auto& device) { return !device.device_node.empty(); })) {
-    nodes.push_back(same_path("/dev/iommu"));
+  for (const auto& device : devices) {
+    if (backend == Backend::Group) add_group_node(nodes, device);
+    if (backend == Backend::Iommufd && !device.device_node.empty()) add(nodes, same_path(device.device_node));
   }
   return nodes;
 }
 
-std::vector<Node> nodes_of(const std::vector<HandedDevice>& devices, bool iommufd) {
-  std::vector<Node> nodes;
-  for (const auto& device : devices) add_group_node(nodes, device);
-  for (const auto& device : devices) add_device_node(nodes, device, iommufd);
-  return nodes;
-}
-
+// A node that does not exist would make a container fail to start.
 std::vector<Node> all_nodes(const Handover& handover) {
-  auto nodes = common_nodes(handover);
-  for (const auto& node : nodes_of(everything(handover), handover.iommufd)) add(nodes, node);
+  auto nodes = nodes_of(everything(handover), handover.backend);
+  if (!nodes.empty())
+    nodes.insert(nodes.begin(), same_path(handover.backend == Backend::Group ? "/dev/vfio/vfio" : "/dev/iommu"));
   return nodes;
 }
 
@@ -157,17 +143,16 @@ std::string quoted(const std::string& value) {
 }
 
 HandoverText env(const Handover& handover) {
-  std::vector<std::string> group_nodes;
-  std::vector<std::string> device_nodes;
-  for (const auto& node : nodes_of(handover.devices, false)) group_nodes.push_back(node.host_path);
-  for (const auto& device : handover.devices) {
-    if (handover.iommufd && !device.device_node.empty()) device_nodes.push_back(device.device_node);
-  }
+  std::vector<std::string> nodes;
+  for (const auto& node : nodes_of(handover.devices, handover.backend)) nodes.push_back(node.host_path);
+  const bool groups = handover.backend == Backend::Group;
+  const auto listed = sysfs::joined(nodes, " ");
   std::vector<Variable> variables = {{"DEVBINDD_CLAIM", handover.claim},
                                      {"DEVBINDD_DEVICES", sysfs::joined(addresses(handover), " ")},
-                                     {"DEVBINDD_GROUP_NODES", sysfs::joined(group_nodes, " ")},
-                                     {"DEVBINDD_DEVICE_NODES", sysfs::joined(device_nodes, " ")},
-                                     {"DEVBINDD_IOMMUFD", device_nodes.empty() ? "" : "/dev/iommu"}};
+                                     {"DEVBINDD_BACKEND", std::string(name_of(handover.backend))},
+                                     {"DEVBINDD_GROUP_NODES", groups ? listed : ""},
+                                     {"DEVBINDD_DEVICE_NODES", groups ? "" : listed},
+                                     {"DEVBINDD_IOMMUFD", groups || nodes.empty() ? "" : "/dev/iommu"}};
   for (auto& variable : address_variables(handover)) variables.push_back(std::move(variable));
   std::string text;
   for (const auto& [name, value] : variables) text += name + "=" + quoted(value) + "\n";
@@ -185,6 +170,7 @@ ordered_json command_line(const Handover& handover, ordered_json arguments) {
                        {"numa_node", device.numa_node ? ordered_json(*device.numa_node) : ordered_json(nullptr)}});
   }
   return {{"arguments", std::move(arguments)},
+          {"backend", name_of(handover.backend)},
           {"nodes", std::move(nodes)},
           {"devices", std::move(devices)},
           {"warnings", ordered_json::array()}};
@@ -235,9 +221,6 @@ ordered_json qemu_group_arguments(const Handover& handover) {
 }
 
 ordered_json qemu_iommufd_arguments(const Handover& handover) {
-  const bool complete =
-      std::ranges::none_of(handover.devices, [](const auto& device) { return device.device_node.empty(); });
-  if (!handover.iommufd || !complete) return nullptr;
   const auto id = "iommufd-" + handover.claim;
   ordered_json arguments = {"-object", "iommufd,id=" + id};
   for (const auto& device : handover.devices) {
@@ -248,11 +231,8 @@ ordered_json qemu_iommufd_arguments(const Handover& handover) {
 }
 
 HandoverText qemu(const Handover& handover) {
-  const auto iommufd = qemu_iommufd_arguments(handover);
-  const bool groups =
-      std::ranges::none_of(handover.devices, [](const auto& device) { return device.group_node.empty(); });
-  auto document = command_line(handover, groups || iommufd.is_null() ? qemu_group_arguments(handover) : iommufd);
-  document["iommufd_arguments"] = iommufd;
+  const bool groups = handover.backend == Backend::Group;
+  auto document = command_line(handover, groups ? qemu_group_arguments(handover) : qemu_iommufd_arguments(handover));
   warn_guest(document, handover);
   return json_text(document);
 }
@@ -337,7 +317,7 @@ std::vector<Node> own_nodes(const Handover& handover, const HandedDevice& device
   for (const auto& companion : handover.companions) {
     if (companion.iommu_group && companion.iommu_group == device.iommu_group) members.push_back(companion);
   }
-  return nodes_of(members, handover.iommufd);
+  return nodes_of(members, handover.backend);
 }
 
 // True for a node that exactly one requested device needs. All others go to the edits that any of them brings: two
@@ -402,6 +382,20 @@ HandoverText nomad(const Handover& handover) {
                     {"devices", device_list(handover, "task_path", "host_path")}});
 }
 
+// Which node the backend lacks; nullopt when all are there.
+std::optional<std::string> missing(const Handover& handover, Backend backend) {
+  if (backend == Backend::Iommufd && !handover.iommufd)
+    return "there is no /dev/iommu on this host: its kernel was built without iommufd, or the module is not loaded";
+  const auto node = backend == Backend::Group ? &HandedDevice::group_node : &HandedDevice::device_node;
+  for (const auto& device : handover.devices) {
+    if (!(device.*node).empty()) continue;
+    return to_string(device.address) + (backend == Backend::Group
+                                            ? " has no group node: the kernel was built without CONFIG_VFIO_GROUP"
+                                            : " has no node in /dev/vfio/devices: the kernel or the driver has none");
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<HandoverFormat> handover_format_named(std::string_view name) {
@@ -422,6 +416,31 @@ const std::vector<HandoverFormat>& handover_formats() {
     return list;
   }();
   return formats;
+}
+
+std::string_view name_of(Backend backend) { return backend == Backend::Group ? "group" : "iommufd"; }
+
+std::optional<Backend> backend_named(std::string_view name) {
+  for (const auto backend : {Backend::Group, Backend::Iommufd}) {
+    if (name == name_of(backend)) return backend;
+  }
+  return std::nullopt;
+}
+
+bool opens_device_nodes(HandoverFormat format) {
+  constexpr std::array groups_only = {HandoverFormat::CloudHypervisor, HandoverFormat::Dpdk, HandoverFormat::Spdk,
+                                      HandoverFormat::LibvirtXml};
+  return std::ranges::find(groups_only, format) == groups_only.end();
+}
+
+sysfs::Result<Backend> chosen_backend(const Handover& handover, HandoverFormat format, std::optional<Backend> wanted) {
+  const auto missing_group = missing(handover, Backend::Group);
+  // A consumer that opens groups only gets its document all the same, with a warning in it.
+  if (!wanted && (!missing_group || !opens_device_nodes(format))) return Backend::Group;
+  const auto backend = wanted.value_or(Backend::Iommufd);
+  const auto why_not = backend == Backend::Group ? missing_group : missing(handover, Backend::Iommufd);
+  if (why_not) return sysfs::fail(sysfs::ErrorCode::NodeNotFound, *why_not);
+  return backend;
 }
 
 HandoverText render_handover(const Handover& handover, HandoverFormat format) {

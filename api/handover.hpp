@@ -5,8 +5,9 @@
 //
 // Every format names the devices that were asked for, in their order, and nothing else: a consumer that assigns them by
 // position would otherwise give a guest a companion. The nodes of companions are handed over all the same, since a
-// group is opened as a whole. /dev/vfio/vfio goes with a group node; device nodes and /dev/iommu go together, since
-// neither is of use without the other. No document names a node twice.
+// group is opened as a whole. A document is for one backend, since a group that is open and a device node of its
+// exclude each other (drivers/vfio/group.c, vfio_device_claim_group): either group nodes with /dev/vfio/vfio, or device
+// nodes with /dev/iommu. No document names a node twice.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "sysfs/pci_address.hpp"
+#include "sysfs/result.hpp"
 
 namespace devbindd::api {
 
@@ -34,24 +36,29 @@ struct HandedDevice {
   std::string resource_name;  ///< for environment names, e.g. "vfio"
 };
 
+/// The two ways to open a device. Group: the group's node, which every consumer knows. Iommufd: the device's own node
+/// and /dev/iommu, from kernel 6.6 on. Source: Documentation/driver-api/vfio.rst.
+enum class Backend { Group, Iommufd };
+
 struct Handover {
   std::string claim;                     ///< id of the claim, a UUID
   std::vector<HandedDevice> devices;     ///< those that were asked for, in their order
   std::vector<HandedDevice> companions;  ///< further members of their IOMMU groups that were handed over with them
   bool iommufd = false;                  ///< /dev/iommu exists
+  Backend backend = Backend::Group;      ///< what a document is made for: chosen_backend()
 };
 
 /// What each format gives:
 ///
 /// Qemu, CloudHypervisor, Dpdk, Spdk: JSON with
 ///   "arguments": argv strings to append to the command line, nothing to split or quote;
-///   "nodes": the paths that the claim hands over, of which the process opens those of the way it takes;
+///   "nodes": the paths that the process must be able to open;
 ///   "devices": [{"address", "numa_node"}] of the requested ones, to place memory and threads;
-///   "warnings": why the arguments would not work, for a person; usually empty.
-/// Qemu: -device vfio-pci,host=..., which uses groups; sysfsdev=... for a PCI domain beyond ffff, since host= refuses
-///   one (tried with QEMU 7.2). "iommufd_arguments": the same through /dev/iommu, for QEMU 9 and later, or null when a
-///   node for it is missing. Where the kernel has no group nodes, "arguments" are these too. Their object's id contains
-///   the claim's, so that two claims fit on one command line. Source: QEMU docs/devel/vfio-iommufd.rst.
+///   "warnings": why the arguments would not work, for a person; usually empty;
+///   "backend": "group" or "iommufd".
+/// Qemu: -device vfio-pci,host=...; sysfsdev=... for a PCI domain beyond ffff, since host= refuses one (tried with QEMU
+///   7.2). Iommufd needs QEMU 9 or later; its object's id contains the claim's, so that two claims fit on one command
+///   line. Source: QEMU docs/devel/vfio-iommufd.rst.
 /// CloudHypervisor: one --device with all paths, since older versions refuse the option a second time.
 ///   Source: cloud-hypervisor src/main.rs: .num_args(1..), later with ArgAction::Append.
 /// Dpdk: -a ADDRESS for each. No iommufd: DPDK opens groups only.
@@ -78,8 +85,8 @@ struct Handover {
 /// Both have in "envs" PCIDEVICE_DEVBINDD_<RESOURCE>, the addresses of that resource with commas between.
 ///
 /// Env: lines NAME=value that both a shell and systemd's EnvironmentFile= read: DEVBINDD_CLAIM; DEVBINDD_DEVICES,
-///   DEVBINDD_GROUP_NODES and DEVBINDD_DEVICE_NODES with blanks between; DEVBINDD_IOMMUFD, which is "/dev/iommu" or "";
-///   and PCIDEVICE_DEVBINDD_<RESOURCE> as above.
+///   DEVBINDD_GROUP_NODES and DEVBINDD_DEVICE_NODES with blanks between, of which one is ""; DEVBINDD_BACKEND;
+///   DEVBINDD_IOMMUFD, which is "/dev/iommu" or ""; and PCIDEVICE_DEVBINDD_<RESOURCE> as above.
 enum class HandoverFormat { Qemu, CloudHypervisor, Dpdk, Spdk, LibvirtXml, Cdi, KubernetesDevicePlugin, Nomad, Env };
 
 /// "qemu", "cloud-hypervisor", "dpdk", "spdk", "libvirt-xml", "cdi", "k8s-device-plugin", "nomad" or "env".
@@ -88,6 +95,18 @@ std::string_view name_of(HandoverFormat format);
 
 /// All of them, in the order of the enumeration.
 const std::vector<HandoverFormat>& handover_formats();
+
+/// "group" or "iommufd".
+std::string_view name_of(Backend backend);
+std::optional<Backend> backend_named(std::string_view name);
+
+/// Whether the format's consumers can take device nodes: DPDK, SPDK and Cloud Hypervisor open groups only, and libvirt
+/// chooses by itself. Source: DPDK lib/eal/linux/eal_vfio.c; SPDK, which uses DPDK's; cloud-hypervisor vfio crate.
+bool opens_device_nodes(HandoverFormat format);
+
+/// What a document of that format is made for: `wanted`; without it the group, else iommufd where a group node is
+/// missing. Errors: NodeNotFound when a node that the backend needs is not there, with the device and the reason.
+sysfs::Result<Backend> chosen_backend(const Handover& handover, HandoverFormat format, std::optional<Backend> wanted);
 
 /// Media type and text, with a newline at the end.
 struct HandoverText {

@@ -255,6 +255,9 @@ void Service::start_claims() {
           .publish = [this](const handoff::Claim& claim) -> sysfs::Result<> {
             auto handover = api::handover_of(*engine_, claim);
             if (!handover) return std::unexpected(handover.error());
+            const auto backend = api::chosen_backend(*handover, api::HandoverFormat::Cdi, std::nullopt);
+            if (!backend) return std::unexpected(backend.error());
+            handover->backend = *backend;
             return cdi_files_.write(*handover);
           },
           .withdraw = [this](const handoff::Claim& claim) { return cdi_files_.remove(claim.id); },

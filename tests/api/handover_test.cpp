@@ -18,7 +18,10 @@
 
 namespace {
 
+using devbindd::api::Backend;
+using devbindd::api::backend_named;
 using devbindd::api::cdi_names;
+using devbindd::api::chosen_backend;
 using devbindd::api::HandedDevice;
 using devbindd::api::Handover;
 using devbindd::api::handover_format_named;
@@ -26,6 +29,7 @@ using devbindd::api::handover_formats;
 using devbindd::api::HandoverFormat;
 using devbindd::api::k8s_name;
 using devbindd::api::name_of;
+using devbindd::api::opens_device_nodes;
 using devbindd::api::render_handover;
 using devbindd::tests::golden;
 using nlohmann::json;
@@ -92,7 +96,15 @@ Handover one_group() {
           .iommufd = true};
 }
 
-std::vector<Handover> all_cases() { return {one_device(), two_groups(), no_iommu(), large_domain(), one_group()}; }
+Handover by_iommufd(Handover handover) {
+  handover.backend = Backend::Iommufd;
+  return handover;
+}
+
+std::vector<Handover> all_cases() {
+  return {one_device(),           two_groups(), no_iommu(), large_domain(), one_group(), by_iommufd(two_groups()),
+          by_iommufd(one_group())};
+}
 
 json document(const Handover& handover, HandoverFormat format) {
   return json::parse(render_handover(handover, format).text);
@@ -106,6 +118,7 @@ std::string extension_of(const std::string& media_type) {
 
 void check_golden(const std::string& name, const Handover& handover) {
   for (const auto format : handover_formats()) {
+    if (handover.backend == Backend::Iommufd && !opens_device_nodes(format)) continue;
     const auto result = render_handover(handover, format);
     const auto file = name + "/" + std::string(name_of(format)) + extension_of(result.media_type);
     INFO(file);
@@ -194,6 +207,8 @@ TEST_CASE("a device with a group node only") { check_golden("one_device", one_de
 
 TEST_CASE("two groups, a companion, device nodes and /dev/iommu") { check_golden("two_groups", two_groups()); }
 
+TEST_CASE("two groups and a companion by iommufd") { check_golden("iommufd", by_iommufd(two_groups())); }
+
 TEST_CASE("a group without IOMMU") { check_golden("no_iommu", no_iommu()); }
 
 TEST_CASE("a PCI domain beyond ffff") { check_golden("large_domain", large_domain()); }
@@ -223,22 +238,57 @@ TEST_CASE("no document names a node twice") {
   }
 }
 
-TEST_CASE("every format that lists nodes lists the same ones, companions' included") {
-  const auto expected = std::vector<std::string>{"/dev/vfio/vfio",
-                                                 "/dev/iommu",
-                                                 "/dev/vfio/41",
-                                                 "/dev/vfio/24",
-                                                 "/dev/vfio/devices/vfio2",
-                                                 "/dev/vfio/devices/vfio0",
-                                                 "/dev/vfio/devices/vfio1"};
-  CHECK(paths(document(two_groups(), HandoverFormat::KubernetesDevicePlugin)["devices"], "hostPath") == expected);
-  CHECK(paths(document(two_groups(), HandoverFormat::Nomad)["devices"], "host_path") == expected);
+void check_nodes(const Handover& handover, const std::vector<std::string>& expected) {
+  CHECK(paths(document(handover, HandoverFormat::KubernetesDevicePlugin)["devices"], "hostPath") == expected);
+  CHECK(paths(document(handover, HandoverFormat::Nomad)["devices"], "host_path") == expected);
   for (const auto format :
        {HandoverFormat::Qemu, HandoverFormat::CloudHypervisor, HandoverFormat::Dpdk, HandoverFormat::Spdk}) {
-    CHECK(document(two_groups(), format)["nodes"] == json(expected));
+    CHECK(document(handover, format)["nodes"] == json(expected));
   }
-  auto nodes = cdi_paths(document(two_groups(), HandoverFormat::Cdi));
+  auto nodes = cdi_paths(document(handover, HandoverFormat::Cdi));
   CHECK(std::set(nodes.begin(), nodes.end()) == std::set(expected.begin(), expected.end()));
+}
+
+TEST_CASE("every format that lists nodes lists the same ones, companions' included, of one backend") {
+  check_nodes(two_groups(), {"/dev/vfio/vfio", "/dev/vfio/41", "/dev/vfio/24"});
+  check_nodes(by_iommufd(two_groups()),
+              {"/dev/iommu", "/dev/vfio/devices/vfio2", "/dev/vfio/devices/vfio0", "/dev/vfio/devices/vfio1"});
+}
+
+TEST_CASE("a backend has one name") {
+  for (const auto backend : {Backend::Group, Backend::Iommufd}) CHECK(backend_named(name_of(backend)) == backend);
+  for (const auto* wrong : {"", "auto", "Group", "cdev", "iommufd "}) CHECK(!backend_named(wrong));
+}
+
+TEST_CASE("the group is chosen, and iommufd where a group node is missing") {
+  auto without_group = two_groups();
+  without_group.devices[1].group_node = "";
+  for (const auto format : handover_formats()) {
+    INFO(name_of(format));
+    CHECK(chosen_backend(two_groups(), format, {}) == Backend::Group);
+    CHECK(chosen_backend(two_groups(), format, Backend::Group) == Backend::Group);
+    CHECK(chosen_backend(without_group, format, {}) ==
+          (opens_device_nodes(format) ? Backend::Iommufd : Backend::Group));
+    const auto refused = chosen_backend(without_group, format, Backend::Group);
+    REQUIRE(!refused);
+    CHECK(refused.error().message == "0000:3b:00.0 has no group node: the kernel was built without CONFIG_VFIO_GROUP");
+  }
+}
+
+TEST_CASE("iommufd is refused where one of its nodes is missing") {
+  CHECK(chosen_backend(two_groups(), HandoverFormat::Qemu, Backend::Iommufd) == Backend::Iommufd);
+  auto without_node = two_groups();
+  without_node.devices[0].device_node = "";
+  const auto no_node = chosen_backend(without_node, HandoverFormat::Qemu, Backend::Iommufd);
+  REQUIRE(!no_node);
+  CHECK(no_node.error().message == "0000:5e:00.2 has no node in /dev/vfio/devices: the kernel or the driver has none");
+  auto without_iommu = two_groups();
+  without_iommu.iommufd = false;
+  const auto no_iommu_node = chosen_backend(without_iommu, HandoverFormat::Qemu, Backend::Iommufd);
+  REQUIRE(!no_iommu_node);
+  CHECK(no_iommu_node.error().code == devbindd::sysfs::ErrorCode::NodeNotFound);
+  without_iommu.devices[0].group_node = "";
+  CHECK(!chosen_backend(without_iommu, HandoverFormat::Env, {}));
 }
 
 TEST_CASE("only requested addresses are advertised") {
@@ -249,9 +299,9 @@ TEST_CASE("only requested addresses are advertised") {
 }
 
 TEST_CASE("CDI: what two devices of a group need is in the common edits, so that either may come alone") {
-  const auto file = document(one_group(), HandoverFormat::Cdi);
+  const auto file = document(by_iommufd(one_group()), HandoverFormat::Cdi);
   CHECK(paths(file["containerEdits"]["deviceNodes"], "path") ==
-        std::vector<std::string>{"/dev/vfio/vfio", "/dev/iommu", "/dev/vfio/24", "/dev/vfio/devices/vfio2"});
+        std::vector<std::string>{"/dev/iommu", "/dev/vfio/devices/vfio2"});
   CHECK(paths(file["devices"][0]["containerEdits"]["deviceNodes"], "path") ==
         std::vector<std::string>{"/dev/vfio/devices/vfio0"});
   CHECK(paths(file["devices"][1]["containerEdits"]["deviceNodes"], "path") ==
@@ -259,10 +309,10 @@ TEST_CASE("CDI: what two devices of a group need is in the common edits, so that
 }
 
 TEST_CASE("CDI: a device is valid when all its nodes are common, since it has its environment") {
-  auto handover = one_group();
-  handover.iommufd = false;
-  const auto file = document(handover, HandoverFormat::Cdi);
+  const auto file = document(one_group(), HandoverFormat::Cdi);
   CHECK(file["devices"].size() == 2);
+  CHECK(paths(file["containerEdits"]["deviceNodes"], "path") ==
+        std::vector<std::string>{"/dev/vfio/vfio", "/dev/vfio/24"});
   for (const auto& device : file["devices"]) {
     CHECK(keys(device["containerEdits"]) == std::set<std::string>{"env"});
   }
@@ -344,8 +394,13 @@ TEST_CASE("a shell reads the environment file") {
   CHECK(sourced(two_groups(), "DEVBINDD_CLAIM") == claim);
   CHECK(sourced(two_groups(), "DEVBINDD_DEVICES") == "0000:5e:00.2 0000:3b:00.0");
   CHECK(sourced(two_groups(), "DEVBINDD_GROUP_NODES") == "/dev/vfio/41 /dev/vfio/24");
-  CHECK(sourced(two_groups(), "DEVBINDD_DEVICE_NODES") == "/dev/vfio/devices/vfio2 /dev/vfio/devices/vfio0");
-  CHECK(sourced(two_groups(), "DEVBINDD_IOMMUFD") == "/dev/iommu");
+  CHECK(sourced(two_groups(), "DEVBINDD_DEVICE_NODES").empty());
+  CHECK(sourced(two_groups(), "DEVBINDD_IOMMUFD").empty());
+  CHECK(sourced(by_iommufd(two_groups()), "DEVBINDD_GROUP_NODES").empty());
+  CHECK(sourced(by_iommufd(two_groups()), "DEVBINDD_DEVICE_NODES") ==
+        "/dev/vfio/devices/vfio2 /dev/vfio/devices/vfio0");
+  CHECK(sourced(by_iommufd(two_groups()), "DEVBINDD_IOMMUFD") == "/dev/iommu");
+  CHECK(sourced(by_iommufd(two_groups()), "DEVBINDD_BACKEND") == "iommufd");
   CHECK(sourced(two_groups(), "PCIDEVICE_DEVBINDD_VFIO") == "0000:5e:00.2,0000:3b:00.0");
   CHECK(sourced(one_device(), "DEVBINDD_DEVICE_NODES").empty());
   CHECK(sourced(no_iommu(), "DEVBINDD_GROUP_NODES") == "/dev/vfio/noiommu-3");
@@ -367,26 +422,10 @@ TEST_CASE("XML is well-formed") {
   }
 }
 
-TEST_CASE("device nodes and /dev/iommu are of use together only") {
-  auto without_iommu = two_groups();
-  without_iommu.iommufd = false;
-  CHECK(document(without_iommu, HandoverFormat::Qemu)["nodes"] ==
-        json{"/dev/vfio/vfio", "/dev/vfio/41", "/dev/vfio/24"});
-  CHECK(document(without_iommu, HandoverFormat::Qemu)["iommufd_arguments"].is_null());
-  CHECK(sourced(without_iommu, "DEVBINDD_DEVICE_NODES").empty());
-  auto without_device_nodes = one_device();
-  without_device_nodes.iommufd = true;
-  CHECK(document(without_device_nodes, HandoverFormat::Qemu)["nodes"] == json{"/dev/vfio/vfio", "/dev/vfio/24"});
-  CHECK(document(without_device_nodes, HandoverFormat::Qemu)["iommufd_arguments"].is_null());
-  CHECK(sourced(without_device_nodes, "DEVBINDD_IOMMUFD").empty());
-}
-
 TEST_CASE("a kernel without group nodes") {
   auto handover = large_domain();
   handover.devices[0].group_node = "";
-  const auto qemu = document(handover, HandoverFormat::Qemu);
-  CHECK(qemu["nodes"] == json{"/dev/iommu", "/dev/vfio/devices/vfio0"});
-  CHECK(qemu["arguments"] == qemu["iommufd_arguments"]);
+  CHECK(document(by_iommufd(handover), HandoverFormat::Qemu)["nodes"] == json{"/dev/iommu", "/dev/vfio/devices/vfio0"});
   CHECK(document(handover, HandoverFormat::Dpdk)["warnings"] ==
         json{"10000:01:1f.7 has no group node, and DPDK opens groups only"});
   CHECK(sourced(handover, "DEVBINDD_GROUP_NODES").empty());
