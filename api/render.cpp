@@ -148,12 +148,15 @@ sysfs::Result<json> render_device(Context& context, const sysfs::Device& device,
               {"operation", operation_link(context.engine.operation_on(device.address))}};
 }
 
-// A /sys that is read-only says that whoever made this container moves its devices, and not devbindd.
-json render_other_tools(Context& context, const sysfs::Device& device) {
+// Whoever moves the device besides the callers of this API. A /sys that is read-only says that whoever made this
+// container moves its devices, and not devbindd.
+json render_keepers(Context& context, const sysfs::Device& device) {
   json list = json::array();
   const auto& tree = context.engine.services().tree;
   if (const auto point = sysfs::read_only_sysfs(tree, device))
     list.push_back({{"tool", "host"}, {"path", *point}, {"subject", "read-only"}});
+  if (const auto* policy = context.policies.keeper_of(device))
+    list.push_back({{"tool", "policy"}, {"path", "/v1/policies"}, {"subject", policy->name}});
   const auto tools = handoff::read_other_tools(tree);
   const auto known = tools.by_device.find(device.address);
   if (known == tools.by_device.end()) return list;
@@ -187,7 +190,7 @@ sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device
               {"claim", claim_link(context.engine.claim_of(device))},
               {"drain", render_drain(context, device)},
               {"half_way", operation_link(context.engine.left_half_way_by(device.address))},
-              {"managed_by", render_other_tools(context, device)},
+              {"managed_by", render_keepers(context, device)},
               {"original", known != nullptr ? render_original(*known) : json(nullptr)},
               {"candidates", candidate_drivers(context, device)},
               {"iommu_group", or_null(device.iommu_group)},

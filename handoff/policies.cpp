@@ -36,13 +36,25 @@ const Policy* Policies::policy_for(const sysfs::Device& device) const {
   return found == policies_.end() ? nullptr : &*found;
 }
 
-Labels Policies::labels_of(const sysfs::Device& device) const {
-  if (const auto* own = policy_for(device); own != nullptr && !own->vfs) return own->labels;
+const Policy* Policies::making_policy(const sysfs::Device& device) const {
   const auto* physical = device.physfn ? engine_.services().inventory.find(*device.physfn) : nullptr;
   const auto* making = physical != nullptr ? policy_for(*physical) : nullptr;
   const bool made =
       making != nullptr && making->vfs && std::ranges::find(making->exclude, device.address) == making->exclude.end();
-  return made ? making->labels : Labels{};
+  return made ? making : nullptr;
+}
+
+const Policy* Policies::keeper_of(const sysfs::Device& device) const {
+  const auto record = records_.find(device.address);
+  if (record != records_.end() && record->second.outcome == PolicyOutcome::Respected) return nullptr;
+  const auto* own = policy_for(device);
+  return own != nullptr ? own : making_policy(device);
+}
+
+Labels Policies::labels_of(const sysfs::Device& device) const {
+  if (const auto* own = policy_for(device); own != nullptr && !own->vfs) return own->labels;
+  const auto* making = making_policy(device);
+  return making != nullptr ? making->labels : Labels{};
 }
 
 bool Policies::holds(const Policy& policy, const sysfs::Device& device) const {

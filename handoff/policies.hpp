@@ -51,12 +51,17 @@ class Policies {
   const std::map<sysfs::PciAddress, PolicyRecord>& records() const { return records_; }
   /// The first policy that a device falls under, or nullptr.
   const Policy* policy_for(const sysfs::Device& device) const;
+  /// The policy that will bring the device, or the functions of it, to its driver again: its own one, or for a VF that
+  /// of its physical function; nullptr where there is none, or somebody else's override is respected.
+  const Policy* keeper_of(const sysfs::Device& device) const;
   /// What the policies call the device: the labels of its own one, or for a VF those of the one that makes it.
   Labels labels_of(const sysfs::Device& device) const;
   /// Whether the device is as the policy wants it.
   bool holds(const Policy& policy, const sysfs::Device& device) const;
 
  private:
+  /// Of a VF: the policy that makes it.
+  const Policy* making_policy(const sysfs::Device& device) const;
   bool has_functions(const sysfs::PciAddress& address) const;
   void apply(std::vector<sysfs::PciAddress> addresses, std::function<void()> done);
   void try_next();
