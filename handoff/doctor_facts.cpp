@@ -17,22 +17,7 @@ using sysfs::Device;
 using sysfs::ModuleState;
 using sysfs::Tree;
 
-constexpr std::string_view blanks = " \t\r";
-
 std::optional<std::uint64_t> number(std::string_view text) { return sysfs::number_from<std::uint64_t>(text); }
-
-std::string_view take_line(std::string_view& text) {
-  const auto line = text.substr(0, text.find('\n'));
-  text.remove_prefix(std::min(line.size() + 1, text.size()));
-  return line;
-}
-
-std::string_view take_word(std::string_view& line) {
-  line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
-  const auto word = line.substr(0, line.find_first_of(blanks));
-  line.remove_prefix(word.size());
-  return word;
-}
 
 std::optional<bool> module_switch(const Tree& tree, const std::string& module, const std::string& name) {
   const auto value = tree.read("sys/module/" + module + "/parameters/" + name);
@@ -53,10 +38,9 @@ std::optional<std::string> read_lockdown(const Tree& tree) {
 // "MemTotal:       16384000 kB"; 0 where it is not said.
 std::uint64_t read_memory(const Tree& tree) {
   const auto content = tree.read("proc/meminfo").value_or("");
-  std::string_view rest = content;
-  auto line = take_line(rest);
-  if (take_word(line) != "MemTotal:") return 0;
-  return number(take_word(line)).value_or(0) * 1024;
+  const auto words = sysfs::words_of(std::string_view(content).substr(0, content.find('\n')));
+  if (words.size() < 2 || words[0] != "MemTotal:") return 0;
+  return number(words[1]).value_or(0) * 1024;
 }
 
 // The pools below one directory: "hugepages-2048kB" and the like.

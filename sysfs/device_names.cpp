@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <utility>
 
 namespace devbindd::sysfs {
 namespace {
@@ -48,13 +49,13 @@ Position add_top_level(PciIds& ids, std::string_view line) {
   if (line.starts_with("C ")) {
     const auto entry = parse_entry(line.substr(2), 2);
     if (!entry) return {};
-    ids.classes.emplace(static_cast<std::uint8_t>(entry->id), entry->name);
+    ids.classes.add(static_cast<std::uint8_t>(entry->id), entry->name);
     return {Position::Block::Class, entry->id, {}};
   }
   if (is_lettered_block(line)) return {};
   const auto entry = parse_entry(line, 4);
   if (!entry) return {};
-  ids.vendors.emplace(static_cast<std::uint16_t>(entry->id), entry->name);
+  ids.vendors.add(static_cast<std::uint16_t>(entry->id), entry->name);
   return {Position::Block::Vendor, entry->id, {}};
 }
 
@@ -67,12 +68,12 @@ void add_nested(PciIds& ids, Position& position, std::string_view line) {
   if (position.block == Position::Block::Vendor) {
     const auto entry = parse_entry(line, 4);
     if (!entry) return;
-    ids.devices.emplace(position.id << 16 | entry->id, entry->name);
+    ids.devices.add(position.id << 16 | entry->id, entry->name);
     position.device = entry->id;
   }
   if (position.block == Position::Block::Class) {
     const auto entry = parse_entry(line, 2);
-    if (entry) ids.subclasses.emplace(static_cast<std::uint16_t>(position.id << 8 | entry->id), entry->name);
+    if (entry) ids.subclasses.add(static_cast<std::uint16_t>(position.id << 8 | entry->id), entry->name);
   }
 }
 
@@ -83,7 +84,7 @@ void add_subsystem(PciIds& ids, const Position& position, std::string_view line)
   if (!vendor) return;
   const auto device = parse_entry(vendor->name, 4);
   if (!device) return;
-  ids.subsystems.emplace(subsystem_key(position.id, *position.device, vendor->id, device->id), device->name);
+  ids.subsystems.add(subsystem_key(position.id, *position.device, vendor->id, device->id), device->name);
 }
 
 void add_line(PciIds& ids, Position& position, std::string_view line) {
@@ -94,13 +95,6 @@ void add_line(PciIds& ids, Position& position, std::string_view line) {
   if (depth == 0) position = add_top_level(ids, line);
   if (depth == 1) add_nested(ids, position, line.substr(1));
   if (depth == 2) add_subsystem(ids, position, line.substr(2));
-}
-
-template <class Key>
-std::optional<std::string> find(const std::map<Key, std::string>& names, std::type_identity_t<Key> key) {
-  const auto found = names.find(key);
-  if (found == names.end()) return std::nullopt;
-  return found->second;
 }
 
 std::optional<std::string> ask(sd_hwdb* hwdb, const char* modalias, const char* property) {
@@ -136,21 +130,27 @@ std::optional<std::string> ask_subclass(sd_hwdb* hwdb, unsigned base, unsigned s
 
 PciIds read_pci_ids(const Tree& tree) {
   for (const auto* path : {"usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids"}) {
-    if (const auto text = tree.read(path, pci_ids_limit)) return parse_pci_ids(*text);
+    if (auto text = tree.read(path, pci_ids_limit)) return parse_pci_ids(std::move(*text));
   }
   return {};
 }
 
 }  // namespace
 
-PciIds parse_pci_ids(std::string_view text) {
+PciIds parse_pci_ids(std::string text) {
   PciIds ids;
+  ids.text = std::make_unique<const std::string>(std::move(text));
   Position position;
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    add_line(ids, position, text.substr(0, end));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  for (std::string_view rest = *ids.text; !rest.empty();) {
+    const auto end = std::min(rest.find('\n'), rest.size());
+    add_line(ids, position, rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
   }
+  ids.vendors.sort();
+  ids.devices.sort();
+  ids.subsystems.sort();
+  ids.classes.sort();
+  ids.subclasses.sort();
   return ids;
 }
 
@@ -169,28 +169,28 @@ DeviceNames::~DeviceNames() = default;
 void DeviceNames::CloseHwdb::operator()(sd_hwdb* hwdb) const { ::sd_hwdb_unref(hwdb); }
 
 std::optional<std::string> DeviceNames::vendor(std::uint16_t vendor) const {
-  if (auto name = find(ids_.vendors, vendor)) return name;
+  if (auto name = ids_.vendors.find(vendor)) return name;
   return ask_vendor(hwdb_.get(), vendor);
 }
 
 std::optional<std::string> DeviceNames::device(std::uint16_t vendor, std::uint16_t device) const {
   const auto key = static_cast<std::uint32_t>(vendor) << 16 | device;
-  if (auto name = find(ids_.devices, key)) return name;
+  if (auto name = ids_.devices.find(key)) return name;
   return ask_device(hwdb_.get(), vendor, device);
 }
 
 std::optional<std::string> DeviceNames::subsystem(std::uint16_t vendor, std::uint16_t device,
                                                   std::uint16_t subsystem_vendor,
                                                   std::uint16_t subsystem_device) const {
-  return find(ids_.subsystems, subsystem_key(vendor, device, subsystem_vendor, subsystem_device));
+  return ids_.subsystems.find(subsystem_key(vendor, device, subsystem_vendor, subsystem_device));
 }
 
 std::optional<std::string> DeviceNames::class_name(std::uint32_t class_code) const {
   const auto base = static_cast<std::uint8_t>(class_code >> 16);
   const auto sub = static_cast<std::uint8_t>(class_code >> 8);
-  if (auto name = find(ids_.subclasses, static_cast<std::uint16_t>(base << 8 | sub))) return name;
+  if (auto name = ids_.subclasses.find(static_cast<std::uint16_t>(base << 8 | sub))) return name;
   if (auto name = ask_subclass(hwdb_.get(), base, sub)) return name;
-  if (auto name = find(ids_.classes, base)) return name;
+  if (auto name = ids_.classes.find(base)) return name;
   return ask_class(hwdb_.get(), base);
 }
 

@@ -3,12 +3,14 @@
 // them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <vector>
 
 #include "sysfs/tree.hpp"
 
@@ -16,18 +18,54 @@ struct sd_hwdb;
 
 namespace devbindd::sysfs {
 
-/// The vendor, device and class names of one pci.ids file. Passive.
+/// Names by their IDs, in the text that they were found in: some 36,000, of which a host needs a few dozen.
+template <class Id>
+class NameTable {
+ public:
+  struct Entry {
+    Id id;
+    std::string_view name;
+  };
+
+  /// Of two with one ID the first stays.
+  void add(Id id, std::string_view name) {
+    sorted_ = sorted_ && (entries_.empty() || entries_.back().id < id);
+    entries_.push_back({id, name});
+  }
+  /// To be called after the last add(): pci.ids is sorted nearly everywhere, which is not its promise.
+  void sort() {
+    if (sorted_) return;
+    std::ranges::stable_sort(entries_, {}, &Entry::id);
+    const auto doubles = std::ranges::unique(entries_, {}, &Entry::id);
+    entries_.erase(doubles.begin(), doubles.end());
+    sorted_ = true;
+  }
+  std::optional<std::string> find(std::type_identity_t<Id> id) const {
+    const auto found = std::ranges::lower_bound(entries_, id, {}, &Entry::id);
+    if (found == entries_.end() || found->id != id) return std::nullopt;
+    return std::string(found->name);
+  }
+  /// By ascending ID, each once.
+  const std::vector<Entry>& entries() const { return entries_; }
+
+ private:
+  std::vector<Entry> entries_;
+  bool sorted_ = true;
+};
+
+/// The vendor, device and class names of one pci.ids file.
 struct PciIds {
-  std::map<std::uint16_t, std::string> vendors;
-  std::map<std::uint32_t, std::string> devices;     ///< key: vendor << 16 | device
-  std::map<std::uint64_t, std::string> subsystems;  ///< key: vendor << 48 | device << 32 | subvendor << 16 | subdevice
-  std::map<std::uint8_t, std::string> classes;
-  std::map<std::uint16_t, std::string> subclasses;  ///< key: base class << 8 | subclass
+  std::unique_ptr<const std::string> text;  ///< where the names are
+  NameTable<std::uint16_t> vendors;
+  NameTable<std::uint32_t> devices;     ///< ID: vendor << 16 | device
+  NameTable<std::uint64_t> subsystems;  ///< ID: vendor << 48 | device << 32 | subvendor << 16 | subdevice
+  NameTable<std::uint8_t> classes;
+  NameTable<std::uint16_t> subclasses;  ///< ID: base class << 8 | subclass
 };
 
 /// Parses the text of a pci.ids file. Lines it does not understand are left out, with what is nested below them: names
 /// are never worth an error. Of two entries with one ID the first stays. Format: the comment at the file's top.
-PciIds parse_pci_ids(std::string_view text);
+PciIds parse_pci_ids(std::string text);
 
 /// For one thread: a look-up moves the cursor of the hardware database.
 class DeviceNames {

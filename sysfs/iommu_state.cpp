@@ -30,7 +30,7 @@ bool is_relevant(const BootParameter& parameter) {
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f'; }
 
 // Takes the next word off the front: up to a blank that is outside of double quotes. "" at the end.
-std::string_view take_word(std::string_view& text) {
+std::string_view take_quotable_word(std::string_view& text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
   bool quoted = false;
   std::size_t end = 0;
@@ -82,7 +82,7 @@ void look_at_chip(std::string_view name, ChipsSeen& seen) {
 
 // A word of it may be a chip's name: numbers, chip, hardware number and trigger, who uses it.
 void look_at_text(std::string_view text, ChipsSeen& seen) {
-  while (!text.empty() && !seen.remapped) look_at_chip(take_word(text), seen);
+  while (!text.empty() && !seen.remapped) look_at_chip(take_quotable_word(text), seen);
 }
 
 Answer read_interrupt_remapping(const Tree& tree) {
@@ -185,7 +185,7 @@ Reason why_off(const Tree& tree, const IommuState& state) {
 
 std::vector<BootParameter> parse_command_line(std::string_view text) {
   std::vector<BootParameter> parameters;
-  for (auto word = take_word(text); !word.empty() && word != "--"; word = take_word(text)) {
+  for (auto word = take_quotable_word(text); !word.empty() && word != "--"; word = take_quotable_word(text)) {
     parameters.push_back(parameter_of(word));
   }
   return parameters;

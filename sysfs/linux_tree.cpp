@@ -72,15 +72,16 @@ Result<std::string> LinuxTree::read_bytes(std::string_view path, std::size_t lim
   const FileDescriptor fd(::openat(root_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!fd) return kernel_error("cannot open", absolute(path), errno);
   std::string content;
-  std::array<char, 4096> buffer{};
-  while (content.size() < limit) {
-    const auto room = std::min(buffer.size(), limit - content.size());
-    const auto got = ::read(fd.get(), buffer.data(), room);
+  std::size_t size = 0;
+  while (size < limit) {
+    content.resize(std::min(limit, std::max<std::size_t>(4096, size * 2)));
+    const auto got = ::read(fd.get(), content.data() + size, content.size() - size);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return kernel_error("cannot read", absolute(path), errno);
     if (got == 0) break;
-    content.append(buffer.data(), static_cast<std::size_t>(got));
+    size += static_cast<std::size_t>(got);
   }
+  content.resize(size);
   return content;
 }
 

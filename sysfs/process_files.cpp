@@ -60,6 +60,16 @@ std::string name_in_map_files(const Mapping& mapping) {
   return text.data();
 }
 
+// It has neither memory nor open files of its own. Its name cannot say so: any process may take that name, and write
+// brackets into it. PF_KTHREAD of include/linux/sched.h is in field 9 of proc_pid_stat(5), the seventh behind the name.
+bool is_kernel_thread(std::string_view stat) {
+  constexpr std::uint64_t kernel_thread = 0x00200000;
+  const auto end_of_name = stat.rfind(')');
+  if (end_of_name == std::string_view::npos) return false;
+  const auto words = words_of(stat.substr(end_of_name + 1));
+  return words.size() > 6 && (number_from<std::uint64_t>(words[6], 10).value_or(0) & kernel_thread) != 0;
+}
+
 class Pass {
  public:
   Pass(const Tree& tree, const std::function<void(const ProcessFile&)>& visit) : tree_(tree), visit_(visit) {}
@@ -69,6 +79,8 @@ class Pass {
       ++seen.unread;
       return;
     }
+    const auto stat = tree_.read(process + "/stat");
+    if (stat && is_kernel_thread(*stat)) return;
     file_ = {.pid = pid, .process = process};
     hidden_ = false;
     points_ = nullptr;
@@ -79,7 +91,7 @@ class Pass {
   ProcessesSeen seen = {};
 
  private:
-  // Whether it shows nothing at all: a thread of the kernel, or a thread that has ended while others go on.
+  // Whether it shows nothing at all, as a thread that has ended while others go on.
   bool look_into(const std::string& directory) {
     const auto links = tree_.links(directory + "/fd", most_descriptors - seen.descriptors);
     if (!links) return failed(links.error());

@@ -38,10 +38,10 @@ struct ProcessesSeen {
 /// Tells `visit` of every descriptor and every mapping that is a device node or maps memory of a PCI function. A node
 /// is known by the number behind it (stat of /proc/PID/fd/N and /proc/PID/map_files), in whatever mount namespace and
 /// under whatever name; files on network and FUSE file systems are not asked, since the answer may never come. The
-/// calling process is left out, and so is one that vanishes meanwhile. A process whose first thread has ended is seen
-/// through the others; a thread that has descriptors of its own beside the first one's is not. Looks at four million
-/// descriptors at most. Without CAP_SYS_PTRACE the processes of other users stay hidden. Errors: Kernel, when /proc
-/// itself cannot be listed. Source: proc(5).
+/// calling process is left out, and so are the threads of the kernel and one that vanishes meanwhile. A process whose
+/// first thread has ended is seen through the others; a thread that has descriptors of its own beside the first one's
+/// is not. Looks at four million descriptors at most. Without CAP_SYS_PTRACE the processes of other users stay hidden.
+/// Errors: Kernel, when /proc itself cannot be listed. Source: proc(5).
 Result<ProcessesSeen> each_process_file(const Tree& tree, const std::function<void(const ProcessFile&)>& visit);
 
 /// The function whose memory the file at `path` maps: ".../0000:05:00.0/resource0", "resource2_wc"; nullopt for any

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "sysfs/linux_tree.hpp"
 #include "tests/catch2.hpp"
@@ -53,6 +54,13 @@ class Folder {
   std::filesystem::path path_;
 };
 
+template <class Id>
+std::map<Id, std::string> names_in(const devbindd::sysfs::NameTable<Id>& table) {
+  std::map<Id, std::string> names;
+  for (const auto& [id, name] : table.entries()) CHECK(names.emplace(id, name).second);
+  return names;
+}
+
 bool has_hardware_database() {
   return std::filesystem::exists("/etc/udev/hwdb.bin") || std::filesystem::exists("/usr/lib/udev/hwdb.bin") ||
          std::filesystem::exists("/lib/udev/hwdb.bin");
@@ -62,43 +70,51 @@ bool has_hardware_database() {
 
 TEST_CASE("The names of vendors, devices, classes and subclasses are read from pci.ids") {
   const auto ids = parse_pci_ids(sample);
-  CHECK(ids.vendors ==
+  CHECK(names_in(ids.vendors) ==
         std::map<std::uint16_t, std::string>{{0x15b3, "Mellanox Technologies"}, {0x8086, "Intel Corporation"}});
-  CHECK(ids.devices == std::map<std::uint32_t, std::string>{
-                           {0x15b31013, "MT27700 Family [ConnectX-4]"},
-                           {0x15b3a2d6, "MT42822 BlueField-2 integrated ConnectX-6 Dx network controller"},
-                           {0x80861572, "Ethernet Controller X710 for 10GbE SFP+"}});
-  CHECK(ids.classes ==
+  CHECK(names_in(ids.devices) == std::map<std::uint32_t, std::string>{
+                                     {0x15b31013, "MT27700 Family [ConnectX-4]"},
+                                     {0x15b3a2d6, "MT42822 BlueField-2 integrated ConnectX-6 Dx network controller"},
+                                     {0x80861572, "Ethernet Controller X710 for 10GbE SFP+"}});
+  CHECK(names_in(ids.classes) ==
         std::map<std::uint8_t, std::string>{{0x02, "Network controller"}, {0x12, "Processing accelerators"}});
-  CHECK(ids.subclasses ==
+  CHECK(names_in(ids.subclasses) ==
         std::map<std::uint16_t, std::string>{{0x0200, "Ethernet controller"}, {0x0207, "Infiniband controller"}});
 }
 
 TEST_CASE("Entries below a block that is not understood belong to nobody") {
-  CHECK(parse_pci_ids("8086  Intel\nxyz  broken\n\t1572  lost\n").devices.empty());
-  CHECK(parse_pci_ids("8086  Intel\nL 0001  a new kind of block\n\t1572  lost\n").devices.empty());
-  CHECK(parse_pci_ids("\t1572  without a vendor\n").devices.empty());
-  CHECK(parse_pci_ids("C zz  broken\n\t00  lost\n").subclasses.empty());
+  CHECK(parse_pci_ids("8086  Intel\nxyz  broken\n\t1572  lost\n").devices.entries().empty());
+  CHECK(parse_pci_ids("8086  Intel\nL 0001  a new kind of block\n\t1572  lost\n").devices.entries().empty());
+  CHECK(parse_pci_ids("\t1572  without a vendor\n").devices.entries().empty());
+  CHECK(parse_pci_ids("C zz  broken\n\t00  lost\n").subclasses.entries().empty());
 }
 
 TEST_CASE("Broken lines are left out and the lines around them stay") {
   const auto ids = parse_pci_ids("8086  Intel\n\t15\n\t15721  no blank\n\t1572\n\t1573  \n\t+123  sign\n\t1574 good");
-  CHECK(ids.devices == std::map<std::uint32_t, std::string>{{0x80861574, "good"}});
+  CHECK(names_in(ids.devices) == std::map<std::uint32_t, std::string>{{0x80861574, "good"}});
 }
 
 TEST_CASE("Of two entries with one ID the first stays") {
   const auto ids = parse_pci_ids("8086  Intel\n\t1572  first\n\t1572  second\n8086  again\n");
-  CHECK(ids.vendors.at(0x8086) == "Intel");
-  CHECK(ids.devices.at(0x80861572) == "first");
+  CHECK(ids.vendors.find(0x8086) == "Intel");
+  CHECK(ids.devices.find(0x80861572) == "first");
+}
+
+TEST_CASE("A file that is not sorted is looked up all the same, and the first of two entries stays") {
+  const auto ids =
+      parse_pci_ids("8086  Intel\n\t1572  first\n\t0001  low\n1002  AMD\n\t1572  other\n8086  again\n\t1572  second\n");
+  CHECK(names_in(ids.vendors) == std::map<std::uint16_t, std::string>{{0x1002, "AMD"}, {0x8086, "Intel"}});
+  CHECK(names_in(ids.devices) ==
+        std::map<std::uint32_t, std::string>{{0x10021572, "other"}, {0x80860001, "low"}, {0x80861572, "first"}});
 }
 
 TEST_CASE("An empty pci.ids has no names") {
   for (const std::string text : {"", "\n", "\n\n \t\n", "#", "\t"}) {
     const auto ids = parse_pci_ids(text);
-    CHECK(ids.vendors.empty());
-    CHECK(ids.devices.empty());
-    CHECK(ids.classes.empty());
-    CHECK(ids.subclasses.empty());
+    CHECK(ids.vendors.entries().empty());
+    CHECK(ids.devices.entries().empty());
+    CHECK(ids.classes.entries().empty());
+    CHECK(ids.subclasses.entries().empty());
   }
 }
 

@@ -55,6 +55,27 @@ TEST_CASE("A node counts wherever it lies") {
   CHECK(seen(tree) == Names{"30 /dev/sda 8:0 block", "30 /home/node7 8:0 block"});
 }
 
+TEST_CASE("A thread of the kernel is known by its flag, which a name cannot imitate") {
+  auto tree = machine();
+  const auto stat = [](std::string_view name, std::string_view flags) {
+    return "30 (" + std::string(name) + ") S 2 0 0 0 -1 " + std::string(flags) + " 0 0 0 0 0 3 0 0 20 0 1 0 57 0 0\n";
+  };
+  tree.add_process(30, "kworker/0:1",
+                   {{3, "/dev/sda"}});  // that it would not be there for a real one shows what was read
+  CHECK(seen(tree) == Names{"30 /dev/sda 8:0 block"});
+  tree.files.add_file("proc/30/stat", stat("kworker/0:1", "69238880"));  // PF_KTHREAD | PF_NOFREEZE | PF_WQ_WORKER...
+  CHECK(seen(tree).empty());
+  for (const auto* name : {"kthreadd) S 2 0 0 0 -1 2097152", "2097152 2097152 2097152", ") S 0 0 0 0 -1 2097152 ("}) {
+    tree.files.add_file("proc/30/stat", stat(name, "4194560"));
+    CHECK(seen(tree).size() == 1);
+  }
+  for (const auto* broken :
+       {"", ")", "30 (x", "30 (x) S 2 0 0 0", "30 (x) S 2 0 0 0 -1 -1 0", "30 (x) S 2 0 0 0 -1 many 0"}) {
+    tree.files.add_file("proc/30/stat", broken);
+    CHECK(seen(tree).size() == 1);
+  }
+}
+
 TEST_CASE("A file on a remote file system is not asked, in the mount namespace of its process") {
   auto tree = machine();
   tree.files.add_block_node("srv/nfs/node7", 8, 0);

@@ -50,9 +50,9 @@ TEST_CASE("A board that differs in one ID has no name") {
 
 TEST_CASE("Boards are kept apart from devices and classes") {
   const auto ids = parse_pci_ids(sample);
-  CHECK(ids.subsystems.size() == 3);
-  CHECK(ids.devices.size() == 3);
-  CHECK(ids.subclasses.size() == 1);
+  CHECK(ids.subsystems.entries().size() == 3);
+  CHECK(ids.devices.entries().size() == 3);
+  CHECK(ids.subclasses.entries().size() == 1);
 }
 
 TEST_CASE("A host without pci.ids has no names of boards") {
