@@ -26,6 +26,10 @@ esac
 
 missing=()
 installed=" $(dpkg-query -W -f='${db:Status-Status}:${Package} ' 2>/dev/null) "
+# Where Node.js came from elsewhere it brings its own npm, and Debian's package conflicts with it.
+if [[ ${1-} == '' ]] && ! command -v npm >/dev/null; then
+    wanted+=(nodejs npm)
+fi
 for package in "${wanted[@]}"; do
     [[ $installed == *" installed:$package "* ]] || missing+=("$package")
 done

@@ -164,6 +164,15 @@ TEST_CASE("A worker has nothing of the daemon's but its own channel") {
   REQUIRE(bench.pool.start());
   const auto stuck = bench.unbind("stuck");
   bench.wait_until_overdue(stuck);
+  // Overdue is a task also where its worker has only begun to start, with the files of its libraries.
+  const auto locks = open_worker_locks((bench.directory.path() / "locks").string());
+  REQUIRE(locks);
+  const auto begun = [&] { return std::ranges::count(lock_holders(*locks), stuck->pid) == 1; };
+  for (int looks = 0; looks < 3000 && !begun(); ++looks) {
+    bench.io.restart();
+    bench.io.run_for(std::chrono::milliseconds(10));
+  }
+  REQUIRE(begun());
   std::map<int, std::string> held;
   for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(stuck->pid) + "/fd"))
     held[std::stoi(entry.path().filename())] = fs::read_symlink(entry.path()).string();

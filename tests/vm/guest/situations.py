@@ -111,15 +111,23 @@ def interface(bdf=NIC):
     return api.interfaces_of(bdf)[0]
 
 
+def ip(lines, force=False):
+    """A shell's lines for ip(8): one run for all of them where none needs an option of its own, since in the emulator a
+    program takes longer to start than to do its work. `force`: each is tried."""
+    lines = [line.strip() for line in lines]
+    if any(line.startswith("-") for line in lines):
+        return "\n".join(f"ip {line}" for line in lines)
+    return "\n".join([f"ip {'-force ' if force else ''}-batch - <<'END'", *lines, "END"])
+
+
 def network(up, down="", bdf=NIC):
-    """Builder from lines of ip-batch(8), with {nic}; a link that was made goes by its name in `down`."""
+    """Builder from lines of ip(8), with {nic}; a link that was made goes by its name in `down`."""
 
     def build():
         nic = interface(bdf)
-        lines = "\n".join(f"ip {line.strip()}" for line in up.format(nic=nic).split(";"))
-        remove = "".join(f"ip link delete {name}\n" for name in down.split())
-        tidy = f"{remove}ip address flush dev {nic}\nip link set {nic} nomaster down\nip link set {nic} mtu 1500"
-        return shell(lines, tidy)
+        remove = [f"link delete {name}" for name in down.split()]
+        tidy = [*remove, f"address flush dev {nic}", f"link set {nic} nomaster down", f"link set {nic} mtu 1500"]
+        return shell(ip(up.format(nic=nic).split(";")), ip(tidy, force=True))
 
     return build
 

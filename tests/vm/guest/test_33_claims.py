@@ -487,7 +487,7 @@ class Consumers(Case):
         made = claim(devices=[NIC], owner={"users": [OWNER]})
         handover = api.request("GET", path_of(made) + "/handover?format=dpdk").json
         memory = ["--no-huge", "-m", "256", "--no-shconf", "--no-telemetry"]
-        command = ["dpdk-testpmd", "-l", "0,1", *memory, *handover["arguments"], "--", "-i", "--total-num-mbufs=4096"]
+        command = ["dpdk-testpmd", "--lcores", "0@0,1@0", *memory, *handover["arguments"], "--", "-i", "--total-num-mbufs=4096"]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=as_user(OWNER), cwd="/"
         )
