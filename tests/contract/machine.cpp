@@ -156,8 +156,14 @@ vfio::Result<int> AnsweringIoctl::call(const vfio::FileDescriptor&, unsigned lon
     case VFIO_GROUP_SET_CONTAINER:
     case vfio::uapi::device_bind_iommufd: return 0;
     case VFIO_GROUP_GET_DEVICE_FD: return -1;
-    case VFIO_DEVICE_GET_INFO:
-      return put(vfio_device_info{.argsz = 20, .flags = 3, .num_regions = 9, .num_irqs = 5, .cap_offset = 0});
+    case VFIO_DEVICE_GET_INFO: {
+      vfio_device_info info{};  // the newest headers have a further member
+      info.argsz = 20;
+      info.flags = 3;
+      info.num_regions = 9;
+      info.num_irqs = 5;
+      return put(info);
+    }
     case VFIO_DEVICE_GET_REGION_INFO:
       if (index == 8) return sysfs::fail(sysfs::ErrorCode::Kernel, "no VGA region", EINVAL);
       return put(vfio_region_info{.argsz = 32,

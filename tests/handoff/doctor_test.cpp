@@ -74,7 +74,7 @@ void set_module(HostFacts& facts, const std::string& name, std::optional<ModuleS
   std::ranges::find(facts.modules, name, &devbindd::handoff::ModuleFact::name)->state = state;
 }
 
-auto says(const std::string& text) { return Catch::Matchers::Contains(text); }
+auto says(const std::string& text) { return devbindd::tests::has_text(text); }
 
 }  // namespace
 

@@ -73,7 +73,7 @@ TEST_CASE("A sparse capability without areas, as a hinic card has it: nothing ma
         RegionCapability{.id = 1, .version = 1, .areas = {}, .type = {}, .subtype = {}, .length = 24});
   CHECK(region.problems.empty());
   CHECK(mappable(region).areas.empty());
-  CHECK_THAT(mappable(region).reason, Catch::Matchers::Contains("names no area"));
+  CHECK_THAT(mappable(region).reason, devbindd::tests::has_text("names no area"));
 }
 
 TEST_CASE("A sparse capability with areas: they may be mapped, empty ones aside") {
@@ -90,7 +90,7 @@ TEST_CASE("A sparse capability whose areas are all empty is one without areas") 
   auto bytes = info();
   add_sparse(bytes, {{0x1000, 0}});
   CHECK(mappable(parsed(bytes)).areas.empty());
-  CHECK_THAT(mappable(parsed(bytes)).reason, Catch::Matchers::Contains("names no area"));
+  CHECK_THAT(mappable(parsed(bytes)).reason, devbindd::tests::has_text("names no area"));
 }
 
 TEST_CASE("A sparse capability that claims more areas than came is a problem, with those that came") {
@@ -231,7 +231,7 @@ TEST_CASE("Without the flag nothing may be mapped, whatever else is said") {
   auto bytes = info(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_CAPS);
   add_sparse(bytes, {{0, 0x1000}});
   CHECK(mappable(parsed(bytes)).areas.empty());
-  CHECK_THAT(mappable(parsed(bytes)).reason, Catch::Matchers::Contains("no MMAP flag"));
+  CHECK_THAT(mappable(parsed(bytes)).reason, devbindd::tests::has_text("no MMAP flag"));
 }
 
 TEST_CASE("Of an absent region nothing may be mapped") {
