@@ -42,12 +42,12 @@ def iommufd():
 def debian():
     """The kernel that Debian's linux-image-amd64 stands for; without the archive, the newest one in the cache."""
     package = _image_package()
-    if package and not (CACHE / package).is_dir():
+    if package and not _folder(package).is_dir():
         try:
             _fetch(package)
         except subprocess.CalledProcessError:
             package = None
-    folder = CACHE / package if package else _newest_cached()
+    folder = _folder(package) if package else _newest_cached()
     if folder is None:
         raise Unavailable("linux-image-amd64 can be neither fetched nor found in " + str(CACHE))
     release = next((folder / "lib/modules").iterdir()).name
@@ -86,12 +86,29 @@ def _fetch(package):
         release = next((root / "lib/modules").iterdir()).name
         subprocess.run(["/sbin/depmod", "-b", root, release], check=True)
         _unpack_image(root / f"boot/vmlinuz-{release}", root / "boot/vmlinux")
+        for module in root.glob("lib/modules/**/*.ko"):
+            _strip_signature(module)
         root.chmod(0o755)
         try:
-            root.rename(CACHE / package)
+            root.rename(_folder(package))
         except OSError:
-            if not (CACHE / package).is_dir():  # else another run was faster
+            if not _folder(package).is_dir():  # else another run was faster
                 raise
+
+
+def _folder(package):
+    return CACHE / f"{package}_unsigned"
+
+
+def _strip_signature(module):
+    """The kernel loads a module without one as well, and to check it takes a tenth of a boot in the emulator.
+    Source: include/linux/module_signature.h, scripts/sign-file.c."""
+    magic = b"~Module signature appended~\n"
+    data = module.read_bytes()
+    if not data.endswith(magic):
+        return
+    *_, signer, key, size = struct.unpack(">BBBBB3xI", data[-len(magic) - 12 : -len(magic)])
+    module.write_bytes(data[: -len(magic) - 12 - signer - key - size])
 
 
 def _unpack_image(packed, target):
@@ -126,7 +143,7 @@ def build_module(kernel, name, target):
 
 def _headers(kernel):
     """Where the headers of the kernel are unpacked, in the cache beside it."""
-    version = kernel.modules.name.split("_", 1)[1]
+    version = kernel.modules.name.split("_")[1]
     folder = CACHE / f"linux-headers-{kernel.release}_{version}"
     place = f"usr/src/linux-headers-{kernel.release}"
     if folder.is_dir():
