@@ -4,14 +4,19 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "api/nearest_word.hpp"
+
 namespace devbindd::api {
 namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t max_told = 64;  // places of one error
+
 // Sees every event of the parser before a value is built: what the value can no longer show is refused here.
 class StrictCheck : public nlohmann::json_sax<json> {
  public:
+  explicit StrictCheck(std::string_view text) : text_(text) {}
   bool null() override { return true; }
   bool boolean(bool) override { return true; }
   bool number_integer(number_integer_t) override { return true; }
@@ -41,11 +46,18 @@ class StrictCheck : public nlohmann::json_sax<json> {
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
-    return refuse("invalid_json", "the body is not JSON: the error is at byte " + std::to_string(position));
+    return refuse("invalid_json", "the text is not JSON: the error is " + place_of(position));
   }
   BodyError error;
 
  private:
+  // `position` counts the bytes that were read, the wrong one included. Columns count bytes, as compilers' do.
+  std::string place_of(std::size_t position) const {
+    const auto before = text_.substr(0, position == 0 ? 0 : std::min(position - 1, text_.size()));
+    const auto line = 1 + std::ranges::count(before, '\n');
+    const auto column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
+    return "in line " + std::to_string(line) + ", column " + std::to_string(column);
+  }
   bool deeper() {
     keys_.emplace_back();
     return keys_.size() <= max_json_depth || refuse("invalid_json", "the body is nested deeper than 32 levels");
@@ -55,6 +67,7 @@ class StrictCheck : public nlohmann::json_sax<json> {
     error = {std::move(code), one_level ? pointer_to(last_key_) : std::string{}, std::move(detail)};
     return false;
   }
+  std::string_view text_;
   std::vector<std::set<std::string>> keys_;
   std::string last_key_;
 };
@@ -82,7 +95,9 @@ std::expected<json, BodyError> parse_strictly(std::string_view text, bool commen
   if (text.starts_with("\xef\xbb\xbf"))
     return std::unexpected(
         BodyError{"invalid_json", "", "the text begins with a byte order mark, which JSON does not have"});
-  StrictCheck check;
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
+    return std::unexpected(BodyError{"invalid_json", "", "the text is empty, where a JSON object must be"});
+  StrictCheck check(text);
   if (!json::sax_parse(text, &check, json::input_format_t::json, true, comments)) return std::unexpected(check.error);
   auto document = json::parse(text, nullptr, false, comments);
   if (!document.is_object())
@@ -148,13 +163,19 @@ std::expected<std::vector<std::string>, BodyError> BodyReader::strings(const std
 }
 
 std::expected<void, BodyError> BodyReader::finish() const {
+  BodyError error{"unknown_field", "", ""};
   for (const auto& [key, value] : object_.items()) {
-    if (std::ranges::find(asked_, key) == asked_.end()) {
-      return std::unexpected(
-          BodyError{"unknown_field", pointer(key), "the body has no key \"" + key.substr(0, 64) + "\" here"});
+    if (std::ranges::find(asked_, key) != asked_.end()) continue;
+    auto detail = "there is no key \"" + key.substr(0, 64) + "\" here" + hint(key, asked_);
+    if (error.detail.empty()) {
+      error.pointer = pointer(key);
+      error.detail = std::move(detail);
+    } else if (error.others.size() + 1 < max_told) {
+      error.others.emplace_back(pointer(key), std::move(detail));
     }
   }
-  return {};
+  if (error.detail.empty()) return {};
+  return std::unexpected(std::move(error));
 }
 
 }  // namespace devbindd::api

@@ -6,6 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace devbindd::api {
@@ -18,6 +19,8 @@ struct BodyError {
   std::string code;  ///< "invalid_json", "duplicate_field", "unknown_field", "missing_field", "invalid_value"
   std::string pointer;
   std::string detail;
+  /// Further places of the same code, with a sentence each.
+  std::vector<std::pair<std::string, std::string>> others = {};
 };
 
 /// Parses a body whose top level must be an object. Refused: duplicate keys (the parser alone would keep the last),
@@ -47,7 +50,7 @@ class BodyReader {
   std::expected<bool, BodyError> boolean(const std::string& key, bool fallback);
   /// An array of at most `limit` strings, each as string() takes them; empty when absent.
   std::expected<std::vector<std::string>, BodyError> strings(const std::string& key, std::size_t limit);
-  /// Error: unknown_field, naming the first key that nobody asked for.
+  /// Error: unknown_field, naming every key that nobody asked for (64 at most), with what was probably meant.
   std::expected<void, BodyError> finish() const;
   /// The pointer to a member.
   std::string pointer(std::string_view key) const { return where_ + pointer_to(key); }

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/media_ranges.hpp"
+#include "api/nearest_word.hpp"
 
 namespace devbindd::api {
 
@@ -20,7 +21,7 @@ OrResponse<sysfs::DriverName> driver_parameter(const Request& request, const std
 }
 
 Response to_response(const Request& request, const BodyError& error) {
-  return bad_request(request, error.code, error.pointer, error.detail);
+  return bad_request(request, error.code, error.pointer, error.detail, error.others);
 }
 
 Response to_response(const Request& request, const QueryError& error) {
@@ -31,8 +32,9 @@ OrResponse<std::vector<std::string>> risks(const Request& request, std::vector<s
                                            const std::string& pointer) {
   for (const auto& code : codes) {
     if (std::ranges::find(handoff::evidence_codes(), code) == handoff::evidence_codes().end()) {
-      return std::unexpected(
-          bad_request(request, "invalid_value", pointer, "'" + code.substr(0, 64) + "' is not the code of a risk"));
+      return std::unexpected(bad_request(
+          request, "invalid_value", pointer,
+          "'" + code.substr(0, 64) + "' is not the code of a risk" + hint(code, handoff::evidence_codes())));
     }
   }
   return codes;

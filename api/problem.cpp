@@ -100,8 +100,11 @@ Response problem(const Request& request, int status, std::string_view code, cons
 }
 
 Response bad_request(const Request& request, std::string_view code, const std::string& pointer,
-                     const std::string& detail) {
-  return problem(request, 400, code, detail, {{"errors", json::array({{{"pointer", pointer}, {"detail", detail}}})}});
+                     const std::string& detail, const std::vector<std::pair<std::string, std::string>>& others) {
+  auto errors = json::array({{{"pointer", pointer}, {"detail", detail}}});
+  for (const auto& [place, sentence] : others) errors.push_back({{"pointer", place}, {"detail", sentence}});
+  const auto more = others.empty() ? "" : " (and " + std::to_string(others.size()) + " more)";
+  return problem(request, 400, code, detail + more, {{"errors", std::move(errors)}});
 }
 
 Response problem_of(const Request& request, const sysfs::Error& error) {

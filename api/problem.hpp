@@ -3,6 +3,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "api/message.hpp"
 #include "handoff/engine.hpp"
@@ -19,8 +21,9 @@ Response problem(const Request& request, int status, std::string_view code, cons
 Response problem(const Request& request, int status, std::string_view code, const std::string& detail);
 
 /// 400 that names the place in the request: a JSON pointer into the body ("/driver") or "?name" for a query parameter.
+/// `others`: further places with a sentence each.
 Response bad_request(const Request& request, std::string_view code, const std::string& pointer,
-                     const std::string& detail);
+                     const std::string& detail, const std::vector<std::pair<std::string, std::string>>& others = {});
 
 Response problem_of(const Request& request, const sysfs::Error& error);
 Response problem_of(const Request& request, const handoff::Refusal& refusal);

@@ -4,6 +4,7 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
+#include "api/nearest_word.hpp"
 #include "sysfs/fields.hpp"
 
 namespace devbindd::api {
@@ -79,7 +80,8 @@ std::expected<std::optional<unsigned>, QueryError> QueryReader::number(const std
 std::expected<void, QueryError> QueryReader::finish() const {
   for (const auto& [key, value] : query_) {
     if (std::ranges::find(asked_, key) == asked_.end()) {
-      return wrong("unknown_parameter", key.substr(0, 64), "there is no parameter '" + key.substr(0, 64) + "' here");
+      return wrong("unknown_parameter", key.substr(0, 64),
+                   "there is no parameter '" + key.substr(0, 64) + "' here" + hint(key, asked_));
     }
   }
   return {};

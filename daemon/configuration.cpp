@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "api/json_body.hpp"
+#include "api/nearest_word.hpp"
 #include "api/selector_body.hpp"
 
 namespace devbindd::daemon {
@@ -68,7 +69,7 @@ class Section {
   }
   Checked finish() const {
     for (const auto& [key, value] : object_.items()) {
-      if (std::ranges::find(asked_, key) == asked_.end()) return wrong(at(key), "is no key of the configuration");
+      if (std::ranges::find(asked_, key) == asked_.end()) return wrong(at(key), "is not a key of the configuration" + api::hint(key, asked_));
     }
     return {};
   }

@@ -52,6 +52,39 @@ TEST_CASE("a body is one JSON object", "[api][json]") {
   }
 }
 
+TEST_CASE("what is not JSON is told with its line and column, and an empty text as such", "[api][json]") {
+  const auto detail = [](std::string_view text) { return parse_body(text).error().detail; };
+  CHECK(detail("{\"a\": x}") == "the text is not JSON: the error is in line 1, column 7");
+  CHECK(detail("{\n  \"a\": 1,\n  b\n}") == "the text is not JSON: the error is in line 3, column 3");
+  CHECK(detail("{\"a\":1") == "the text is not JSON: the error is in line 1, column 7");
+  CHECK(detail("x") == "the text is not JSON: the error is in line 1, column 1");
+  for (const auto* blank : {"", " ", "\n\t\r\n"})
+    CHECK(detail(blank) == "the text is empty, where a JSON object must be");
+}
+
+TEST_CASE("every key that nobody asked for is told, with what was probably meant", "[api][json]") {
+  const auto body = parse_body(R"({"drivr": 1, "scope": "group", "force": true})");
+  REQUIRE(body);
+  BodyReader reader(*body, "/items/1");
+  reader.find("driver");
+  reader.find("scope");
+  const auto done = reader.finish();
+  REQUIRE_FALSE(done);
+  CHECK(done.error().code == "unknown_field");
+  CHECK(done.error().pointer == "/items/1/drivr");
+  CHECK(done.error().detail == "there is no key \"drivr\" here. Did you mean \"driver\"?");
+  CHECK(done.error().others == std::vector<std::pair<std::string, std::string>>{
+                                   {"/items/1/force", "there is no key \"force\" here. Possible here: driver, scope"}});
+}
+
+TEST_CASE("of very many unknown keys the first ones are told", "[api][json]") {
+  std::string text = "{";
+  for (int number = 0; number < 200; ++number) text += (number == 0 ? "\"k" : ",\"k") + std::to_string(number) + "\":1";
+  const auto body = parse_body(text + "}");
+  REQUIRE(body);
+  CHECK(BodyReader(*body).finish().error().others.size() == 63);
+}
+
 TEST_CASE("a body is UTF-8", "[api][json]") {
   CHECK(outcome("{\"a\":\"\xc3\xa9\"}") == "ok");
   for (const auto* text : {"{\"a\":\"\xff\"}", "{\"a\":\"\xc0\xaf\"}", "{\"a\":\"\xed\xa0\x80\"}", "{\"\xfe\":1}",

@@ -428,6 +428,8 @@ def claims(client, daemon):
     expect("DEVBINDD_CLAIM=" + claim["id"] in client.ask("GET", path + "/handover", 200), "the environment")
     client.ask("GET", path + "/handover?format=xen", 400, code="invalid_value")
     client.ask("GET", path + "/handover?backend=cdev", 400, code="invalid_value")
+    mistaken = client.ask("POST", CLAIMS, 400, {"devics": [], "devices": ["0000:21:00.0"], "force": True}, code="unknown_field")
+    expect([item["pointer"] for item in mistaken["errors"]] == ["/devics", "/force"] and 'mean "devices"' in mistaken["detail"], mistaken)
     client.ask("GET", path + "/handover?format=dpdk&backend=iommufd", 400, code="invalid_value")
     expect("DEVBINDD_BACKEND=group" in client.ask("GET", path + "/handover?backend=group", 200), "the backend")
     expect(client.ask("POST", path + "/renew", 200, {"ttl_seconds": 600})["expires_at"] > claim["expires_at"], "renewed")
