@@ -1,0 +1,94 @@
+"""README's transcripts: every command of its console blocks is run here in their order, and its output compared with what README shows.
+
+What differs from run to run is made equal: identifiers of claims and operations, times, process ids. README as it would be with
+the outputs of this run is left in /mnt/results/README.md, to be copied after a change that is meant.
+"""
+
+import pathlib
+import re
+import subprocess
+import unittest
+
+import api
+
+README = pathlib.Path("/mnt/src/README.md")
+BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.M | re.S)
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+CHANGING = (
+    (UUID, "<id>"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*Z"), "<time>"),
+    (re.compile(r'(pid "?|pid":)\d+'), r"\1<pid>"),
+)
+SETUP = re.compile(r"^\$ (alias .*|API=.*)$", re.M)
+
+
+class Command:
+    """A command of a console block, and the output that README shows for it."""
+
+    def __init__(self, text, shown):
+        self.text = text
+        self.shown = shown.strip("\n")
+
+
+def commands_of(block):
+    """The commands of a console block: lines that begin with "$ ", continued where they end with a backslash."""
+    found = []
+    for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+        lines = part.splitlines()
+        last = next(number for number, line in enumerate(lines) if not line.endswith("\\"))
+        found.append(Command("\n".join(lines[: last + 1]), "\n".join(lines[last + 1 :])))
+    return found
+
+
+def normal(text):
+    for pattern, instead in CHANGING:
+        text = pattern.sub(instead, text)
+    return text
+
+
+class Transcript:
+    """Runs commands as one reader would, who copies the identifiers that he gets."""
+
+    def __init__(self, readme, folder):
+        self._setup = "shopt -s expand_aliases\n" + "\n".join(SETUP.findall(readme)) + "\n"
+        self._folder = folder
+        self._identifiers = {}  # README's -> those of this run
+
+    def run(self, command):
+        """Its output. What it leaves in the background goes on."""
+        text = UUID.sub(lambda match: self._identifiers.get(match.group(), match.group()), command.text)
+        with open(self._folder / "output", "w+", encoding="utf-8") as output:
+            done = subprocess.run(["bash", "-c", self._setup + text], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output,
+                                  stderr=output, timeout=90 * api.PACE)
+            output.seek(0)
+            said = output.read().strip("\n")
+        self._identifiers.update(zip(UUID.findall(command.shown), UUID.findall(said)))
+        return said if done.returncode == 0 else f"{said}\nexit {done.returncode}"
+
+
+class Readme(unittest.TestCase):
+    @api.timeout(900)
+    def test_every_transcript_is_what_this_machine_answers(self):
+        folder = pathlib.Path("/tmp/readme")
+        folder.mkdir()
+        readme = README.read_text(encoding="utf-8")
+        transcript = Transcript(readme, folder)
+        renewed, wrong, count = readme, [], 0
+        try:
+            for kind, block in BLOCK.findall(readme):
+                if kind == "python":
+                    (folder / "recipe.py").write_text(block, encoding="utf-8")
+                    continue
+                rewritten = []
+                for command in commands_of(block):
+                    said = transcript.run(command)
+                    count += 1
+                    rewritten.append(f"$ {command.text}\n" + (f"{said}\n" if said else ""))
+                    if normal(said) != normal(command.shown):
+                        wrong.append(f"$ {command.text}\n--- README\n{command.shown}\n--- here\n{said}")
+                renewed = renewed.replace(block, "".join(rewritten), 1)
+        finally:
+            api.sh("pkill hold_vfio; umount -q /mnt/disk", check=False)
+        pathlib.Path("/mnt/results/README.md").write_text(renewed, encoding="utf-8")
+        self.assertGreater(count, 30)
+        self.assertEqual(wrong, [], "\n\n".join(wrong))
