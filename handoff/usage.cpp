@@ -106,7 +106,9 @@ std::string_view source_of_rule(std::string_view name) {
   return found == usage_rules().end() ? std::string_view{} : found->source;
 }
 
-UsageSeams real_usage_seams() { return {&sysfs::read_network_state, sysfs::real_block_seams()}; }
+UsageSeams real_usage_seams() {
+  return {&sysfs::read_network_state, &sysfs::add_namespaces_of_descriptors, sysfs::real_block_seams()};
+}
 
 sysfs::Result<Usage> find_uses(const sysfs::Tree& tree, const sysfs::Device& device, const UsageSeams& seams,
                                const std::optional<std::string>& client_local_address) {

@@ -20,6 +20,8 @@ namespace devbindd::handoff {
 /// What find_uses asks besides the tree of files.
 struct UsageSeams {
   std::function<sysfs::Result<sysfs::NetworkState>(const sysfs::Tree&)> network = {};
+  /// Adds namespaces that take long to be found: asked where a network card shows no interface without them.
+  std::function<sysfs::Result<>(const sysfs::Tree&, sysfs::NetworkState&)> hidden_namespaces = {};
   sysfs::BlockSeams block = {};
 };
 

@@ -102,7 +102,7 @@ std::string session_detail(const Use& use) {
       if (use.subject == sysfs::unplaced_xdp_socket)
         return "AF_XDP sockets are open" + by_whom(use) +
                ", and this kernel does not tell on which interfaces: " + last(use) + " may be one of them.";
-      return "A packet socket is bound to " + last(use) + way(use) + by_whom(use) + ".";
+      return "A socket is bound to " + last(use) + way(use) + by_whom(use) + ".";
   }
 }
 

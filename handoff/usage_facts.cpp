@@ -32,6 +32,12 @@ sysfs::Result<const sysfs::NetworkState*> UsageHost::network() {
   return &*network_;
 }
 
+sysfs::Result<> UsageHost::add_hidden_namespaces() {
+  if (!network_ || !seams_.hidden_namespaces || hidden_namespaces_added_) return {};
+  hidden_namespaces_added_ = true;
+  return seams_.hidden_namespaces(tree_, *network_);
+}
+
 const sysfs::MountTable& UsageHost::mounts() {
   if (!mounts_) mounts_ = sysfs::read_mount_table(tree_);
   return *mounts_;
@@ -59,8 +65,11 @@ sysfs::Result<const std::vector<sysfs::Use>*> FunctionFacts::network_uses() {
   const auto state = host_.network();
   if (!state) return std::unexpected(state.error());
   const auto parents = parents_of(device_.address, descendants_);
-  network_ = sysfs::network_uses(**state, parents, host_.client());
   const bool card = sysfs::category(device_) == "network";
+  if (card && !sysfs::has_interface(**state, parents)) {
+    if (auto done = host_.add_hidden_namespaces(); !done) return std::unexpected(done.error());
+  }
+  network_ = sysfs::network_uses(**state, parents, host_.client());
   if (card && (*state)->others_unknown && !sysfs::has_interface(**state, parents))
     network_->push_back({.kind = sysfs::UseKind::OtherNamespace});
   sysfs::add_socket_owners(tree(), *network_);

@@ -142,11 +142,13 @@ const std::vector<Rule>& usage_rules() {
        "links of sysfs.",
        network({UseKind::Master, UseKind::Stacked})},
       {"sessions",
-       "Protocols that need no address: /proc/net/pppoe, packet, ip_mr_vif, can and pktgen, network consoles, ATA over "
-       "Ethernet, "
-       "MACsec, XDP programs and AF_XDP sockets (sock_diag), link-local connections, tc.",
+       "Protocols that need no address: /proc/net/pppoe, packet, ip_mr_vif, can and pktgen, network consoles, "
+       "ATA over Ethernet, MACsec, XDP programs and AF_XDP sockets, link-local connections and bound sockets "
+       "(sock_diag), tc.",
        sessions},
-      {"namespaces", "Interfaces of it in other network namespaces, entered through /proc/PID/ns/net and /run/netns.",
+      {"namespaces",
+       "Interfaces of it in other network namespaces, entered through /proc/PID/ns/net, /run/netns and the "
+       "host's mounts of namespaces; of a card without an interface also through /proc/PID/fd.",
        namespaces},
       {"api_client", "Whether the caller's connection ends at an address of its interfaces.",
        network({UseKind::ApiClient})},
@@ -181,8 +183,8 @@ const std::vector<Rule>& usage_rules() {
       {"console", "Consoles of the kernel on its terminals (/proc/consoles).", console},
       {"children", "Mediated devices, vDPA devices and subfunctions that have been made of it, in sysfs.", children},
       {"kernel_users",
-       "What the kernel does with it by itself: IOMMU, TPM, ciphers (/proc/crypto), DMA channels, gadgets, fans; and "
-       "what it may do and does not show, by the name of the driver.",
+       "What the kernel does with it by itself: IOMMU, TPM, ciphers (/proc/crypto), DMA channels, gadgets, fans, "
+       "USB/IP; and what it may do and does not show, by the name of the driver.",
        kernel_users},
       {"firmware", "Memory of it that others have, in /proc/iomem and the IOMMU group's reserved_regions.", firmware},
   };

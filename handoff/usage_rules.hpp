@@ -27,6 +27,8 @@ class UsageHost {
   const std::optional<std::string>& client() const { return client_; }
   /// Error: as the seam's.
   sysfs::Result<const sysfs::NetworkState*> network();
+  /// Adds the namespaces to it that take long to be found, once. Error: as the seam's.
+  sysfs::Result<> add_hidden_namespaces();
   const sysfs::MountTable& mounts();
 
  private:
@@ -34,6 +36,7 @@ class UsageHost {
   const UsageSeams& seams_;
   const std::optional<std::string>& client_;
   std::optional<sysfs::NetworkState> network_ = {};
+  bool hidden_namespaces_added_ = false;
   std::optional<sysfs::MountTable> mounts_ = {};
 };
 

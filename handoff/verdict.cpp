@@ -271,10 +271,20 @@ void check_captures(const ChangeRequest& request, const Facts& facts, std::vecto
        .next_step = "Use the driver_override method, which touches one device, or accept driver.id_captures."});
 }
 
+// A function below one that is not a bridge (Intel VMD) is in its group, and goes when that one loses its driver.
+bool goes_with_a_member(const sysfs::Device& device, const Facts& facts) {
+  return std::ranges::any_of(facts.members, [&device](const MemberFacts& member) {
+    const auto& above = member.device.sysfs_path;
+    return !above.empty() && !sysfs::is_pci_bridge(member.device) && device.sysfs_path.starts_with(above + "/");
+  });
+}
+
 void check_viability(const ChangeRequest& request, const Facts& facts, std::vector<Evidence>& evidence) {
+  auto staying = facts.bystanders;
+  std::erase_if(staying, [&facts](const sysfs::Device& device) { return goes_with_a_member(device, facts); });
   for (const auto& member : facts.members) {
     if (!wants_vfio(request, member) || !member.device.iommu_group) continue;
-    for (const auto& blocker : sysfs::viability_blockers(facts.bystanders, facts.viability_rule)) {
+    for (const auto& blocker : sysfs::viability_blockers(staying, facts.viability_rule)) {
       evidence.push_back({.code = "group.not_viable",
                           .severity = Severity::Warn,
                           .device = blocker.address,

@@ -113,7 +113,15 @@ struct Users {
     }
   }
 
+  // drivers/usb/usbip/stub_dev.c, usbip_status_show: 1 offered, 2 taken, 3 broken.
+  void add_remote_usb(const Descendant& found) {
+    const auto status = tree.read(found.path + "/usbip_status").value_or("");
+    if (status == "2") add(UseKind::KernelUse, found.name, "another host has taken it (USB/IP)");
+    if (status == "1") add(UseKind::KernelMayUse, found.name, "it is offered to other hosts (USB/IP)");
+  }
+
   void add_by_class(const Descendant& found) {
+    if (found.subsystem == "usb") add_remote_usb(found);
     if (found.subsystem == "iommu") add(UseKind::KernelUse, found.name, "it is an IOMMU, which other devices need");
     if (found.subsystem == "tpm") add(UseKind::KernelUse, found.name, "it is the host's TPM");
     if (found.subsystem == "hwmon") add_fan(found);

@@ -58,6 +58,8 @@ struct Reader {
       const auto path = std::string(consoles) + "/" + target;
       if (read(path + "/enabled") == "1") add({read(path + "/dev_name"), "the kernel's network console"});
     }
+    if (exists(tree, "sys/module/netconsole"))
+      state.gaps.emplace_back("the interface of a network console that was given as a parameter");
   }
 
   // "netif" holds the interfaces on the way to the disk, with commas between them.

@@ -10,6 +10,7 @@
 #include "sysfs/fields.hpp"
 #include "sysfs/file_descriptor.hpp"
 #include "sysfs/generic_sessions.hpp"
+#include "sysfs/mounts.hpp"
 #include "sysfs/network_dump.hpp"
 #include "sysfs/network_sessions.hpp"
 #include "sysfs/network_stack.hpp"
@@ -20,6 +21,8 @@ namespace devbindd::sysfs {
 namespace {
 
 const std::string named_namespaces = "run/netns";
+constexpr std::size_t most_mountinfo_bytes = 16U << 20U;
+constexpr std::size_t most_descriptors = 1U << 20U;  // of one process
 
 std::optional<ino_t> inode_of(const FileDescriptor& descriptor) {
   struct stat status {};
@@ -56,6 +59,7 @@ struct Visitor {
       return {};
     }
     if (!seen.insert(*inode).second) return {};
+    state.looked_into.push_back(*inode);
     if (::setns(descriptor.get(), CLONE_NEWNET) != 0) {
       // EINVAL: a file in /run/netns that is no namespace (any more).
       state.others_unknown = state.others_unknown || errno != EINVAL;
@@ -77,6 +81,32 @@ struct Visitor {
     for (const auto& name : *names) {
       const auto path = "/" + named_namespaces + "/" + name;
       if (auto done = visit(path, path); !done) return done;
+    }
+    return {};
+  }
+
+  // Container engines keep a namespace by a mount, wherever they like, with or without a process in it.
+  Result<> visit_mounted() {
+    const auto text = tree.read("proc/1/mountinfo", most_mountinfo_bytes);
+    for (const auto& mount : parse_mountinfo(text.value_or(""))) {
+      const auto inode = mount.type == "nsfs" ? inode_in(mount.root) : std::nullopt;
+      if (!inode || seen.contains(*inode)) continue;
+      if (auto done = visit(mount.point, "/proc/1/root" + mount.point); !done) return done;
+    }
+    return {};
+  }
+
+  Result<> visit_descriptors(const std::string& pid) {
+    const auto links = tree.links("proc/" + pid + "/fd", most_descriptors);
+    if (!links) {
+      state.others_unknown = state.others_unknown || links.error().errno_value == EACCES;
+      return {};
+    }
+    for (const auto& link : *links) {
+      const auto inode = inode_in(link.target);
+      if (!inode || seen.contains(*inode)) continue;
+      const auto path = "/proc/" + pid + "/fd/" + link.name;
+      if (auto done = visit("pid " + pid + ", descriptor " + link.name, path); !done) return done;
     }
     return {};
   }
@@ -104,6 +134,7 @@ Result<NetworkState> read_network_state(const Tree& tree) {
   const auto inode = inode_of(visitor.own);
   if (!inode) return namespace_error("cannot open the own network namespace");
   visitor.seen.insert(*inode);
+  visitor.state.looked_into.push_back(*inode);
   auto interfaces = dump_network_interfaces(-1);
   if (!interfaces) return std::unexpected(interfaces.error());
   add_uppers(tree, *interfaces);
@@ -113,8 +144,21 @@ Result<NetworkState> read_network_state(const Tree& tree) {
   add_redirects(visitor.state);
   add_generic_sessions(tree, visitor.state);
   if (auto done = visitor.visit_named(); !done) return std::unexpected(done.error());
+  if (auto done = visitor.visit_mounted(); !done) return std::unexpected(done.error());
   if (auto done = visitor.visit_processes(); !done) return std::unexpected(done.error());
   return std::move(visitor.state);
+}
+
+Result<> add_namespaces_of_descriptors(const Tree& tree, NetworkState& state) {
+  Visitor visitor{tree, open_namespace("/proc/self/ns/net"), {}, std::move(state)};
+  visitor.seen.insert(visitor.state.looked_into.begin(), visitor.state.looked_into.end());
+  const auto names = tree.list("proc");
+  auto done = names ? Result<>() : Result<>(std::unexpected(names.error()));
+  for (const auto& name : names ? *names : std::vector<std::string>{}) {
+    if (done && number_from<std::int32_t>(name)) done = visitor.visit_descriptors(name);
+  }
+  state = std::move(visitor.state);
+  return done;
 }
 
 }  // namespace devbindd::sysfs

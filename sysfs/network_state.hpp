@@ -65,16 +65,21 @@ struct BoundSocket {
 struct NetworkState {
   std::vector<NetworkNamespace> namespaces = {};  ///< the daemon's own first
   std::vector<NetworkSession> sessions = {};
-  std::vector<BoundSocket> packet_sockets = {};
+  std::vector<BoundSocket> packet_sockets = {};  ///< and those of IP that are bound to an interface
   std::vector<BoundSocket> xdp_sockets = {};
-  std::size_t unplaced_xdp_sockets = 0;  ///< that are there, while the kernel does not tell on which interface
-  std::vector<std::string> gaps = {};    ///< what of sessions and sockets could not be read, and why
-  bool others_unknown = false;           ///< some other namespace could not be looked into
+  std::size_t unplaced_xdp_sockets = 0;         ///< that are there, while the kernel does not tell on which interface
+  std::vector<std::string> gaps = {};           ///< what of sessions and sockets could not be read, and why
+  bool others_unknown = false;                  ///< some other namespace could not be looked into
+  std::vector<std::uint64_t> looked_into = {};  ///< the inodes of all namespaces that were
 };
 
-/// Asks the kernel by rtnetlink, in the own namespace, in that of every process and in those of /run/netns. Another
-/// namespace that vanishes meanwhile is left out. Errors: Kernel, when the own namespace cannot be read, or cannot be
-/// entered again. Source: rtnetlink(7), setns(2), network_namespaces(7).
+/// Asks the kernel by rtnetlink, in the own namespace, in that of every process, in those of /run/netns, and in those
+/// that a mount of the host keeps. Another namespace that vanishes meanwhile is left out. Errors: Kernel, when the own
+/// namespace cannot be read, or cannot be entered again. Source: rtnetlink(7), setns(2), network_namespaces(7).
 Result<NetworkState> read_network_state(const Tree& tree);
+
+/// Adds the namespaces that no process is in and no mount keeps, but an open descriptor. This takes a look through all
+/// descriptors of the host. Errors: as above.
+Result<> add_namespaces_of_descriptors(const Tree& tree, NetworkState& state);
 
 }  // namespace devbindd::sysfs

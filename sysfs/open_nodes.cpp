@@ -30,6 +30,7 @@ struct Scan {
   void add(Use& use, const ProcessFile& file) {
     auto& processes = use.processes;
     if (!processes.empty() && processes.back().pid == file.pid) return;
+    if (is_only_a_place(tree, file)) return;
     processes.push_back({file.pid, tree.read(file.process + "/comm").value_or("?"), file.path});
   }
 

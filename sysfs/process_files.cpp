@@ -1,5 +1,7 @@
 #include "sysfs/process_files.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -125,7 +127,10 @@ class Pass {
     auto file = file_;
     file.path = target;
     file.function = function_of_resource_file(target);
-    if (file.function) return visit_(file);
+    if (file.function) {
+      file.descriptor = link;
+      return visit_(file);
+    }
     tell_node(link, std::move(file));
   }
 
@@ -138,8 +143,9 @@ class Pass {
     file.function = function_of_resource_file(file.path);
     if (!file.function) file.function = function_of_proc_file(file.path);
     if (file.function) return visit_(file);
-    const bool physical = file.path.ends_with("/mem");
-    if ((!mapping.shared && !physical) || is_memory(file.path)) return;
+    // Of the private ones nearly all are programs and libraries.
+    const bool may_be_node = mapping.shared || file.path.starts_with("/dev/") || file.path.ends_with("/mem");
+    if (!may_be_node || is_memory(file.path)) return;
     tell_node(directory + "/map_files/" + name_in_map_files(mapping), std::move(file));
   }
 
@@ -151,6 +157,7 @@ class Pass {
     if (!status || !*status || (!(*status)->block_device && !(*status)->character_device)) return;
     file.number = DeviceNumber{(*status)->major, (*status)->minor};
     file.block = (*status)->block_device;
+    if (!file.mapped) file.descriptor = link;
     visit_(file);
   }
 
@@ -208,6 +215,19 @@ std::optional<PciAddress> function_of_proc_file(std::string_view path) {
   if (function.size() != 4 || !path.substr(0, path.size() - bus.size() - 5).ends_with("/bus/pci/")) return std::nullopt;
   const auto domain = bus.find(':') == std::string_view::npos ? "0000:" : "";
   return address_from(domain + std::string(bus) + ":" + std::string(function));
+}
+
+bool is_only_a_place(const Tree& tree, const ProcessFile& file) {
+  const auto directory = file.descriptor.rfind("/fd/");
+  if (directory == std::string::npos) return false;
+  const auto name = file.descriptor.substr(0, directory) + "/fdinfo/" + file.descriptor.substr(directory + 4);
+  const auto info = tree.read(name).value_or("");
+  for (const auto line : lines_of(info)) {
+    const auto words = words_of(line);
+    if (words.size() != 2 || words[0] != "flags:") continue;
+    return (number_from<std::uint64_t>(words[1], 8).value_or(0) & std::uint64_t{O_PATH}) != 0;
+  }
+  return false;
 }
 
 Result<ProcessesSeen> each_process_file(const Tree& tree, const std::function<void(const ProcessFile&)>& visit) {

@@ -24,6 +24,7 @@ struct ProcessFile {
   std::optional<DeviceNumber> number = {};  ///< of a node
   bool block = false;                       ///< a block device, else a character device
   std::optional<PciAddress> function = {};  ///< whose memory it maps, where it is no node
+  std::string descriptor = {};              ///< for Tree: "proc/77/fd/3"; "" for a mapping
   bool mapped = false;                      ///< a mapping, which stays when the descriptor is closed
   std::uint64_t offset = 0;                 ///< of a mapping, in the file: with /dev/mem the physical address
   std::uint64_t length = 0;                 ///< of a mapping, bytes
@@ -43,6 +44,10 @@ struct ProcessesSeen {
 /// is not. Looks at four million descriptors at most. Without CAP_SYS_PTRACE the processes of other users stay hidden.
 /// Errors: Kernel, when /proc itself cannot be listed. Source: proc(5).
 Result<ProcessesSeen> each_process_file(const Tree& tree, const std::function<void(const ProcessFile&)>& visit);
+
+/// Whether the descriptor was opened with O_PATH: then it only marks a place, and nothing is open. False where that
+/// cannot be read. Asked for single files only, since there is one more file to read for each. Source: proc(5), fdinfo.
+bool is_only_a_place(const Tree& tree, const ProcessFile& file);
 
 /// The function whose memory the file at `path` maps: ".../0000:05:00.0/resource0", "resource2_wc"; nullopt for any
 /// other file. Source: drivers/pci/pci-sysfs.c, pci_create_attr.

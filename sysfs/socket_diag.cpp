@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "sysfs/fields.hpp"
 #include "sysfs/ip_address.hpp"
@@ -22,6 +23,7 @@ namespace devbindd::sysfs {
 namespace {
 
 constexpr std::size_t most_connections = 1024;
+constexpr std::size_t most_bound = 1024;
 constexpr std::size_t most_bytes = 65536;
 
 // The condition that one end of a connection lies in a network, as the kernel's filter takes it (net/ipv4/inet_diag.c).
@@ -36,6 +38,15 @@ struct InNetwork {
 };
 static_assert(offsetof(InNetwork, address) == sizeof(inet_diag_bc_op) + sizeof(inet_diag_hostcond));
 
+// A socket that is bound to some interface, or whose peer is link-local. A condition that does not hold may only lead
+// to where one that holds leads, or behind the program: behind it is yes, and far behind it no.
+struct Filter {
+  inet_diag_bc_op unbound = {INET_DIAG_BC_DEV_COND, 0, 0};
+  std::uint32_t no_interface = 0;
+  InNetwork link_local = {};
+};
+static_assert(offsetof(Filter, link_local) == sizeof(inet_diag_bc_op) + sizeof(std::uint32_t));
+
 struct Question {
   int family = AF_INET6;
   std::uint8_t protocol = IPPROTO_TCP;
@@ -44,16 +55,22 @@ struct Question {
 
 std::size_t address_size(int family) { return family == AF_INET6 ? 16 : 4; }
 
-InNetwork link_local(int family) {
-  InNetwork filter;
-  const auto size = offsetof(InNetwork, address) + address_size(family);
-  // A match goes on behind the program, anything else far behind it, which means no.
-  filter.op = {INET_DIAG_BC_D_COND, static_cast<unsigned char>(size), static_cast<unsigned short>(size + 4)};
-  filter.family = static_cast<std::uint8_t>(family);
-  filter.prefix_length = family == AF_INET6 ? 10 : 16;
-  filter.port = -1;
-  filter.address =
-      family == AF_INET6 ? std::array<std::uint8_t, 16>{0xfe, 0x80} : std::array<std::uint8_t, 16>{169, 254};
+std::size_t filter_size(int family) {
+  return offsetof(Filter, link_local) + offsetof(InNetwork, address) + address_size(family);
+}
+
+Filter filter_for(int family) {
+  Filter filter;
+  constexpr auto first = offsetof(Filter, link_local);
+  const auto second = filter_size(family) - first;
+  filter.unbound.yes = static_cast<unsigned char>(first);
+  filter.unbound.no = static_cast<unsigned short>(first + second);
+  auto& peer = filter.link_local;
+  peer.op = {INET_DIAG_BC_D_COND, static_cast<unsigned char>(second), static_cast<unsigned short>(second + 4)};
+  peer.family = static_cast<std::uint8_t>(family);
+  peer.prefix_length = family == AF_INET6 ? 10 : 16;
+  peer.port = -1;
+  peer.address = family == AF_INET6 ? std::array<std::uint8_t, 16>{0xfe, 0x80} : std::array<std::uint8_t, 16>{169, 254};
   return filter;
 }
 
@@ -72,14 +89,22 @@ int interface_with(const std::vector<NetworkInterface>& interfaces, const std::s
   return 0;
 }
 
-void add_connection(nlmsghdr* message, const Question& question, NetworkState& state) {
+void add_bound(const inet_diag_msg& socket, NetworkState& state) {
+  const BoundSocket found{static_cast<int>(socket.id.idiag_if), socket.idiag_inode};
+  if (found.interface <= 0 || found.inode == 0 || state.packet_sockets.size() >= most_bound) return;
+  if (std::ranges::find(state.packet_sockets, found) == state.packet_sockets.end())
+    state.packet_sockets.push_back(found);
+}
+
+void add_socket(nlmsghdr* message, const Question& question, NetworkState& state) {
   if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY) return;
-  if (message->nlmsg_len < NLMSG_LENGTH(sizeof(inet_diag_msg)) || state.sessions.size() >= most_connections) return;
+  if (message->nlmsg_len < NLMSG_LENGTH(sizeof(inet_diag_msg))) return;
   const auto& connection = *static_cast<const inet_diag_msg*>(nlmsg_data(message));
   const auto own = text_of(question.family, connection.id.idiag_src);
   const auto peer = text_of(question.family, connection.id.idiag_dst);
   const auto address = ip_address_from(peer);
-  if (!address || !is_link_local(*address)) return;  // a kernel that does not filter
+  if (!address || !is_link_local(*address)) return add_bound(connection, state);
+  if (state.sessions.size() >= most_connections) return;
   const auto bound = static_cast<int>(connection.id.idiag_if);
   const int index = bound > 0 ? bound : interface_with(state.namespaces.front().interfaces, own);
   if (index <= 0) return;
@@ -91,18 +116,18 @@ bool is_unknown_to_the_kernel(const Error& error) {
   return error.errno_value == ENOENT || error.errno_value == EOPNOTSUPP || error.errno_value == EINVAL;
 }
 
-Result<> ask_connections(nl_sock* socket, const Question& question, NetworkState& state) {
+Result<> ask_sockets(nl_sock* socket, const Question& question, NetworkState& state) {
   const netlink::Message request(nlmsg_alloc_simple(SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP));
   inet_diag_req_v2 header{};
   header.sdiag_family = static_cast<__u8>(question.family);
   header.sdiag_protocol = question.protocol;
-  header.idiag_states = 1U << TCP_ESTABLISHED;
-  const auto filter = link_local(question.family);
-  const auto size = static_cast<int>(offsetof(InNetwork, address) + address_size(question.family));
+  header.idiag_states = 1U << TCP_ESTABLISHED | 1U << TCP_LISTEN | 1U << TCP_CLOSE;  // UDP without a peer is closed
+  const auto filter = filter_for(question.family);
+  const auto size = static_cast<int>(filter_size(question.family));
   if (!request || nlmsg_append(request.get(), &header, sizeof(header), NLMSG_ALIGNTO) < 0 ||
       nla_put(request.get(), INET_DIAG_REQ_BYTECODE, size, &filter) < 0)
     return fail(ErrorCode::Kernel, "no memory for a netlink message", ENOMEM);
-  return netlink::dump(socket, request.get(), [&](nlmsghdr* message) { add_connection(message, question, state); });
+  return netlink::dump(socket, request.get(), [&](nlmsghdr* message) { add_socket(message, question, state); });
 }
 
 void add_xdp_socket(nlmsghdr* message, NetworkState& state) {
@@ -151,11 +176,13 @@ void add_socket_facts(const Tree& tree, NetworkState& state) {
     note("AF_XDP sockets", asked);
     if (!asked) state.unplaced_xdp_sockets = count;
   }
-  for (const auto protocol : {IPPROTO_TCP, IPPROTO_UDP}) {
-    const std::string name = protocol == IPPROTO_TCP ? "a TCP connection" : "a connected UDP socket";
+  constexpr std::array<std::pair<int, std::string_view>, 3> protocols = {{{IPPROTO_TCP, "a TCP connection"},
+                                                                          {IPPROTO_UDP, "a connected UDP socket"},
+                                                                          {IPPROTO_RAW, "a connected raw socket"}}};
+  for (const auto& [protocol, name] : protocols) {
     for (const int family : {AF_INET6, AF_INET}) {
-      const auto asked = ask_connections(socket->get(), {family, static_cast<std::uint8_t>(protocol), name}, state);
-      note(name, asked);
+      const auto asked = ask_sockets(socket->get(), {family, static_cast<std::uint8_t>(protocol), name}, state);
+      note(std::string(name), asked);
       if (!asked) break;  // the kernel looks for a module each time
     }
   }

@@ -23,6 +23,7 @@ void add_action(nlattr* action, NetworkState& state) {
   if (parameters == nullptr || nla_len(parameters) < static_cast<int>(sizeof(tc_mirred))) return;
   tc_mirred mirred{};
   std::memcpy(&mirred, nla_data(parameters), sizeof(mirred));
+  if (mirred.bindcnt == 0) return;  // made by itself, and no filter has it
   NetworkSession session{static_cast<int>(mirred.ifindex), "tc sends packets of others into it"};
   if (std::ranges::find(state.sessions, session) == state.sessions.end()) state.sessions.push_back(std::move(session));
 }

@@ -24,7 +24,7 @@ enum class UseKind {
   Stacked,         ///< an interface stands on it that nothing is seen to use; told for information only
   NextHop,         ///< a nexthop object that no route uses; told for information only
   TrafficControl,  ///< filters of tc look at its packets; told for information only
-  PacketSocket,    ///< a process takes packets off it by itself; told for information only
+  PacketSocket,    ///< a process has bound a socket to it; told for information only
   Mounted,
   Swap,
   Holder,        ///< claimed by md, dm or another exclusive opener that leads to nothing mounted

@@ -208,6 +208,27 @@ TEST_CASE("Every rule is told, in the order of the table, with what it found and
   CHECK(outcome_of(usage, "namespaces").reason == "not every other network namespace could be entered");
 }
 
+TEST_CASE("A network card without an interface is looked for where only a descriptor keeps the namespace") {
+  FilesTree tree;
+  add_function(tree, "0000:01:00.0", "0x020000", "igb");
+  int looks = 0;
+  const auto seams_with = [&looks](const char* parent) {
+    auto seams = quiet(with_card(parent));
+    seams.hidden_namespaces = [&looks](const sysfs::Tree&, sysfs::NetworkState& state) {
+      ++looks;
+      auto card = with_card("0000:01:00.0").namespaces.front();
+      card.name = "pid 7, descriptor 3";
+      state.namespaces.push_back(std::move(card));
+      return sysfs::Result<>();
+    };
+    return seams;
+  };
+  CHECK(outcome_of(look(tree, seams_with("0000:09:00.0")).value(), "namespaces").outcome == handoff::Outcome::Found);
+  CHECK(looks == 1);
+  CHECK(outcome_of(look(tree, seams_with("0000:01:00.0")).value(), "namespaces").outcome == handoff::Outcome::Nothing);
+  CHECK(looks == 1);
+}
+
 TEST_CASE("A device without a driver of the host has nothing below it to look at") {
   FilesTree tree;
   add_function(tree, "0000:01:00.0", "0x020000", "vfio-pci");

@@ -154,6 +154,15 @@ Facts no_iommu_mode(Facts facts) {
   return facts;
 }
 
+// The card has a storage driver, and an NVMe disk at `path` is in its group.
+Facts with_disk_at(const std::string& path) {
+  auto facts = facts_of({member(card, "vmd")});
+  facts.members[0].device.sysfs_path = "/sys/devices/pci0000:00/0000:00:0e.0";
+  facts.bystanders.push_back(device("10000:01:00.0", "nvme", 0x010802));
+  facts.bystanders[0].sysfs_path = path;
+  return facts;
+}
+
 Facts beside(const char* driver) {
   auto facts = facts_of({member(card, "e1000e")});
   facts.bystanders = {device("0000:05:00.1", driver)};
@@ -339,6 +348,11 @@ std::vector<Case> cases() {
       {"sibling on UIO", to_vfio, beside("uio_pci_generic"), "group.not_viable", warn, false},
       {"sibling on VFIO", to_vfio, beside("vfio-pci"), ""},
       {"sibling without driver", to_vfio, beside(nullptr), ""},
+      {"sibling below it, which goes with its driver", to_vfio,
+       with_disk_at("/sys/devices/pci0000:00/0000:00:0e.0/pci10000:00/10000:01:00.0"), ""},
+      {"sibling below another function", to_vfio,
+       with_disk_at("/sys/devices/pci0000:00/0000:00:0e.01/pci10000:00/10000:01:00.0"), "group.not_viable", warn,
+       false},
       {"sibling, kernel driver wanted", to_native, beside("igb"), ""},
 
       {"driverctl sets another driver", to_vfio, facts_of({managed(member(card), "driverctl", "igb")}),

@@ -172,6 +172,17 @@ TEST_CASE("Classes of devices that the kernel itself uses") {
              use(UseKind::KernelUse, {"b"}, "a USB gadget has taken the device controller")});
 }
 
+TEST_CASE("A USB device that other hosts may take, or have taken") {
+  FilesTree tree;
+  const auto with = [&tree](const std::string& status) {
+    tree.add_device(function + "/usb1/1-1", "bus/usb", {{"usbip_status", status}});
+    return users(tree);
+  };
+  CHECK(with("1") == Uses{use(UseKind::KernelMayUse, {"1-1"}, "it is offered to other hosts (USB/IP)")});
+  CHECK(with("2") == Uses{use(UseKind::KernelUse, {"1-1"}, "another host has taken it (USB/IP)")});
+  CHECK(with("").empty());
+}
+
 TEST_CASE("What the kernel does not show is a warning by the driver; NICs and disks get none") {
   FilesTree tree;
   for (const auto* driver : {"skx_edac", "i801_smbus", "ipmi_si_pci", "proc_thermal_pci", "ccp"}) {

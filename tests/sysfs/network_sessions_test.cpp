@@ -53,6 +53,15 @@ TEST_CASE("Packet sockets that are bound to one interface; those for all do not 
         std::vector<BoundSocket>{{2, 4242}});
 }
 
+TEST_CASE("A network console that was given as a parameter shows nowhere, which is told") {
+  FilesTree tree;
+  tree.files.add_directory("sys/module/netconsole");
+  auto state = host();
+  add_sessions(tree, state);
+  CHECK(state.sessions.empty());
+  CHECK(state.gaps == std::vector<std::string>{"the interface of a network console that was given as a parameter"});
+}
+
 TEST_CASE("Sessions are put to the interfaces of the own namespace, each once") {
   FilesTree tree;
   tree.files.add_file("proc/net/pppoe", "00000007 02:00:00:00:00:01 eth0\n00000008 02:00:00:00:00:01 gone\n");

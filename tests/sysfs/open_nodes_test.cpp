@@ -58,6 +58,16 @@ TEST_CASE("The asking process itself does not count") {
   CHECK(seen(tree, {disk}).empty());
 }
 
+TEST_CASE("A descriptor that only marks a place has nothing open") {
+  auto tree = machine();
+  tree.add_process(30, "systemd", {{3, "/dev/sda"}});
+  tree.files.add_file("proc/30/fdinfo/3", "pos:\t0\nflags:\t012100000\nmnt_id:\t24\n");
+  CHECK(seen(tree, {disk}).empty());
+  tree.files.add_link("proc/30/fd/4", "/dev/sda");
+  tree.files.add_file("proc/30/fdinfo/4", "pos:\t0\nflags:\t0100000\nmnt_id:\t24\n");
+  CHECK(seen(tree, {disk}) == Uses{{UseKind::BlockOpen, {"sda"}, "/dev/sda", {{30, "systemd", "/dev/sda"}}}});
+}
+
 TEST_CASE("What vanishes meanwhile is left out") {
   auto tree = machine();
   tree.add_process(30, "gone", {{3, "/dev/sdz"}});

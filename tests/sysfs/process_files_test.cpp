@@ -88,14 +88,16 @@ TEST_CASE("A file on a remote file system is not asked, in the mount namespace o
   CHECK(seen(tree) == Names{"31 /srv/nfs/node7 8:0 block"});
 }
 
-TEST_CASE("A shared mapping of a node counts without a descriptor; memory and libraries do not") {
+TEST_CASE("A mapping of a node counts without a descriptor; memory and libraries do not") {
   auto tree = machine();
   tree.files.add_node("dev/shm/x", 0600, 7, 7);
   tree.add_process(30, "uio");
-  tree.add_mapping(30, "00400000-00402000", "r-xp", "00000000", "/dev/uio0");
+  tree.files.add_node("usr/lib/uio.so", 0600, 242, 0);
+  tree.add_mapping(30, "00400000-00402000", "r-xp", "00000000", "/usr/lib/uio.so");
   tree.add_mapping(30, "7f0000001000-7f0000003000", "rw-s", "00001000", "/dev/uio0");
   tree.add_mapping(30, "7f0000004000-7f0000005000", "rw-s", "00000000", "/dev/shm/x");
-  CHECK(seen(tree) == Names{"30 /dev/uio0 242:0 mapped 4096+8192"});
+  tree.add_mapping(30, "7f0000006000-7f0000007000", "r--p", "00000000", "/dev/sda");
+  CHECK(seen(tree) == Names{"30 /dev/uio0 242:0 mapped 4096+8192", "30 /dev/sda 8:0 block mapped 0+4096"});
 }
 
 TEST_CASE("Memory of a function, mapped in whatever way, and its resource file open") {
