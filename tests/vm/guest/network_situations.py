@@ -4,6 +4,7 @@ Builders as those of situations.py; it asserts nothing.
 """
 
 import contextlib
+import os
 import pathlib
 import sys
 
@@ -108,6 +109,19 @@ client = socket.socket(socket.AF_INET6)
 client.connect(("fe80::7", 7777, 0, index))
 """
 
+BOUND_SOCKET = """
+bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+bound.setsockopt(socket.SOL_SOCKET, 25, nic.encode())  # SO_BINDTODEVICE
+bound.bind(("0.0.0.0", 7777))
+"""
+
+LINK_LOCAL_SERVER = """
+os.system(f"ip address add fe80::7/64 dev {nic} nodad")
+server = socket.socket(socket.AF_INET6)
+server.bind(("fe80::7", 7777, 0, index))
+server.listen()
+"""
+
 # BPF_PROG_LOAD of "r0 = XDP_PASS; exit", and BPF_OBJ_PIN.
 PIN_PROGRAM = PRELUDE + f"""
 def bpf(command, attributes):
@@ -147,6 +161,63 @@ def redirected():
     return given.shell("ip " + up.format(nic=nic), "ip link delete dummy7")
 
 
+def redirected_to_vlan():
+    """The same with a VLAN on the NIC."""
+    nic = given.interface()
+    up = f"""ip link add link {nic} name vlan7 type vlan id 7
+        ip link add dummy7 type dummy
+        tc qdisc add dev dummy7 clsact
+        tc filter add dev dummy7 egress matchall action mirred egress mirror dev vlan7"""
+    return given.shell(up, "ip link delete dummy7\nip link delete vlan7")
+
+
+def labelled():
+    """What comes in with an MPLS label goes out at the NIC."""
+    nic = given.interface()
+    labels = "/proc/sys/net/mpls/platform_labels"
+    up = f"""modprobe mpls_router
+        echo 100 >{labels}
+        ip link set {nic} up
+        ip -f mpls route add 16 via inet6 fe80::9 dev {nic}"""
+    return given.shell(up, f"ip -f mpls route delete 16\necho 0 >{labels}\nip link set {nic} down")
+
+
+def software_rdma():
+    nic = given.interface()
+    return given.shell(f"modprobe rdma_rxe\nrdma link add rxe7 type rxe netdev {nic}\nudevadm settle", "rdma link delete rxe7")
+
+
+def vlan_in_namespace():
+    """A container's VLAN, made on the NIC and moved away."""
+    nic = given.interface()
+    up = f"""ip netns add usage7
+        ip link add link {nic} name vlan7 type vlan id 7
+        ip link set vlan7 netns usage7"""
+    return given.shell(up, "ip -n usage7 link delete vlan7\nip netns delete usage7")
+
+
+def in_namespace_of_a_mount():
+    """The NIC is in a namespace without any process, which a mount keeps that is not where ip(8) has its own."""
+    nic = given.interface()
+    place = "/run/usage-namespace"
+    up = f"touch {place}\nunshare --net={place} true\nip link set {nic} netns {place}"
+    return given.shell(up, f"nsenter --net={place} ip link set {nic} netns 1\numount {place}\nrm {place}")
+
+
+@contextlib.contextmanager
+def in_namespace_of_a_descriptor():
+    """The NIC is in a namespace without any process and any mount: a descriptor keeps it."""
+    nic = given.interface()
+    with given.process("unshare", "-n", "sh", "-c", "echo ready; exec sleep 1000") as first:
+        kept = os.open(f"/proc/{first}/ns/net", os.O_RDONLY)
+    try:
+        api.sh(f"ip link set {nic} netns /proc/{os.getpid()}/fd/{kept}")
+        yield
+    finally:
+        api.sh(f"nsenter --net=/proc/{os.getpid()}/fd/{kept} ip link set {nic} netns 1")
+        os.close(kept)
+
+
 def filtered():
     nic = given.interface()
     return given.shell(f"tc qdisc add dev {nic} clsact", f"tc qdisc delete dev {nic} clsact")
@@ -163,7 +234,7 @@ def network_console():
         echo 192.0.2.10 >{CONSOLE}/remote_ip
         echo 02:00:00:00:00:01 >{CONSOLE}/remote_mac
         echo 1 >{CONSOLE}/enabled"""
-    return given.shell(up, f"echo 0 >{CONSOLE}/enabled\nrmdir {CONSOLE}\nip link set {nic} down")
+    return given.shell(up, f"echo 0 >{CONSOLE}/enabled\nrmdir {CONSOLE}\nmodprobe -r netconsole\nip link set {nic} down")
 
 
 def packet_generator():

@@ -363,6 +363,26 @@ def looped_by_another_name():
             yield
 
 
+@contextlib.contextmanager
+def mounted_without_a_process():
+    """The disk is mounted in a mount namespace that has no process: a mount keeps it."""
+    place = "/run/usage-namespaces"
+    script = f"mount {disk_node()} {MOUNT}"
+    up = f"""mke2fs -qF -t ext4 {disk_node()}
+        mkdir -p {MOUNT} {place}
+        mount --bind {place} {place}
+        mount --make-private {place}
+        touch {place}/kept
+        unshare --mount={place}/kept --propagation private sh -c '{script}'"""
+    with shell(up, f"umount {place}/kept\numount {place}\nrm -r {place}\nrmdir {MOUNT}"):
+        yield
+
+
+def table(name, on):
+    """A line that makes a linear table of dm."""
+    return f"dmsetup create {name} --table '0 65536 linear {on} 0'\n"
+
+
 # Virtual functions.
 
 def virtualization(controller, action, identity, resource=0, count=0):

@@ -14,6 +14,7 @@ import unittest
 import api
 import machine
 import network_situations as wired
+import others
 import situations as given
 
 VFIO = {"driver": "vfio-pci"}
@@ -116,6 +117,13 @@ SITUATIONS = (
         "nexthop add id 79 group 78/77; route add 192.0.2.0/24 nhid 79", "nexthop flush; link delete dummy7")),
     net("an IPv6 route by a nexthop object", "route", "{nic}", wired.next_hops(
         "-6 nexthop add id 77 via fe80::9 dev {nic}; -6 route add 2001:db8:7::/48 nhid 77")),
+    net("an IPv6 route by a group of nexthops", "route", "{nic}", wired.next_hops(
+        "-6 nexthop add id 77 via fe80::9 dev {nic}; link add dummy7 type dummy; link set dummy7 up; -6 nexthop add id 78 via fe80::8 dev dummy7;"
+        "nexthop add id 79 group 78/77; -6 route add 2001:db8:7::/48 nhid 79", "nexthop flush; link delete dummy7")),
+    net("an IPv6 route with two ways in another table", "route", "{nic}", given.network(
+        f"link add dummy7 type dummy; link set dummy7 up; {UP}; -6 route add 2001:db8:7::/48 table 77"
+        " nexthop via fe80::8 dev dummy7 nexthop via fe80::9 dev {nic}", "dummy7")),
+    net("an MPLS label", "route", "{nic}", wired.labelled),
     net("a nexthop object without a route", "next_hop", "{nic}", wired.next_hops(f"{HOP} 77"), severity="warn"),
 
     net("a VXLAN with an address", "address", "{nic} vx7", given.network(
@@ -131,6 +139,15 @@ SITUATIONS = (
         "link add sit7 type sit remote 198.51.100.2 dev {nic}; address add 2001:db8::1/64 dev sit7", "sit7")),
     net("a tunnel on a VLAN", "address", "{nic} vlan7 ipip7", given.network(
         f"{VLAN}; link add ipip7 type ipip remote 198.51.100.2 dev vlan7; {ADDRESS} ipip7", "ipip7 vlan7")),
+    net("an IPv6 VXLAN with a multicast group", "address", "{nic} vx7", given.network(
+        f"{UP}; link add vx7 type vxlan id 7 group ff05::7 dev {{nic}} dstport 4789; {ADDRESS} vx7", "vx7")),
+    net("an IPv6 GRE tunnel with an address", "address", "{nic} gre7", given.network(
+        f"link add gre7 type ip6gre local 2001:db8::9 remote 2001:db8::2 dev {{nic}}; {ADDRESS} gre7", "gre7")),
+    net("an IPsec interface with an address", "address", "{nic} ipsec7", given.network(
+        f"link add ipsec7 type xfrm dev {{nic}} if_id 7; {ADDRESS} ipsec7", "ipsec7")),
+    net("a VLAN in another network namespace", "other_namespace", "{nic} vlan7", wired.vlan_in_namespace),
+    net("in a network namespace that only a mount keeps", "other_namespace", "{nic}", wired.in_namespace_of_a_mount),
+    net("in a network namespace that only a descriptor keeps", "other_namespace", "{nic}", wired.in_namespace_of_a_descriptor),
     net("a VLAN that nothing uses", "stacked", "{nic} vlan7", given.network(VLAN, "vlan7"), severity="warn"),
 
     net("a PPPoE session", "session", "{nic}", wired.script(wired.PPPOE, told=False)),
@@ -142,6 +159,10 @@ SITUATIONS = (
     net("a TIPC bearer", "session", "{nic}", wired.tipc_bearer),
     net("a WireGuard tunnel to a link-local peer", "session", "{nic}", wired.wireguard),
     net("packets that tc sends into it", "session", "{nic}", wired.redirected),
+    net("packets that tc mirrors into its VLAN", "session", "{nic} vlan7", wired.redirected_to_vlan),
+    net("RDMA by software", "session", "{nic}", wired.software_rdma),
+    net("a socket that is bound to it", "packet_socket", "{nic}", wired.script(wired.BOUND_SOCKET), severity="warn"),
+    net("a server at its link-local address", "packet_socket", "{nic}", wired.script(wired.LINK_LOCAL_SERVER), severity="warn"),
     net("filters of tc", "traffic_control", "{nic}", wired.filtered, severity="warn"),
     net("an XDP program", "xdp", "{nic}", wired.xdp_program),
     net("an AF_XDP socket that the kernel does not place", "packet_socket", "{nic}", wired.script(wired.XDP_SOCKET), severity="warn"),
@@ -167,6 +188,17 @@ SITUATIONS = (
     block("dm-crypt", "mounted", "{disk} crypt7", given.storage(
         "echo secret | cryptsetup open --type plain --key-file - --key-size 128 --cipher aes-cbc-plain {disk} crypt7\n"
         "mke2fs -qF -t ext4 /dev/mapper/crypt7\nmount /dev/mapper/crypt7 {mount}", UNMOUNT + "\ncryptsetup close crypt7")),
+    block("a mounted sub-volume of btrfs", "mounted", "{disk}", given.storage(
+        "mkfs.btrfs -qf {disk}\nmount {disk} {mount}\nbtrfs -q subvolume create {mount}/part\numount {mount}\n"
+        "mount -o subvol=part {disk} {mount}", UNMOUNT)),
+    block("btrfs on two disks, mounted by the other one", "mounted", "{disk}", given.storage(
+        "truncate -s 160M {mount}2/image\nlosetup /dev/loop7 {mount}2/image\nmkfs.btrfs -qf -d single {disk} /dev/loop7\n"
+        "mount /dev/loop7 {mount}", UNMOUNT + "\nlosetup -d /dev/loop7\nrm {mount}2/image")),
+    block("a mounted table of dm on a table of dm", "mounted", "{disk} low7 high7", given.storage(
+        given.table("low7", "{disk}") + given.table("high7", "/dev/mapper/low7") +
+        "mke2fs -qF -t ext4 /dev/mapper/high7\nmount /dev/mapper/high7 {mount}",
+        UNMOUNT + "\nudevadm settle\ndmsetup remove high7 low7")),
+    block("mounted in a mount namespace without a process", "holder", "{disk}", given.mounted_without_a_process, acceptable=False),
     block("a swap disk", "swap", "{disk}", given.storage("mkswap -q {disk}\nswapon {disk}", "swapoff {disk}")),
     block("a swap partition", "swap", "{disk} {disk}p1", given.storage(
         given.ONE_PARTITION + "mkswap -q {disk}p1\nswapon {disk}p1", "swapoff {disk}p1")),
@@ -393,6 +425,16 @@ class Situations(unittest.TestCase):
         self.assertEqual((answer.status, answer.json["refused_by"]), (200, []), answer)
         self.assertLessEqual({item["code"] for item in shown["evidence"]}, {"net.carrier"}, shown["evidence"])
         self.assertEqual({rule["outcome"] for rule in shown["rules"] if rule["rule"] != "link"}, {"nothing"}, shown["rules"])
+
+    def test_what_is_about_others_or_only_names_a_device_is_no_use(self):
+        with others.uses():
+            settle()
+            for bdf in (given.NIC, given.DISK, given.EDU, given.SERIAL, given.USB):
+                with self.subTest(bdf):
+                    answer = api.request("PUT", f"/v1/devices/{bdf}/binding?dry_run=true", VFIO, timeout=60)
+                    self.assertEqual((answer.status, answer.json["refused_by"], answer.json["would"]), (200, [], "change"), answer)
+                    codes = {item["code"] for item in answer.json["evidence"]}
+                    self.assertLessEqual(codes, {"block.signature"} if bdf == given.DISK else set(), answer.json["evidence"])
 
     def test_a_claim_by_selector_prefers_a_device_without_any_evidence(self):
         selector = {"selector": {"vendor": "8086", "device": "10d3"}}
