@@ -31,8 +31,10 @@ OrResponse<vfio::ProbeReport> report_of(const Request& request, const handoff::T
 void run_probe(Context& context, const Request& request, const vfio::ProbeQuery& query, handoff::TaskKind kind,
                std::function<void()> release, Done done) {
   const auto answered = std::make_shared<bool>(false);
+  auto task = handoff::task_for(query, kind);
+  task.asker = asker_of(request.requester);
   context.engine.services().run_task(
-      handoff::task_for(query, kind),
+      std::move(task),
       {.on_overdue =
            [request, answered, done](int) {
              *answered = true;
@@ -102,7 +104,8 @@ void probe_device(Context& context, const Request& request, const sysfs::Device&
   auto release = context.engine.reserve(device);
   if (!release) return done(std::unexpected(problem_of(request, release.error())));
   context.engine.find_holders(
-      device, [&context, request, query, kind, release = *release, done](const handoff::HoldersAnswer& holding) {
+      device, asker_of(request.requester),
+      [&context, request, query, kind, release = *release, done](const handoff::HoldersAnswer& holding) {
         if (!holding || holding->empty()) return run_probe(context, request, query, kind, release, done);
         release();
         json processes = json::array();

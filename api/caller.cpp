@@ -43,6 +43,7 @@ Caller unix_caller(int socket, std::optional<unsigned> group) {
   caller.groups.push_back(peer.gid);
   const bool member = group && std::ranges::find(caller.groups, *group) != caller.groups.end();
   if (peer.uid == 0 || member) caller.access = Access::Change;
+  caller.requester.may_change = caller.access == Access::Change;
   return caller;
 }
 
@@ -50,7 +51,8 @@ Caller tcp_caller(bool may_change, std::string local_address) {
   return {.requester = {.transport = "tcp",
                         .uid = std::nullopt,
                         .pid = std::nullopt,
-                        .local_address = std::move(local_address)},
+                        .local_address = std::move(local_address),
+                        .may_change = may_change},
           .access = may_change ? Access::Change : Access::Read,
           .groups = {},
           .text = "tcp"};

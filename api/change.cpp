@@ -1,7 +1,5 @@
 #include "api/change.hpp"
 
-#include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "api/problem.hpp"
@@ -69,20 +67,11 @@ json preview_json(const handoff::Preview& preview) {
           {"refused_by", handoff::to_json(preview.refused_by)}};
 }
 
-std::chrono::seconds wait_from(const std::string& prefer, std::chrono::seconds fallback) {
-  std::string_view rest = prefer;
-  while (!rest.empty()) {
-    auto token = rest.substr(0, rest.find(','));
-    rest.remove_prefix(std::min(token.size() + 1, rest.size()));
-    while (token.starts_with(' ')) token.remove_prefix(1);
-    if (token == "respond-async") return std::chrono::seconds(0);
-    if (!token.starts_with("wait=")) continue;
-    token.remove_prefix(5);
-    unsigned seconds = 0;
-    const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), seconds);
-    if (error == std::errc{}) return std::chrono::seconds(std::min(seconds, 300U));
-  }
-  return fallback;
+Respond telling_applied(const Preferences& preferences, Respond respond) {
+  return [applied = applied_text(preferences), respond = std::move(respond)](Response response) {
+    if (!applied.empty() && response.status < 300) response.headers.emplace_back("Preference-Applied", applied);
+    respond(std::move(response));
+  };
 }
 
 void submit_change(Context& context, const Request& request, handoff::ChangeRequest change, bool dry_run,
@@ -96,8 +85,9 @@ void submit_change(Context& context, const Request& request, handoff::ChangeRequ
           return respond(json_response(preview_json(*preview)));
         if (std::holds_alternative<handoff::Unchanged>(decision)) return render(false, "", respond);
         const auto& accepted = std::get<handoff::Accepted>(decision);
-        std::make_shared<Wait>(context, request, accepted.operation, render, respond)
-            ->start(wait_from(request.prefer, context.default_wait));
+        const auto preferences = preferences_from(request.prefer);
+        std::make_shared<Wait>(context, request, accepted.operation, render, telling_applied(preferences, respond))
+            ->start(patience_of(preferences, context.default_wait));
       });
 }
 

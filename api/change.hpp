@@ -6,6 +6,7 @@
 
 #include "api/context.hpp"
 #include "api/message.hpp"
+#include "api/preferences.hpp"
 
 namespace devbindd::api {
 
@@ -21,7 +22,7 @@ void submit_change(Context& context, const Request& request, handoff::ChangeRequ
 /// What a dry run answers.
 nlohmann::json preview_json(const handoff::Preview& preview);
 
-/// The seconds to wait, from a Prefer header (RFC 7240). 0 for respond-async; at most 300.
-std::chrono::seconds wait_from(const std::string& prefer, std::chrono::seconds fallback);
+/// Answers as `respond`, and says in Preference-Applied what of the Prefer header was followed.
+Respond telling_applied(const Preferences& preferences, Respond respond);
 
 }  // namespace devbindd::api

@@ -35,6 +35,55 @@ Response claim_response(Context& context, const Request& request, const std::str
   return response;
 }
 
+// One answer to one request for a claim or for its end: what comes first of the outcome and the caller's patience. That
+// ends with 202, and not before the request is accepted: until then it may be refused.
+class ClaimWait : public std::enable_shared_from_this<ClaimWait> {
+ public:
+  ClaimWait(Context& context, const Request& request, Respond respond)
+      : context_(context),
+        request_(request),
+        preferences_(preferences_from(request.prefer)),
+        respond_(std::move(respond)) {}
+
+  void start() {
+    const auto patience = patience_of(preferences_, context_.default_wait);
+    // The outcome keeps this alive, and not the caller's patience, which may last for minutes beyond it.
+    const auto out = [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->lose_patience();
+    };
+    if (patience.count() == 0) return out();
+    context_.after(patience, out);
+  }
+  void accepted(const std::string& claim) {
+    claim_ = claim;
+    if (impatient_) lose_patience();
+  }
+  /// How to answer; nullopt when that was done already.
+  std::optional<Respond> take() {
+    const auto respond = std::exchange(respond_, nullptr);
+    if (!respond) return std::nullopt;
+    return telling_applied(preferences_, respond);
+  }
+
+ private:
+  void lose_patience() {
+    impatient_ = true;
+    if (claim_.empty()) return;
+    const auto* claim = context_.claims.find(claim_);
+    const bool under_way = claim != nullptr && (claim->state == handoff::ClaimState::Preparing ||
+                                                claim->state == handoff::ClaimState::Releasing);
+    if (!under_way) return;
+    if (auto reply = take()) (*reply)(claim_response(context_, request_, claim_, 202));
+  }
+
+  Context& context_;
+  Request request_;
+  Preferences preferences_;
+  Respond respond_;
+  std::string claim_;
+  bool impatient_ = false;
+};
+
 void answer_made(Context& context, const Request& request, const handoff::Claims::Outcome& outcome,
                  const Respond& respond) {
   if (const auto* refusal = std::get_if<handoff::Refusal>(&outcome)) return respond(problem_of(request, *refusal));
@@ -163,10 +212,14 @@ void post_claim(Context& context, const Request& request, const PathArguments&, 
   if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   auto claim = read_claim_request(request);
   if (!claim) return respond(std::move(claim.error()));
-  context.claims.create(std::move(*claim), request.requester, *dry_run,
-                        [&context, request, respond = std::move(respond)](const handoff::Claims::Outcome& outcome) {
-                          answer_made(context, request, outcome, respond);
-                        });
+  const auto wait = std::make_shared<ClaimWait>(context, request, std::move(respond));
+  context.claims.create(
+      std::move(*claim), request.requester, *dry_run,
+      [&context, request, wait](const handoff::Claims::Outcome& outcome) {
+        if (auto reply = wait->take()) answer_made(context, request, outcome, *reply);
+      },
+      [wait](const std::string& id) { wait->accepted(id); });
+  if (!*dry_run) wait->start();
 }
 
 void get_claim(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
@@ -192,14 +245,19 @@ void delete_claim(Context& context, const Request& request, const PathArguments&
           respond(json_response(preview_json(std::get<handoff::Preview>(outcome))));
         });
   }
+  const auto wait = std::make_shared<ClaimWait>(context, request, std::move(respond));
   context.claims.release(
       id, request.requester, *when_closed,
-      [&context, request, id, respond = std::move(respond)](const std::optional<handoff::Refusal>& refusal) {
-        if (refusal) return respond(problem_of(request, *refusal));
+      [&context, request, id, wait](const std::optional<handoff::Refusal>& refusal) {
+        const auto reply = wait->take();
+        if (!reply) return;
+        if (refusal) return (*reply)(problem_of(request, *refusal));
         const auto* claim = context.claims.find(id);
         const bool waits = claim != nullptr && claim->state == handoff::ClaimState::Releasing;
-        respond(claim_response(context, request, id, waits ? 202 : 200));
-      });
+        (*reply)(claim_response(context, request, id, waits ? 202 : 200));
+      },
+      [wait, id] { wait->accepted(id); });
+  wait->start();
 }
 
 void renew_claim(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
@@ -235,7 +293,7 @@ void post_claim_fds(Context& context, const Request& request, const PathArgument
     return respond(problem(request, 409, "unix_socket_only", "descriptors cannot be sent over TCP: ask on the socket"));
   // Both take their time, and the claim may end meanwhile: then they are closed again.
   handoff::open_descriptors(
-      context.engine, **claim, *way,
+      context.engine, **claim, *way, asker_of(request.requester),
       [&context, request, id, respond = std::move(respond)](sysfs::Result<handoff::ClaimDescriptors> opened) {
         if (!opened) return respond(problem_of(request, opened.error()));
         const auto still = active_claim(context, id);
@@ -260,7 +318,7 @@ void post_claim_memlock(Context& context, const Request& request, const PathArgu
   const auto claim = active_claim(context, arguments[0]);
   if (!claim) return respond(problem_of(request, claim.error()));
   handoff::check_dma_memory(
-      context.engine, **claim, *question,
+      context.engine, **claim, *question, asker_of(request.requester),
       [request, respond = std::move(respond)](const sysfs::Result<handoff::DmaMemoryAnswer>& made) {
         if (!made) return respond(problem_of(request, made.error()));
         respond(json_response(render_dma_memory(*made)));

@@ -35,7 +35,8 @@ void get_config(Context& context, const Request& request, const PathArguments& a
   auto found = context.engine.find_device(*address);
   if (!found) return respond(problem_of(request, found.error()));
   context.engine.configs().read(
-      *address, [&context, request, device = *found, respond](const handoff::ConfigReader::Answer& config) {
+      *address, asker_of(request.requester),
+      [&context, request, device = *found, respond](const handoff::ConfigReader::Answer& config) {
         if (!config) return respond(problem_of(request, config.error()));
         respond(config_response(context, request, device, *config));
       });

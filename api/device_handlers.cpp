@@ -274,6 +274,7 @@ void list_devices(Context& context, const Request& request, const PathArguments&
   if (!wanted) return respond(std::move(wanted.error()));
   if (wanted->searched.empty()) return answer_devices(context, request, std::move(*wanted), {}, std::move(respond));
   context.engine.find_alternative_names(
+      asker_of(request.requester),
       [&context, request, wanted = std::move(*wanted), respond](const sysfs::Result<sysfs::AlternativeNames>& names) {
         if (!names) return respond(problem_of(request, names.error()));
         answer_devices(context, request, wanted, *names, respond);
@@ -293,25 +294,26 @@ void get_device(Context& context, const Request& request, const PathArguments& a
     if (--parts->waiting == 0) respond(device_response(context, request, address, *parts));
   };
   auto& engine = context.engine;
-  engine.find_alternative_names([parts, arrived](sysfs::Result<sysfs::AlternativeNames> names) {
+  const auto asker = asker_of(request.requester);
+  engine.find_alternative_names(asker, [parts, arrived](sysfs::Result<sysfs::AlternativeNames> names) {
     parts->alternative_names = std::move(names);
     arrived();
   });
-  engine.overrides().read({*address}, [parts, arrived](handoff::OverrideAnswers answers) {
+  engine.overrides().read({*address}, asker, [parts, arrived](handoff::OverrideAnswers answers) {
     parts->driver_override = std::move(answers.begin()->second);
     arrived();
   });
-  engine.configs().read(*address, [parts, arrived](handoff::ConfigReader::Answer config) {
+  engine.configs().read(*address, asker, [parts, arrived](handoff::ConfigReader::Answer config) {
     parts->config = std::move(config);
     arrived();
   });
-  engine.attributes().read(*address, sysfs::fact_attributes(),
+  engine.attributes().read(*address, sysfs::fact_attributes(), asker,
                            [parts, arrived](sysfs::Result<handoff::Attributes> attributes) {
                              parts->attributes = std::move(attributes);
                              arrived();
                            });
   if (!*with_vpd) return;
-  engine.vital_product_data().read(*address, {handoff::TaskKind::ReadVpd, {sysfs::to_string(*address)}},
+  engine.vital_product_data().read(*address, {handoff::TaskKind::ReadVpd, {sysfs::to_string(*address)}, asker},
                                    [parts, arrived](handoff::TaskResult vpd) {
                                      parts->vpd = std::move(vpd);
                                      arrived();

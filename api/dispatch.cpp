@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "api/media_ranges.hpp"
+#include "api/preferences.hpp"
 #include "api/problem.hpp"
 #include "api/query.hpp"
 #include "api/route.hpp"
@@ -50,6 +51,12 @@ bool asks_dry_run(const Request& request) {
 std::optional<Response> refused_at_the_door(const Route& route, const Request& request) {
   if (route.access == Access::Change && request.access != Access::Change && !asks_dry_run(request)) {
     return problem(request, 403, "forbidden", "this caller may read and ask for dry runs, but not change anything");
+  }
+  const auto preferences = preferences_from(request.prefer);
+  if (preferences.strict && !preferences.not_understood.empty()) {
+    return bad_request(request, "invalid_value", "",
+                       "with handling=strict the preference '" + preferences.not_understood.front() +
+                           "' is refused: respond-async, wait=SECONDS and handling are understood");
   }
   if (route.body == BodyRule::Json && media_type_of(request.content_type) != "application/json") {
     return problem(request, 415, "unsupported_media_type", "the body must be sent as Content-Type: application/json");

@@ -83,18 +83,22 @@ Response group_response(Context& context, const Request& request, unsigned numbe
                        group_columns());
 }
 
-// One search of /proc for each member that a process can have open.
-void find_holders(Context& context, const std::shared_ptr<GroupParts>& parts, const std::function<void()>& arrived) {
-  for (const auto& member : parts->members) {
-    if (!sysfs::is_vfio_bound(member)) continue;
-    context.engine.find_holders(member, [parts, arrived](const handoff::HoldersAnswer& holders) {
-      if (!holders) parts->holders_error = holders.error().message;
-      for (const auto& holder : holders.value_or(std::vector<vfio::Holder>{})) {
-        if (std::ranges::find(parts->holders, holder) == parts->holders.end()) parts->holders.push_back(holder);
-      }
-      arrived();
-    });
-  }
+// One search of /proc for all members that a process can have open.
+void find_holders(Context& context, const Request& request, const std::shared_ptr<GroupParts>& parts,
+                  const std::function<void()>& arrived) {
+  auto bound = parts->members;
+  std::erase_if(bound, [](const sysfs::Device& member) { return !sysfs::is_vfio_bound(member); });
+  context.engine.find_holders(bound, asker_of(request.requester),
+                              [parts, arrived](const std::vector<handoff::HoldersAnswer>& answers) {
+                                for (const auto& holders : answers) {
+                                  if (!holders) parts->holders_error = holders.error().message;
+                                  for (const auto& holder : holders.value_or(std::vector<vfio::Holder>{})) {
+                                    if (std::ranges::find(parts->holders, holder) == parts->holders.end())
+                                      parts->holders.push_back(holder);
+                                  }
+                                }
+                                arrived();
+                              });
 }
 
 sysfs::Result<std::optional<json>> group_item(Context& context, const std::string& key) {
@@ -138,15 +142,16 @@ void get_iommu_group(Context& context, const Request& request, const PathArgumen
   auto involved =
       parts->members.size() > 1 ? sysfs::functions_involved(parts->members) : std::vector<sysfs::PciAddress>{};
   if (involved.size() > most_functions) involved.resize(most_functions);
-  parts->waiting = 1 + static_cast<std::size_t>(std::ranges::count_if(parts->members, sysfs::is_vfio_bound));
+  parts->waiting = 2;
   const std::function<void()> arrived = [&context, request, number = *number, parts, respond] {
     if (--parts->waiting == 0) respond(group_response(context, request, number, *parts));
   };
-  find_holders(context, parts, arrived);
-  context.engine.configs().read_all(involved, [parts, arrived](handoff::ConfigReader::Answers answers) {
-    parts->configs = std::move(answers);
-    arrived();
-  });
+  find_holders(context, request, parts, arrived);
+  context.engine.configs().read_all(involved, asker_of(request.requester),
+                                    [parts, arrived](handoff::ConfigReader::Answers answers) {
+                                      parts->configs = std::move(answers);
+                                      arrived();
+                                    });
 }
 
 }  // namespace devbindd::api

@@ -44,8 +44,9 @@ Response doctor_response(const Request& request, const std::vector<handoff::Chec
 
 // All of them by one worker: what hangs is told as unknown.
 using Overrides = std::optional<std::map<sysfs::PciAddress, std::string>>;
-void read_overrides(Context& context, const std::vector<sysfs::Device>& devices, std::function<void(Overrides)> done) {
-  handoff::Task task{handoff::TaskKind::ReadOverrides, {}};
+void read_overrides(Context& context, const Request& request, const std::vector<sysfs::Device>& devices,
+                    std::function<void(Overrides)> done) {
+  handoff::Task task{handoff::TaskKind::ReadOverrides, {}, asker_of(request.requester)};
   for (const auto& device : devices) task.arguments.push_back(sysfs::to_string(device.address));
   const auto take = [devices, done = std::move(done)](const handoff::TaskResult& result) {
     if (!result) return done(std::nullopt);
@@ -87,7 +88,7 @@ void get_doctor(Context& context, const Request& request, const PathArguments&, 
   auto facts = handoff::gather_host_facts(services.tree, services.modules, devices);
   if (!facts) return respond(problem_of(request, facts.error()));
   facts->damaged_rows = context.engine.damaged_rows();
-  read_overrides(context, devices, [request, respond, facts = std::move(*facts)](auto overrides) mutable {
+  read_overrides(context, request, devices, [request, respond, facts = std::move(*facts)](auto overrides) mutable {
     facts.overrides = std::move(overrides);
     respond(doctor_response(request, handoff::examine(facts)));
   });

@@ -72,6 +72,7 @@ int status_of(ErrorCode code) {
     case ErrorCode::ShuttingDown:
     case ErrorCode::Overdue: return 503;
     case ErrorCode::RestoreFailed:
+    case ErrorCode::RestoreUnknown:
     case ErrorCode::JournalFailed:
     case ErrorCode::Kernel: return 500;
   }
@@ -117,7 +118,8 @@ Response problem_of(const Request& request, const sysfs::Error& error) {
 Response problem_of(const Request& request, const handoff::Refusal& refusal) {
   auto response = problem_of(request, refusal.error);
   auto document = json::parse(response.body, nullptr, false);
-  if (refusal.error.code == ErrorCode::Refused || refusal.error.code == ErrorCode::ClaimInUse)
+  if (refusal.error.code == ErrorCode::Refused || refusal.error.code == ErrorCode::ClaimInUse ||
+      !refusal.evidence.empty())
     document["blockers"] = handoff::to_json(refusal.evidence);
   if (!refusal.operation.empty()) document["operation"] = "/v1/operations/" + refusal.operation;
   response.body = handoff::dump(document) + "\n";
@@ -127,18 +129,20 @@ Response problem_of(const Request& request, const handoff::Refusal& refusal) {
 Response problem_of_operation(const Request& request, const json& operation) {
   const auto& error = operation["error"];
   const auto code = error["code"].get<std::string>();
-  const bool restored = error["restored"].get<bool>();
+  const auto& restored = error["restored"];
   auto extra = error;
   extra.erase("code");
   extra.erase("detail");
   extra["operation"] = "/v1/operations/" + operation["id"].get<std::string>();
   auto detail = error["detail"].get<std::string>();
-  detail += restored ? "; the state before the operation is back"
-                     : "; the state before the operation could not be brought back";
+  detail += restored.is_null()     ? "; whether the state before the operation is back is not known"
+            : restored.get<bool>() ? "; the state before the operation is back"
+                                   : "; the state before the operation could not be brought back";
   const auto known_status = [&] {
-    for (const auto candidate : {ErrorCode::ModuleNotFound, ErrorCode::ModuleBlacklisted, ErrorCode::ModuleLoadFailed,
-                                 ErrorCode::BindFailed, ErrorCode::RestoreFailed, ErrorCode::DeviceGone,
-                                 ErrorCode::DeviceNotFound, ErrorCode::TooBusy, ErrorCode::Kernel}) {
+    for (const auto candidate :
+         {ErrorCode::ModuleNotFound, ErrorCode::ModuleBlacklisted, ErrorCode::ModuleLoadFailed, ErrorCode::BindFailed,
+          ErrorCode::RestoreFailed, ErrorCode::RestoreUnknown, ErrorCode::DeviceGone, ErrorCode::DeviceNotFound,
+          ErrorCode::TooBusy, ErrorCode::Kernel}) {
       if (sysfs::name_of(candidate) == code) return status_of(candidate);
     }
     return 500;

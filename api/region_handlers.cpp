@@ -70,20 +70,21 @@ void answer(Context& context, const Request& request, const PathArguments& argum
   if (!text) return respond(problem_of(request, text.error()));
   auto resources = sysfs::parse_resources(*text);
   if (!resources) return respond(problem_of(request, resources.error()));
-  context.engine.configs().read(*address, [request, address = *address, part, resources = *resources,
-                                           virtual_function = device->physfn.has_value(),
-                                           respond](const sysfs::Result<sysfs::ConfigSpace>& config) {
-    if (!config) return respond(problem_of(request, config.error()));
-    const auto report = vfio::passive_report(resources, *config, virtual_function);
-    json document = {{"address", sysfs::to_string(address)},
-                     {"source", "sysfs"},
-                     {"complete", report.unknown_because.empty()},
-                     {"missing", report.unknown_because.empty() ? json(nullptr) : json(report.unknown_because)},
-                     {"msix", render_msix(report)}};
-    if (part == Part::Regions) document["regions"] = render_regions(report.regions, "sysfs");
-    if (part == Part::Irqs) document["irqs"] = render_irqs(report.irqs, "sysfs");
-    respond(part_response(request, part, document));
-  });
+  context.engine.configs().read(
+      *address, asker_of(request.requester),
+      [request, address = *address, part, resources = *resources, virtual_function = device->physfn.has_value(),
+       respond](const sysfs::Result<sysfs::ConfigSpace>& config) {
+        if (!config) return respond(problem_of(request, config.error()));
+        const auto report = vfio::passive_report(resources, *config, virtual_function);
+        json document = {{"address", sysfs::to_string(address)},
+                         {"source", "sysfs"},
+                         {"complete", report.unknown_because.empty()},
+                         {"missing", report.unknown_because.empty() ? json(nullptr) : json(report.unknown_because)},
+                         {"msix", render_msix(report)}};
+        if (part == Part::Regions) document["regions"] = render_regions(report.regions, "sysfs");
+        if (part == Part::Irqs) document["irqs"] = render_irqs(report.irqs, "sysfs");
+        respond(part_response(request, part, document));
+      });
 }
 
 }  // namespace

@@ -92,11 +92,15 @@ class Session : public std::enable_shared_from_this<Session> {
         caller_(std::move(caller)),
         tcp_(tcp) {
     server_->sessions.insert(this);
-    if (!tcp) caller_.requester.connection = connection_;
+    caller_.requester.connection = connection_;
+    connection_->has_left = [this] { return has_left(); };
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
-  ~Session() { leave(); }
+  ~Session() {
+    leave();
+    connection_->has_left = {};  // a claim may know the connection for longer
+  }
 
   void start() {
     client_left_ = std::make_shared<const ClientLeft>([weak = weak_from_this()] {
@@ -131,6 +135,16 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
+  // A Unix socket tells a peer that is gone from one that has only said all that it has to say; TCP does not, and there
+  // who has sent the end of the stream counts as gone. Source: unix_poll() in net/unix/af_unix.c, tcp_poll() in
+  // net/ipv4/tcp.c.
+  bool has_left() {
+    if (!stream_.socket().is_open()) return true;
+    const auto end = static_cast<short>(tcp_ ? POLLRDHUP : 0);
+    pollfd peer{.fd = stream_.socket().native_handle(), .events = end, .revents = 0};
+    return ::poll(&peer, 1, 0) > 0 && (peer.revents & (POLLHUP | POLLERR | end)) != 0;
+  }
+
   void begin_request() {
     started_ = Clock::now();
     request_ = {};

@@ -63,7 +63,8 @@ Response usage_response(const Request& request, const sysfs::PciAddress& address
 void answer_for_vfio(Context& context, const Request& request, const sysfs::Device& device, const Respond& respond) {
   const auto claim = context.engine.claim_of(device);
   context.engine.find_holders(
-      device, [&context, request, device, claim, respond](const handoff::HoldersAnswer& holders) {
+      device, asker_of(request.requester),
+      [&context, request, device, claim, respond](const handoff::HoldersAnswer& holders) {
         if (!holders) return respond(problem_of(request, holders.error()));
         Answer answer{.rules = {handoff::vfio_rule(device, holders)}};
         if (auto open = handoff::open_evidence(device, *holders)) answer.evidence.push_back(*open);
@@ -89,7 +90,8 @@ void answer_for_host(Context& context, const Request& request, const sysfs::Devi
         if (device.sriov_totalvfs) answer.rules.push_back(handoff::functions_rule(device));
         add_claim(device.address, context.engine.claim_of(device), answer);
         context.engine.find_open_functions(
-            device, [request, device, answer, respond](const std::vector<handoff::OpenFunction>& functions) mutable {
+            device, asker_of(request.requester),
+            [request, device, answer, respond](const std::vector<handoff::OpenFunction>& functions) mutable {
               auto open = handoff::open_function_evidence(device, functions);
               answer.evidence.insert(answer.evidence.end(), open.begin(), open.end());
               respond(usage_response(request, device.address, answer));

@@ -114,7 +114,7 @@ void get_vfio(Context& context, const Request& request, const PathArguments&, Re
   if (!sysfs::exists(context.engine.services().tree, "sys/module/vfio"))
     return finish(nullptr, "the vfio module is not loaded");
   context.engine.services().run_task(
-      {handoff::TaskKind::VfioFacts, {}},
+      {handoff::TaskKind::VfioFacts, {}, asker_of(request.requester)},
       {.on_overdue = [finish](int) { finish(nullptr, "the kernel did not answer in time"); },
        .on_result =
            [finish](const handoff::TaskResult& result) {

@@ -306,6 +306,7 @@ sysfs::Result<> Service::start_parts() {
       .leftovers = [this] { return leftovers(); },
       .end_leftover = [](std::int32_t pid) { ::kill(pid, SIGKILL); },
       .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
+      .open_lane = [this] { return pool_.open_lane(); },
       .inform = [this](const std::string& message) { log_.write(spdlog::level::info, message); },
       .warn = [this](const std::string& message) { log_.write(spdlog::level::warn, message + ", ignoring"); }});
   if (auto first = engine_->current(); !first) return std::unexpected(first.error());

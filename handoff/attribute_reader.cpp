@@ -17,9 +17,9 @@ Attributes attributes_from(const std::vector<std::string>& names, const std::vec
 
 AttributeReader::AttributeReader(RunTask run_task) : reader_(std::move(run_task), "its attributes") {}
 
-void AttributeReader::read(const sysfs::PciAddress& address, const std::vector<std::string>& names,
+void AttributeReader::read(const sysfs::PciAddress& address, const std::vector<std::string>& names, const Asker& asker,
                            std::function<void(sysfs::Result<Attributes>)> done) {
-  Task task{TaskKind::ReadAttributes, {sysfs::to_string(address)}};
+  Task task{TaskKind::ReadAttributes, {sysfs::to_string(address)}, asker};
   task.arguments.insert(task.arguments.end(), names.begin(), names.end());
   reader_.read(address, std::move(task), [names, done = std::move(done)](const TaskResult& result) {
     if (!result) return done(std::unexpected(result.error()));

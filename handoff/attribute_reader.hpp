@@ -25,7 +25,7 @@ class AttributeReader {
 
   /// Calls `done` once, within the workers' deadline, with the attributes that are there; none of a device that is
   /// gone. Errors: Overdue, and those of the task.
-  void read(const sysfs::PciAddress& address, const std::vector<std::string>& names,
+  void read(const sysfs::PciAddress& address, const std::vector<std::string>& names, const Asker& asker,
             std::function<void(sysfs::Result<Attributes>)> done);
 
  private:

@@ -66,6 +66,12 @@ bool is_as_claimed(const ClaimedDevice& claimed, const sysfs::Device* device) {
          device->driver->text() == claimed.driver;
 }
 
+bool is_key_known(const Claim& claim) {
+  if (claim.request.idempotency_key.empty()) return false;
+  if (holds_devices(claim)) return true;
+  return claim.made && claim.ended_at && std::chrono::system_clock::now() - *claim.ended_at < key_lasts;
+}
+
 bool holds_devices(const Claim& claim) {
   return claim.state != ClaimState::Lost && claim.state != ClaimState::Released;
 }

@@ -118,6 +118,9 @@ struct Claim {
   std::optional<TimePoint> releasing_since = {};
   /// The same since the boot: what its grace goes by. nullopt: of a daemon before this one.
   std::optional<std::chrono::milliseconds> releasing_uptime = {};
+  /// It was active once: its key stands for it, also after its end. One that could not be made may be asked for again.
+  bool made = false;
+  std::optional<TimePoint> ended_at = {};  ///< nullopt: it has not, or of a daemon before this one
   std::optional<Requester> ended_by = {};  ///< nullopt: nobody asked, or a daemon before this one was asked
   std::vector<vfio::Holder> holders = {};  ///< who keeps it from being released
 };
@@ -142,6 +145,13 @@ bool is_as_claimed(const ClaimedDevice& claimed, const sysfs::Device* device);
 
 /// Whether the claim keeps its devices from others.
 bool holds_devices(const Claim& claim);
+
+/// How long an idempotency key stands for a claim after its end, and for how many ended ones of one user.
+constexpr std::chrono::hours key_lasts{24};
+constexpr std::size_t max_keys_each = 4096;
+
+/// Whether its idempotency key still stands for it: it holds devices, or has ended less than key_lasts ago.
+bool is_key_known(const Claim& claim);
 
 /// How long the claim lasts if it is not renewed, negative when that is over; nullopt: for ever.
 std::optional<std::chrono::milliseconds> time_left(const Claim& claim);

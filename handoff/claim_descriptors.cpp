@@ -97,7 +97,7 @@ sysfs::Result<DescriptorWay> best_way(Engine& engine, const Claim& claim) {
   return best_way(engine.services().tree, *reached);
 }
 
-void open_descriptors(Engine& engine, const Claim& claim, std::optional<DescriptorWay> way,
+void open_descriptors(Engine& engine, const Claim& claim, std::optional<DescriptorWay> way, const Asker& asker,
                       std::function<void(sysfs::Result<ClaimDescriptors>)> done) {
   if (auto known = engine.current(); !known) return done(std::unexpected(known.error()));
   auto reached = nodes_of(engine, claim);
@@ -110,7 +110,7 @@ void open_descriptors(Engine& engine, const Claim& claim, std::optional<Descript
     return done(sysfs::fail(ErrorCode::TooBusy, "the claim has more nodes than one message takes: " +
                                                     std::to_string(sysfs::max_passed_descriptors)));
   found->roles = std::move(*roles);
-  Task task{TaskKind::OpenNodes, {}};
+  Task task{TaskKind::OpenNodes, {}, asker};
   for (const auto& role : found->roles) task.arguments.push_back(role.path);
   auto callbacks =
       within_deadline("opening the nodes takes too long", [found, done = std::move(done)](const TaskResult& result) {

@@ -43,7 +43,7 @@ sysfs::Result<DescriptorWay> best_way(Engine& engine, const Claim& claim);
 /// else by groups. `done` is called once. Errors: NodeNotFound, when the kernel does not have that way or udev has not
 /// made the node; DeviceOpen, when somebody has a group open (EBUSY: there is one user at a time); Overdue; Kernel.
 /// Source: vfio_group_fops_open() in drivers/vfio/group.c, vfio_device_fops_cdev_open() in device_cdev.c.
-void open_descriptors(Engine& engine, const Claim& claim, std::optional<DescriptorWay> way,
+void open_descriptors(Engine& engine, const Claim& claim, std::optional<DescriptorWay> way, const Asker& asker,
                       std::function<void(sysfs::Result<ClaimDescriptors>)> done);
 
 }  // namespace devbindd::handoff

@@ -170,6 +170,10 @@ Claim read(const json& document) {
   claim.operation = document.at("operation");
   claim.release_operation = document.at("release_operation");
   claim.reason = document.at("reason");
+  claim.made = document.value("made", claim.state != ClaimState::Preparing);  // journals of 0.1 do not have it
+  if (document.contains("ended_at")) {
+    if (const auto ended = maybe<std::string>(document, "ended_at")) claim.ended_at = time_from(*ended);
+  }
   claim.cause = document.value("cause", std::string{});  // journals of 0.1 do not have it
   if (document.contains("releasing_since")) {
     if (const auto since = maybe<std::string>(document, "releasing_since")) claim.releasing_since = time_from(*since);
@@ -225,6 +229,8 @@ json to_json(const Claim& claim) {
           {"release_operation", claim.release_operation},
           {"reason", claim.reason},
           {"cause", claim.cause},
+          {"made", claim.made},
+          {"ended_at", claim.ended_at ? json(rfc3339(*claim.ended_at)) : json(nullptr)},
           {"releasing_since", claim.releasing_since ? json(rfc3339(*claim.releasing_since)) : json(nullptr)},
           {"releasing_uptime_ms", claim.releasing_uptime ? json(claim.releasing_uptime->count()) : json(nullptr)}};
 }

@@ -21,39 +21,11 @@ namespace {
 
 using sysfs::ErrorCode;
 
-constexpr int max_rounds = 4;
 constexpr std::size_t max_claims = 1024;
-constexpr std::size_t most_better = 64;  // candidates that are looked at in the hope of one without any evidence
-
-// How much a device is worth avoiding: nothing is said of it, a warning, a risk that was accepted.
-int rank_of(const std::vector<Evidence>& evidence) {
-  if (evidence.empty()) return 0;
-  return std::ranges::any_of(evidence, [](const Evidence& item) { return item.severity == Severity::Block; }) ? 1000
-                                                                                                              : 1;
-}
 
 bool same_request(const ClaimRequest& left, const ClaimRequest& right) { return to_json(left) == to_json(right); }
 
 }  // namespace
-
-struct Claims::Attempt {
-  ClaimRequest request;
-  Claim claim;
-  std::function<void(Outcome)> done;
-  std::vector<std::vector<sysfs::PciAddress>> pools;  ///< the devices that fit; only those of one pool may go together
-  std::vector<sysfs::PciAddress> candidates;          ///< the pool that is being tried
-  std::size_t fitting = 0;                            ///< devices in all pools
-  std::size_t at = 0;
-  std::vector<sysfs::PciAddress> chosen;
-  /// Of the pool: free, yet with evidence, by its rank. For want of better ones.
-  std::multimap<int, sysfs::PciAddress> second_choice;
-  std::size_t looked_further = 0;           ///< candidates, after there were enough of both
-  std::vector<sysfs::PciAddress> fallback;  ///< devices of one pool, when no pool has enough without evidence
-  int fallback_rank = 0;                    ///< the sum of theirs
-  std::string last_reason;
-  int round = 0;
-  bool dry_run = false;
-};
 
 Claims::Claims(Engine& engine, Hooks hooks)
     : engine_(engine), hooks_(std::move(hooks)), access_(engine.services().run_task) {
@@ -72,14 +44,15 @@ std::vector<const Claim*> Claims::all() const {
 }
 
 std::string Claims::holder_of(const sysfs::Device& device) const {
-  for (const auto& [id, claim] : claims_) {
-    if (holds_devices(claim) && holds(claim, device)) return id;
-  }
-  return {};
+  const auto holder =
+      std::ranges::find_if(holding_, [&](const std::string& id) { return holds(claims_.at(id), device); });
+  return holder == holding_.end() ? std::string{} : *holder;
 }
 
 void Claims::store(const Claim& claim, std::function<void(sysfs::Result<>)> done) {
-  engine_.services().journal.store({claim.id, std::string(name_of(claim.state)), dump(to_json(claim))},
+  // The journal keeps as many of the ended ones as it likes, but for those whose key is known.
+  const bool kept = !holds_devices(claim) && is_key_known(claim);
+  engine_.services().journal.store({claim.id, kept ? "kept" : std::string(name_of(claim.state)), dump(to_json(claim))},
                                    std::move(done));
 }
 
@@ -97,16 +70,16 @@ void Claims::withdraw(const Claim& claim) {
 
 // --- making one
 
-void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std::function<void(Outcome)> done) {
+void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std::function<void(Outcome)> done,
+                    std::function<void(const std::string&)> accepted) {
   const auto& services = engine_.services();
   if (services.read_only && !dry_run)
     return done(refusal(ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"));
   if (!engine_.accepting()) return done(refusal(ErrorCode::ShuttingDown, "devbindd is stopping"));
-  if (const auto* known = dry_run ? nullptr : same_key(request, requester)) {
+  // A dry run is answered as the request itself would be: a key that is known makes no other claim.
+  if (const auto* known = same_key(request, requester))
     return answer_again(*known, request, requester, std::move(done));
-  }
-  const auto held = std::ranges::count_if(claims_, [](const auto& entry) { return holds_devices(entry.second); });
-  if (static_cast<std::size_t>(held) >= max_claims)
+  if (holding_.size() >= max_claims)
     return done(refusal(ErrorCode::TooBusy, "there are " + std::to_string(max_claims) + " claims already"));
   auto attempt = std::make_shared<Attempt>();
   attempt->claim.id = boost::uuids::to_string(boost::uuids::random_generator()());
@@ -115,7 +88,9 @@ void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std
   attempt->claim.created_at = now();
   attempt->request = std::move(request);
   attempt->dry_run = dry_run;
-  attempt->done = dry_run ? std::move(done) : audited(*attempt, std::move(done));
+  attempt->done = dry_run ? done : audited(*attempt, done);
+  attempt->drop = std::move(done);
+  attempt->accepted = std::move(accepted);
   if (const auto pid = attempt->request.pid) {
     const auto start = process_start_of(services.tree, *pid);
     if (!start || is_thread(services.tree, *pid))
@@ -123,7 +98,7 @@ void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std
                                                                  (start ? ": it is a thread of another" : "")));
     attempt->claim.process_start = *start;
   }
-  find_owners(attempt);
+  line_up(attempt);
 }
 
 // A refusal is on disk before it is told. From when it holds devices on, a claim has lines of its own.
@@ -143,7 +118,7 @@ std::function<void(Claims::Outcome)> Claims::audited(const Attempt& attempt, std
 
 // The same request again has the answer of the first, when that is there.
 void Claims::when_made(const std::string& id, const Requester& requester, std::function<void(Outcome)> done) {
-  connect(id, requester);
+  if (holds_devices(*find(id))) connect(id, requester);
   if (find(id)->state != ClaimState::Preparing) return done(Made{id, true});
   const auto& operation = find(id)->operation;
   if (!operation.empty() && engine_.is_blocked(operation)) return done(Made{id, true});
@@ -170,15 +145,16 @@ void Claims::made(const std::string& id) {
 const Claim* Claims::same_key(const ClaimRequest& request, const Requester& requester) const {
   if (request.idempotency_key.empty()) return nullptr;
   for (const auto& [id, claim] : claims_) {
-    if (holds_devices(claim) && claim.request.idempotency_key == request.idempotency_key &&
-        claim.requester.uid == requester.uid)
+    if (claim.request.idempotency_key == request.idempotency_key && claim.requester.uid == requester.uid &&
+        is_key_known(claim))
       return &claim;
   }
   return nullptr;
 }
 
 void Claims::find_owners(const std::shared_ptr<Attempt>& attempt) {
-  Task task{TaskKind::FindOwners, {}};
+  if (has_left(attempt)) return;
+  Task task{TaskKind::FindOwners, {}, asker_of(attempt->claim.requester)};
   const auto& owner = attempt->request.owner;
   attempt->claim.grantees = {owner.uids, owner.gids};
   for (const auto& name : owner.users) task.arguments.push_back("u" + name);
@@ -201,183 +177,10 @@ void Claims::find_owners(const std::shared_ptr<Attempt>& attempt) {
   engine_.services().run_task(std::move(task), within_deadline("the name service does not answer", answer));
 }
 
-bool Claims::is_labelled(const sysfs::Device& device, const Labels& wanted) const {
-  return wanted.empty() || (hooks_.labels_of && has_labels(hooks_.labels_of(device), wanted));
-}
-
-void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
-  auto inventory = engine_.current();
-  if (!inventory) return attempt->done(Refusal{inventory.error(), {}, {}});
-  attempt->chosen.clear();
-  attempt->pools.clear();
-  attempt->fallback.clear();
-  if (!attempt->request.selector) {
-    for (const auto& address : attempt->request.devices) {
-      const auto* device = (*inventory)->find(address);
-      if (device == nullptr)
-        return attempt->done(
-            refusal(ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address)));
-      if (sysfs::is_pci_bridge(*device)) {
-        const auto evidence = bridge_evidence(address);
-        return attempt->done(Refusal{{ErrorCode::Refused, evidence.detail}, {evidence}, {}});
-      }
-      attempt->chosen.push_back(address);
-    }
-    return hold(attempt);
-  }
-  const auto& selector = *attempt->request.selector;
-  std::map<std::string, std::vector<sysfs::PciAddress>> pools;
-  for (const auto& [address, device] : (*inventory)->devices()) {
-    if (!sysfs::is_pci_bridge(device) && matches(selector, device) && is_labelled(device, selector.labels))
-      pools[selector.same_switch ? root_of(device) : std::string{}].push_back(address);
-  }
-  attempt->fitting = 0;
-  for (auto& [root, pool] : pools) {
-    attempt->fitting += pool.size();
-    attempt->pools.push_back(std::move(pool));
-  }
-  std::ranges::reverse(attempt->pools);  // taken from the end
-  try_pool(attempt);
-}
-
-void Claims::try_pool(const std::shared_ptr<Attempt>& attempt) {
-  attempt->chosen.clear();
-  attempt->second_choice.clear();
-  attempt->looked_further = 0;
-  attempt->at = 0;
-  attempt->candidates.clear();
-  if (!attempt->pools.empty()) {
-    attempt->candidates = std::move(attempt->pools.back());
-    attempt->pools.pop_back();
-  }
-  try_candidate(attempt);
-}
-
-// What a worker reads of a candidate, which may wake it: asked for where the selector needs it only.
-void Claims::look_at_facts(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address) {
-  engine_.attributes().read(address, sysfs::fact_attributes(),
-                            [this, attempt, address](const sysfs::Result<Attributes>& read) {
-                              auto reason = read ? std::string{} : read.error().message;
-                              if (read) {
-                                std::map<std::string, std::string> contents;
-                                for (const auto& [name, attribute] : *read) {
-                                  if (attribute.error.empty()) contents.emplace(name, attribute.content);
-                                }
-                                reason = mismatch(*attempt->request.selector, sysfs::facts_from(contents));
-                              }
-                              if (reason.empty()) return try_binding(attempt, address);
-                              attempt->last_reason = "of " + sysfs::to_string(address) + " " + reason;
-                              try_candidate(attempt);
-                            });
-}
-
-// The pool is at its end: with what has evidence there may be enough.
-void Claims::keep_second_choice(Attempt& attempt) {
-  const auto wanted = attempt.request.selector->count;
-  auto devices = attempt.chosen;
-  int rank = 0;
-  for (const auto& [worse, address] : attempt.second_choice) {
-    if (devices.size() == wanted) break;
-    devices.push_back(address);
-    rank += worse;
-  }
-  if (devices.size() < wanted || (!attempt.fallback.empty() && attempt.fallback_rank <= rank)) return;
-  attempt.fallback = std::move(devices);
-  attempt.fallback_rank = rank;
-}
-
-// A candidate is taken when a dry run of its binding says yes: nobody uses it, and the kernel can do it. One with a
-// warning or an accepted risk is taken for want of a better one only.
-void Claims::try_candidate(const std::shared_ptr<Attempt>& attempt) {
-  const auto wanted = attempt->request.selector->count;
-  if (attempt->chosen.size() == wanted) return hold(attempt);
-  const auto free = attempt->chosen.size() + attempt->second_choice.size();
-  if (free >= wanted && ++attempt->looked_further > most_better) attempt->at = attempt->candidates.size();
-  if (attempt->at == attempt->candidates.size()) {
-    keep_second_choice(*attempt);
-    if (!attempt->pools.empty()) return try_pool(attempt);
-    if (!attempt->fallback.empty()) {
-      attempt->chosen = std::move(attempt->fallback);
-      return hold(attempt);
-    }
-    if (is_made_already(attempt)) return;
-    return attempt->done(
-        refusal(ErrorCode::NotEnoughDevices,
-                "of " + std::to_string(attempt->fitting) + " devices that fit, " + std::to_string(free) + " of the " +
-                    std::to_string(wanted) + " wanted are free" +
-                    (attempt->request.selector->same_switch ? " below the last root port that was tried" : "") +
-                    (attempt->last_reason.empty() ? std::string{} : "; one is not since: " + attempt->last_reason)));
-  }
-  const auto address = attempt->candidates[attempt->at++];
-  if (needs_facts(*attempt->request.selector)) return look_at_facts(attempt, address);
-  try_binding(attempt, address);
-}
-
-void Claims::try_binding(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address) {
-  const auto group = group_of(address);
-  const auto along = std::ranges::find_if(group, [&attempt](const sysfs::Device& member) {
-    return std::ranges::find(attempt->chosen, member.address) != attempt->chosen.end();
-  });
-  if (along != group.end()) {
-    attempt->chosen.push_back(address);
-    return try_candidate(attempt);
-  }
-  const auto unmeant = std::ranges::find_if(
-      group, [&attempt](const sysfs::Device& member) { return !may_mean(*attempt->request.selector, member); });
-  if (unmeant != group.end()) {
-    attempt->last_reason = sysfs::to_string(unmeant->address) + " would go along, which holds the host together";
-    return try_candidate(attempt);
-  }
-  if (const auto evidence = without_reset(attempt->request, group)) {
-    attempt->last_reason = evidence->detail;
-    return try_candidate(attempt);
-  }
-  ChangeRequest request;
-  request.address = address;
-  request.driver = driver_for(attempt->request, group);
-  request.scope = Scope::Group;
-  request.claim = attempt->claim.id;
-  request.accept_risks = attempt->request.accept_risks;
-  engine_.submit(
-      std::move(request), attempt->claim.requester, true, [this, attempt, address](const Decision& decision) {
-        if (const auto* preview = std::get_if<Preview>(&decision); preview != nullptr && preview->refused_by.empty()) {
-          const auto rank = rank_of(preview->plan.evidence);
-          if (rank == 0) attempt->chosen.push_back(address);
-          if (rank != 0) attempt->second_choice.emplace(rank, address);
-        } else if (preview != nullptr) {
-          attempt->last_reason = preview->refused_by.front().detail;
-        } else if (const auto* refused = std::get_if<Refusal>(&decision)) {
-          attempt->last_reason = refused->error.message;
-        }
-        try_candidate(attempt);
-      });
-}
-
-std::vector<sysfs::Device> Claims::group_of(const sysfs::PciAddress& address) const {
-  const auto& inventory = engine_.services().inventory;
-  const auto* device = inventory.find(address);
-  if (device == nullptr) return {};
-  auto group = device->iommu_group ? inventory.group_members(*device->iommu_group) : std::vector{*device};
-  std::erase_if(group, sysfs::is_pci_bridge);
-  return group;
-}
-
-// A group goes to one driver: the best of its devices where they agree, else the one that takes all.
-sysfs::DriverName Claims::driver_for(const ClaimRequest& request, const std::vector<sysfs::Device>& group) const {
-  if (request.driver) return *request.driver;
-  auto chosen = default_vfio_driver();
-  for (std::size_t at = 0; at < group.size(); ++at) {
-    const auto best = best_vfio_driver(engine_.services().modules, group[at].modalias);
-    if (at > 0 && best != chosen) return default_vfio_driver();
-    chosen = best;
-  }
-  return chosen;
-}
-
 // The same request with the same key may have got its devices while this one looked around.
 bool Claims::is_made_already(const std::shared_ptr<Attempt>& attempt) {
   const auto& requester = attempt->claim.requester;
-  const auto* known = attempt->dry_run ? nullptr : same_key(attempt->request, requester);
+  const auto* known = same_key(attempt->request, requester);
   if (known != nullptr) answer_again(*known, attempt->request, requester, attempt->done);
   return known != nullptr;
 }
@@ -391,12 +194,13 @@ void Claims::hold(const std::shared_ptr<Attempt>& attempt) {
   for (const auto& address : attempt->chosen) {
     const auto group = group_of(address);
     const auto* device = engine_.services().inventory.find(address);
-    if (device == nullptr) return choose(attempt);
+    if (device == nullptr)
+      return attempt->done(
+          refusal(ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address)));
     if (const auto evidence = without_reset(attempt->request, group))
       return attempt->done(Refusal{{ErrorCode::Refused, evidence->detail}, {*evidence}, {}});
     const auto driver = driver_for(attempt->request, group).text();
     if (const auto holder = holder_of(*device); !holder.empty()) {
-      if (attempt->request.selector && ++attempt->round < max_rounds) return choose(attempt);
       auto evidence = claim_evidence(address, holder);
       return attempt->done(Refusal{{ErrorCode::Refused, evidence.detail}, {evidence}, {}});
     }
@@ -420,11 +224,15 @@ void Claims::hold(const std::shared_ptr<Attempt>& attempt) {
   if (attempt->dry_run) return preview(attempt);
   claim.fencing_token = ++last_token_;
   claims_.emplace(claim.id, claim);
+  holding_.insert(claim.id);
   order_.push_back(claim.id);
   connect(claim.id, claim.requester);
+  stop_looking(*attempt);
   store(claim, [this, attempt](const sysfs::Result<>& stored) {
+    if (stored && attempt->accepted) attempt->accepted(attempt->claim.id);
     if (stored) return bind(attempt);
     forget_connections(attempt->claim.id);
+    holding_.erase(attempt->claim.id);
     claims_.erase(attempt->claim.id);
     std::erase(order_, attempt->claim.id);
     attempt->done(Refusal{stored.error(), {}, {}});
@@ -487,7 +295,8 @@ void Claims::bound(const std::string& id, std::function<void(Outcome)> done) {
     return engine_.when_ended(operation, [this, id] { bound(id, [](const Outcome&) {}); });
   }
   if (state == name_of(OperationState::Succeeded)) return activate(id, std::move(done));
-  const bool half_way = document && (*document)["error"].is_object() && !(*document)["error"]["unrestored"].empty();
+  const bool half_way = document && (*document)["error"].is_object() &&
+                        (!(*document)["error"]["unrestored"].empty() || (*document)["error"]["restored"].is_null());
   end(id, half_way ? ClaimState::Quarantined : ClaimState::Released,
       "it was not made: " + (document ? failure_in(*document) : state));
   done(Failed{operation});
@@ -536,6 +345,7 @@ void Claims::activated(const std::string& id, const std::function<void(Outcome)>
   if (auto published = hooks_.publish ? hooks_.publish(claim) : sysfs::Result<>(); !published)
     return not_activated(id, published.error(), "what its consumer reads could not be written", done);
   claim.state = ClaimState::Active;
+  claim.made = true;
   claim.ttl = claim.request.ttl;
   if (claim.ttl) set_time_left(claim, *claim.ttl);
   audit(claim, AuditEvent::Begun);

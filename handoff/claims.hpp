@@ -3,6 +3,7 @@
 // device still answers). On the daemon's one thread. Not here: binding (engine.hpp), ACLs (vfio/node_access.hpp), HTTP.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -54,7 +55,9 @@ class Claims {
 
   /// Calls `done` once: when the claim is active or has failed, or while it is still preparing, when the kernel blocks.
   /// With `dry_run` nothing is taken: the answer is what binding the devices that would be chosen takes.
-  void create(ClaimRequest request, Requester requester, bool dry_run, std::function<void(Outcome)> done);
+  /// Before it `accepted` is called, when there is a claim that is being made: its devices are held.
+  void create(ClaimRequest request, Requester requester, bool dry_run, std::function<void(Outcome)> done,
+              std::function<void(const std::string& id)> accepted = {});
 
   /// Prolongs it by its time to live, or by `ttl` from now on. One that lasts while its owner is connected lasts from
   /// now on as long as this connection too. Errors: ClaimNotFound, ClaimNotActive, JournalFailed.
@@ -62,9 +65,10 @@ class Claims {
              std::function<void(sysfs::Result<>)> done);
 
   /// Ends it. Refused (ClaimInUse, with who has it open) while a device is open, unless `when_closed`: then it waits.
-  /// `done` gets nullopt when it has ended, is quarantined, or waits. Other errors: ClaimNotFound, ClaimNotActive.
+  /// `done` gets nullopt when it has ended, is quarantined, or waits; before it `accepted` is called, when its end has
+  /// begun. Other errors: ClaimNotFound, ClaimNotActive.
   void release(const std::string& id, const Requester& requester, bool when_closed,
-               std::function<void(std::optional<Refusal>)> done);
+               std::function<void(std::optional<Refusal>)> done, std::function<void()> accepted = {});
 
   /// What ending it now would do: the resets and the give-back, and what would refuse it. Errors: as release().
   void preview_release(const std::string& id, const Requester& requester, bool when_closed,
@@ -90,6 +94,11 @@ class Claims {
  private:
   using SteadyTime = std::chrono::steady_clock::time_point;
   struct Attempt;
+  /// What a dry run of the binding of a device with its group says.
+  struct Finding {
+    std::string reason = {};  ///< why not; "" where it may be taken
+    int rank = 0;             ///< how much it is worth avoiding: 0 without any evidence
+  };
   struct OpenDevices {
     std::vector<vfio::Holder> holders = {};  ///< who is seen to have one open
     std::set<sysfs::PciAddress> open = {};   ///< which are, by whomever
@@ -99,11 +108,32 @@ class Claims {
   void adopt_preparing(const std::string& id);
   std::function<void(Outcome)> audited(const Attempt& attempt, std::function<void(Outcome)> done);
   void find_owners(const std::shared_ptr<Attempt>& attempt);
+  struct Held;
+  struct Pool;
+  /// Claims that are made one after the other, some at once.
+  struct Line {
+    std::deque<std::shared_ptr<Attempt>> waiting = {};
+    std::size_t at_work = 0;
+    bool going_on = false;
+  };
+
+  void line_up(const std::shared_ptr<Attempt>& attempt);
+  void go_on(Line& line);
+  bool has_left(const std::shared_ptr<Attempt>& attempt);
   bool is_labelled(const sysfs::Device& device, const Labels& wanted) const;
+  Held held() const;
+  std::string obstacle(const Held& held, const sysfs::Device& device) const;
   void choose(const std::shared_ptr<Attempt>& attempt);
-  void try_pool(const std::shared_ptr<Attempt>& attempt);
-  static void keep_second_choice(Attempt& attempt);
-  void try_candidate(const std::shared_ptr<Attempt>& attempt);
+  void sort_in(const Attempt& attempt, const sysfs::Device& device, Pool& pool) const;
+  void select(const std::shared_ptr<Attempt>& attempt, const sysfs::Inventory& inventory);
+  bool look_further(Attempt& attempt, const std::string& pool) const;
+  void look(const std::shared_ptr<Attempt>& attempt, const std::vector<const sysfs::Device*>& unknown,
+            std::size_t wanted);
+  void looked(const std::shared_ptr<Attempt>& attempt);
+  void stop_looking(Attempt& attempt);
+  void wake_waiting();
+  void look_at(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address);
+  void note_finding(const std::shared_ptr<Attempt>& attempt, const sysfs::Device& device, Finding finding);
   void look_at_facts(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address);
   void try_binding(const std::shared_ptr<Attempt>& attempt, const sysfs::PciAddress& address);
   bool is_made_already(const std::shared_ptr<Attempt>& attempt);
@@ -128,7 +158,7 @@ class Claims {
   void watch_time(const std::string& id);
   void grant(const std::string& id, std::function<void(sysfs::Result<>)> done);
   void revoke(const std::string& id, std::function<void(sysfs::Result<>)> done);
-  void find_holders(const std::string& id, std::function<void(sysfs::Result<OpenDevices>)> done);
+  void find_holders(const std::string& id, const Asker& asker, std::function<void(sysfs::Result<OpenDevices>)> done);
   std::optional<Refusal> not_to_be_released(const std::string& id) const;
   void begin_release(const std::string& id, std::string reason);
   static bool is_taken_back(const Claim& claim, const std::set<sysfs::PciAddress>& open);
@@ -157,6 +187,8 @@ class Claims {
   void try_again(const std::string& id, std::string reason);
   void end(const std::string& id, ClaimState state, std::string reason);
   void forget_oldest(const std::string& ended);
+  void forget(const std::string& id);
+  void drop_key(const std::string& id);
   void told(const std::string& id);
   void when_made(const std::string& id, const Requester& requester, std::function<void(Outcome)> done);
   void answer_again(const Claim& known, const ClaimRequest& request, const Requester& requester,
@@ -182,6 +214,7 @@ class Claims {
   Engine& engine_;
   Hooks hooks_;
   std::map<std::string, Claim> claims_;
+  std::set<std::string> holding_;   ///< ids of those that hold devices
   std::vector<std::string> order_;  ///< ids, oldest first; one that has ended moves to the end
   std::map<std::string, std::function<void()>> stop_watching_;
   std::map<std::string, std::vector<std::function<void()>>> making_;        ///< who asked for the same again
@@ -191,6 +224,10 @@ class Claims {
   std::map<std::string, std::map<sysfs::PciAddress, std::string>> faults_;  ///< of devices whose claim is ending
   std::map<std::string, SteadyTime> timed_;                                 ///< claims with a timer, and when it looks
   std::map<std::string, std::set<std::shared_ptr<Connection>>> connections_;  ///< of claims that end with the last one
+  Line making_now_;
+  Line trying_;                                              ///< dry runs
+  std::set<std::string> looked_at_;                          ///< groups and devices, each for one claim
+  std::vector<std::shared_ptr<Attempt>> waiting_for_looks_;  ///< of others, at the devices that are left
   AccessQueue access_;
   std::map<std::string, std::vector<std::function<void(std::optional<Refusal>)>>> waiting_;
   std::uint64_t last_token_ = 0;

@@ -49,35 +49,27 @@ void add(Preview& preview, const Preview& give_back) {
 
 // `done` gets everybody that is seen to have a device of the claim open, and whether one is open at all. Too many
 // processes to look through in time: the enable count still tells. Error: Kernel, when devices cannot be read.
-void Claims::find_holders(const std::string& id, std::function<void(sysfs::Result<OpenDevices>)> done) {
-  struct Search {
-    OpenDevices found;
-    std::optional<sysfs::Error> error;
-    std::size_t waiting = 1;
-  };
+void Claims::find_holders(const std::string& id, const Asker& asker,
+                          std::function<void(sysfs::Result<OpenDevices>)> done) {
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  const auto search = std::make_shared<Search>();
-  const auto arrived = [search, done = std::move(done)] {
-    if (--search->waiting > 0) return;
-    if (search->error) return done(std::unexpected(*search->error));
-    done(std::move(search->found));
-  };
+  std::vector<sysfs::Device> devices;
   for (const auto& claimed : claims_.at(id).devices) {
     const auto* device = engine_.services().inventory.find(claimed.address);
-    if (device == nullptr || !sysfs::is_vfio_bound(*device)) continue;
-    if (device->enable_count.value_or(0) > 0) search->found.open.insert(claimed.address);
-    ++search->waiting;
-    engine_.find_holders(*device, [search, arrived, address = claimed.address](const HoldersAnswer& holders) {
-      if (!holders && holders.error().code != ErrorCode::Overdue) search->error = holders.error();
-      for (const auto& holder : holders ? *holders : std::vector<vfio::Holder>{}) {
-        search->found.open.insert(address);
-        if (std::ranges::find(search->found.holders, holder) == search->found.holders.end())
-          search->found.holders.push_back(holder);
-      }
-      arrived();
-    });
+    if (device != nullptr && sysfs::is_vfio_bound(*device)) devices.push_back(*device);
   }
-  arrived();
+  engine_.find_holders(devices, asker, [devices, done = std::move(done)](const std::vector<HoldersAnswer>& answers) {
+    OpenDevices found;
+    for (std::size_t at = 0; at < devices.size(); ++at) {
+      const auto& holders = answers[at];
+      if (!holders && holders.error().code != ErrorCode::Overdue) return done(std::unexpected(holders.error()));
+      if (devices[at].enable_count.value_or(0) > 0 || (holders && !holders->empty()))
+        found.open.insert(devices[at].address);
+      for (const auto& holder : holders ? *holders : std::vector<vfio::Holder>{}) {
+        if (std::ranges::find(found.holders, holder) == found.holders.end()) found.holders.push_back(holder);
+      }
+    }
+    done(std::move(found));
+  });
 }
 
 // nullopt: it is active, or its end needs nothing more of anybody.
@@ -94,35 +86,37 @@ void Claims::preview_release(const std::string& id, const Requester& requester, 
                              std::function<void(std::variant<Refusal, Preview>)> done) {
   if (auto no = not_to_be_released(id)) return done(std::move(*no));
   if (find(id)->state != ClaimState::Active) return done(Preview{});
-  find_holders(id, [this, id, requester, when_closed, done = std::move(done)](const sysfs::Result<OpenDevices>& open) {
-    const auto* claim = find(id);
-    if (claim == nullptr || claim->state != ClaimState::Active) return done(Preview{});
-    if (!open) return done(Refusal{open.error(), {}, {}});
-    Preview preview;
-    if (!open->open.empty() && !when_closed) preview.refused_by.push_back(in_use_evidence(open->holders));
-    for (const auto& device : claim->devices) {
-      const auto step = reset_of(*claim, device);
-      if (!step) continue;
-      if (has_reset(device.address))
-        preview.plan.steps.push_back({.step = *step, .undo = {}});
-      else if (claim->request.reset == ReleaseReset::Required)
-        preview.plan.evidence.push_back(no_reset_evidence(device.address));
-    }
-    auto request = give_back_of(*claim);
-    if (request.items.empty()) return done(std::move(preview));
-    engine_.submit(std::move(request), requester, true, [preview, done](const Decision& decision) mutable {
-      if (const auto* refused = std::get_if<Refusal>(&decision)) return done(*refused);
-      add(preview, std::get<Preview>(decision));
-      done(std::move(preview));
-    });
-  });
+  find_holders(id, asker_of(requester),
+               [this, id, requester, when_closed, done = std::move(done)](const sysfs::Result<OpenDevices>& open) {
+                 const auto* claim = find(id);
+                 if (claim == nullptr || claim->state != ClaimState::Active) return done(Preview{});
+                 if (!open) return done(Refusal{open.error(), {}, {}});
+                 Preview preview;
+                 if (!open->open.empty() && !when_closed) preview.refused_by.push_back(in_use_evidence(open->holders));
+                 for (const auto& device : claim->devices) {
+                   const auto step = reset_of(*claim, device);
+                   if (!step) continue;
+                   if (has_reset(device.address))
+                     preview.plan.steps.push_back({.step = *step, .undo = {}});
+                   else if (claim->request.reset == ReleaseReset::Required)
+                     preview.plan.evidence.push_back(no_reset_evidence(device.address));
+                 }
+                 auto request = give_back_of(*claim);
+                 if (request.items.empty()) return done(std::move(preview));
+                 engine_.submit(std::move(request), requester, true, [preview, done](const Decision& decision) mutable {
+                   if (const auto* refused = std::get_if<Refusal>(&decision)) return done(*refused);
+                   add(preview, std::get<Preview>(decision));
+                   done(std::move(preview));
+                 });
+               });
 }
 
 void Claims::release(const std::string& id, const Requester& requester, bool when_closed,
-                     std::function<void(std::optional<Refusal>)> done) {
+                     std::function<void(std::optional<Refusal>)> done, std::function<void()> accepted) {
   if (auto no = not_to_be_released(id)) return done(std::move(no));
   if (const auto state = find(id)->state; state != ClaimState::Active) return done(std::nullopt);
-  find_holders(id, [this, id, requester, when_closed, done = std::move(done)](const sysfs::Result<OpenDevices>& open) {
+  const auto found = [this, id, requester, when_closed, done = std::move(done),
+                      accepted = std::move(accepted)](const sysfs::Result<OpenDevices>& open) {
     const auto* still = find(id);
     if (still == nullptr || still->state != ClaimState::Active) return done(std::nullopt);
     if (!open) return done(Refusal{open.error(), {}, {}});
@@ -133,7 +127,9 @@ void Claims::release(const std::string& id, const Requester& requester, bool whe
     waiting_[id].push_back(done);
     claims_.at(id).ended_by = requester;
     begin_release(id, "it was released");
-  });
+    if (accepted) accepted();
+  };
+  find_holders(id, asker_of(requester), found);
 }
 
 void Claims::begin_release(const std::string& id, std::string reason) {
@@ -170,7 +166,7 @@ void Claims::release_when_closed(const std::string& id) {
       return passes({revoked.error(), {}, {}}) ? try_again(id, std::move(reason))
                                                : fail_once_more(id, std::move(reason));
     }
-    find_holders(id, [this, id](sysfs::Result<OpenDevices> open) {
+    find_holders(id, {}, [this, id](sysfs::Result<OpenDevices> open) {
       if (!open) return try_again(id, "its devices cannot be read: " + open.error().message);
       claims_.at(id).holders = std::move(open->holders);
       if (!open->open.empty() && !is_taken_back(claims_.at(id), open->open)) return try_again(id, {});
@@ -263,7 +259,8 @@ void Claims::give_back(const std::string& id, const std::set<sysfs::PciAddress>&
 // Tried dry first, so that what has to wait does not fill the audit.
 void Claims::give_back_healthy(const std::string& id) {
   const auto& claim = claims_.at(id);
-  const auto request = give_back_of(claim);
+  auto request = give_back_of(claim);
+  request.ends_claim = true;
   if (request.items.empty()) return given_back_or_quarantined(id);
   engine_.submit(request, claim.requester, true, [this, id, request](const Decision& decision) {
     if (const auto* refused = std::get_if<Refusal>(&decision)) return not_given_back(id, *refused);
@@ -295,7 +292,8 @@ void Claims::not_given_back(const std::string& id, const Refusal& refusal) {
 // meanwhile, or that its driver does not take. Each time there is one less.
 bool Claims::is_left_out(const std::string& id, const nlohmann::json& operation) {
   const auto& error = operation["error"];
-  if (!error.is_object() || !error["unrestored"].empty() || !engine_.current()) return false;
+  if (!error.is_object() || !error["unrestored"].empty() || error["restored"].is_null() || !engine_.current())
+    return false;
   for (const auto& device : operation["devices"]) {
     const auto address = sysfs::parse_pci_address(device["address"].get<std::string>());
     if (address && engine_.services().inventory.find(*address) == nullptr) return true;
@@ -330,6 +328,7 @@ void Claims::end(const std::string& id, ClaimState state, std::string reason) {
   auto& claim = claims_.at(id);
   claim.state = state;
   claim.reason = std::move(reason);
+  if (!holds_devices(claim)) claim.ended_at = now();
   claim.holders.clear();
   claim.expires_at.reset();
   claim.expires_uptime.reset();
@@ -355,15 +354,37 @@ void Claims::audit(const Claim& claim, AuditEvent event) {
          [this](const sysfs::Result<>& stored) { warn(stored); });
 }
 
-// The list has those that are over in the order in which they ended; the oldest of them go.
+// The list has those that are over in the order in which they ended; the oldest of them go, except for those whose key
+// is known. Of these the oldest go too where one user has too many.
 void Claims::forget_oldest(const std::string& ended) {
+  holding_.erase(ended);
   std::erase(order_, ended);
   order_.push_back(ended);
-  const auto over = [this](const std::string& id) { return !holds_devices(claims_.at(id)); };
-  if (static_cast<std::size_t>(std::ranges::count_if(order_, over)) <= max_ended_claims) return;
-  const auto oldest = std::ranges::find_if(order_, over);
-  claims_.erase(*oldest);
-  order_.erase(oldest);
+  std::vector<std::string> others;
+  std::map<std::optional<unsigned>, std::vector<std::string>> kept;
+  for (const auto& id : order_) {
+    const auto& claim = claims_.at(id);
+    if (holds_devices(claim)) continue;
+    const bool known = is_key_known(claim);
+    (known ? kept[claim.requester.uid] : others).push_back(id);
+    if (!known && claim.made && !claim.request.idempotency_key.empty()) drop_key(id);  // its day is over
+  }
+  for (std::size_t at = 0; at + max_ended_claims < others.size(); ++at) forget(others[at]);
+  for (const auto& [uid, ids] : kept) {
+    if (ids.size() > max_keys_each) drop_key(ids.front());
+  }
+}
+
+void Claims::forget(const std::string& id) {
+  std::erase(order_, id);
+  claims_.erase(id);
+}
+
+// From now on it is one of the others that are over.
+void Claims::drop_key(const std::string& id) {
+  auto& claim = claims_.at(id);
+  claim.made = false;
+  store(claim);
 }
 
 // Whoever asked for the release learns how it stands.
@@ -390,6 +411,7 @@ void Claims::acknowledge(const std::string& id, const Requester& requester, std:
     if (!revoked || !waits) return done(std::move(revoked));
     auto& acknowledged = still->second;
     acknowledged.state = ClaimState::Released;
+    acknowledged.ended_at = now();
     acknowledged.reason = "it was acknowledged: " + acknowledged.reason;
     acknowledged.ended_by = requester;
     audit(acknowledged, AuditEvent::Ended);

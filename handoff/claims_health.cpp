@@ -174,15 +174,18 @@ void Claims::check_health(const std::string& id, std::function<void()> checked) 
     const auto* device = engine_.services().inventory.find(claimed.address);
     if (device == nullptr || is_another(claimed, *device) || faults_[id].contains(claimed.address)) continue;
     ++search->waiting;
-    engine_.configs().read(claimed.address, [this, id, search, arrived, claimed](const ConfigReader::Answer& config) {
-      if (!config && config.error().code == ErrorCode::Overdue && ++late_[id] <= most_late_reads) {
-        search->late = config.error().message;
-        return arrived();
-      }
-      auto fault = fault_in(claimed, config);
-      if (!fault.empty()) faults_[id].emplace(claimed.address, std::move(fault));
-      arrived();
-    });
+    engine_.configs().read(
+        claimed.address, {}, [this, id, search, arrived, claimed](const ConfigReader::Answer& config) {
+          const bool unread =
+              !config && (config.error().code == ErrorCode::Overdue || config.error().code == ErrorCode::TooBusy);
+          if (unread && ++late_[id] <= most_late_reads) {
+            search->late = config.error().message;
+            return arrived();
+          }
+          auto fault = fault_in(claimed, config);
+          if (!fault.empty()) faults_[id].emplace(claimed.address, std::move(fault));
+          arrived();
+        });
   }
   arrived();
 }

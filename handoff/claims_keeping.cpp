@@ -155,6 +155,9 @@ void Claims::start() {
     }
     last_token_ = std::max(last_token_, claim->fencing_token);
     order_.push_back(claim->id);
+    if (holds_devices(*claim)) holding_.insert(claim->id);
+    // Its day is over: the journal keeps it like any other.
+    if (row.state == "kept" && !is_key_known(*claim)) store(*claim);
     claims_.insert_or_assign(claim->id, std::move(*claim));
   }
   // Only now, since the end of one looks at the others.

@@ -20,9 +20,9 @@ class ConfigReader {
 
   /// Calls `done` once, within the workers' deadline. Errors: DeviceNotFound; Overdue when the kernel is busy with the
   /// device, else those of the read.
-  void read(const sysfs::PciAddress& address, std::function<void(Answer)> done);
+  void read(const sysfs::PciAddress& address, const Asker& asker, std::function<void(Answer)> done);
   /// The same for several, with an entry for each.
-  void read_all(const std::vector<sysfs::PciAddress>& addresses, std::function<void(Answers)> done);
+  void read_all(const std::vector<sysfs::PciAddress>& addresses, const Asker& asker, std::function<void(Answers)> done);
 
  private:
   GuardedReader reader_;

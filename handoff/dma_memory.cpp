@@ -30,7 +30,7 @@ std::uint64_t needed_limit(const DmaMemoryQuestion& question, DescriptorWay way,
   return mapped > most - before ? most : mapped + before;
 }
 
-void check_dma_memory(Engine& engine, const Claim& claim, const DmaMemoryQuestion& question,
+void check_dma_memory(Engine& engine, const Claim& claim, const DmaMemoryQuestion& question, const Asker& asker,
                       std::function<void(sysfs::Result<DmaMemoryAnswer>)> done) {
   const auto pid = question.pid ? question.pid : claim.request.pid;
   if (!pid) return done(sysfs::fail(ErrorCode::OwnerNotFound, "the claim names no process: say which by \"pid\""));
@@ -49,7 +49,7 @@ void check_dma_memory(Engine& engine, const Claim& claim, const DmaMemoryQuestio
                                                            " is neither the claim's own nor one of its owners': user " +
                                                            std::to_string(answer.process.uid)));
   }
-  Task task{TaskKind::RaiseLockedMemory, {std::to_string(*pid), std::to_string(answer.needed)}};
+  Task task{TaskKind::RaiseLockedMemory, {std::to_string(*pid), std::to_string(answer.needed)}, asker};
   engine.services().run_task(
       std::move(task), within_deadline("raising the limit takes too long",
                                        [&engine, answer, done = std::move(done)](const TaskResult& result) mutable {

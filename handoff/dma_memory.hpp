@@ -37,7 +37,7 @@ std::uint64_t needed_limit(const DmaMemoryQuestion& question, DescriptorWay way,
 
 /// Only the limit of the claim's own process, or of one that an owner of the claim runs, is raised. Errors:
 /// OwnerNotFound; LimitNotRaised; those of reading the claim's devices; Overdue.
-void check_dma_memory(Engine& engine, const Claim& claim, const DmaMemoryQuestion& question,
+void check_dma_memory(Engine& engine, const Claim& claim, const DmaMemoryQuestion& question, const Asker& asker,
                       std::function<void(sysfs::Result<DmaMemoryAnswer>)> done);
 
 }  // namespace devbindd::handoff

@@ -16,7 +16,7 @@ bool is_text_or_null(const json& value) { return value.is_string() || value.is_n
 bool is_list(const json& value) { return value.is_array(); }
 bool is_object(const json& value) { return value.is_object(); }
 bool is_object_or_null(const json& value) { return value.is_object() || value.is_null(); }
-bool is_flag(const json& value) { return value.is_boolean(); }
+bool is_flag_or_null(const json& value) { return value.is_boolean() || value.is_null(); }
 bool is_number_or_null(const json& value) { return value.is_number_integer() || value.is_null(); }
 bool is_texts(const json& value) { return value.is_array() && std::ranges::all_of(value, is_text); }
 
@@ -64,7 +64,7 @@ std::string fault_of_step(const json& step, const std::string& place) {
 
 std::string fault_of_error(const json& error) {
   if (error.is_null()) return {};
-  return fault_of(error, "/error", {{"code", is_text}, {"detail", is_text}, {"restored", is_flag}});
+  return fault_of(error, "/error", {{"code", is_text}, {"detail", is_text}, {"restored", is_flag_or_null}});
 }
 
 }  // namespace

@@ -19,6 +19,8 @@ using nlohmann::json;
 using sysfs::ErrorCode;
 
 constexpr std::size_t max_running = 64;
+constexpr const char* family_mark = " of ";  // between a PF and a VF in a key
+constexpr const char* too_many_operations = "too many operations are under way";
 
 std::string new_id() { return boost::uuids::to_string(boost::uuids::random_generator()()); }
 
@@ -133,7 +135,8 @@ void Engine::adopt_half_way(const Remembered& remembered) {
     const bool succeeded = row.state == name_of(OperationState::Succeeded);
     for (const auto& transition : operation->transitions) {
       const auto& address = transition.address;
-      const bool half_way = operation->error && std::ranges::count(operation->error->unrestored, address) > 0;
+      const bool half_way = operation->error && (std::ranges::count(operation->error->unrestored, address) > 0 ||
+                                                 std::ranges::count(operation->error->unknown, address) > 0);
       const bool settled = succeeded && settles(*operation, transition);
       if ((!settled && !half_way) || !told.insert(address).second) continue;
       if (half_way) half_way_.emplace(address, row.id);
@@ -182,18 +185,22 @@ void Engine::take(const sysfs::UeventBatch& batch) {
   services_.journal.forget(std::move(gone), [this](const sysfs::Result<>& stored) { warn(stored); });
 }
 
-sysfs::Result<const sysfs::Inventory*> Engine::current() {
+sysfs::Result<const sysfs::Inventory*> Engine::snapshot() {
   take(services_.drain_uevents());
   for (const auto& [id, running] : running_) {
     for (const auto& transition : running->operation->transitions) services_.inventory.mark(transition.address);
   }
-  // Opening a device through VFIO sends no uevent: whether one is open is read each time.
-  for (const auto& [address, device] : services_.inventory.devices()) {
-    if (sysfs::is_vfio_bound(device)) services_.inventory.mark(address);
-  }
   auto done = services_.inventory.refresh();
   if (!done) return std::unexpected(done.error());
   return &services_.inventory;
+}
+
+// Opening a device through VFIO sends no uevent: whether one is open is read each time.
+sysfs::Result<const sysfs::Inventory*> Engine::current() {
+  auto known = snapshot();
+  if (!known) return known;
+  if (auto done = services_.inventory.refresh_enable_counts(); !done) return std::unexpected(done.error());
+  return known;
 }
 
 sysfs::Result<sysfs::Device> Engine::find_device(const sysfs::PciAddress& address) {
@@ -208,10 +215,11 @@ void Engine::submit(ChangeRequest request, Requester requester, bool dry_run, st
     return decide(refuse(ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"));
   }
   if (stopping_) return decide(refuse(ErrorCode::ShuttingDown, "devbindd is stopping"));
-  if (running_.size() >= max_running) return decide(refuse(ErrorCode::TooBusy, "too many operations are under way"));
+  if (running_.size() >= max_running) return decide(refuse(ErrorCode::TooBusy, too_many_operations));
   auto gathering = std::make_shared<Gathering>();
   gathering->request = std::move(request);
   gathering->requester = std::move(requester);
+  if (!gathering->request.ends_claim) gathering->asker = asker_of(gathering->requester);
   gathering->dry_run = dry_run;
   gathering->decide = dry_run ? std::move(decide) : audited(*gathering, std::move(decide));
   gather(std::move(gathering));
@@ -300,8 +308,16 @@ void Engine::add_originals(const Part& part, const std::string& operation, std::
   }
 }
 
+sysfs::Result<RunTask> Engine::open_lane() const {
+  return services_.open_lane ? services_.open_lane() : services_.run_task;
+}
+
+// From its acceptance on it has a worker, and does not depend on what others ask.
 void Engine::begin(const std::shared_ptr<Gathering>& gathering, Plan made) {
+  auto lane = running_.size() < max_running ? open_lane() : sysfs::fail(ErrorCode::TooBusy, too_many_operations);
+  if (!lane) return gathering->decide(Refusal{lane.error(), {}, {}, std::move(made.looked_at)});
   auto running = std::make_unique<Running>();
+  running->lane = std::move(*lane);
   auto& operation = *running->operation;
   operation.id = new_id();
   operation.boot_id = services_.boot_id;
@@ -335,7 +351,7 @@ void Engine::started(const std::string& id) {
   auto& running = *running_.at(id);
   for (const auto& original : running.new_originals) originals_.insert_or_assign(original.address, original);
   running.execution = std::make_shared<Execution>(
-      running.operation, services_.tree, services_.run_task,
+      running.operation, services_.tree, std::exchange(running.lane, {}), services_.run_task,
       Execution::Hooks{.on_change = [this, id] { notify(id); }, .on_end = [this, id] { ended(id); }});
   running.execution->start();
 }
@@ -347,7 +363,7 @@ std::vector<sysfs::PciAddress> Engine::originals_to_forget(const Operation& oper
     const auto original = originals_.find(transition.address);
     if (original == originals_.end()) continue;
     const bool succeeded = operation.state == OperationState::Succeeded;
-    const bool undone = operation.error && operation.error->restored;
+    const bool undone = operation.error && operation.error->restored == true;
     const auto& driver = succeeded ? transition.driver_after : transition.driver_before;
     const auto& driver_override = succeeded ? transition.override_after : transition.override_before;
     const bool replaced = succeeded && transition.remade;
@@ -365,7 +381,9 @@ void Engine::mark_half_way(const Operation& operation) {
     }
   }
   if (!operation.error) return;
-  for (const auto& address : operation.error->unrestored) half_way_.insert_or_assign(address, operation.id);
+  for (const auto* left : {&operation.error->unrestored, &operation.error->unknown}) {
+    for (const auto& address : *left) half_way_.insert_or_assign(address, operation.id);
+  }
 }
 
 std::string Engine::left_half_way_by(const sysfs::PciAddress& address) const {
@@ -416,8 +434,9 @@ std::set<std::string> Engine::keys_of(const std::vector<sysfs::Device>& devices)
   std::set<std::string> keys;
   for (const auto& device : devices) {
     keys.insert(device_key(device));
-    // A PF and its VFs are one family: unbinding the PF destroys the VFs.
-    if (device.physfn) keys.insert("function " + sysfs::to_string(*device.physfn));
+    // A PF and its VFs are one family: unbinding the PF destroys the VFs. They themselves do not hinder each other.
+    if (device.physfn)
+      keys.insert("function " + sysfs::to_string(*device.physfn) + family_mark + sysfs::to_string(device.address));
     if (device.sriov_totalvfs) keys.insert("function " + sysfs::to_string(device.address));
   }
   return keys;
@@ -454,6 +473,10 @@ sysfs::Result<std::function<void()>> Engine::reserve(const sysfs::Device& device
 std::string Engine::holder_of(const std::set<std::string>& keys) const {
   for (const auto& key : keys) {
     if (const auto found = locks_.find(key); found != locks_.end()) return found->second;
+    const auto mark = key.find(family_mark);
+    if (const auto parent = locks_.find(key.substr(0, mark)); parent != locks_.end()) return parent->second;
+    const auto child = locks_.lower_bound(key + family_mark);
+    if (child != locks_.end() && child->first.starts_with(key + family_mark)) return child->second;
   }
   return {};
 }

@@ -62,7 +62,7 @@ class Engine {
     const sysfs::Tree& tree;
     sysfs::Inventory& inventory;
     std::function<sysfs::UeventBatch()> drain_uevents;
-    RunTask run_task;
+    RunTask run_task;  ///< for questions, and for what needs no worker of its own
     Journal& journal;
     const sysfs::ModuleIndex& modules;
     bool read_only = false;
@@ -73,6 +73,8 @@ class Engine {
     std::function<void(std::int32_t pid)> end_leftover = [](std::int32_t) {};
     /// Runs a function after a while, on the daemon's thread. Without it nothing is recovered.
     std::function<void(std::chrono::milliseconds, std::function<void()>)> after = {};
+    /// A worker for one accepted operation, as long as it lasts. Without it `run_task` is used.
+    OpenLane open_lane = {};
     std::function<void(const std::string&)> inform = {};  ///< for what is worth a line in the log
     std::function<void(const std::string&)> warn = {};    ///< for what is worth a line in the log and nothing more
   };
@@ -91,6 +93,8 @@ class Engine {
 
   /// The snapshot as the kernel has it now. Error: Kernel, when it cannot be read.
   sysfs::Result<const sysfs::Inventory*> current();
+  /// The same but for who has what open: `enable_count` of VFIO-bound devices is as it was read last.
+  sysfs::Result<const sysfs::Inventory*> snapshot();
   /// The device at the address as the kernel has it now. Errors: DeviceNotFound; as current().
   sysfs::Result<sysfs::Device> find_device(const sysfs::PciAddress& address);
 
@@ -130,19 +134,29 @@ class Engine {
   std::string left_half_way_by(const sysfs::PciAddress& address) const;
   /// The id of the running operation on a device, or "".
   std::string operation_on(const sysfs::PciAddress& address) const;
+  /// What keeps changes from the device or its group now: the id of an operation, "an active probe", or "".
+  std::string work_on(const sysfs::Device& device) const { return holder_of(keys_of({device})); }
   OverrideReader& overrides() { return overrides_; }
   ConfigReader& configs() { return configs_; }
   AttributeReader& attributes() { return attributes_; }
   GuardedReader& vital_product_data() { return vital_product_data_; }
   /// The alternative names of all network interfaces. Errors: as GuardedReader.
-  void find_alternative_names(std::function<void(sysfs::Result<sysfs::AlternativeNames>)> done);
+  void find_alternative_names(const Asker& asker, std::function<void(sysfs::Result<sysfs::AlternativeNames>)> done);
   /// How the host uses a device and its VFs, found out by a worker. `requester` tells the connection that must not be
   /// cut.
   void find_usage(const sysfs::PciAddress& address, const Requester& requester, std::function<void(UsageAnswer)> done);
+  /// The same of several devices by few tasks, with an entry for each.
+  void find_usages(const std::vector<sysfs::PciAddress>& addresses, const Asker& asker,
+                   const std::optional<std::string>& local_address,
+                   std::function<void(std::map<sysfs::PciAddress, UsageAnswer>)> done);
   /// Who has a VFIO-bound device open. Errors: Overdue, Kernel.
-  void find_holders(const sysfs::Device& device, std::function<void(HoldersAnswer)> done);
+  void find_holders(const sysfs::Device& device, const Asker& asker, std::function<void(HoldersAnswer)> done);
+  /// The same of several devices, in their order, by one look through all processes.
+  void find_holders(const std::vector<sysfs::Device>& devices, const Asker& asker,
+                    std::function<void(std::vector<HoldersAnswer>)> done);
   /// The VFs of a PF that somebody has open through VFIO, with whoever is seen to have them open.
-  void find_open_functions(const sysfs::Device& device, std::function<void(std::vector<OpenFunction>)> done);
+  void find_open_functions(const sysfs::Device& device, const Asker& asker,
+                           std::function<void(std::vector<OpenFunction>)> done);
   const Services& services() const { return services_; }
   /// Keeps a row of the journal aside that cannot be read, and names it in the log.
   void set_aside(DamagedRow row);
@@ -176,6 +190,7 @@ class Engine {
   void gather_vf_settings(const std::shared_ptr<Gathering>& gathering);
   static void take_vf_settings(Gathering& gathering, const sysfs::PciAddress& physical, const TaskResult& result);
   void gather_holders(const std::shared_ptr<Gathering>& gathering);
+  std::vector<sysfs::Device> bound_functions(const sysfs::Device& physical) const;
   void gather_uses(const std::shared_ptr<Gathering>& gathering);
   void gathered(const std::shared_ptr<Gathering>& gathering);
   Facts host_facts() const;
@@ -190,6 +205,7 @@ class Engine {
   void decide(const std::shared_ptr<Gathering>& gathering);
   void add_originals(const Part& part, const std::string& operation, std::vector<Original>& originals) const;
   void begin(const std::shared_ptr<Gathering>& gathering, Plan plan);
+  sysfs::Result<RunTask> open_lane() const;
   void started(const std::string& id);
   std::set<std::string> keys_of(const std::vector<sysfs::Device>& devices) const;
   bool is_remade(const sysfs::PciAddress& address) const;

@@ -44,6 +44,13 @@ bool are_uses_asked(bool recovers, const ChangeRequest& request, const sysfs::De
   return !recovers && request.kind != ChangeKind::SetVfs && (!sysfs::is_vfio_bound(device) || request.claim.empty());
 }
 
+// A VF that is open, as its enable count or somebody's descriptor tells.
+std::optional<OpenFunction> open_function(const sysfs::Device& function, const HoldersAnswer& holders) {
+  const bool held = holders && !holders->empty();
+  if (!held && function.enable_count.value_or(0) == 0) return std::nullopt;
+  return OpenFunction{function.address, holders ? *holders : std::vector<vfio::Holder>{}};
+}
+
 }  // namespace
 
 Decision in_the_way(const std::string& holder) {
@@ -76,18 +83,19 @@ void Engine::check_serials(const std::shared_ptr<Gathering>& gathering, std::siz
   const auto& parts = gathering->parts;
   while (at < parts.size() && !parts[at].request.expect.serial) ++at;
   if (at == parts.size()) return gather_overrides(gathering);
-  configs_.read(*parts[at].request.address, [this, gathering, at](const ConfigReader::Answer& config) {
-    if (!config) return gathering->decide(Refusal{config.error(), {}, {}});
-    auto wrong = mismatch_of_serial(gathering->parts[at].request.expect, sysfs::device_serial_number(*config));
-    if (wrong.empty()) return check_serials(gathering, at + 1);
-    gathering->decide(Refusal{{ErrorCode::IdentityMismatch, std::move(wrong)}, {}, {}});
-  });
+  configs_.read(
+      *parts[at].request.address, gathering->asker, [this, gathering, at](const ConfigReader::Answer& config) {
+        if (!config) return gathering->decide(Refusal{config.error(), {}, {}});
+        auto wrong = mismatch_of_serial(gathering->parts[at].request.expect, sysfs::device_serial_number(*config));
+        if (wrong.empty()) return check_serials(gathering, at + 1);
+        gathering->decide(Refusal{{ErrorCode::IdentityMismatch, std::move(wrong)}, {}, {}});
+      });
 }
 
 void Engine::gather_overrides(const std::shared_ptr<Gathering>& gathering) {
   std::vector<sysfs::PciAddress> addresses;
   for (const auto* member : members_of(gathering->parts)) addresses.push_back(member->device.address);
-  overrides_.read(addresses, [this, gathering](const OverrideAnswers& answers) {
+  overrides_.read(addresses, gathering->asker, [this, gathering](const OverrideAnswers& answers) {
     for (auto* member : members_of(gathering->parts)) {
       const auto& answer = answers.at(member->device.address);
       if (answer) {
@@ -118,7 +126,7 @@ void Engine::gather_vf_settings(const std::shared_ptr<Gathering>& gathering) {
   gathering->waiting = asked.size();
   if (asked.empty()) return gather_holders(gathering);
   for (const auto& address : asked) {
-    vf_settings_.read(address, {TaskKind::ReadVfSettings, {sysfs::to_string(address)}},
+    vf_settings_.read(address, {TaskKind::ReadVfSettings, {sysfs::to_string(address)}, gathering->asker},
                       [this, gathering, address](const TaskResult& result) {
                         take_vf_settings(*gathering, address, result);
                         if (--gathering->waiting == 0) gather_holders(gathering);
@@ -294,102 +302,143 @@ sysfs::Result<> Engine::look_up_drivers(Gathering& gathering) const {
 }
 
 void Engine::gather_holders(const std::shared_ptr<Gathering>& gathering) {
-  gathering->waiting = 1;
-  const auto arrived = [this, gathering] {
-    if (--gathering->waiting == 0) gather_uses(gathering);
+  struct Question {
+    MemberFacts* member;
+    std::optional<sysfs::PciAddress> function;  // of the member; nullopt: the member itself
   };
+  std::vector<sysfs::Device> devices;
+  std::vector<Question> questions;
   for (auto* member : members_of(gathering->parts)) {
-    const auto& device = member->device;
-    if (sysfs::is_vfio_bound(device)) {
-      ++gathering->waiting;
-      find_holders(device, [gathering, member, arrived](const HoldersAnswer& holders) {
-        if (holders) member->holders = *holders;
-        if (!holders) member->holders_missing = holders.error().message;
-        // Too many processes to look through in time: the enable count still tells that somebody has the device open.
-        if (!holders && holders.error().code != ErrorCode::Overdue) gathering->error = holders.error();
-        arrived();
-      });
+    if (sysfs::is_vfio_bound(member->device)) {
+      devices.push_back(member->device);
+      questions.push_back({member, std::nullopt});
     }
-    if (device.virtfns.empty()) continue;
-    ++gathering->waiting;
-    find_open_functions(device, [gathering, member, arrived](std::vector<OpenFunction> functions) {
-      member->open_vfs = std::move(functions);
-      arrived();
-    });
+    for (auto& function : bound_functions(member->device)) {
+      questions.push_back({member, function.address});
+      devices.push_back(std::move(function));
+    }
   }
-  arrived();
+  find_holders(devices, gathering->asker,
+               [this, gathering, devices, questions](const std::vector<HoldersAnswer>& answers) {
+                 for (std::size_t at = 0; at < questions.size(); ++at) {
+                   auto& member = *questions[at].member;
+                   const auto& holders = answers[at];
+                   if (questions[at].function) {
+                     if (auto open = open_function(devices[at], holders)) member.open_vfs.push_back(std::move(*open));
+                     continue;
+                   }
+                   if (holders) member.holders = *holders;
+                   if (!holders) member.holders_missing = holders.error().message;
+                   // Too many processes to look through in time: the enable count still tells that somebody has the
+                   // device open.
+                   if (!holders && holders.error().code != ErrorCode::Overdue) gathering->error = holders.error();
+                 }
+                 gather_uses(gathering);
+               });
 }
 
-void Engine::find_holders(const sysfs::Device& device, std::function<void(HoldersAnswer)> done) {
-  const vfio::HolderQuery query{.address = device.address,
-                                .group = device.iommu_group,
-                                .vfio_device = device.vfio_device,
-                                .device_open = device.enable_count.value_or(0) > 0};
-  const auto answer = [done = std::move(done)](const TaskResult& result) {
-    if (!result) return done(std::unexpected(result.error()));
-    done(holders_from(*result));
-  };
-  services_.run_task(task_for(query), within_deadline("looking through all processes took too long", answer));
+void Engine::find_holders(const sysfs::Device& device, const Asker& asker, std::function<void(HoldersAnswer)> done) {
+  find_holders(std::vector{device}, asker,
+               [done = std::move(done)](const std::vector<HoldersAnswer>& answers) { done(answers.front()); });
 }
 
-void Engine::find_open_functions(const sysfs::Device& device, std::function<void(std::vector<OpenFunction>)> done) {
-  struct Search {
-    std::vector<OpenFunction> found;
-    std::size_t waiting = 1;
+void Engine::find_holders(const std::vector<sysfs::Device>& devices, const Asker& asker,
+                          std::function<void(std::vector<HoldersAnswer>)> done) {
+  if (devices.empty()) return done({});
+  std::vector<vfio::HolderQuery> queries;
+  for (const auto& device : devices) {
+    queries.push_back({.address = device.address,
+                       .group = device.iommu_group,
+                       .vfio_device = device.vfio_device,
+                       .device_open = device.enable_count.value_or(0) > 0});
+  }
+  auto task = task_for(queries);
+  task.asker = asker;
+  const auto answer = [count = devices.size(), done = std::move(done)](const TaskResult& result) {
+    if (!result) return done(std::vector<HoldersAnswer>(count, std::unexpected(result.error())));
+    auto found = holders_from(*result);
+    found.resize(count);
+    done({found.begin(), found.end()});
   };
-  const auto search = std::make_shared<Search>();
-  const auto arrived = [search, done = std::move(done)] {
-    if (--search->waiting == 0) done(std::move(search->found));
-  };
-  for (const auto& address : device.virtfns) {
+  services_.run_task(std::move(task), within_deadline("looking through all processes took too long", answer));
+}
+
+std::vector<sysfs::Device> Engine::bound_functions(const sysfs::Device& physical) const {
+  std::vector<sysfs::Device> functions;
+  for (const auto& address : physical.virtfns) {
     const auto* function = services_.inventory.find(address);
-    if (function == nullptr || !sysfs::is_vfio_bound(*function)) continue;
-    ++search->waiting;
-    find_holders(*function, [search, address, open = function->enable_count.value_or(0) > 0,
-                             arrived](const HoldersAnswer& holders) {
-      const bool held = holders && !holders->empty();
-      if (open || held) search->found.push_back({address, holders ? *holders : std::vector<vfio::Holder>{}});
-      arrived();
-    });
+    if (function != nullptr && sysfs::is_vfio_bound(*function)) functions.push_back(*function);
   }
-  arrived();
+  return functions;
+}
+
+void Engine::find_open_functions(const sysfs::Device& device, const Asker& asker,
+                                 std::function<void(std::vector<OpenFunction>)> done) {
+  const auto functions = bound_functions(device);
+  find_holders(functions, asker, [functions, done = std::move(done)](const std::vector<HoldersAnswer>& answers) {
+    std::vector<OpenFunction> found;
+    for (std::size_t at = 0; at < functions.size(); ++at) {
+      if (auto open = open_function(functions[at], answers[at])) found.push_back(std::move(*open));
+    }
+    done(std::move(found));
+  });
 }
 
 void Engine::gather_uses(const std::shared_ptr<Gathering>& gathering) {
-  std::vector<MemberFacts*> asked;
+  std::map<sysfs::PciAddress, MemberFacts*> asked;
+  std::vector<sysfs::PciAddress> addresses;
   for (auto& part : gathering->parts) {
     if (!changes_binding(part.request)) continue;
     for (auto& member : part.facts.members) {
-      if (are_uses_asked(!gathering->recovers.empty(), part.request, member.device)) asked.push_back(&member);
+      if (!are_uses_asked(!gathering->recovers.empty(), part.request, member.device)) continue;
+      asked.emplace(member.device.address, &member);
+      addresses.push_back(member.device.address);
     }
   }
-  gathering->waiting = asked.size();
   if (asked.empty()) return gathered(gathering);
-  for (auto* member : asked) {
-    find_usage(member->device.address, gathering->requester, [this, gathering, member](const UsageAnswer& answer) {
-      const bool on_vfio = sysfs::is_vfio_bound(member->device);
-      if (answer) {
-        auto usage = on_vfio ? behind_vfio(*answer) : *answer;
-        member->uses = std::move(usage.uses);
-        member->rules = std::move(usage.rules);
-      }
-      member->uses_known = answer.has_value() || on_vfio;
-      if (--gathering->waiting == 0) gathered(gathering);
-    });
-  }
+  find_usages(addresses, gathering->asker, gathering->requester.local_address,
+              [this, gathering, asked](const std::map<sysfs::PciAddress, UsageAnswer>& answers) {
+                for (const auto& [address, member] : asked) {
+                  const auto& answer = answers.at(address);
+                  const bool on_vfio = sysfs::is_vfio_bound(member->device);
+                  if (answer) {
+                    auto usage = on_vfio ? behind_vfio(*answer) : *answer;
+                    member->uses = std::move(usage.uses);
+                    member->rules = std::move(usage.rules);
+                  }
+                  member->uses_known = answer.has_value() || on_vfio;
+                }
+                gathered(gathering);
+              });
 }
 
 void Engine::find_usage(const sysfs::PciAddress& address, const Requester& requester,
                         std::function<void(UsageAnswer)> done) {
-  usage_.read(address, {TaskKind::FindUsage, {sysfs::to_string(address), requester.local_address.value_or("")}},
-              [done = std::move(done)](const TaskResult& result) {
-                if (!result) return done(std::unexpected(result.error()));
-                done(usage_from(*result));
+  find_usages({address}, asker_of(requester), requester.local_address,
+              [done = std::move(done)](const std::map<sysfs::PciAddress, UsageAnswer>& answers) {
+                done(answers.begin()->second);
               });
 }
 
-void Engine::find_alternative_names(std::function<void(sysfs::Result<sysfs::AlternativeNames>)> done) {
-  alternative_names_.read(std::nullopt, {TaskKind::ReadAlternativeNames, {}},
+void Engine::find_usages(const std::vector<sysfs::PciAddress>& addresses, const Asker& asker,
+                         const std::optional<std::string>& local_address,
+                         std::function<void(std::map<sysfs::PciAddress, UsageAnswer>)> done) {
+  const auto make = [asker, local = local_address.value_or("")](const std::vector<sysfs::PciAddress>& several) {
+    Task task{TaskKind::FindUsage, {local}, asker};
+    for (const auto& address : several) task.arguments.push_back(sysfs::to_string(address));
+    return task;
+  };
+  usage_.read_each(addresses, {make, unpack}, [done = std::move(done)](const GuardedReader::Answers& results) {
+    std::map<sysfs::PciAddress, UsageAnswer> answers;
+    for (const auto& [address, result] : results)
+      answers.emplace(address, result ? usage_from(*result) : UsageAnswer(std::unexpected(result.error())));
+    done(std::move(answers));
+  });
+}
+
+void Engine::find_alternative_names(const Asker& asker,
+                                    std::function<void(sysfs::Result<sysfs::AlternativeNames>)> done) {
+  alternative_names_.read(std::nullopt, {TaskKind::ReadAlternativeNames, {}, asker},
                           [done = std::move(done)](const TaskResult& result) {
                             if (!result) return done(std::unexpected(result.error()));
                             done(alternative_names_from(*result));

@@ -16,6 +16,7 @@ namespace devbindd::handoff {
 struct Engine::Gathering {
   ChangeRequest request;
   Requester requester;
+  Asker asker;
   bool dry_run = false;
   std::function<void(Decision)> decide;
   std::vector<Part> parts;
@@ -30,6 +31,7 @@ struct Engine::Running {
   std::shared_ptr<Operation> operation = std::make_shared<Operation>();
   std::set<std::string> keys;
   std::vector<Original> new_originals;
+  RunTask lane = {};  ///< its worker
   std::shared_ptr<Execution> execution;
   bool unfinished = false;  ///< of an earlier daemon: to be recovered
 };

@@ -246,6 +246,11 @@ void Engine::decide_recovery(const std::shared_ptr<Gathering>& gathering) {
 
 // The steps back are an operation of their own in all but the name; they are shown behind the steps of before.
 void Engine::repair(const std::string& id, Plan plan) {
+  auto lane = open_lane();
+  if (!lane) {
+    warn(std::unexpected(lane.error()));
+    return services_.after(look_again, [this, id] { recover(id); });
+  }
   const auto undoing = std::make_shared<Operation>();
   undoing->transitions = plan.transitions;
   undoing->evidence = plan.evidence;
@@ -261,7 +266,7 @@ void Engine::repair(const std::string& id, Plan plan) {
   };
   auto& running = *running_.at(id);
   running.execution = std::make_shared<Execution>(
-      undoing, services_.tree, services_.run_task,
+      undoing, services_.tree, std::move(*lane), services_.run_task,
       Execution::Hooks{.on_change =
                            [this, id, show] {
                              show();
@@ -295,7 +300,7 @@ void Engine::end_recovery(const std::string& id, OperationState state, std::opti
     operation.error->error = std::move(*error);
     operation.error->restored = state == OperationState::Failed && operation.error->error.code != ErrorCode::DeviceGone;
     for (const auto& transition : operation.transitions) {
-      if (operation.error->restored && has_lost_functions(services_.tree, transition)) {
+      if (*operation.error->restored && has_lost_functions(services_.tree, transition)) {
         operation.error->restored = false;
         operation.error->undo_failures.push_back("the virtual functions of " + sysfs::to_string(transition.address) +
                                                  " went with its driver: it had " +
@@ -305,10 +310,10 @@ void Engine::end_recovery(const std::string& id, OperationState state, std::opti
     for (const auto& transition : operation.transitions) {
       const bool there = services_.inventory.find(transition.address) != nullptr;
       const bool missing = !there && transition.there_before && transition.remade;
-      if (!operation.error->restored && (there || missing)) operation.error->unrestored.push_back(transition.address);
+      if (!*operation.error->restored && (there || missing)) operation.error->unrestored.push_back(transition.address);
     }
     const auto* physical = physical_function(operation);
-    if (!operation.error->restored && operation.error->next_step.empty())
+    if (!*operation.error->restored && operation.error->next_step.empty())
       operation.error->next_step =
           physical == nullptr ? "DELETE the device's binding, which brings back what was there before devbindd."
                               : "PUT /v1/devices/" + sysfs::to_string(physical->address) + "/sriov: there were " +

@@ -55,9 +55,11 @@ std::string described(const std::optional<FunctionsState>& functions) {
 
 }  // namespace
 
-Execution::Execution(std::shared_ptr<Operation> operation, const sysfs::Tree& tree, RunTask run_task, Hooks hooks)
+Execution::Execution(std::shared_ptr<Operation> operation, const sysfs::Tree& tree, RunTask lane, RunTask run_task,
+                     Hooks hooks)
     : operation_(std::move(operation)),
       tree_(tree),
+      lane_(std::move(lane)),
       run_task_(std::move(run_task)),
       hooks_(std::move(hooks)),
       log_(sysfs::KernelLogMark::now()) {}
@@ -83,10 +85,10 @@ void Execution::run_step(std::size_t index) {
   }
   record.state = StepState::Running;
   record.started_at = now();
-  run_task_(task_for(record.planned.step),
-            {.on_overdue = [self = shared_from_this(), index](int pid) { self->on_overdue(index, pid); },
-             .on_result = [self = shared_from_this(),
-                           index](const TaskResult& result) { self->on_step_result(index, result); }});
+  lane_(task_for(record.planned.step),
+        {.on_overdue = [self = shared_from_this(), index](int pid) { self->on_overdue(index, pid); },
+         .on_result = [self = shared_from_this(),
+                       index](const TaskResult& result) { self->on_step_result(index, result); }});
 }
 
 void Execution::on_step_result(std::size_t index, const TaskResult& result) {
@@ -246,10 +248,9 @@ void Execution::run_undo(std::size_t at) {
   while (at < undo_.size() && undo_[at].step.address && !is_there(*undo_[at].step.address)) ++at;
   if (at == undo_.size()) return check_restored();
   const auto record = undo_[at].record;
-  run_task_(
-      task_for(undo_[at].step),
-      {.on_overdue = [self = shared_from_this(), record](int pid) { self->on_overdue(record, pid); },
-       .on_result = [self = shared_from_this(), at](const TaskResult& result) { self->on_undo_result(at, result); }});
+  lane_(task_for(undo_[at].step),
+        {.on_overdue = [self = shared_from_this(), record](int pid) { self->on_overdue(record, pid); },
+         .on_result = [self = shared_from_this(), at](const TaskResult& result) { self->on_undo_result(at, result); }});
 }
 
 void Execution::on_undo_result(std::size_t at, const TaskResult& result) {
@@ -273,20 +274,28 @@ void Execution::check_restored() {
   Task task{TaskKind::ReadOverrides, {}};
   for (const auto& transition : operation_->transitions) task.arguments.push_back(sysfs::to_string(transition.address));
   // A read that hangs must not keep the operation open: then nobody can say that the earlier state is back.
-  run_task_(std::move(task),
-            within_deadline("the read hangs in the kernel", [self = shared_from_this()](const TaskResult& result) {
-              self->on_overrides_read(result);
-            }));
+  lane_(std::move(task),
+        within_deadline("the read hangs in the kernel",
+                        [self = shared_from_this()](const TaskResult& result) { self->on_looked(result); }));
 }
 
+// A worker that dies says nothing about the kernel: it is looked at once more.
+void Execution::on_looked(const TaskResult& result) {
+  const bool died = !result && result.error().errno_value == ECHILD;
+  if (died && !std::exchange(looked_twice_, true)) return check_restored();
+  on_overrides_read(result);
+}
+
+// What is not as before, and what could not be looked at, are told apart: the one is a failure of the undo, the other
+// only of the look.
 void Execution::on_overrides_read(const TaskResult& result) {
   auto& error = *operation_->error;
-  bool differs_from_before = false;
-  const auto differs = [&error, &differs_from_before](const sysfs::PciAddress& address, std::string what) {
-    error.restored = false;
-    differs_from_before = true;
+  const auto note = [&error](std::vector<sysfs::PciAddress>& list, const sysfs::PciAddress& address, std::string what) {
     error.undo_failures.push_back(std::move(what));
-    if (error.unrestored.empty() || error.unrestored.back() != address) error.unrestored.push_back(address);
+    if (list.empty() || list.back() != address) list.push_back(address);
+  };
+  const auto differs = [&](const sysfs::PciAddress& address, std::string what) {
+    note(error.unrestored, address, std::move(what));
   };
   for (std::size_t at = 0; at < operation_->transitions.size(); ++at) {
     const auto& transition = operation_->transitions[at];
@@ -303,8 +312,12 @@ void Execution::on_overrides_read(const TaskResult& result) {
       error.error.code = sysfs::ErrorCode::DeviceGone;
       continue;
     }
-    if (!device) {
+    if (!device && gone) {
       differs(transition.address, device.error().message);
+      continue;
+    }
+    if (!device) {
+      note(error.unknown, transition.address, device.error().message);
       continue;
     }
     if (driver_text(*device) != transition.driver_before) {
@@ -321,14 +334,22 @@ void Execution::on_overrides_read(const TaskResult& result) {
                                       *transition.vf_settings_before);
     }
     if (!result || at >= result->size()) {
-      differs(transition.address, "the driver_override of " + name + " could not be read back" +
-                                      (result ? "" : ": " + result.error().message));
+      note(
+          error.unknown, transition.address,
+          "the driver_override of " + name + " could not be read back" + (result ? "" : ": " + result.error().message));
     } else if (sysfs::override_from_attribute((*result)[at]) != transition.override_before) {
       differs(transition.address, "the driver_override of " + name + " is not what it was before");
     }
   }
   // The end of one that is gone is clear; what is still there and not as it was is the worse news.
-  if (differs_from_before) error.error.code = sysfs::ErrorCode::RestoreFailed;
+  if (!error.unrestored.empty()) {
+    error.error.code = sysfs::ErrorCode::RestoreFailed;
+    error.restored = false;
+  } else if (!error.unknown.empty() && error.restored == true) {
+    error.error.code = sysfs::ErrorCode::RestoreUnknown;
+    error.restored.reset();
+    error.next_step = "Look at the device again when the kernel has let go of it: GET its binding, or DELETE it.";
+  }
   const auto more = log_.lines_about(addresses_of(*operation_));
   error.kernel_log.insert(error.kernel_log.end(), more.begin(), more.end());
   end(OperationState::Failed);
@@ -337,6 +358,7 @@ void Execution::on_overrides_read(const TaskResult& result) {
 void Execution::end(OperationState state) {
   operation_->state = state;
   operation_->finished_at = now();
+  lane_ = {};
   hooks_.on_end();
 }
 
@@ -371,28 +393,24 @@ std::vector<sysfs::PciAddress> Execution::held_up_by(const sysfs::Step& step) co
 
 // Who keeps the kernel waiting is looked up before the state is told, so that whoever asked learns both at once.
 void Execution::look_for_holders(const std::vector<sysfs::PciAddress>& addresses) {
-  const auto waiting = std::make_shared<std::size_t>(addresses.size());
+  if (addresses.empty()) return hooks_.on_change();
+  std::vector<vfio::HolderQuery> queries;
   for (const auto& address : addresses) {
-    vfio::HolderQuery query{
-        .address = address, .group = std::nullopt, .vfio_device = std::nullopt, .device_open = true};
+    auto& query = queries.emplace_back(
+        vfio::HolderQuery{.address = address, .group = std::nullopt, .vfio_device = std::nullopt, .device_open = true});
     if (const auto device = sysfs::read_device(tree_, address)) {
       query.group = device->iommu_group;
       query.vfio_device = device->vfio_device;
     }
-    const auto told = std::make_shared<bool>(false);
-    const auto tell = [self = shared_from_this(), told, waiting] {
-      if (!std::exchange(*told, true) && --*waiting == 0) self->hooks_.on_change();
-    };
-    run_task_(task_for(query), {.on_overdue = [tell](int) { tell(); },
-                                .on_result =
-                                    [self = shared_from_this(), tell](const TaskResult& result) {
-                                      if (result && self->operation_->blocked) {
-                                        auto& holders = self->operation_->blocked->holders;
-                                        std::ranges::move(holders_from(*result), std::back_inserter(holders));
-                                      }
-                                      tell();
-                                    }});
   }
+  const auto tell = [self = shared_from_this()](const TaskResult& result) {
+    for (auto& holders : result ? holders_from(*result) : std::vector<std::vector<vfio::Holder>>{}) {
+      if (!self->operation_->blocked) break;
+      std::ranges::move(holders, std::back_inserter(self->operation_->blocked->holders));
+    }
+    self->hooks_.on_change();
+  };
+  run_task_(task_for(queries), within_deadline("looking through all processes took too long", tell));
 }
 
 void Execution::unblock() {

@@ -21,7 +21,9 @@ class Execution : public std::enable_shared_from_this<Execution> {
     std::function<void()> on_end;     ///< state is Succeeded or Failed; called once
   };
 
-  Execution(std::shared_ptr<Operation> operation, const sysfs::Tree& tree, RunTask run_task, Hooks hooks);
+  /// `lane`: the operation's own worker, for its steps, their undo and the look at what came of them. `run_task`: for
+  /// what is to be found out while that one is stuck.
+  Execution(std::shared_ptr<Operation> operation, const sysfs::Tree& tree, RunTask lane, RunTask run_task, Hooks hooks);
 
   void start();
 
@@ -47,6 +49,7 @@ class Execution : public std::enable_shared_from_this<Execution> {
   void run_undo(std::size_t at);
   void on_undo_result(std::size_t at, const TaskResult& result);
   void check_restored();
+  void on_looked(const TaskResult& result);
   void on_overrides_read(const TaskResult& result);
   void end(OperationState state);
 
@@ -58,10 +61,12 @@ class Execution : public std::enable_shared_from_this<Execution> {
   /// Shared: an answer may still come for a worker that looks for holders when the engine has dropped the operation.
   std::shared_ptr<Operation> operation_;
   const sysfs::Tree& tree_;
+  RunTask lane_;
   RunTask run_task_;
   Hooks hooks_;
   sysfs::KernelLogMark log_;
   std::vector<UndoItem> undo_;
+  bool looked_twice_ = false;
   std::set<sysfs::PciAddress> settings_lost_;  ///< VFs whose settings could not be undone
 };
 

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "handoff/task.hpp"
 
@@ -22,7 +24,23 @@ class GuardedReader {
   /// device's directory is gone, else those of the task. Without an address: of the host.
   void read(const std::optional<sysfs::PciAddress>& address, Task task, std::function<void(TaskResult)> done);
 
+  /// One task for several devices: how it is made, and how its answer is taken apart. As many parts as devices, in
+  /// their order, else the answer is none.
+  struct Batch {
+    std::function<Task(const std::vector<sysfs::PciAddress>&)> make;
+    std::function<std::vector<std::vector<std::string>>(const std::vector<std::string>&)> split;
+  };
+  using Answers = std::map<sysfs::PciAddress, TaskResult>;
+
+  /// The same of several devices by one task. Where that fails or hangs they are asked one by one, so that one of them
+  /// spoils the answer of no other. `done` is called once, with an entry for each, within twice the workers' deadline.
+  void read_each(const std::vector<sysfs::PciAddress>& addresses, Batch batch, std::function<void(Answers)> done);
+
  private:
+  void read_apart(const std::vector<sysfs::PciAddress>& addresses, const Batch& batch, std::shared_ptr<Answers> answers,
+                  std::function<void(Answers)> done);
+  std::string busy_with(const std::optional<sysfs::PciAddress>& address) const;
+
   RunTask run_task_;
   std::string what_;
   std::shared_ptr<std::set<std::optional<sysfs::PciAddress>>> hanging_;

@@ -172,15 +172,18 @@ json to_json(const Transition& transition) {
 json to_json(const OperationError& error) {
   json unrestored = json::array();
   for (const auto& address : error.unrestored) unrestored.push_back(sysfs::to_string(address));
+  json unknown = json::array();
+  for (const auto& address : error.unknown) unknown.push_back(sysfs::to_string(address));
   return {{"code", sysfs::name_of(error.error.code)},
           {"detail", error.error.message},
           {"errno", errno_json(error.error.errno_value)},
           {"step", error.step ? to_json(*error.step) : json(nullptr)},
           {"meaning", error.meaning.empty() ? json(nullptr) : json(error.meaning)},
           {"next_step", error.next_step.empty() ? json(nullptr) : json(error.next_step)},
-          {"restored", error.restored},
+          {"restored", or_null(error.restored)},
           {"undo_failures", error.undo_failures},
           {"unrestored", std::move(unrestored)},
+          {"unknown", std::move(unknown)},
           {"kernel_log", error.kernel_log_readable ? json(error.kernel_log) : json(nullptr)}};
 }
 

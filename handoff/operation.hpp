@@ -20,7 +20,7 @@ enum class OperationState {
   Running,
   Blocked,  ///< a step has not returned within its deadline: the kernel still works on it, it cannot be cancelled
   Succeeded,
-  Failed,       ///< the earlier state is back, unless error says RestoreFailed
+  Failed,       ///< the earlier state is back, unless error says RestoreFailed or RestoreUnknown
   Interrupted,  ///< the daemon ended before the operation did, and a later one could not undo it: error says why
 };
 
@@ -50,9 +50,10 @@ struct OperationError {
   std::optional<sysfs::Step> step;
   std::string meaning;  ///< of the errno of this step
   std::string next_step;
-  bool restored = true;                            ///< the state before the operation is back
+  std::optional<bool> restored = true;             ///< the state before the operation is back; nullopt: not known
   std::vector<std::string> undo_failures;          ///< one sentence each
   std::vector<sysfs::PciAddress> unrestored = {};  ///< devices that are not as they were before
+  std::vector<sysfs::PciAddress> unknown = {};     ///< devices of which nobody knows whether they are
   std::vector<std::string> kernel_log;
   bool kernel_log_readable = true;
 };

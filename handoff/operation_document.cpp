@@ -31,6 +31,15 @@ std::optional<sysfs::PciAddress> address(const json& object, const char* key) {
   return parsed ? std::optional(*parsed) : std::nullopt;
 }
 
+std::vector<sysfs::PciAddress> addresses_in(const json& object, const char* key) {
+  std::vector<sysfs::PciAddress> addresses;
+  for (const auto& item : list(object, key)) {
+    if (!item.is_string()) continue;
+    if (const auto parsed = sysfs::parse_pci_address(item.get<std::string>())) addresses.push_back(*parsed);
+  }
+  return addresses;
+}
+
 bool flag(const json& object, const char* key, bool fallback) {
   if (!object.is_object()) return fallback;
   const auto found = object.find(key);
@@ -216,11 +225,8 @@ std::optional<Operation> operation_from(const json& document) {
   }
   if (const auto error = document.find("error"); error != document.end() && error->is_object()) {
     operation.error.emplace();
-    for (const auto& item : list(*error, "unrestored")) {
-      if (!item.is_string()) continue;
-      if (const auto where = sysfs::parse_pci_address(item.get<std::string>()))
-        operation.error->unrestored.push_back(*where);
-    }
+    operation.error->unrestored = addresses_in(*error, "unrestored");
+    operation.error->unknown = addresses_in(*error, "unknown");
   }
   for (const auto& item : list(document, "looked_at")) {
     if (const auto where = address(item, "device")) operation.looked_at.push_back({*where, rules_from(item)});

@@ -15,17 +15,24 @@ OverrideAnswer answer_from(const TaskResult& result) {
 
 OverrideReader::OverrideReader(RunTask run_task) : reader_(std::move(run_task), "its driver_override") {}
 
-void OverrideReader::read(const std::vector<sysfs::PciAddress>& addresses, std::function<void(OverrideAnswers)> done) {
+void OverrideReader::read(const std::vector<sysfs::PciAddress>& addresses, const Asker& asker,
+                          std::function<void(OverrideAnswers)> done) {
   if (addresses.empty()) return done({});
-  const auto answers = std::make_shared<OverrideAnswers>();
-  const auto waiting = std::make_shared<std::size_t>(addresses.size());
-  for (const auto& address : addresses) {
-    reader_.read(address, {TaskKind::ReadOverrides, {sysfs::to_string(address)}},
-                 [address, answers, waiting, done](const TaskResult& result) {
-                   answers->insert_or_assign(address, answer_from(result));
-                   if (--*waiting == 0) done(std::move(*answers));
-                 });
-  }
+  const auto make = [asker](const std::vector<sysfs::PciAddress>& asked) {
+    Task task{TaskKind::ReadOverrides, {}, asker};
+    for (const auto& address : asked) task.arguments.push_back(sysfs::to_string(address));
+    return task;
+  };
+  const auto split = [](const std::vector<std::string>& fields) {
+    std::vector<std::vector<std::string>> parts;
+    for (const auto& field : fields) parts.push_back({field});
+    return parts;
+  };
+  reader_.read_each(addresses, {make, split}, [done = std::move(done)](const GuardedReader::Answers& results) {
+    OverrideAnswers answers;
+    for (const auto& [address, result] : results) answers.emplace(address, answer_from(result));
+    done(std::move(answers));
+  });
 }
 
 }  // namespace devbindd::handoff

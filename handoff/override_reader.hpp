@@ -20,8 +20,9 @@ class OverrideReader {
  public:
   explicit OverrideReader(RunTask run_task);
 
-  /// Calls `done` once, with an entry for each address, within the workers' deadline.
-  void read(const std::vector<sysfs::PciAddress>& addresses, std::function<void(OverrideAnswers)> done);
+  /// Calls `done` once, with an entry for each address, by one task where no read hangs.
+  void read(const std::vector<sysfs::PciAddress>& addresses, const Asker& asker,
+            std::function<void(OverrideAnswers)> done);
 
  private:
   GuardedReader reader_;

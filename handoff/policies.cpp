@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "handoff/operation_document.hpp"
+#include "handoff/verdict.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -11,6 +12,9 @@ namespace {
 // A driver that probes the device just now gets in the way: on hot-plug that is usual.
 constexpr unsigned most_tries = 3;
 constexpr std::chrono::milliseconds try_again{1000};
+
+const Requester policy_requester{
+    .transport = "policy", .uid = std::nullopt, .pid = std::nullopt, .local_address = {}, .may_change = true};
 
 }  // namespace
 
@@ -128,20 +132,33 @@ void Policies::try_next() {
   }
 }
 
+// What goes along with the device.
+std::vector<sysfs::Device> Policies::group_of(const Policy& policy, const sysfs::Device& device) const {
+  if (policy.scope != Scope::Group || !device.iommu_group) return {};
+  auto group = engine_.services().inventory.group_members(*device.iommu_group);
+  std::erase_if(group, sysfs::is_pci_bridge);
+  return group;
+}
+
 // An override that devbindd has not set is the administrator's (or driverctl's) word on this device.
 void Policies::try_at(const Policy& policy, const sysfs::Device& device) {
   if (holds(policy, device)) return tried(device.address, PolicyOutcome::InForce, {});
   if (policy.vfs) return try_functions(policy, device);
-  engine_.overrides().read({device.address}, [this, policy, address = device.address](const OverrideAnswers& answers) {
-    const auto& answer = answers.at(address);
-    if (!answer) return tried(address, PolicyOutcome::Refused, answer.error().message);
-    const auto& set = *answer;
-    const bool ours = engine_.originals().contains(address);
-    if (set && *set != policy.driver.text() && !ours)
-      return tried(address, PolicyOutcome::Respected,
-                   "its driver_override is '" + *set + "', which devbindd did not set");
-    submit(policy, address);
-  });
+  for (const auto& member : group_of(policy, device)) {
+    if (!may_take_along(policy.selector, member))
+      return tried(device.address, PolicyOutcome::Refused, system_evidence(member).detail);
+  }
+  engine_.overrides().read({device.address}, asker_of(policy_requester),
+                           [this, policy, address = device.address](const OverrideAnswers& answers) {
+                             const auto& answer = answers.at(address);
+                             if (!answer) return tried(address, PolicyOutcome::Refused, answer.error().message);
+                             const auto& set = *answer;
+                             const bool ours = engine_.originals().contains(address);
+                             if (set && *set != policy.driver.text() && !ours)
+                               return tried(address, PolicyOutcome::Respected,
+                                            "its driver_override is '" + *set + "', which devbindd did not set");
+                             submit(policy, address);
+                           });
 }
 
 // VFs that somebody has made for a purpose of his own: excluded ones, and such with an override that is not ours. Ours
@@ -151,23 +168,25 @@ void Policies::try_functions(const Policy& policy, const sysfs::Device& device) 
     if (std::ranges::find(policy.exclude, function) != policy.exclude.end())
       return tried(device.address, PolicyOutcome::Respected, sysfs::to_string(function) + " is excluded");
   }
-  engine_.overrides().read(device.virtfns, [this, policy, device](const OverrideAnswers& answers) {
-    const bool kept = device.virtfns.size() == policy.vfs;
-    const auto change = engine_.last_change_of_functions(device.address);
-    const auto made = change ? change->transitions : std::vector<Transition>{};
-    for (const auto& function : device.virtfns) {
-      const auto& answer = answers.at(function);
-      if (!answer) return tried(device.address, PolicyOutcome::Refused, answer.error().message);
-      const auto transition = std::ranges::find(made, function, &Transition::address);
-      const bool left = transition != made.end() && transition->there_after && transition->override_after == *answer;
-      const bool ours = engine_.originals().contains(function) || (kept && *answer == policy.driver.text()) || left;
-      if (*answer && !ours)
-        return tried(device.address, PolicyOutcome::Respected,
-                     "the driver_override of " + sysfs::to_string(function) + " is '" + **answer +
-                         "', which devbindd did not set");
-    }
-    submit(policy, device.address);
-  });
+  engine_.overrides().read(
+      device.virtfns, asker_of(policy_requester), [this, policy, device](const OverrideAnswers& answers) {
+        const bool kept = device.virtfns.size() == policy.vfs;
+        const auto change = engine_.last_change_of_functions(device.address);
+        const auto made = change ? change->transitions : std::vector<Transition>{};
+        for (const auto& function : device.virtfns) {
+          const auto& answer = answers.at(function);
+          if (!answer) return tried(device.address, PolicyOutcome::Refused, answer.error().message);
+          const auto transition = std::ranges::find(made, function, &Transition::address);
+          const bool left =
+              transition != made.end() && transition->there_after && transition->override_after == *answer;
+          const bool ours = engine_.originals().contains(function) || (kept && *answer == policy.driver.text()) || left;
+          if (*answer && !ours)
+            return tried(device.address, PolicyOutcome::Respected,
+                         "the driver_override of " + sysfs::to_string(function) + " is '" + **answer +
+                             "', which devbindd did not set");
+        }
+        submit(policy, device.address);
+      });
 }
 
 void Policies::submit(const Policy& policy, const sysfs::PciAddress& address) {
@@ -180,16 +199,15 @@ void Policies::submit(const Policy& policy, const sysfs::PciAddress& address) {
     request.scope.reset();
     request.functions = VirtualFunctions{.count = *policy.vfs, .kernel_chooses = false};
   }
-  engine_.submit(std::move(request), {.transport = "policy", .uid = std::nullopt, .pid = std::nullopt}, false,
-                 [this, address](const Decision& decision) {
-                   if (const auto* refusal = std::get_if<Refusal>(&decision)) return refused(address, *refusal);
-                   if (const auto* accepted = std::get_if<Accepted>(&decision)) {
-                     const auto id = accepted->operation;
-                     records_[address].operation = id;
-                     return engine_.when_settled(id, [this, address, id] { begun(address, id); });
-                   }
-                   tried(address, PolicyOutcome::InForce, {});
-                 });
+  engine_.submit(std::move(request), policy_requester, false, [this, address](const Decision& decision) {
+    if (const auto* refusal = std::get_if<Refusal>(&decision)) return refused(address, *refusal);
+    if (const auto* accepted = std::get_if<Accepted>(&decision)) {
+      const auto id = accepted->operation;
+      records_[address].operation = id;
+      return engine_.when_settled(id, [this, address, id] { begun(address, id); });
+    }
+    tried(address, PolicyOutcome::InForce, {});
+  });
 }
 
 // What works on the device just now is waited for: a VF is announced while its PF's operation goes on.

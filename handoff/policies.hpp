@@ -65,6 +65,7 @@ class Policies {
   bool has_functions(const sysfs::PciAddress& address) const;
   void apply(std::vector<sysfs::PciAddress> addresses, std::function<void()> done);
   void try_next();
+  std::vector<sysfs::Device> group_of(const Policy& policy, const sysfs::Device& device) const;
   void try_at(const Policy& policy, const sysfs::Device& device);
   void try_functions(const Policy& policy, const sysfs::Device& device);
   void submit(const Policy& policy, const sysfs::PciAddress& address);

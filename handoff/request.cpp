@@ -26,4 +26,9 @@ std::string_view name_of(Scope scope) { return scope == Scope::Group ? "group" :
 
 std::string_view name_of(Method method) { return method == Method::NewId ? "new_id" : "driver_override"; }
 
+Asker asker_of(const Requester& requester) {
+  const auto name = requester.uid ? "uid " + std::to_string(*requester.uid) : requester.transport;
+  return {.name = name.empty() ? "nobody" : name, .may_change = requester.may_change};
+}
+
 }  // namespace devbindd::handoff

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "handoff/asker.hpp"
 #include "handoff/identity.hpp"
 #include "sysfs/driver_name.hpp"
 #include "sysfs/pci_address.hpp"
@@ -54,6 +55,7 @@ struct ChangeRequest {
   std::optional<VirtualFunctions> functions = {};  ///< SetVfs
   bool after_grace = false;                        ///< of a claim's end: an open device is no reason to wait any longer
   std::string claim = {};                          ///< id of the claim that it is made for, "" for none
+  bool ends_claim = false;                         ///< of a claim's end, which was accepted: nobody else asks for it
 };
 
 /// How many items a transaction may have.
@@ -62,6 +64,8 @@ constexpr std::size_t max_items = 64;
 /// The connection that a request came over, and what is to be done when it ends, by the claim that lasts as long.
 struct Connection {
   std::map<std::string, std::function<void()>> on_close = {};
+  /// Whether its other end has closed it while it waits for an answer. Asks the kernel.
+  std::function<bool()> has_left = {};
 };
 
 /// Who asked, for the operation's record.
@@ -70,8 +74,12 @@ struct Requester {
   std::optional<unsigned> uid;
   std::optional<int> pid;
   std::optional<std::string> local_address = {};  ///< where a TCP caller reached the daemon
-  std::weak_ptr<Connection> connection = {};      ///< of a Unix caller, while it lasts
+  std::weak_ptr<Connection> connection = {};      ///< while it lasts
+  bool may_change = false;                        ///< and not only ask
 };
+
+/// Whose turn it is at the workers: every user is one, and so are all TCP callers together, since nobody names them.
+Asker asker_of(const Requester& requester);
 
 /// Whether it may take a device from its driver: Bind, Unbind, Restore, SetVfs.
 bool changes_binding(const ChangeRequest& request);

@@ -18,6 +18,7 @@ double speed_from(const std::string& text) {
   return speed;
 }
 
+// Chipset parts of other kinds, among them such as are made for VFIO (DMA engines, CXL memory, NTB).
 bool is_system_device(const sysfs::Device& device) {
   const auto base = device.class_code >> 16U;
   return base == 0x05 || base == 0x06 || base == 0x08 || device.class_code >> 8U == 0x0c05;
@@ -27,6 +28,18 @@ bool is_system_device(const sysfs::Device& device) {
 bool names_devices(const Selector& selector) {
   return selector.address || selector.device || selector.subsystem_device || !selector.class_prefix.empty() ||
          !selector.category.empty();
+}
+
+bool fits_in_all(const Selector& selector, const sysfs::Device& device) {
+  const auto driver = device.driver ? device.driver->text() : std::string("none");
+  return fits(selector.address, std::optional(device.address)) && fits(selector.vendor, std::optional(device.vendor)) &&
+         fits(selector.device, std::optional(device.device)) &&
+         fits(selector.subsystem_vendor, std::optional(device.subsystem_vendor)) &&
+         fits(selector.subsystem_device, std::optional(device.subsystem_device)) &&
+         sysfs::class_text(device).starts_with(selector.class_prefix) &&
+         (selector.category.empty() || selector.category == sysfs::category(device)) &&
+         (selector.driver.empty() || selector.driver == driver) && fits(selector.numa_node, device.numa_node) &&
+         fits(selector.physfn, device.physfn);
 }
 
 }  // namespace
@@ -57,21 +70,13 @@ std::string root_of(const sysfs::Device& device) {
   return device.sysfs_path.substr(first + 1, device.sysfs_path.find('/', first + 1) - first - 1);
 }
 
-bool may_mean(const Selector& selector, const sysfs::Device& device) {
-  return !is_system_device(device) || names_devices(selector);
+bool may_take_along(const Selector& selector, const sysfs::Device& device) {
+  if (sysfs::holds_host_together(device)) return false;
+  return !is_system_device(device) || (names_devices(selector) && fits_in_all(selector, device));
 }
 
 bool matches(const Selector& selector, const sysfs::Device& device) {
-  const auto driver = device.driver ? device.driver->text() : std::string("none");
-  if (!may_mean(selector, device)) return false;
-  return fits(selector.address, std::optional(device.address)) && fits(selector.vendor, std::optional(device.vendor)) &&
-         fits(selector.device, std::optional(device.device)) &&
-         fits(selector.subsystem_vendor, std::optional(device.subsystem_vendor)) &&
-         fits(selector.subsystem_device, std::optional(device.subsystem_device)) &&
-         sysfs::class_text(device).starts_with(selector.class_prefix) &&
-         (selector.category.empty() || selector.category == sysfs::category(device)) &&
-         (selector.driver.empty() || selector.driver == driver) && fits(selector.numa_node, device.numa_node) &&
-         fits(selector.physfn, device.physfn);
+  return may_take_along(selector, device) && fits_in_all(selector, device);
 }
 
 }  // namespace devbindd::handoff

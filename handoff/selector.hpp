@@ -35,9 +35,10 @@ struct Selector {
 /// Whether the device fits, as far as the snapshot tells: not label and link_speed, which a worker reads, nor labels.
 bool matches(const Selector& selector, const sysfs::Device& device);
 
-/// Whether it may be the selector's meaning that the device goes: not what holds the host together (memory, bridges,
-/// system peripherals, the SMBus), unless the selector says what it means and not only whose.
-bool may_mean(const Selector& selector, const sysfs::Device& device);
+/// Whether the selector may take the device, chosen by it or along with a chosen one of its IOMMU group: never what
+/// holds the host together (sysfs::holds_host_together), and another part of the chipset (memory, bridges, system
+/// peripherals) only where it says which devices it means, and the device fits.
+bool may_take_along(const Selector& selector, const sysfs::Device& device);
 
 /// Whether `labels` has all that are wanted, with these values.
 bool has_labels(const Labels& labels, const Labels& wanted);

@@ -134,24 +134,31 @@ TaskResult read_overrides(const Kernel& kernel, const std::vector<std::string>& 
 }
 
 TaskResult find_holders(const Kernel& kernel, const std::vector<std::string>& arguments) {
-  if (arguments.size() != 4) return malformed("find holders");
-  auto address = sysfs::parse_pci_address(arguments[0]);
-  if (!address) return std::unexpected(address.error());
-  vfio::HolderQuery query{.address = *address,
-                          .group = sysfs::number_from<unsigned>(arguments[1]),
-                          .vfio_device = std::nullopt,
-                          .device_open = arguments[3] == "open"};
-  if (!arguments[2].empty()) query.vfio_device = arguments[2];
-  auto holders = vfio::find_holders(kernel.tree, query);
-  if (!holders) return std::unexpected(holders.error());
-  std::vector<std::string> fields;
-  for (const auto& holder : *holders) {
-    fields.push_back(std::to_string(holder.pid));
-    fields.push_back(holder.command);
-    fields.push_back(holder.path);
-    fields.emplace_back(holder.certain ? "certain" : "possible");
+  constexpr std::size_t words = 4;  // of each device
+  if (arguments.empty() || arguments.size() % words != 0) return malformed("find holders");
+  std::vector<vfio::HolderQuery> queries;
+  for (std::size_t at = 0; at < arguments.size(); at += words) {
+    auto address = sysfs::parse_pci_address(arguments[at]);
+    if (!address) return std::unexpected(address.error());
+    queries.push_back({.address = *address,
+                       .group = sysfs::number_from<unsigned>(arguments[at + 1]),
+                       .vfio_device = std::nullopt,
+                       .device_open = arguments[at + 3] == "open"});
+    if (!arguments[at + 2].empty()) queries.back().vfio_device = arguments[at + 2];
   }
-  return fields;
+  auto found = vfio::find_holders(kernel.tree, queries);
+  if (!found) return std::unexpected(found.error());
+  std::vector<std::vector<std::string>> lists;
+  for (const auto& holders : *found) {
+    auto& fields = lists.emplace_back();
+    for (const auto& holder : holders) {
+      fields.push_back(std::to_string(holder.pid));
+      fields.push_back(holder.command);
+      fields.push_back(holder.path);
+      fields.emplace_back(holder.certain ? "certain" : "possible");
+    }
+  }
+  return pack(lists);
 }
 
 TaskResult read_config(const Kernel& kernel, const std::vector<std::string>& arguments) {
@@ -195,15 +202,21 @@ TaskResult read_attributes(const Kernel& kernel, const std::vector<std::string>&
 }
 
 TaskResult find_usage(const Kernel& kernel, const std::vector<std::string>& arguments) {
-  if (arguments.size() != 2) return malformed("find usage");
-  auto address = sysfs::parse_pci_address(arguments[0]);
-  if (!address) return std::unexpected(address.error());
-  auto device = sysfs::read_device(kernel.tree, *address);
-  if (!device) return std::unexpected(device.error());
-  auto usage =
-      find_uses(kernel.tree, *device, kernel.usage, arguments[1].empty() ? std::nullopt : std::optional(arguments[1]));
-  if (!usage) return std::unexpected(usage.error());
-  return fields_of(*usage);
+  if (arguments.size() < 2) return malformed("find usage");
+  std::vector<sysfs::Device> devices;
+  for (std::size_t at = 1; at < arguments.size(); ++at) {
+    auto address = sysfs::parse_pci_address(arguments[at]);
+    if (!address) return std::unexpected(address.error());
+    auto device = sysfs::read_device(kernel.tree, *address);
+    if (!device) return std::unexpected(device.error());
+    devices.push_back(std::move(*device));
+  }
+  auto found =
+      find_uses(kernel.tree, devices, kernel.usage, arguments[0].empty() ? std::nullopt : std::optional(arguments[0]));
+  if (!found) return std::unexpected(found.error());
+  std::vector<std::vector<std::string>> lists;
+  for (const auto& usage : *found) lists.push_back(fields_of(usage));
+  return pack(lists);
 }
 
 TaskResult read_vpd(const Kernel& kernel, const std::vector<std::string>& arguments) {
@@ -370,19 +383,48 @@ Task task_for(const sysfs::Step& step) {
            step.argument}};
 }
 
-Task task_for(const vfio::HolderQuery& query) {
-  return {TaskKind::FindHolders,
-          {sysfs::to_string(query.address), query.group ? std::to_string(*query.group) : std::string{},
-           query.vfio_device.value_or(""), query.device_open ? "open" : ""}};
+Task task_for(const std::vector<vfio::HolderQuery>& queries) {
+  Task task{TaskKind::FindHolders, {}};
+  for (const auto& query : queries) {
+    task.arguments.push_back(sysfs::to_string(query.address));
+    task.arguments.push_back(query.group ? std::to_string(*query.group) : std::string{});
+    task.arguments.push_back(query.vfio_device.value_or(""));
+    task.arguments.emplace_back(query.device_open ? "open" : "");
+  }
+  return task;
 }
 
-std::vector<vfio::Holder> holders_from(const std::vector<std::string>& fields) {
-  std::vector<vfio::Holder> holders;
-  for (std::size_t at = 0; at + 3 < fields.size(); at += 4) {
-    holders.push_back({sysfs::number_from<std::int32_t>(fields[at]).value_or(0), fields[at + 1], fields[at + 2],
-                       fields[at + 3] == "certain"});
+std::vector<std::vector<vfio::Holder>> holders_from(const std::vector<std::string>& fields) {
+  std::vector<std::vector<vfio::Holder>> all;
+  for (const auto& list : unpack(fields)) {
+    auto& holders = all.emplace_back();
+    for (std::size_t at = 0; at + 3 < list.size(); at += 4) {
+      holders.push_back({sysfs::number_from<std::int32_t>(list[at]).value_or(0), list[at + 1], list[at + 2],
+                         list[at + 3] == "certain"});
+    }
   }
-  return holders;
+  return all;
+}
+
+std::vector<std::string> pack(const std::vector<std::vector<std::string>>& lists) {
+  std::vector<std::string> fields;
+  for (const auto& list : lists) {
+    fields.push_back(std::to_string(list.size()));
+    fields.insert(fields.end(), list.begin(), list.end());
+  }
+  return fields;
+}
+
+std::vector<std::vector<std::string>> unpack(const std::vector<std::string>& fields) {
+  std::vector<std::vector<std::string>> lists;
+  for (std::size_t at = 0; at < fields.size();) {
+    const auto size = sysfs::number_from<std::size_t>(fields[at]);
+    if (!size || *size > fields.size() - at - 1) return {};
+    const auto first = fields.begin() + static_cast<std::ptrdiff_t>(++at);
+    lists.emplace_back(first, first + static_cast<std::ptrdiff_t>(*size));
+    at += *size;
+  }
+  return lists;
 }
 
 sysfs::ConfigSpace config_from(const std::vector<std::string>& fields) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "handoff/asker.hpp"
 #include "handoff/usage.hpp"
 #include "sysfs/alternative_names.hpp"
 #include "sysfs/config_space.hpp"
@@ -25,18 +26,19 @@ namespace devbindd::handoff {
 enum class TaskKind {
   Step,            ///< perform one step; answer: "done" or "already_done"
   ReadOverrides,   ///< arguments: addresses; answer: one driver_override attribute each, "" for a vanished device
-  FindHolders,     ///< arguments: address, group or "", vfio device or "", "open" or ""; answer: pid, command, path,
-                   ///< certain
+  FindHolders,     ///< arguments: address, group or "", vfio device or "", "open" or "", for each device; answer: for
+                   ///< each a list (pack()) of pid, command, path, certain
   VfioFacts,       ///< answer: API version, then number and answer of each extension
   ReadAttributes,  ///< arguments: address, attribute names; answer: for each "=CONTENT", "" when absent, or "!ERRNO"
-  ProbeVfio,   ///< arguments: "group" or "cdev", address, node, "no_iommu" or ""; answer: question, errno, bytes each
-  ReadConfig,  ///< argument: address; answer: the bytes of `config`, and the file's size
-  ReadVpd,     ///< argument: address; answer: the bytes of `vpd`
-  ProbeIommu,  ///< as ProbeVfio, of the IOMMU alone
-  FindUsage,   ///< arguments: address, local address of the caller's connection or ""; answer: as fields_of() the usage
-  GrantAccess,        ///< arguments: "u1000" and "g44" for users and groups, then paths of nodes below /dev
-  RevokeAccess,       ///< the same
-  FindOwners,         ///< arguments: "uvmm", "gkvm": users and groups by name; answer: the number of each, "" for none
+  ProbeVfio,     ///< arguments: "group" or "cdev", address, node, "no_iommu" or ""; answer: question, errno, bytes each
+  ReadConfig,    ///< argument: address; answer: the bytes of `config`, and the file's size
+  ReadVpd,       ///< argument: address; answer: the bytes of `vpd`
+  ProbeIommu,    ///< as ProbeVfio, of the IOMMU alone
+  FindUsage,     ///< arguments: local address of the caller's connection or "", addresses; answer: for each a list
+                 ///< (pack()) of its usage as fields_of()
+  GrantAccess,   ///< arguments: "u1000" and "g44" for users and groups, then paths of nodes below /dev
+  RevokeAccess,  ///< the same
+  FindOwners,    ///< arguments: "uvmm", "gkvm": users and groups by name; answer: the number of each, "" for none
   RaiseLockedMemory,  ///< arguments: pid, bytes
   ReadVfSettings,     ///< argument: address of a PF; answer: for each of its VFs the address and its settings
   OpenNodes,          ///< arguments: paths of nodes below /dev; answer: nothing but the open descriptors, one for each
@@ -46,9 +48,15 @@ enum class TaskKind {
 
 constexpr TaskKind last_task_kind = TaskKind::ReadAlternativeNames;
 
+/// Several lists as one: the length of each before it.
+std::vector<std::string> pack(const std::vector<std::vector<std::string>>& lists);
+/// The inverse; none for fields that pack() does not make.
+std::vector<std::vector<std::string>> unpack(const std::vector<std::string>& fields);
+
 struct Task {
   TaskKind kind = TaskKind::Step;
   std::vector<std::string> arguments;
+  Asker asker = {};  ///< not sent to the worker
 
   bool operator==(const Task&) const = default;
 };
@@ -57,12 +65,13 @@ struct Task {
 using TaskResult = sysfs::Result<std::vector<std::string>>;
 
 Task task_for(const sysfs::Step& step);
-Task task_for(const vfio::HolderQuery& query);
+Task task_for(const std::vector<vfio::HolderQuery>& queries);
 Task task_for(const vfio::ProbeQuery& query, TaskKind kind = TaskKind::ProbeVfio);
 Task task_for(TaskKind kind, const vfio::Grantees& grantees, const std::vector<std::string>& paths);
 vfio::Grantees grantees_from(const std::vector<std::string>& fields);
 std::vector<vfio::RawAnswer> answers_from(const std::vector<std::string>& fields);
-std::vector<vfio::Holder> holders_from(const std::vector<std::string>& fields);
+/// Of each device that was asked for.
+std::vector<std::vector<vfio::Holder>> holders_from(const std::vector<std::string>& fields);
 sysfs::ConfigSpace config_from(const std::vector<std::string>& fields);
 sysfs::AlternativeNames alternative_names_from(const std::vector<std::string>& fields);
 
@@ -99,6 +108,10 @@ struct TaskCallbacks {
   std::function<void(std::vector<sysfs::FileDescriptor>)> on_descriptors = {};  ///< of OpenNodes; before `on_result`
 };
 using RunTask = std::function<void(Task, TaskCallbacks)>;
+
+/// A worker that is there for one operation alone, from its acceptance until the last copy of the function is gone. It
+/// is given one task at a time. TooBusy is never the result of a task; one that dies is replaced.
+using OpenLane = std::function<sysfs::Result<RunTask>()>;
 
 /// For who waits no longer than the deadline: `done` gets, once, the result or Overdue with the sentence `too_late`. A
 /// result that comes later is dropped.

@@ -64,6 +64,7 @@ std::vector<ChangeRequest> parts_of(const ChangeRequest& request) {
     part.accept_risks = request.accept_risks;
     part.claim = request.claim;
     part.after_grace = request.after_grace;
+    part.ends_claim = request.ends_claim;
   }
   return parts;
 }

@@ -20,7 +20,7 @@ struct Finding {
 };
 
 struct Search {
-  UsageHost host;
+  UsageHost& host;
   std::vector<Finding> findings = std::vector<Finding>(usage_rules().size());
   std::vector<sysfs::OwnedNode> nodes = {};
   std::vector<std::size_t> rule_of_node = {};
@@ -51,27 +51,17 @@ struct Search {
     return {};
   }
 
-  void add_open(std::vector<sysfs::Use>& uses, const std::vector<std::size_t>& rule_of) {
-    for (std::size_t at = 0; at < uses.size(); ++at) {
-      if (!uses[at].processes.empty()) findings[rule_of[at]].uses.push_back(std::move(uses[at]));
+  /// `first`: the place of its own first one among the uses of all.
+  void add_open(std::vector<sysfs::Use>& uses, std::size_t first, const std::vector<std::size_t>& rule_of) {
+    for (std::size_t at = 0; at < rule_of.size(); ++at) {
+      auto& use = uses[first + at];
+      if (!use.processes.empty()) findings[rule_of[at]].uses.push_back(std::move(use));
     }
   }
 
   void miss(const std::string& reason) {
     for (const auto rule : rule_of_node) findings[rule].miss(reason);
     for (const auto rule : rule_of_memory) findings[rule].miss(reason);
-  }
-
-  // All nodes and all memory in one look through all processes.
-  sysfs::Result<> look_at_processes() {
-    auto open = sysfs::open_uses(host.tree(), nodes, memories);
-    if (!open) return std::unexpected(open.error());
-    add_open(open->uses, rule_of_node);
-    add_open(open->memories, rule_of_memory);
-    if (open->hidden > 0) miss("descriptors or mappings of " + std::to_string(open->hidden) + " processes are hidden");
-    if (open->unread > 0)
-      miss(std::to_string(open->unread) + " processes were not looked at, since there are too many descriptors");
-    return {};
   }
 
   Usage usage() {
@@ -88,6 +78,31 @@ struct Search {
     return usage;
   }
 };
+
+// All nodes and all memory of all functions in one look through all processes.
+sysfs::Result<> look_at_processes(const sysfs::Tree& tree, std::vector<Search>& searches) {
+  std::vector<sysfs::OwnedNode> nodes;
+  std::vector<sysfs::OwnedMemory> memories;
+  for (const auto& search : searches) {
+    nodes.insert(nodes.end(), search.nodes.begin(), search.nodes.end());
+    memories.insert(memories.end(), search.memories.begin(), search.memories.end());
+  }
+  auto open = sysfs::open_uses(tree, nodes, memories);
+  if (!open) return std::unexpected(open.error());
+  std::size_t first_node = 0;
+  std::size_t first_memory = 0;
+  for (auto& search : searches) {
+    search.add_open(open->uses, first_node, search.rule_of_node);
+    search.add_open(open->memories, first_memory, search.rule_of_memory);
+    first_node += search.nodes.size();
+    first_memory += search.memories.size();
+    if (open->hidden > 0)
+      search.miss("descriptors or mappings of " + std::to_string(open->hidden) + " processes are hidden");
+    if (open->unread > 0)
+      search.miss(std::to_string(open->unread) + " processes were not looked at, since there are too many descriptors");
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -110,17 +125,32 @@ UsageSeams real_usage_seams() {
   return {&sysfs::read_network_state, &sysfs::add_namespaces_of_descriptors, sysfs::real_block_seams()};
 }
 
+sysfs::Result<std::vector<Usage>> find_uses(const sysfs::Tree& tree, const std::vector<sysfs::Device>& devices,
+                                            const UsageSeams& seams,
+                                            const std::optional<std::string>& client_local_address) {
+  UsageHost host(tree, seams, client_local_address);
+  std::vector<Search> searches;
+  for (const auto& device : devices) {
+    auto& search = searches.emplace_back(host);
+    if (auto done = search.look_at(device, {}); !done) return std::unexpected(done.error());
+    for (const auto& address : device.virtfns) {
+      const auto function = sysfs::read_device(tree, address);
+      if (!function) continue;  // gone meanwhile
+      if (auto done = search.look_at(*function, {sysfs::to_string(address)}); !done)
+        return std::unexpected(done.error());
+    }
+  }
+  if (auto done = look_at_processes(tree, searches); !done) return std::unexpected(done.error());
+  std::vector<Usage> found;
+  for (auto& search : searches) found.push_back(search.usage());
+  return found;
+}
+
 sysfs::Result<Usage> find_uses(const sysfs::Tree& tree, const sysfs::Device& device, const UsageSeams& seams,
                                const std::optional<std::string>& client_local_address) {
-  Search search{UsageHost(tree, seams, client_local_address)};
-  if (auto done = search.look_at(device, {}); !done) return std::unexpected(done.error());
-  for (const auto& address : device.virtfns) {
-    const auto function = sysfs::read_device(tree, address);
-    if (!function) continue;  // gone meanwhile
-    if (auto done = search.look_at(*function, {sysfs::to_string(address)}); !done) return std::unexpected(done.error());
-  }
-  if (auto done = search.look_at_processes(); !done) return std::unexpected(done.error());
-  return search.usage();
+  auto found = find_uses(tree, std::vector{device}, seams, client_local_address);
+  if (!found) return std::unexpected(found.error());
+  return std::move(found->front());
 }
 
 }  // namespace devbindd::handoff

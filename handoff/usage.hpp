@@ -43,6 +43,11 @@ struct Usage {
 sysfs::Result<Usage> find_uses(const sysfs::Tree& tree, const sysfs::Device& device, const UsageSeams& seams,
                                const std::optional<std::string>& client_local_address);
 
+/// Of several functions, in their order: the facts of the host are read once, and all processes looked through once.
+sysfs::Result<std::vector<Usage>> find_uses(const sysfs::Tree& tree, const std::vector<sysfs::Device>& devices,
+                                            const UsageSeams& seams,
+                                            const std::optional<std::string>& client_local_address);
+
 /// What counts of the usage of a device on a VFIO driver: that a process has its memory mapped behind VFIO's back. The
 /// rest is what its driver of the host would have made of it, and who has it open tells vfio/holders.hpp.
 Usage behind_vfio(Usage usage);

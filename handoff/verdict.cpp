@@ -57,6 +57,16 @@ void check_bridge(const ChangeRequest& request, const MemberFacts& member, std::
   evidence.push_back(std::move(item));
 }
 
+// Asked for by its address or with its group: then it is said, and not refused.
+void check_system(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
+  if (!wants_vfio(request, member) || sysfs::is_pci_bridge(member.device)) return;
+  if (sysfs::is_vfio_bound(member.device) || !sysfs::holds_host_together(member.device)) return;
+  auto item = system_evidence(member.device);
+  item.severity = Severity::Warn;
+  item.next_step = "Leave it to the host, unless you know that nothing of the host depends on it.";
+  evidence.push_back(std::move(item));
+}
+
 // A device without a driver can be in use all the same: a process may have its memory mapped.
 bool gets_another_driver(const ChangeRequest& request, const MemberFacts& member) {
   if (member.device.driver) return loses_driver(request, member);
@@ -342,6 +352,20 @@ Evidence bridge_evidence(const sysfs::PciAddress& address) {
               "Bind the devices behind the bridge; \"scope\":\"group\" takes care of a bridge in their IOMMU group."};
 }
 
+Evidence system_evidence(const sysfs::Device& device) {
+  const auto name = sysfs::to_string(device.address);
+  const bool holds = sysfs::holds_host_together(device);
+  return {.code = "device.system",
+          .severity = Severity::Block,
+          .acceptable = false,
+          .device = device.address,
+          .detail = name + " (class " + sysfs::class_text(device) + ") " +
+                    (holds ? "holds the host together: firmware and kernel work with it, with or without a driver."
+                           : "is a part of the chipset, and the selector does not say that it means it."),
+          .next_step = holds ? "Choose a device whose IOMMU group has none such; no selector takes this one."
+                             : "Select it by its device ID or class, or name it in \"devices\"."};
+}
+
 Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& claim) {
   return {
       .code = "claim.held",
@@ -426,6 +450,7 @@ std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts) 
     check_settings(request, member, evidence);
     check_drained(request, member, evidence);
     check_bridge(request, member, evidence);
+    check_system(request, member, evidence);
     check_uses(request, member, evidence);
     check_open(request, member, evidence);
     check_other_tools(request, member, evidence);

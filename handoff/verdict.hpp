@@ -22,6 +22,9 @@ std::optional<Evidence> denylist_evidence(const sysfs::PciAddress& address, std:
 /// That the device is a bridge, which cannot be handed to user space.
 Evidence bridge_evidence(const sysfs::PciAddress& address);
 
+/// That the device is a part of the chipset, which a selector takes neither by itself nor along with another.
+Evidence system_evidence(const sysfs::Device& device);
+
 /// That a claim holds the device.
 Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& claim);
 

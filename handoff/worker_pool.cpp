@@ -14,7 +14,6 @@
 #include <boost/asio/write.hpp>
 #include <cerrno>
 #include <csignal>
-#include <deque>
 #include <set>
 
 #include "handoff/worker_wire.hpp"
@@ -32,11 +31,6 @@ using Socket = asio::local::stream_protocol::socket;
 
 constexpr int worker_socket = 3;
 constexpr std::size_t max_idle = 4;
-
-struct Job {
-  Task task;
-  TaskCallbacks callbacks;
-};
 
 // posix_spawn's attribute objects with their ends.
 struct SpawnSetup {
@@ -85,12 +79,16 @@ sysfs::Result<pid_t> spawn(const std::vector<std::string>& command, int socket) 
 
 }  // namespace
 
+struct Lane;
+
 struct Worker : std::enable_shared_from_this<Worker> {
   Worker(asio::io_context& io, pid_t process) : pid(process), socket(io), deadline(io) {}
   pid_t pid;
   Socket socket;
   asio::steady_timer deadline;
   std::optional<Job> job;
+  WorkerShare* share = nullptr;  ///< that counts it for its task; nullptr for that of a lane
+  std::weak_ptr<Lane> lane;      ///< whose worker it is
   bool overdue = false;
   std::uint64_t turn = 0;  ///< counts its tasks: an expired deadline of the one before must not count for the next
   std::string outgoing;
@@ -99,16 +97,35 @@ struct Worker : std::enable_shared_from_this<Worker> {
   std::vector<sysfs::FileDescriptor> descriptors;  ///< that came with the answer
 };
 
+/// Has its worker from its beginning to its end.
+struct Lane {
+  Lane(std::shared_ptr<Worker> first, std::function<void(const std::shared_ptr<Worker>&)> end)
+      : worker(std::move(first)), on_end(std::move(end)) {}
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
+  ~Lane() { on_end(worker); }
+  std::shared_ptr<Worker> worker;
+  std::function<void(const std::shared_ptr<Worker>&)> on_end;
+};
+
 struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   Impl(asio::io_context& context, Settings chosen)
-      : io(context), settings(std::move(chosen)), children(context, SIGCHLD) {}
+      : io(context),
+        settings(std::move(chosen)),
+        children(context, SIGCHLD),
+        readers(settings.readers),
+        changers(settings.changers),
+        upkeep(settings.upkeep) {}
 
   asio::io_context& io;
   Settings settings;
   asio::signal_set children;
   std::set<std::shared_ptr<Worker>> workers;
   std::vector<std::shared_ptr<Worker>> idle;
-  std::deque<Job> queue;
+  WorkerShare readers;
+  WorkerShare changers;
+  WorkerShare upkeep;
+  std::size_t lanes = 0;  ///< open ones, and workers that are still at a task of one that is over
 
   // Only our own children are reaped: others may belong to a library.
   std::set<pid_t> processes;
@@ -146,39 +163,94 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   }
 
   void keep_one_idle() {
-    if (!idle.empty() || workers.size() >= settings.max_workers) return;
+    if (!idle.empty()) return;
     if (auto worker = start_worker()) idle.push_back(*worker);  // a failure shows again when a worker is needed
   }
 
+  sysfs::Result<std::shared_ptr<Worker>> take_worker() {
+    if (idle.empty()) return start_worker();
+    auto worker = idle.back();
+    idle.pop_back();
+    asio::post(io, [self = shared_from_this()] { self->keep_one_idle(); });
+    return worker;
+  }
+
+  WorkerShare& share_of(const Asker& asker) {
+    if (asker.name.empty()) return upkeep;
+    return asker.may_change ? changers : readers;
+  }
+
   void run(Job job) {
-    if (!idle.empty()) {
-      auto worker = idle.back();
-      idle.pop_back();
-      give(worker, std::move(job));
-      asio::post(io, [self = shared_from_this()] { self->keep_one_idle(); });
-      return;
+    auto& share = share_of(job.task.asker);
+    if (share.take()) return start(share, std::move(job));
+    if (!share.push(job)) fail(std::move(job), too_busy());
+  }
+
+  // A worker is counted for it.
+  void start(WorkerShare& share, Job job) {
+    auto worker = take_worker();
+    if (!worker) {
+      share.give_back(false);
+      return fail(std::move(job), worker.error());
     }
-    if (workers.size() < settings.max_workers) {
-      auto worker = start_worker();
-      if (!worker) return fail(std::move(job), worker.error());
-      return give(*worker, std::move(job));
-    }
-    if (queue.size() >= settings.max_queue || all_stuck()) return fail(std::move(job), too_busy());
-    queue.push_back(std::move(job));
+    (*worker)->share = &share;
+    give(*worker, std::move(job));
+  }
+
+  void start_waiting(WorkerShare& share) {
+    while (auto job = share.next()) start(share, std::move(*job));
   }
 
   static sysfs::Error too_busy() {
     return {sysfs::ErrorCode::TooBusy, "all worker processes are busy, and none can be expected soon"};
   }
 
-  bool all_stuck() const {
-    return workers.size() >= settings.max_workers &&
-           std::ranges::all_of(workers, [](const auto& worker) { return worker->job && worker->overdue; });
+  sysfs::Result<RunTask> open_lane() {
+    if (lanes >= settings.lanes) return std::unexpected(too_busy());
+    auto worker = take_worker();
+    if (!worker) return std::unexpected(worker.error());
+    ++lanes;
+    const auto end = [pool = weak_from_this()](const std::shared_ptr<Worker>& left) {
+      if (const auto self = pool.lock()) self->end_lane(left);
+    };
+    const auto lane = std::make_shared<Lane>(*worker, end);
+    (*worker)->lane = lane;
+    return [pool = weak_from_this(), lane](Task task, TaskCallbacks callbacks) {
+      if (const auto self = pool.lock()) self->run_in(lane, {std::move(task), std::move(callbacks)});
+    };
   }
 
-  // Whoever waits for an answer within a deadline must not wait for workers that may never come back.
-  void refuse_queue() {
-    for (auto& job : std::exchange(queue, {})) fail(std::move(job), too_busy());
+  void run_in(const std::shared_ptr<Lane>& lane, Job job) {
+    if (!workers.contains(lane->worker)) {
+      auto worker = take_worker();
+      if (!worker) return fail(std::move(job), worker.error());
+      (*worker)->lane = lane;
+      lane->worker = *worker;
+    }
+    give(lane->worker, std::move(job));
+  }
+
+  void end_lane(const std::shared_ptr<Worker>& worker) {
+    if (worker->job) return;  // a read that hangs: counted until it returns
+    --lanes;
+    if (workers.contains(worker)) keep_or_end(worker);
+  }
+
+  void keep_or_end(const std::shared_ptr<Worker>& worker) {
+    if (idle.size() < max_idle) {
+      idle.push_back(worker);
+    } else {
+      workers.erase(worker);  // its socket closes, and the worker ends
+    }
+  }
+
+  // Its task is over, one way or another: whoever counts it is told.
+  void leave_share(const std::shared_ptr<Worker>& worker) {
+    auto* share = std::exchange(worker->share, nullptr);
+    if (share != nullptr) share->give_back(worker->overdue);
+    if (share == nullptr && worker->lane.expired()) --lanes;
+    worker->overdue = false;
+    if (share != nullptr) start_waiting(*share);
   }
 
   // Posted, so that a caller never gets its answer before run() has returned.
@@ -208,7 +280,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     worker->deadline.async_wait([self = shared_from_this(), worker, turn = ++worker->turn](error_code error) {
       if (error || !worker->job || worker->turn != turn) return;
       worker->overdue = true;
-      if (self->all_stuck()) self->refuse_queue();
+      if (worker->share != nullptr) self->go_on_without(*worker->share);
       worker->job->callbacks.on_overdue(worker->pid);
     });
     asio::async_write(worker->socket, asio::buffer(worker->outgoing),
@@ -218,11 +290,27 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
                       });
   }
 
+  void go_on_without(WorkerShare& share) {
+    share.mark_overdue();
+    for (auto& job : share.hopeless()) fail(std::move(job), too_busy());
+    start_waiting(share);
+  }
+
   // The worker had died while it was idle: it has not seen the task, so another may have it.
   void rerun(const std::shared_ptr<Worker>& worker) {
     auto job = std::exchange(worker->job, std::nullopt);
-    lost(worker);
-    if (job) run(std::move(*job));
+    if (!job) return lost(worker);
+    if (const auto lane = worker->lane.lock()) {
+      forget(worker);
+      return run_in(lane, std::move(*job));
+    }
+    auto* share = std::exchange(worker->share, nullptr);
+    const bool overdue = worker->overdue;
+    forget(worker);
+    if (share == nullptr) --lanes;  // of a lane that is over
+    if (share == nullptr) return fail(std::move(*job), too_busy());
+    share->give_back(overdue);
+    run(std::move(*job));
   }
 
   // What the worker has opened comes with the first byte of its answer, and an ordinary read would drop it.
@@ -266,31 +354,25 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     worker->deadline.cancel();
     const auto job = std::exchange(worker->job, std::nullopt);
     auto descriptors = std::exchange(worker->descriptors, {});
-    if (!queue.empty()) {
-      auto next = std::move(queue.front());
-      queue.pop_front();
-      give(worker, std::move(next));
-    } else if (idle.size() < max_idle) {
-      idle.push_back(worker);
-    } else {
-      workers.erase(worker);  // its socket closes, and the worker ends
-    }
+    if (worker->lane.expired()) keep_or_end(worker);
+    leave_share(worker);
     if (job->callbacks.on_descriptors) job->callbacks.on_descriptors(std::move(descriptors));
     job->callbacks.on_result(std::move(result));
   }
 
-  // `why`: nullopt when the worker has ended.
-  void lost(const std::shared_ptr<Worker>& worker, const std::optional<sysfs::Error>& why = std::nullopt) {
+  void forget(const std::shared_ptr<Worker>& worker) {
     worker->deadline.cancel();
     std::erase(idle, worker);
-    if (workers.erase(worker) == 0) return;
+    workers.erase(worker);
+  }
+
+  // `why`: nullopt when the worker has ended.
+  void lost(const std::shared_ptr<Worker>& worker, const std::optional<sysfs::Error>& why = std::nullopt) {
+    if (!workers.contains(worker)) return;
+    forget(worker);
     const auto job = std::exchange(worker->job, std::nullopt);
-    if (!queue.empty()) {
-      auto next = std::move(queue.front());
-      queue.pop_front();
-      run(std::move(next));
-    }
     if (!job) return;
+    leave_share(worker);
     if (why) return job->callbacks.on_result(std::unexpected(*why));
     job->callbacks.on_result(
         sysfs::fail(sysfs::ErrorCode::Kernel,
@@ -315,6 +397,8 @@ sysfs::Result<> WorkerPool::start() {
 }
 
 void WorkerPool::run(Task task, TaskCallbacks callbacks) { impl_->run({std::move(task), std::move(callbacks)}); }
+
+sysfs::Result<RunTask> WorkerPool::open_lane() { return impl_->open_lane(); }
 
 std::size_t WorkerPool::stuck() const {
   std::size_t count = 0;

@@ -133,6 +133,10 @@ Result<Device> read_device(const Tree& tree, const PciAddress& address) {
   return device;
 }
 
+std::optional<unsigned> read_enable_count(const Tree& tree, const PciAddress& address) {
+  return optional_number<unsigned>(tree, address, "enable", 10);
+}
+
 Result<std::vector<PciAddress>> list_devices(const Tree& tree) {
   auto names = tree.list(paths::devices);
   if (!names) return std::unexpected(names.error());
@@ -151,6 +155,12 @@ bool is_vfio_bound(const Device& device) {
 bool is_pci_bridge(const Device& device) {
   const auto kind = device.class_code >> 8;
   return kind == 0x0604 || kind == 0x0607 || kind == 0x0609;
+}
+
+bool holds_host_together(const Device& device) {
+  constexpr std::array kinds = {0x0500U, 0x0501U, 0x0600U, 0x0601U, 0x0602U, 0x0603U, 0x0800U,
+                                0x0801U, 0x0802U, 0x0803U, 0x0804U, 0x0806U, 0x0807U, 0x0c05U};
+  return std::ranges::find(kinds, device.class_code >> 8U) != kinds.end();
 }
 
 bool was_made_by(const Device& function, const Device& other) {

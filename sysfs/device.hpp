@@ -45,6 +45,9 @@ struct Device {
 /// Source: drivers/pci/pci-sysfs.c; Documentation/ABI/testing/sysfs-bus-pci.
 Result<Device> read_device(const Tree& tree, const PciAddress& address);
 
+/// How often it is enabled, above 0 for one that is open through VFIO; nullopt where the kernel does not tell.
+std::optional<unsigned> read_enable_count(const Tree& tree, const PciAddress& address);
+
 /// The addresses of all PCI devices, ascending. Names in the directory that are no addresses are left out.
 Result<std::vector<PciAddress>> list_devices(const Tree& tree);
 
@@ -54,6 +57,11 @@ bool is_vfio_bound(const Device& device);
 /// PCI-to-PCI, CardBus and similar bridges (header type not 0): vfio-pci refuses them with EINVAL, and they never
 /// keep a group from being viable while their driver is pcieport or none.
 bool is_pci_bridge(const Device& device);
+
+/// Host bridge, ISA or LPC bridge, SMBus, interrupt and DMA controllers, timers, clock, IOMMU, main and flash memory:
+/// the firmware and the kernel work with them without a driver that would show it. Source: the class codes of the PCI
+/// Code and ID Assignment Specification 1.11, include/linux/pci_ids.h.
+bool holds_host_together(const Device& device);
 
 /// Whether `other` lies below `function`, which is not a bridge: its driver has made it, and it goes with the driver
 /// (Intel VMD).

@@ -34,6 +34,16 @@ Result<> Inventory::refresh() {
   return {};
 }
 
+Result<> Inventory::refresh_enable_counts() {
+  for (auto& [address, device] : devices_) {
+    if (!is_vfio_bound(device)) continue;
+    const auto count = read_enable_count(tree_, address);
+    if (count == device.enable_count) continue;
+    mark(address);  // with all else that may have changed
+  }
+  return marked_.empty() ? Result<>() : refresh();
+}
+
 Result<> Inventory::read_all() {
   auto addresses = list_devices(tree_);
   if (!addresses) return std::unexpected(addresses.error());

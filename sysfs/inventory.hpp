@@ -27,6 +27,9 @@ class Inventory {
   /// itself cannot be read; the marks then stay.
   Result<> refresh();
 
+  /// Reads again how often each VFIO-bound device is enabled, which no uevent tells. Error: as refresh().
+  Result<> refresh_enable_counts();
+
   const std::map<PciAddress, Device>& devices() const { return devices_; }
   /// nullptr when there is none.
   const Device* find(const PciAddress& address) const;

@@ -33,6 +33,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::GroupNotViable: return "group_not_viable";
     case ErrorCode::BindFailed: return "bind_failed";
     case ErrorCode::RestoreFailed: return "restore_failed";
+    case ErrorCode::RestoreUnknown: return "restore_unknown";
     case ErrorCode::Interrupted: return "interrupted";
     case ErrorCode::DeviceGone: return "device_gone";
     case ErrorCode::TooBusy: return "too_busy";

@@ -38,7 +38,8 @@ enum class ErrorCode {
   DeviceOpen,           ///< somebody has the device or its group open
   GroupNotViable,       ///< a member of the group keeps VFIO from using it
   BindFailed,           ///< the kernel refused or failed a step; the earlier state is back
-  RestoreFailed,        ///< a step failed and so did (part of) its undo
+  RestoreFailed,        ///< a step failed and so did (part of) its undo: the kernel shows another state than before
+  RestoreUnknown,       ///< a step failed, and what its undo has brought back could not be looked at
   Interrupted,          ///< the daemon ended before the operation did
   DeviceGone,           ///< the device vanished while it was worked on
   TooBusy,              ///< a limit on workers, operations or connections is reached

@@ -35,5 +35,8 @@ struct HolderQuery {
 /// One entry per process and kind of descriptor, by pid. Processes that vanish while they are read are left out.
 /// Errors: Kernel, when /proc itself cannot be listed. Source: proc(5); drivers/vfio/vfio_main.c.
 sysfs::Result<std::vector<Holder>> find_holders(const sysfs::Tree& tree, const HolderQuery& query);
+/// Of several devices, in their order, by one look through all processes.
+sysfs::Result<std::vector<std::vector<Holder>>> find_holders(const sysfs::Tree& tree,
+                                                             const std::vector<HolderQuery>& queries);
 
 }  // namespace devbindd::vfio

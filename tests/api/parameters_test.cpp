@@ -3,7 +3,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "api/change.hpp"
 #include "api/media_ranges.hpp"
 #include "tests/catch2.hpp"
 
@@ -30,20 +29,6 @@ bool text_for(const std::string& accept) {
 }
 
 }  // namespace
-
-TEST_CASE("the time to wait comes from the Prefer header", "[api][parameters]") {
-  const seconds usual(30);
-  CHECK(wait_from("", usual) == usual);
-  CHECK(wait_from("respond-async", usual) == seconds(0));
-  CHECK(wait_from("wait=5", usual) == seconds(5));
-  CHECK(wait_from("wait=0", usual) == seconds(0));
-  CHECK(wait_from("wait=100000", usual) == seconds(300));
-  CHECK(wait_from("handling=lenient, wait=7", usual) == seconds(7));
-  CHECK(wait_from("wait=7,respond-async", usual) == seconds(7));
-  CHECK(wait_from("respond-async, wait=7", usual) == seconds(0));
-  for (const auto* nonsense : {"wait=", "wait=-1", "wait=x", "waiting=5", "wait", ",,,", "wait=99999999999"})
-    CHECK(wait_from(nonsense, usual) == usual);
-}
 
 TEST_CASE("text is for those who ask for it first", "[api][parameters]") {
   CHECK(text_for("text/plain"));

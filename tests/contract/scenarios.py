@@ -461,6 +461,38 @@ def claims(client, daemon):
     expect(client.ask("GET", CLAIMS, 200, fields={"Accept": "text/plain"}).splitlines()[0].split() == ["ID", "STATE", "EXPIRES", "OWNER", "DEVICES"], "the table")
 
 
+def claims_without_waiting(client, daemon):
+    """Prefer counts for claims and their release, what was followed is told, and a key outlives its claim."""
+    body = {"devices": ["0000:24:00.0"]}
+
+    def sent(method, target, fields, document=None):
+        answer = client.exchange(request_bytes(method, target, {"Content-Type": "application/json", **fields},
+                                               b"" if document is None else json.dumps(document).encode()))
+        client.check(method, target, answer, answer.status)
+        return answer.status, answer.fields.get("preference-applied"), answer.json()
+
+    status, applied, claim = sent("POST", CLAIMS, {"Idempotency-Key": "later"} | ASYNC, body)
+    expect((status, applied, claim["state"]) == (202, "respond-async", "preparing"), claim)
+    path = f"{CLAIMS}/{claim['id']}"
+    wait_for(client, path, "active")
+    status, applied, claim = sent("DELETE", path, ASYNC)
+    expect((status, applied, claim["state"]) == (202, "respond-async", "releasing"), claim)
+    wait_for(client, path, "released")
+    for target in (CLAIMS, CLAIMS + "?dry_run=true"):
+        again = client.ask("POST", target, 200, body, fields={"Idempotency-Key": "later"})
+        expect((again["id"], again["state"]) == (claim["id"], "released"), again)
+    client.ask("POST", CLAIMS, 409, {"devices": ["0000:25:00.0"]}, fields={"Idempotency-Key": "later"}, code="idempotency_key_reused")
+    status, applied, claim = sent("POST", CLAIMS, {"Prefer": "Wait=\"20\", return=minimal"}, body)
+    expect((status, applied) == (201, "wait=20"), applied)
+    status, applied, _ = sent("DELETE", f"{CLAIMS}/{claim['id']}", {})
+    expect((status, applied) == (200, None), applied)
+    problem = client.ask("POST", CLAIMS, 400, body, fields={"Prefer": "handling=strict, wait=soon"}, code="invalid_value")
+    expect("wait=soon" in problem["detail"], problem)
+    status, applied, _ = sent("PUT", BINDING.format("0000:24:00.0"), {"Prefer": "wait=20, handling=strict"}, VFIO)
+    expect((status, applied) == (200, "wait=20, handling=strict"), applied)
+    client.ask("DELETE", BINDING.format("0000:24:00.0"), 200)
+
+
 def claims_by_selector(client, daemon):
     labelled = client.ask("POST", CLAIMS, 201, {"selector": {"labels": {"pool": "vm"}}})
     expect(labelled["devices"][0]["address"] == "0000:05:00.0" and labelled["request"]["selector"]["labels"] == {"pool": "vm"}, labelled)
@@ -1174,5 +1206,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, read_only_sysfs, devices, filters, pages, text, bytes_of_others, groups, host, drivers, reads_change_nothing, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, drains, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, read_only_sysfs, devices, filters, pages, text, bytes_of_others, groups, host, drivers, reads_change_nothing, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_without_waiting, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, drains, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, finished_bodies, group_owners, damaged_rows, long_texts, stopping)

@@ -46,7 +46,7 @@ TEST_CASE("All the attributes of a device are one task") {
   Bench bench;
   CHECK(bench.read(at("0000:05:00.0"), {"irq", "label"}).value().empty());
   REQUIRE(bench.workers.tasks().size() == 1);
-  CHECK(bench.workers.tasks()[0] == Task{TaskKind::ReadAttributes, {"0000:05:00.0", "irq", "label"}});
+  CHECK(bench.workers.tasks()[0] == Task{TaskKind::ReadAttributes, {"0000:05:00.0", "irq", "label"}, somebody});
   CHECK(bench.read(at("0000:05:00.0"), {}).value().empty());
 }
 
@@ -74,7 +74,7 @@ TEST_CASE("An answer that is too short or of unknown form gives what it has") {
   SilentWorkers workers;
   AttributeReader reader(workers.run_task());
   std::vector<Answer> answers;
-  reader.read(at("0000:05:00.0"), {"irq", "label", "index"},
+  reader.read(at("0000:05:00.0"), {"irq", "label", "index"}, somebody,
               [&answers](Answer read) { answers.push_back(std::move(read)); });
   workers.waiting.at(0).on_result(std::vector<std::string>{"?", "=x"});
   REQUIRE(answers.size() == 1);
@@ -86,7 +86,7 @@ TEST_CASE("A device whose attributes hang is overdue, and not asked again until 
   AttributeReader reader(workers.run_task());
   std::vector<Answer> answers;
   const auto read = [&](std::string_view address) {
-    reader.read(at(address), {"irq"}, [&answers](Answer answer) { answers.push_back(std::move(answer)); });
+    reader.read(at(address), {"irq"}, somebody, [&answers](Answer answer) { answers.push_back(std::move(answer)); });
   };
   read("0000:05:00.0");
   workers.waiting.at(0).on_overdue(4711);
@@ -115,7 +115,7 @@ TEST_CASE("What the workers fail with is the answer") {
   SilentWorkers workers;
   AttributeReader reader(workers.run_task());
   std::optional<Answer> answer;
-  reader.read(at("0000:05:00.0"), {"irq"}, [&answer](Answer read) { answer = std::move(read); });
+  reader.read(at("0000:05:00.0"), {"irq"}, somebody, [&answer](Answer read) { answer = std::move(read); });
   workers.waiting.at(0).on_result(sysfs::fail(sysfs::ErrorCode::Kernel, "failed", errno_value));
   REQUIRE(answer.has_value());
   CHECK(answer->error().code == code);

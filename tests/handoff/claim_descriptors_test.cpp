@@ -20,7 +20,7 @@ struct Machine : ClaimMachine {
   }
   sysfs::Result<ClaimDescriptors> open(const std::string& id, std::optional<DescriptorWay> way = {}) const {
     std::optional<sysfs::Result<ClaimDescriptors>> answer;
-    open_descriptors(*stage->engine, *claims->find(id), way,
+    open_descriptors(*stage->engine, *claims->find(id), way, {.name = "uid 0"},
                      [&answer](sysfs::Result<ClaimDescriptors> opened) { answer = std::move(opened); });
     run_until(stage->io, [&answer] { return answer.has_value(); });
     return std::move(*answer);

@@ -322,15 +322,15 @@ TEST_CASE("A claim lasts as long as it was made for, however the clock is set") 
   CHECK(near(-std::chrono::hours(4)));
 }
 
-TEST_CASE("A selector does not mean what holds the host together unless it says so") {
+TEST_CASE("A selector means parts of the chipset only where it says so, and what holds the host together never") {
   ClaimMachine machine;
   for (const auto& [address, class_code] : {std::pair("0000:00:00.0", 0x060000U), std::pair("0000:00:1f.3", 0x0c0500U),
                                             std::pair("0000:00:1f.5", 0x088000U)})
     machine.kernel->add_device({.address = address, .class_code = class_code, .group = class_code >> 8U});
   CHECK(chosen(machine, {.driver = "none"}) == pair1);
-  CHECK(chosen(machine, {.class_prefix = "0c05", .driver = "none"}) == "0000:00:1f.3");
+  CHECK(chosen(machine, {.class_prefix = "0c05", .driver = "none"}).contains("of 0 devices that fit"));
   CHECK(chosen(machine, {.address = at("0000:00:1f.5"), .driver = "none"}) == "0000:00:1f.5");
-  CHECK(chosen(machine, {.category = "bridge"}) == "0000:00:00.0");
+  CHECK(chosen(machine, {.category = "bridge"}).contains("of 0 devices that fit"));
   machine.kernel->add_device({.address = "0000:00:1f.2", .class_code = 0x010601, .group = 0x0c05});
   CHECK(chosen(machine, {.driver = "none"}) == pair1);  // not that, with the SMBus in its group
 }
@@ -737,8 +737,52 @@ TEST_CASE("The same request with the same key is the same claim; another request
   CHECK(std::get<Claims::Made>(again).existing);
   request.devices = {at(other)};
   CHECK(machine.refused(request).error.code == ErrorCode::KeyReused);
-  machine.release(id);
-  CHECK(machine.made(request) != id);
+}
+
+TEST_CASE("A key stands for its claim for a day after the end, also after a restart and for a dry run") {
+  ClaimMachine machine;
+  auto request = of({card});
+  request.idempotency_key = "pod-7";
+  const auto id = machine.made(request);
+  CHECK_FALSE(machine.release(id));
+  machine.kernel->forget_writes();
+  for (const bool restarted : {false, true}) {
+    if (restarted) machine.restart();
+    for (const bool dry_run : {false, true}) {
+      std::optional<Claims::Outcome> again;
+      machine.claims->create(request, machine.requester(), dry_run,
+                             [&again](Claims::Outcome made) { again = std::move(made); });
+      run_until(machine.stage->io, [&again] { return again.has_value(); });
+      CHECK(std::get<Claims::Made>(*again).id == id);
+      CHECK(std::get<Claims::Made>(*again).existing);
+      CHECK(machine.state(id) == ClaimState::Released);
+    }
+  }
+  CHECK(machine.kernel->writes().empty());
+  auto other_request = of({other});
+  other_request.idempotency_key = "pod-7";
+  CHECK(machine.refused(other_request).error.code == ErrorCode::KeyReused);
+
+  auto claim = *machine.claims->find(id);
+  CHECK(is_key_known(claim));
+  *claim.ended_at -= std::chrono::hours(23);
+  CHECK(is_key_known(claim));
+  *claim.ended_at -= std::chrono::hours(1);
+  CHECK_FALSE(is_key_known(claim));
+  claim.state = ClaimState::Quarantined;
+  CHECK(is_key_known(claim));
+}
+
+TEST_CASE("A claim that could not be made may be asked for again with its key") {
+  ClaimMachine machine;
+  auto request = of({card});
+  request.idempotency_key = "pod-7";
+  machine.stage->workers.fail_access(ENOTSUP);
+  CHECK(machine.refused(request).error.errno_value == ENOTSUP);
+  const auto failed = machine.claims->all().front()->id;
+  machine.stage->workers.fail_access(0);
+  machine.wait_for(failed, ClaimState::Released);
+  CHECK(machine.made(request) != failed);
 }
 
 TEST_CASE("Who could use a node before a claim can after it") {
@@ -1136,5 +1180,5 @@ TEST_CASE("Devices of one switch are below one root port") {
   CHECK(root_at(card) == card);
   CHECK(chosen(machine, {.device = 0x1521, .count = 2}) == "0000:40:01.0 0000:50:01.0");
   CHECK(chosen(machine, {.device = 0x1521, .same_switch = true, .count = 2}) == "0000:50:01.0 0000:50:01.1");
-  CHECK(chosen(machine, {.device = 0x1521, .same_switch = true, .count = 3}).contains("below the last root port"));
+  CHECK(chosen(machine, {.device = 0x1521, .same_switch = true, .count = 3}).contains("below one root port"));
 }

@@ -30,7 +30,7 @@ struct Machine : Stage {
   }
   sysfs::Result<DmaMemoryAnswer> ask(const DmaMemoryQuestion& question) {
     std::optional<sysfs::Result<DmaMemoryAnswer>> made;
-    check_dma_memory(*engine, claim, question, [&made](auto answer) { made = std::move(answer); });
+    check_dma_memory(*engine, claim, question, {.name = "uid 0"}, [&made](auto answer) { made = std::move(answer); });
     run_until(io, [&made] { return made.has_value(); });
     return std::move(*made);
   }

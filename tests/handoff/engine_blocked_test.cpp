@@ -84,7 +84,7 @@ TEST_CASE("A driver_override whose read hangs delays nobody") {
   machine.kernel.set_override_takes_lock(true);
   const auto id = machine.hanging_restore();
   std::optional<OverrideAnswers> answers;
-  machine.engine->overrides().read({at(card), at("0000:07:00.2")},
+  machine.engine->overrides().read({at(card), at("0000:07:00.2")}, {.name = "uid 0"},
                                    [&](OverrideAnswers read) { answers = std::move(read); });
   run_until(machine.io, [&] { return answers.has_value(); });
   CHECK(answers->at(at(card)).error().code == sysfs::ErrorCode::Overdue);

@@ -137,6 +137,34 @@ TEST_CASE("When the undo is hit too, the operation never claims that the earlier
   }
 }
 
+TEST_CASE("Where the look after an undo hangs, nobody says that the undo failed") {
+  Machine machine(Scenario{"", {}, bind_request(card)});
+  const auto before = machine.kernel.bindings();
+  machine.kernel.fail_nth_write(3, EIO);
+  machine.carry_out(bind_request(card));
+  const auto writes = machine.kernel.writes().size();
+  // With the last write of the undo the device's lock is taken by somebody.
+  const auto lock = "sys/bus/pci/devices/" + card + "/driver_override";
+  machine.kernel.fail_nth_write(3, EIO);
+  machine.kernel.before_nth_write(writes, [&] { machine.kernel.block(lock); });
+  const auto document = machine.carry_out(bind_request(card));
+  INFO(document.dump(1));
+  CHECK(machine.kernel.bindings() == before);
+  CHECK(document["state"] == "failed");
+  CHECK(document["error"]["code"] == "restore_unknown");
+  CHECK(document["error"]["restored"].is_null());
+  CHECK(document["error"]["unknown"] == nlohmann::json::array({card}));
+  CHECK(document["error"]["unrestored"].empty());
+  CHECK(document["error"]["undo_failures"].size() == 1);
+  CHECK(machine.engine->left_half_way_by(at(card)) == document["id"]);
+  machine.kernel.unblock(lock);
+  machine.workers.resume();
+  machine.io.restart();
+  machine.io.poll();
+  CHECK(machine.carry_out(bind_request(card))["state"] == "succeeded");
+  CHECK(machine.engine->left_half_way_by(at(card)).empty());
+}
+
 TEST_CASE("When a worker dies after its write, the device is as it was before") {
   for (const auto& scenario : scenarios()) {
     const auto count = writes_of(scenario);

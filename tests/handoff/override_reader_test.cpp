@@ -32,7 +32,7 @@ TEST_CASE("Every address gets its answer") {
 TEST_CASE("Nothing asked is nothing answered, at once") {
   Bench bench;
   bool called = false;
-  bench.reader.read({}, [&called](const OverrideAnswers& answers) { called = answers.empty(); });
+  bench.reader.read({}, somebody, [&called](const OverrideAnswers& answers) { called = answers.empty(); });
   CHECK(called);
   CHECK(bench.workers.tasks().empty());
 }
@@ -58,7 +58,7 @@ TEST_CASE("Two readers of one hanging device both get their answer") {
   bench.kernel->block(hanging_file);
   int answered = 0;
   for (int count = 0; count < 2; ++count) {
-    bench.reader.read({hanging}, [&answered](const OverrideAnswers& answers) {
+    bench.reader.read({hanging}, somebody, [&answered](const OverrideAnswers& answers) {
       answered += answers.at(hanging).error().code == sysfs::ErrorCode::Overdue ? 1 : 0;
     });
   }
@@ -73,12 +73,31 @@ TEST_CASE("Two readers of one hanging device both get their answer") {
 TEST_CASE("A failed read is that address's error alone") {
   int asked = 0;
   OverrideReader reader([&asked](const Task&, const TaskCallbacks& callbacks) {
-    callbacks.on_result(++asked == 1 ? TaskResult(sysfs::fail(sysfs::ErrorCode::TooBusy, "busy", EAGAIN))
+    // Both by one task, then each by its own.
+    callbacks.on_result(++asked <= 2 ? TaskResult(sysfs::fail(sysfs::ErrorCode::Kernel, "no", EAGAIN))
                                      : TaskResult(std::vector<std::string>{"vfio-pci"}));
   });
   std::optional<OverrideAnswers> answers;
-  reader.read({hanging, other}, [&answers](OverrideAnswers read) { answers = std::move(read); });
+  reader.read({hanging, other}, somebody, [&answers](OverrideAnswers read) { answers = std::move(read); });
   REQUIRE(answers);
-  CHECK(answers->at(hanging).error().code == sysfs::ErrorCode::TooBusy);
+  CHECK(answers->at(hanging).error().errno_value == EAGAIN);
   CHECK(answers->at(other).value() == "vfio-pci");
+}
+
+TEST_CASE("Several addresses are read by one task, and by none where there is no worker for it") {
+  Bench bench;
+  CHECK(bench.read({hanging, other, at("0000:44:00.0")}).size() == 3);
+  CHECK(bench.workers.tasks() ==
+        std::vector<Task>{{TaskKind::ReadOverrides, {"0000:05:00.0", "0000:07:00.2", "0000:44:00.0"}, somebody}});
+
+  int asked = 0;
+  OverrideReader busy([&asked](const Task&, const TaskCallbacks& callbacks) {
+    ++asked;
+    callbacks.on_result(sysfs::fail(sysfs::ErrorCode::TooBusy, "busy"));
+  });
+  OverrideAnswers answers;
+  busy.read({hanging, other}, somebody, [&answers](OverrideAnswers read) { answers = std::move(read); });
+  CHECK(asked == 1);
+  CHECK(answers.at(hanging).error().code == sysfs::ErrorCode::TooBusy);
+  CHECK(answers.at(other).error().code == sysfs::ErrorCode::TooBusy);
 }

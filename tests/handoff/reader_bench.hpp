@@ -7,13 +7,15 @@
 
 namespace devbindd::tests {
 
+inline const handoff::Asker somebody{.name = "uid 7"};
+
 /// `Answer` is what the reader's callback gets, `Arguments` are what is asked for.
 template <class Reader, class Answer, class... Arguments>
 struct ReaderBench {
   /// Asks, and waits for the answer.
   Answer read(const Arguments&... arguments) {
     std::optional<Answer> answer;
-    reader.read(arguments..., [&answer](Answer read) { answer = std::move(read); });
+    reader.read(arguments..., somebody, [&answer](Answer read) { answer = std::move(read); });
     run_until(io, [&answer] { return answer.has_value(); });
     return *answer;
   }

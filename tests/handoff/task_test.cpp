@@ -54,14 +54,35 @@ TEST_CASE("Holders go into fields and come out as they were") {
   Bench bench;
   bench.kernel.open_device("0000:06:00.0", 77, "qemu");
   const vfio::HolderQuery query{.address = {0, 6, 0, 0}, .group = 2, .vfio_device = "vfio0", .device_open = true};
-  const auto fields = bench.run(task_for(query)).value();
-  CHECK(holders_from(fields) == vfio::find_holders(bench.kernel, query).value());
-  CHECK(holders_from(fields).size() == 2);
-  CHECK(bench.run(task_for(vfio::HolderQuery{.address = card, .group = {}, .vfio_device = {}, .device_open = false}))
-            .value()
-            .empty());
-  CHECK(holders_from({"1", "a", "b"}).empty());
-  CHECK(holders_from({"x", "a", "b", "c", "rest"}).size() == 1);
+  const vfio::HolderQuery idle{.address = card, .group = {}, .vfio_device = {}, .device_open = false};
+  const auto fields = bench.run(task_for({idle, query, idle})).value();
+  REQUIRE(holders_from(fields).size() == 3);
+  CHECK(holders_from(fields)[1] == vfio::find_holders(bench.kernel, query).value());
+  CHECK(holders_from(fields)[1].size() == 2);
+  CHECK(holders_from(fields)[0].empty());
+  CHECK(holders_from(fields)[2].empty());
+  CHECK(holders_from({"3", "1", "a", "b"}) == std::vector<std::vector<vfio::Holder>>{{}});
+  CHECK(holders_from({"5", "x", "a", "b", "c", "rest"}).front().size() == 1);
+}
+
+TEST_CASE("Lists come out of one list as they went in, and what is none of them is nothing") {
+  const std::vector<Fields> lists{{}, {"", "2", "x"}, {}, {"3"}};
+  CHECK(unpack(pack(lists)) == lists);
+  CHECK(unpack({}).empty());
+  for (const auto& malformed :
+       std::vector<Fields>{{"x"}, {"1"}, {"-1"}, {"0", "2", "a"}, {"18446744073709551615", "a"}})
+    CHECK(unpack(malformed).empty());
+}
+
+TEST_CASE("The usage of several devices by one task is that of each by its own") {
+  Bench bench;
+  const auto both = bench.run({TaskKind::FindUsage, {"", "0000:05:00.0", "0000:06:00.0"}}).value();
+  std::vector<Fields> apart;
+  for (const auto* address : {"0000:05:00.0", "0000:06:00.0"})
+    apart.push_back(unpack(bench.run({TaskKind::FindUsage, {"", address}}).value()).front());
+  CHECK(unpack(both) == apart);
+  CHECK_FALSE(bench.run({TaskKind::FindUsage, {"", "0000:05:00.0", "0000:44:00.0"}}));
+  CHECK_FALSE(bench.run({TaskKind::FindUsage, {""}}));
 }
 
 TEST_CASE("The facts of VFIO are the version and each extension with its answer") {

@@ -1,9 +1,12 @@
 // A worker process for the tests of the pool: the real worker loop on a directory instead of the kernel's file systems.
-// Usage: test_worker ROOT [LOCKS], with the daemon's socket as descriptor 3.
+// Usage: test_worker ROOT [LOCKS [drivers]], with the daemon's socket as descriptor 3. With "drivers" those in the
+// directory take devices and leave them, as the kernel's do.
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <string>
 
 #include "handoff/worker.hpp"
 #include "sysfs/linux_tree.hpp"
@@ -38,19 +41,52 @@ class NoIoctl final : public devbindd::vfio::Ioctl {
   }
 };
 
+template <class T = void>
+using Result = devbindd::sysfs::Result<T>;
+
+class DriversTree final : public devbindd::sysfs::Tree {
+ public:
+  DriversTree(devbindd::sysfs::LinuxTree& files, std::string root) : files_(files), root_(std::move(root) + "/") {}
+
+  Result<std::string> read(std::string_view path, std::size_t limit) const override { return files_.read(path, limit); }
+  Result<std::string> read_bytes(std::string_view path, std::size_t limit) const override {
+    return files_.read_bytes(path, limit);
+  }
+  Result<> write(std::string_view path, std::string_view value) override {
+    if (auto done = files_.write(path, value); !done) return done;
+    const auto device = root_ + "sys/bus/pci/devices/" + std::string(value);
+    const std::string file(path);
+    const std::filesystem::path driver = std::filesystem::path(root_ + file).parent_path();
+    if (file.ends_with("/unbind")) std::filesystem::remove(device + "/driver");
+    if (file.ends_with("/bind")) std::filesystem::create_directory_symlink(driver, device + "/driver");
+    return {};
+  }
+  Result<std::optional<std::string>> link(std::string_view path) const override { return files_.link(path); }
+  Result<std::vector<std::string>> list(std::string_view path) const override { return files_.list(path); }
+  Result<std::optional<devbindd::sysfs::NodeStatus>> status(std::string_view path) const override {
+    return files_.status(path);
+  }
+
+ private:
+  devbindd::sysfs::LinuxTree& files_;
+  std::string root_;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2 && argc != 3) return 2;
+  if (argc < 2 || argc > 4) return 2;
   auto tree = devbindd::sysfs::LinuxTree::open(argv[1]);
   if (!tree) return 1;
+  DriversTree drivers(*tree, argv[1]);
+  devbindd::sysfs::Tree& chosen = argc == 4 ? static_cast<devbindd::sysfs::Tree&>(drivers) : *tree;
   const NoIoctl ioctl;
   const devbindd::sysfs::ModuleIndex modules{.directory = "/nonexistent", .config_paths = {"/nonexistent"}};
   return devbindd::handoff::run_worker(
       3,
-      {.tree = *tree,
+      {.tree = chosen,
        .ioctl = ioctl,
        .modules = modules,
        .raise_locked_memory = [](auto, auto) -> devbindd::sysfs::Result<> { return {}; }},
-      {}, argc == 3 ? argv[2] : "");
+      {}, argc >= 3 ? argv[2] : "");
 }

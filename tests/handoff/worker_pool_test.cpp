@@ -39,8 +39,10 @@ struct Bench {
       : pool(io, {.command = {worker_program, directory.path().string(), (directory.path() / "locks").string()},
                   .step_deadline = deadline,
                   .read_deadline = deadline,
-                  .max_workers = max_workers,
-                  .max_queue = max_queue}) {
+                  .lanes = 2,
+                  .readers = {.at_once = 1, .workers = 2, .queued = 4, .queued_each = 2},
+                  .changers = {.at_once = 1, .workers = 1, .queued = 4, .queued_each = 4},
+                  .upkeep = {max_workers, max_workers, max_queue, max_queue}}) {
     fs::create_directories(directory.path() / "sys/bus/pci/drivers/fine");
     std::ofstream(directory.path() / "sys/bus/pci/drivers/fine/unbind") << "";
   }
@@ -58,15 +60,20 @@ struct Bench {
     return sysfs::FileDescriptor(::open(unbind_of(driver).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   }
 
-  std::shared_ptr<Call> unbind(const std::string& driver) {
+  std::shared_ptr<Call> unbind(const std::string& driver, const Asker& asker = {}) {
+    return unbind([this](Task task, TaskCallbacks callbacks) { pool.run(std::move(task), std::move(callbacks)); },
+                  driver, asker);
+  }
+  static std::shared_ptr<Call> unbind(const RunTask& run, const std::string& driver, const Asker& asker = {}) {
     auto call = std::make_shared<Call>();
-    pool.run(task_for(sysfs::Step{sysfs::StepKind::Unbind, at("0000:05:00.0"), driver}),
-             {.on_overdue =
-                  [call](int pid) {
-                    ++call->overdue;
-                    call->pid = pid;
-                  },
-              .on_result = [call](TaskResult result) { call->result = std::move(result); }});
+    auto task = task_for(sysfs::Step{sysfs::StepKind::Unbind, at("0000:05:00.0"), driver});
+    task.asker = asker;
+    run(std::move(task), {.on_overdue =
+                              [call](int pid) {
+                                ++call->overdue;
+                                call->pid = pid;
+                              },
+                          .on_result = [call](TaskResult result) { call->result = std::move(result); }});
     return call;
   }
   void wait_for(const std::shared_ptr<Call>& call) {
@@ -357,16 +364,85 @@ TEST_CASE("When the only worker dies, what waited for it is done by another") {
   Bench bench(std::chrono::milliseconds(200), 1);
   bench.make_hanging("stuck");
   REQUIRE(bench.pool.start());
-  const auto stuck = bench.unbind("stuck");
-  const auto waiting = bench.unbind("fine");
-  // The pid of the one worker is only told when it is overdue; until then it may as well be asked for by its parent.
-  bench.wait_until_overdue(stuck);
-  if (!waiting->result) {
-    REQUIRE(::kill(stuck->pid, SIGKILL) == 0);
-    bench.wait_for(waiting);
-    bench.wait_for(stuck);
-    CHECK(stuck->result->error().errno_value == ECHILD);
-  }
+  const Asker reader{.name = "uid 1000"};
+  const auto first = bench.unbind("stuck", reader);
+  bench.wait_until_overdue(first);  // of two workers one is left
+  const auto second = bench.unbind("stuck", reader);
+  const auto waiting = bench.unbind("fine", reader);
+  REQUIRE(::kill(first->pid, SIGKILL) == 0);
+  bench.wait_for(first);
+  CHECK(first->result->error().errno_value == ECHILD);
+  CHECK_FALSE(waiting->result.has_value());
+  bench.wait_until_overdue(second);
+  bench.wait_for(waiting);
+  CHECK(waiting->result->has_value());
+  REQUIRE(::kill(second->pid, SIGKILL) == 0);
+  bench.wait_for(second);
+}
+
+TEST_CASE("What readers ask takes no worker from those who change things, from devbindd itself, or from an operation") {
+  Bench bench(std::chrono::milliseconds(20));
+  bench.make_hanging("stuck");
+  REQUIRE(bench.pool.start());
+  const Asker reader{.name = "uid 1000"};
+  const Asker root{.name = "uid 0", .may_change = true};
+  std::vector<std::shared_ptr<Call>> asked{bench.unbind("stuck", reader), bench.unbind("stuck", reader)};
+  for (const auto& call : asked) bench.wait_until_overdue(call);
+  const auto late = bench.unbind("fine", reader);
+  bench.wait_for(late);
+  CHECK(late->result->error().code == sysfs::ErrorCode::TooBusy);
+  const auto roots = bench.unbind("fine", root);
+  bench.wait_for(roots);
+  CHECK(roots->result->has_value());
+
+  asked.push_back(bench.unbind("stuck", root));
+  bench.wait_until_overdue(asked.back());
+  const auto roots_late = bench.unbind("fine", root);
+  bench.wait_for(roots_late);
+  CHECK(roots_late->result->error().code == sysfs::ErrorCode::TooBusy);
+  const auto own = bench.unbind("fine");
+  bench.wait_for(own);
+  CHECK(own->result->has_value());
+  const auto lane = bench.pool.open_lane();
+  REQUIRE(lane);
+  const auto step = Bench::unbind(*lane, "fine");
+  bench.wait_for(step);
+  CHECK(step->result->has_value());
+  const auto reading = bench.reader_of("stuck");
+  for (const auto& call : asked) bench.wait_for(call);
+}
+
+TEST_CASE("Lanes are counted until they are over and their last task is, and each has its worker from the beginning") {
+  Bench bench(std::chrono::milliseconds(20), 1);
+  bench.make_hanging("stuck");
+  REQUIRE(bench.pool.start());
+  auto first = bench.pool.open_lane();
+  auto second = bench.pool.open_lane();
+  REQUIRE(first);
+  REQUIRE(second);
+  CHECK(bench.pool.open_lane().error().code == sysfs::ErrorCode::TooBusy);
+  // A worker that dies is replaced: the lane's next task is done.
+  const auto dying = Bench::unbind(*first, "stuck");
+  bench.wait_until_overdue(dying);
+  REQUIRE(::kill(dying->pid, SIGKILL) == 0);
+  bench.wait_for(dying);
+  CHECK(dying->result->error().errno_value == ECHILD);
+  const auto next = Bench::unbind(*first, "fine");
+  bench.wait_for(next);
+  CHECK(next->result->has_value());
+  // One that is over while its task hangs is over when that is.
+  const auto hanging = Bench::unbind(*second, "stuck");
+  bench.wait_until_overdue(hanging);
+  second = RunTask{};
+  CHECK(bench.pool.open_lane().error().code == sysfs::ErrorCode::TooBusy);
+  const auto reading = bench.reader_of("stuck");
+  bench.wait_for(hanging);
+  CHECK(bench.pool.open_lane().has_value());
+  first = RunTask{};
+  const auto third = bench.pool.open_lane();
+  const auto fourth = bench.pool.open_lane();
+  CHECK(third.has_value());
+  CHECK(fourth.has_value());
 }
 
 TEST_CASE("A program that cannot be started is an error of start and of the task") {
