@@ -18,6 +18,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 PACE = max(1.0, float(os.environ.get("DEVBINDD_TEST_PACE") or 2))  # limits of seconds are multiplied by it (tests/proof/pace.py)
 BOOT_LIMIT = 120 * PACE  # seconds to the first sign of the tests
 SILENCE_LIMIT = 45 * PACE  # seconds without a new result line, beyond what the running test may take
+MODULES = ("vf_settings", "functions_below")  # of the tests, for the guest
 # The second line and the third leave out what only costs time in the emulator: it takes most of a guest's time to clear
 # and to account memory, and to read a clock that is a device.
 KERNEL_OPTIONS = (
@@ -110,7 +111,7 @@ def prepare(kernel_name, folder, stage, with_module):
     kernel.make_initramfs(found, initramfs)
     if found.modules and stage and with_module:
         try:
-            kernel.build_module(found, "vf_settings", stage / "usr/libexec/devbindd-tests")
+            kernel.build_modules(found, MODULES, stage / "usr/libexec/devbindd-tests")
         except kernel.Unavailable as error:  # the tests that want it fail, the others do not
             print(f"vm: {error}", flush=True)
     return Prepared(found, initramfs, folder, stage)

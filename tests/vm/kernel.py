@@ -127,18 +127,20 @@ def _newest_cached():
     return found[-1] if found else None
 
 
-def build_module(kernel, name, target):
+def build_modules(kernel, names, target):
     """tests/vm/NAME.c for a kernel of Debian's, to target/NAME.ko."""
     headers = _headers(kernel)
     with tempfile.TemporaryDirectory(prefix="devbindd-module-") as scratch:
-        shutil.copy(HERE / f"{name}.c", scratch)
-        pathlib.Path(scratch, "Makefile").write_text(f"obj-m := {name}.o\n")
+        for name in names:
+            shutil.copy(HERE / f"{name}.c", scratch)
+        pathlib.Path(scratch, "Makefile").write_text("obj-m := " + " ".join(f"{name}.o" for name in names) + "\n")
         command = ["make", "-C", headers, f"M={scratch}", "modules"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode != 0:
-            raise Unavailable(f"{name}.ko cannot be built: {done.stdout}{done.stderr}")
+            raise Unavailable(f"{', '.join(names)} cannot be built: {done.stdout}{done.stderr}")
         target.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["strip", "--strip-debug", f"{scratch}/{name}.ko", "-o", target / f"{name}.ko"], check=True)
+        for name in names:
+            subprocess.run(["strip", "--strip-debug", f"{scratch}/{name}.ko", "-o", target / f"{name}.ko"], check=True)
 
 
 def _headers(kernel):

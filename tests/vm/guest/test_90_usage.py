@@ -12,6 +12,7 @@ import re
 import unittest
 
 import api
+import below_situations as below
 import machine
 import network_situations as wired
 import others
@@ -308,6 +309,10 @@ SITUATIONS += (
               ground=given.without_share_driver),
 
     Situation("a cipher that the kernel has taken", given.CIPHERS, "kernel.in_use", "virtio", given.cipher_taken),
+    Situation("a mounted disk of a function below", given.EDU, "block.mounted", "below0", below.disk_below_mounted,
+              ground=below.functions_below, acceptable=False),
+    Situation("an open disk of a function below", given.EDU, "block.open", "below0", given.opening(lambda: "/dev/below0"),
+              ground=below.functions_below),
 )
 
 
