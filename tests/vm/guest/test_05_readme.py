@@ -1,6 +1,6 @@
 """README's transcripts: every command of its console blocks is run here in their order, and its output compared with what README shows.
 
-What differs from run to run is made equal: identifiers of claims and operations, times, process ids. README as it would be with
+What differs from run to run is made equal: identifiers of claims and operations, times, process ids, fencing tokens. README as it would be with
 the outputs of this run is left in /mnt/results/README.md, to be copied after a change that is meant.
 """
 
@@ -17,7 +17,8 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 CHANGING = (
     (UUID, "<id>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*Z"), "<time>"),
-    (re.compile(r'(pid "?|pid":)\d+'), r"\1<pid>"),
+    (re.compile(r'(pid |pid":)\d+'), r"\1<pid>"),
+    (re.compile(r'(fencing_token":)\d+'), r"\1<number>"),
 )
 SETUP = re.compile(r"^\$ (alias .*|API=.*)$", re.M)
 
