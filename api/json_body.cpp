@@ -163,7 +163,7 @@ std::expected<std::vector<std::string>, BodyError> BodyReader::strings(const std
 }
 
 std::expected<void, BodyError> BodyReader::finish() const {
-  BodyError error{"unknown_field", "", ""};
+  auto error = BodyError{"unknown_field", "", ""};
   for (const auto& [key, value] : object_.items()) {
     if (std::ranges::find(asked_, key) != asked_.end()) continue;
     auto detail = "there is no key \"" + key.substr(0, 64) + "\" here" + hint(key, asked_);
