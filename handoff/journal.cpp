@@ -756,8 +756,9 @@ void Journal::read_audit(AuditQuery query, std::function<void(Result<AuditPage>)
     auto page = guarded<AuditPage>([&] { return select_audit(database, query); });
     impl->post([done, page = std::move(page)] { done(page); });
   };
-  if (impl_->reading) return impl_->reads.add_later(std::move(read));
-  impl_->commits.add_later(std::move(read));
+  if (!impl_->reading) return impl_->commits.add_later(std::move(read));
+  // Behind what is to be written already: whoever reads after an answer finds what led to it.
+  impl_->enqueue([impl = impl_.get(), read = std::move(read)] { impl->reads.add_later(read); });
 }
 
 }  // namespace devbindd::handoff

@@ -449,7 +449,8 @@ TEST_CASE("Each reason against a change is given when it holds, and only then") 
 TEST_CASE("Every code that can be given is in the list of codes, and every code of the list can be given") {
   std::set<std::string> given_codes{"group.sibling_in_use",            // comes with the sibling's own code: see below
                                     no_reset_evidence(at(card)).code,  // of claims alone: claim_reset_test.cpp
-                                    read_only_evidence("/sys").code};  // of what writes alone: see below
+                                    system_evidence(sysfs::Device{}).code,  // of groups: selector_test.cpp
+                                    read_only_evidence("/sys").code};       // of what writes alone: see below
   for (const auto& row : cases()) {
     if (!row.code.empty()) given_codes.insert(row.code);
   }

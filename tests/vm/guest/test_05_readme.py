@@ -56,7 +56,7 @@ class Transcript:
         self._identifiers = {}  # README's -> those of this run
 
     def run(self, command):
-        """Its output. What it leaves in the background goes on."""
+        """Its output, with README's identifiers. What it leaves in the background goes on."""
         text = UUID.sub(lambda match: self._identifiers.get(match.group(), match.group()), command.text)
         with open(self._folder / "output", "w+", encoding="utf-8") as output:
             done = subprocess.run(["bash", "-c", self._setup + text], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output,
@@ -64,6 +64,8 @@ class Transcript:
             output.seek(0)
             said = output.read().strip("\n")
         self._identifiers.update(zip(UUID.findall(command.shown), UUID.findall(said)))
+        back = {here: shown for shown, here in self._identifiers.items()}
+        said = UUID.sub(lambda match: back.get(match.group(), match.group()), said)
         return said if done.returncode == 0 else f"{said}\nexit {done.returncode}"
 
 
