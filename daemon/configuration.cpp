@@ -69,7 +69,8 @@ class Section {
   }
   Checked finish() const {
     for (const auto& [key, value] : object_.items()) {
-      if (std::ranges::find(asked_, key) == asked_.end()) return wrong(at(key), "is not a key of the configuration" + api::hint(key, asked_));
+      if (std::ranges::find(asked_, key) == asked_.end())
+        return wrong(at(key), "is not a key of the configuration" + api::hint(key, asked_));
     }
     return {};
   }

@@ -117,6 +117,13 @@ def timeout(seconds):
     return mark
 
 
+def lasting(look, seconds):
+    """What look() gives, if it gives the same after so many seconds; else None."""
+    found = look()
+    time.sleep(seconds)
+    return found if look() == found else None
+
+
 def wait_for(condition, seconds=20, what="condition"):
     """The first true value of condition(); AssertionError when there is none in time."""
     seconds *= PACE
