@@ -287,7 +287,7 @@ SITUATIONS += (
         lambda: "/dev/watchdog", os.O_WRONLY)),
     Situation("an open I2C bus", given.SMBUS, "char.open", "i2c", given.opening(
         lambda: given.node_below(given.SMBUS, "i2c-*/i2c-dev/i2c-*")()), ground=given.i2c_nodes,
-              idle=("kernel.may_use", "group.not_viable")),
+              idle=("kernel.may_use", "group.not_viable", "device.system")),
     Situation("an open clock of a NIC", given.NIC, "char.open", "ptp", given.opening(
         lambda: given.node_below(given.NIC, "ptp/ptp*")())),
     Situation("an open UIO node", given.EDU, "char.open", "uio", given.opening(
