@@ -9,7 +9,7 @@ namespace devbindd::api {
 namespace {
 
 // A browser that was told another name for this machine says that name, in the Host header of every request; a client
-// that says none is no browser. A target in absolute form must agree with it.
+// that says none is not a browser. A target in absolute form must agree with it.
 bool names_loopback(const RequestHead& head) {
   const auto host = head.field("host");
   return (!host || is_loopback_host(*host)) && (head.authority.empty() || is_loopback_host(head.authority));
@@ -38,7 +38,7 @@ GuardRefusal cross_site(const std::string& what) {
   return {403, "cross_site_request",
           what +
               ": a web page of another site asks through a browser, which is never answered. Ask from a page of this "
-              "address, or with a client that is no browser."};
+              "address, or with a client that is not a browser."};
 }
 
 }  // namespace

@@ -170,15 +170,11 @@ OrResponse<ClaimRequest> read_claim_request(const Request& request) {
 }
 
 OrResponse<std::optional<handoff::DescriptorWay>> read_descriptor_way(const Request& request) {
-  auto document = parse_body(request.body);
-  if (!document) return std::unexpected(to_response(request, document.error()));
-  BodyReader body(*document);
-  auto text = body.string("way");
-  if (!text) return std::unexpected(to_response(request, text.error()));
-  if (auto done = body.finish(); !done) return std::unexpected(to_response(request, done.error()));
-  if (*text == nullptr) return std::nullopt;
+  auto text = only_text(request, "way");
+  if (!text) return std::unexpected(std::move(text.error()));
+  if (!*text) return std::nullopt;
   const auto way = handoff::descriptor_way_named(**text);
-  if (!way) return wrong(request, body.pointer("way"), "\"way\" must be group or cdev");
+  if (!way) return wrong(request, "/way", "\"way\" must be group or cdev");
   return way;
 }
 

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/devbind_status.hpp"
+#include "api/field_text.hpp"
 #include "api/handlers.hpp"
 #include "api/listing.hpp"
 #include "api/parameters.hpp"
@@ -24,14 +25,8 @@ struct DeviceFilter {
   bool (*valid)(const std::string&);
 };
 
-std::string lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
-}
-
 std::string without_prefix(std::string text) {
-  text = lower_case(std::move(text));
+  text = lower(text);
   return text.starts_with("0x") ? text.substr(2) : text;
 }
 
@@ -111,7 +106,7 @@ bool is_found(Context& context, const sysfs::Device& device, const sysfs::Altern
     if (known != alternatives.end()) texts.insert(texts.end(), known->second.begin(), known->second.end());
   }
   return std::ranges::any_of(texts, [&searched](const std::string& text) {
-    return std::ranges::any_of(searched, [&](const std::string& part) { return lower_case(text).contains(part); });
+    return std::ranges::any_of(searched, [&](const std::string& part) { return lower(text).contains(part); });
   });
 }
 
@@ -122,7 +117,7 @@ OrResponse<std::vector<std::string>> read_search(const Request& request, QueryRe
     if (part.empty() || part.size() > longest)
       return std::unexpected(
           bad_request(request, "invalid_value", "?search", "a text of 1 to 128 bytes is searched for"));
-    part = lower_case(std::move(part));
+    part = lower(part);
   }
   return searched;
 }

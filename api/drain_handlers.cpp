@@ -22,13 +22,9 @@ void answer_with_drain(Context& context, const Request& request, const sysfs::Pc
 }
 
 OrResponse<std::string> read_reason(const Request& request) {
-  auto body = parse_body(request.body);
-  if (!body) return std::unexpected(to_response(request, body.error()));
-  BodyReader reader(*body);
-  auto reason = reader.string("reason");
-  if (!reason) return std::unexpected(to_response(request, reason.error()));
-  if (auto done = reader.finish(); !done) return std::unexpected(to_response(request, done.error()));
-  const auto text = *reason != nullptr ? **reason : std::string{};
+  auto reason = only_text(request, "reason");
+  if (!reason) return std::unexpected(std::move(reason.error()));
+  auto text = reason->value_or("");
   if (text.size() <= max_reason) return text;
   return std::unexpected(bad_request(request, "invalid_value", "/reason",
                                      "a reason has at most " + std::to_string(max_reason) + " bytes"));

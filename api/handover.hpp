@@ -85,7 +85,7 @@ struct Handover {
 /// Both have in "envs" PCIDEVICE_DEVBINDD_<RESOURCE>, the addresses of that resource with commas between.
 ///
 /// Env: lines NAME=value that both a shell and systemd's EnvironmentFile= read: DEVBINDD_CLAIM; DEVBINDD_DEVICES,
-///   DEVBINDD_GROUP_NODES and DEVBINDD_DEVICE_NODES with blanks between, of which one is ""; DEVBINDD_BACKEND;
+///   DEVBINDD_GROUP_NODES and DEVBINDD_DEVICE_NODES with blanks between, one of them ""; DEVBINDD_BACKEND;
 ///   DEVBINDD_IOMMUFD, which is "/dev/iommu" or ""; and PCIDEVICE_DEVBINDD_<RESOURCE> as above.
 enum class HandoverFormat { Qemu, CloudHypervisor, Dpdk, Spdk, LibvirtXml, Cdi, KubernetesDevicePlugin, Nomad, Env };
 

@@ -44,8 +44,8 @@ class BodyReader {
 
   /// nullptr when the key is absent.
   const nlohmann::json* find(const std::string& key);
-  /// A string of at most max_json_text bytes, or nullptr when absent. null is no string. What is accepted is kept, in
-  /// operations, claims and the audit.
+  /// A string of at most max_json_text bytes, or nullptr when absent. null is not a string. What is accepted is kept,
+  /// in operations, claims and the audit.
   std::expected<const std::string*, BodyError> string(const std::string& key);
   std::expected<bool, BodyError> boolean(const std::string& key, bool fallback);
   /// An array of at most `limit` strings, each as string() takes them; empty when absent.

@@ -8,35 +8,19 @@
 namespace devbindd::api {
 namespace {
 
-// Splits at `separator` where that is not within quotes.
+// At least one part, which may be empty.
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
-  bool quoted = false;
-  std::size_t begin = 0;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (quoted && text[at] == '\\') {
-      ++at;
-    } else if (text[at] == '"') {
-      quoted = !quoted;
-    } else if (text[at] == separator && !quoted) {
-      parts.push_back(trimmed(text.substr(begin, at - begin)));
-      begin = at + 1;
-    }
-  }
-  parts.push_back(trimmed(text.substr(begin)));
+  do {
+    parts.push_back(next_part(text, separator));
+  } while (!text.empty());
   return parts;
 }
 
 // A token, or what a quoted string stands for.
 std::optional<std::string> value_of(std::string_view text) {
-  if (!text.starts_with('"')) return is_token(text) ? std::optional(std::string(text)) : std::nullopt;
-  std::string value;
-  for (std::size_t at = 1; at < text.size(); ++at) {
-    if (text[at] == '"') return at + 1 == text.size() ? std::optional(value) : std::nullopt;
-    if (text[at] == '\\' && ++at == text.size()) break;
-    value += text[at];
-  }
-  return std::nullopt;
+  if (text.starts_with('"')) return unquoted(text);
+  return is_token(text) ? std::optional(std::string(text)) : std::nullopt;
 }
 
 // "0.5": at most three digits behind the point, and nothing above 1.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "api/field_text.hpp"
 #include "sysfs/fields.hpp"
 
 namespace devbindd::api {
@@ -10,12 +11,6 @@ namespace {
 
 constexpr std::size_t longest_word = 64;  // longer ones are no typing errors, and cost the square of their length
 constexpr std::size_t short_list = 12;
-
-char lower_letter(char letter) {
-  return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
-}
-
-bool same_letter(char a, char b) { return lower_letter(a) == lower_letter(b); }
 
 // The optimal string alignment distance, row by row.
 std::size_t difference(std::string_view a, std::string_view b) {
@@ -26,9 +21,9 @@ std::size_t difference(std::string_view a, std::string_view b) {
         cost[i][j] = i + j;
         continue;
       }
-      const std::size_t replaced = same_letter(a[i - 1], b[j - 1]) ? 0 : 1;
+      const std::size_t replaced = a[i - 1] == b[j - 1] ? 0 : 1;
       cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + replaced});
-      if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]))
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
         cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
     }
   }
@@ -43,7 +38,7 @@ std::string nearest_word(std::string_view word, const std::vector<std::string_vi
   std::size_t least = 4;
   for (const auto candidate : known) {
     if (candidate.size() > longest_word) continue;
-    const auto distance = difference(word, candidate);
+    const auto distance = difference(lower(word), lower(candidate));
     if (distance >= least || distance * 3 > candidate.size()) continue;
     least = distance;
     nearest = candidate;

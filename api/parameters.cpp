@@ -28,6 +28,16 @@ Response to_response(const Request& request, const QueryError& error) {
   return bad_request(request, error.code, error.pointer, error.detail);
 }
 
+OrResponse<std::optional<std::string>> only_text(const Request& request, const std::string& key) {
+  auto document = parse_body(request.body);
+  if (!document) return std::unexpected(to_response(request, document.error()));
+  BodyReader body(*document);
+  auto text = body.string(key);
+  if (!text) return std::unexpected(to_response(request, text.error()));
+  if (auto done = body.finish(); !done) return std::unexpected(to_response(request, done.error()));
+  return *text != nullptr ? std::optional(**text) : std::nullopt;
+}
+
 OrResponse<std::vector<std::string>> risks(const Request& request, std::vector<std::string> codes,
                                            const std::string& pointer) {
   for (const auto& code : codes) {

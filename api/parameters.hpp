@@ -3,6 +3,8 @@
 
 #include <expected>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
 
 #include "api/json_body.hpp"
 #include "api/message.hpp"
@@ -20,6 +22,9 @@ OrResponse<sysfs::DriverName> driver_parameter(const Request& request, const std
 
 Response to_response(const Request& request, const BodyError& error);
 Response to_response(const Request& request, const QueryError& error);
+
+/// The text of a body that may have one key with a string, and no other; nullopt where it has none.
+OrResponse<std::optional<std::string>> only_text(const Request& request, const std::string& key);
 
 /// The evidence codes to accept, from a body's array or a query's list: each must be one that exists.
 OrResponse<std::vector<std::string>> risks(const Request& request, std::vector<std::string> codes,

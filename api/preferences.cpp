@@ -4,6 +4,8 @@
 #include <charconv>
 #include <set>
 
+#include "api/field_text.hpp"
+
 namespace devbindd::api {
 namespace {
 
@@ -13,57 +15,15 @@ struct Preference {
   bool well_formed = false;
 };
 
-std::string_view without_blanks(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-// The part up to a mark that stands outside of quotes; takes it and the mark from the text.
-std::string_view cut(std::string_view& text, char mark) {
-  bool quoted = false;
-  std::size_t at = 0;
-  for (; at < text.size(); ++at) {
-    if (quoted && text[at] == '\\') {
-      ++at;
-    } else if (text[at] == '"') {
-      quoted = !quoted;
-    } else if (!quoted && text[at] == mark) {
-      break;
-    }
-  }
-  at = std::min(at, text.size());
-  const auto part = text.substr(0, at);
-  text.remove_prefix(std::min(at + 1, text.size()));
-  return without_blanks(part);
-}
-
-std::optional<std::string> unquoted(std::string_view text) {
-  if (!text.starts_with('"')) return std::string(text);
-  std::string value;
-  for (std::size_t at = 1; at < text.size(); ++at) {
-    if (text[at] == '"') return at + 1 == text.size() ? std::optional(value) : std::nullopt;
-    if (text[at] == '\\' && ++at == text.size()) return std::nullopt;
-    value += text[at];
-  }
-  return std::nullopt;
-}
-
-bool is_token(std::string_view text) {
-  constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::ranges::all_of(text, [&](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || marks.contains(c);
-  });
-}
-
 // Parameters, after a semicolon, belong to preferences that are not known here.
 Preference preference_from(std::string_view text) {
   Preference preference;
-  auto whole = cut(text, ';');
-  const auto name = cut(whole, '=');
-  const auto value = unquoted(without_blanks(whole));
-  preference.well_formed = is_token(name) && value && without_blanks(text).empty();
-  for (const char c : name) preference.name += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  auto whole = next_part(text, ';');
+  const auto name = next_part(whole, '=');
+  const auto shown = trimmed(whole);
+  const auto value = shown.starts_with('"') ? unquoted(shown) : std::optional(std::string(shown));
+  preference.well_formed = is_token(name) && value && trimmed(text).empty();
+  preference.name = lower(name);
   preference.value = value.value_or("");
   return preference;
 }
@@ -94,7 +54,7 @@ Preferences preferences_from(std::string_view prefer) {
   Preferences preferences;
   std::set<std::string> known;
   while (!prefer.empty()) {
-    const auto text = cut(prefer, ',');
+    const auto text = next_part(prefer, ',');
     if (text.empty()) continue;
     const auto preference = preference_from(text);
     if (!preference.name.empty() && !known.insert(preference.name).second) continue;

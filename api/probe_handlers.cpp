@@ -20,16 +20,11 @@ constexpr std::size_t most_candidates = 16;  // devices that are tried for a pro
 OrResponse<std::string> read_way(const Request& request) {
   QueryReader query(request.query);
   if (auto done = query.finish(); !done) return std::unexpected(to_response(request, done.error()));
-  auto document = parse_body(request.body);
-  if (!document) return std::unexpected(to_response(request, document.error()));
-  BodyReader body(*document);
-  auto text = body.string("way");
-  if (!text) return std::unexpected(to_response(request, text.error()));
-  if (auto done = body.finish(); !done) return std::unexpected(to_response(request, done.error()));
-  const std::string way = *text != nullptr ? **text : "auto";
+  auto text = only_text(request, "way");
+  if (!text) return std::unexpected(std::move(text.error()));
+  auto way = text->value_or("auto");
   if (way != "auto" && way != "group" && way != "cdev")
-    return std::unexpected(
-        bad_request(request, "invalid_value", body.pointer("way"), "\"way\" must be auto, group or cdev"));
+    return std::unexpected(bad_request(request, "invalid_value", "/way", "\"way\" must be auto, group or cdev"));
   return way;
 }
 

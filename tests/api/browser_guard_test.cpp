@@ -29,7 +29,7 @@ std::string with_site(const std::string& site) { return refused({{"host", "local
 
 }  // namespace
 
-TEST_CASE("what says nothing of a page is no browser", "[api][browser]") {
+TEST_CASE("what says nothing of a page is not a browser", "[api][browser]") {
   CHECK(refused({}).empty());
   CHECK(refused({{"host", "localhost:8480"}}).empty());
   CHECK(refused({{"host", "127.0.0.1"}}, "localhost").empty());
