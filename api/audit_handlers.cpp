@@ -41,26 +41,19 @@ const std::vector<Column>& audit_columns() {
   return list;
 }
 
-OrResponse<handoff::AuditQuery> read_query(const Request& request, QueryReader& query) {
+handoff::AuditQuery read_query(QueryReader& query) {
   handoff::AuditQuery wanted;
-  auto device = query.one("device");
-  if (!device) return std::unexpected(to_response(request, device.error()));
-  if (*device) {
-    const auto address = sysfs::parse_pci_address(**device);
-    if (!address) return std::unexpected(bad_request(request, "invalid_value", "?device", address.error().message));
-    wanted.device = sysfs::to_string(*address);
+  if (const auto device = query.one("device")) {
+    const auto address = sysfs::parse_pci_address(*device);
+    if (!address) query.wrong("device", address.error().message);
+    if (address) wanted.device = sysfs::to_string(*address);
   }
-  auto size = query.number("page_size", 1, 1000);
-  if (!size) return std::unexpected(to_response(request, size.error()));
-  wanted.limit = size->value_or(default_page);
-  auto token = query.one("page_token");
-  if (!token) return std::unexpected(to_response(request, token.error()));
-  if (*token) {
-    wanted.before = sysfs::number_from<std::int64_t>(**token).value_or(0);
-    if (wanted.before <= 0)
-      return std::unexpected(bad_request(request, "invalid_value", "?page_token", "this is no page token"));
+  wanted.limit = query.number("page_size", 1, 1000).value_or(default_page);
+  if (const auto token = query.one("page_token")) {
+    wanted.before = sysfs::number_from<std::int64_t>(*token).value_or(0);
+    if (wanted.before <= 0) query.wrong("page_token", "this is no page token");
   }
-  if (auto done = query.finish(); !done) return std::unexpected(to_response(request, done.error()));
+  query.finish();
   return wanted;
 }
 
@@ -97,11 +90,12 @@ Response audit_response(const Request& request, AuditAnswer& answer) {
 }  // namespace
 
 void list_audit(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  QueryReader query(request.query);
-  auto wanted = read_query(request, query);
-  if (!wanted) return respond(std::move(wanted.error()));
+  Mistakes mistakes;
+  QueryReader query(request.query, mistakes);
+  auto wanted = read_query(query);
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
   context.engine.services().journal.read_audit(
-      std::move(*wanted), [&context, request, respond](const sysfs::Result<handoff::AuditPage>& page) {
+      std::move(wanted), [&context, request, respond](const sysfs::Result<handoff::AuditPage>& page) {
         if (!page) return respond(problem_of(request, page.error()));
         const auto answer = std::make_shared<AuditAnswer>(AuditAnswer{.page = *page});
         in_turns(context, request, [&context, request, respond, answer] {

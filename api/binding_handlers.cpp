@@ -48,49 +48,39 @@ RenderResult render_bindings(Context& context, const Request& request, std::vect
   };
 }
 
-OrResponse<bool> dry_run_parameter(const Request& request, QueryReader& query) {
-  auto dry_run = query.flag("dry_run");
-  if (!dry_run) return std::unexpected(to_response(request, dry_run.error()));
-  return *dry_run;
-}
-
 void change_without_body(Context& context, const Request& request, const PathArguments& arguments, ChangeKind kind,
                          Respond respond) {
-  auto address = address_parameter(request, arguments[0]);
-  if (!address) return respond(std::move(address.error()));
-  QueryReader query(request.query);
-  auto dry_run = dry_run_parameter(request, query);
-  if (!dry_run) return respond(std::move(dry_run.error()));
-  auto change = read_bodyless(request, query, *address, kind);
-  if (!change) return respond(std::move(change.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  submit_change(context, request, std::move(*change), *dry_run, render_bindings(context, request, {*address}, true),
+  Mistakes mistakes;
+  const auto address = address_parameter(arguments[0], mistakes);
+  QueryReader query(request.query, mistakes);
+  const auto dry_run = query.flag("dry_run");
+  auto change = read_bodyless(query, address, kind);
+  query.finish();
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
+  submit_change(context, request, std::move(change), dry_run, render_bindings(context, request, {address}, true),
                 std::move(respond));
 }
 
-using ReadBody = OrResponse<ChangeRequest> (*)(const Request&, const sysfs::PciAddress&);
+using ReadBody = ChangeRequest (*)(const nlohmann::json&, const sysfs::PciAddress&, Mistakes&);
 
 void change_with_body(Context& context, const Request& request, const PathArguments& arguments, ReadBody read,
                       Respond respond) {
-  auto address = address_parameter(request, arguments[0]);
-  if (!address) return respond(std::move(address.error()));
-  QueryReader query(request.query);
-  auto dry_run = dry_run_parameter(request, query);
-  if (!dry_run) return respond(std::move(dry_run.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  auto change = read(request, *address);
-  if (!change) return respond(std::move(change.error()));
-  submit_change(context, request, std::move(*change), *dry_run, render_bindings(context, request, {*address}, true),
+  Mistakes mistakes;
+  const auto address = address_parameter(arguments[0], mistakes);
+  QueryReader query(request.query, mistakes);
+  const auto dry_run = query.flag("dry_run");
+  query.finish();
+  auto change = read(body_of(request, mistakes), address, mistakes);
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
+  submit_change(context, request, std::move(change), dry_run, render_bindings(context, request, {address}, true),
                 std::move(respond));
 }
 
 }  // namespace
 
 void get_binding(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  auto address = address_parameter(request, arguments[0]);
+  auto address = only_address(request, arguments[0]);
   if (!address) return respond(std::move(address.error()));
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   read_bindings(
       context, request, {*address},
       [request, address = *address, respond](const std::vector<json>& bindings) {
@@ -110,17 +100,17 @@ void delete_binding(Context& context, const Request& request, const PathArgument
 }
 
 void post_bindings(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  QueryReader query(request.query);
-  auto dry_run = dry_run_parameter(request, query);
-  if (!dry_run) return respond(std::move(dry_run.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  auto inventory = context.engine.current();
+  Mistakes mistakes;
+  QueryReader query(request.query, mistakes);
+  const auto dry_run = query.flag("dry_run");
+  query.finish();
+  const auto inventory = context.engine.current();
   if (!inventory) return respond(problem_of(request, inventory.error()));
-  auto change = read_transaction(request, **inventory);
-  if (!change) return respond(std::move(change.error()));
+  auto change = read_transaction(body_of(request, mistakes), **inventory, mistakes);
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
   std::vector<sysfs::PciAddress> asked_for;
-  for (const auto& item : change->items) asked_for.push_back(*item.address);
-  submit_change(context, request, std::move(*change), *dry_run,
+  for (const auto& item : change.items) asked_for.push_back(*item.address);
+  submit_change(context, request, std::move(change), dry_run,
                 render_bindings(context, request, std::move(asked_for), false), std::move(respond));
 }
 

@@ -27,9 +27,9 @@ bool is_ipv4_loopback(std::string_view host) {
 
 }  // namespace
 
-Caller unix_caller(int socket, std::optional<unsigned> group) {
+Caller unix_caller(int socket, std::optional<unsigned> group, Access others) {
   Caller caller{.requester = {.transport = "unix", .uid = std::nullopt, .pid = std::nullopt},
-                .access = Access::Read,
+                .access = others,
                 .groups = {},
                 .text = "unix"};
   ucred peer{};
@@ -38,8 +38,8 @@ Caller unix_caller(int socket, std::optional<unsigned> group) {
   caller.requester.uid = peer.uid;
   caller.requester.pid = peer.pid;
   caller.text = "unix uid " + std::to_string(peer.uid) + " pid " + std::to_string(peer.pid);
-  const auto others = supplementary_groups(socket);
-  caller.groups.assign(others.begin(), others.end());
+  const auto further = supplementary_groups(socket);
+  caller.groups.assign(further.begin(), further.end());
   caller.groups.push_back(peer.gid);
   const bool member = group && std::ranges::find(caller.groups, *group) != caller.groups.end();
   if (peer.uid == 0 || member) caller.access = Access::Change;

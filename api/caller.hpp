@@ -18,8 +18,9 @@ struct Caller {
 };
 
 /// The peer of a Unix socket by SO_PEERCRED and SO_PEERGROUPS, taken when the connection was made: root and members of
-/// `group` may change things. A peer that the kernel does not name may read. Source: socket(7), unix(7).
-Caller unix_caller(int socket, std::optional<unsigned> group);
+/// `group` may change things, and the others what `others` says; a peer that the kernel does not name is one of those.
+/// Source: socket(7), unix(7).
+Caller unix_caller(int socket, std::optional<unsigned> group, Access others = Access::Read);
 
 /// `local_address`: where the caller reached the daemon.
 Caller tcp_caller(bool may_change, std::string local_address);

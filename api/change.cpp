@@ -64,7 +64,8 @@ json preview_json(const handoff::Preview& preview) {
           {"steps", std::move(steps)},
           {"devices", std::move(devices)},
           {"evidence", handoff::to_json(preview.plan.evidence)},
-          {"refused_by", handoff::to_json(preview.refused_by)}};
+          {"refused_by", handoff::to_json(preview.refused_by)},
+          {"selection", preview.selection ? render_selection(*preview.selection) : json(nullptr)}};
 }
 
 Respond telling_applied(const Preferences& preferences, Respond respond) {

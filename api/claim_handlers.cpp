@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/change.hpp"
+#include "api/claim_filter.hpp"
 #include "api/claim_request.hpp"
 #include "api/handlers.hpp"
 #include "api/listing.hpp"
@@ -10,7 +11,6 @@
 #include "api/render_claim.hpp"
 #include "api/text_table.hpp"
 #include "handoff/claim_audit.hpp"
-#include "handoff/claim_descriptors.hpp"
 #include "handoff/json_values.hpp"
 
 namespace devbindd::api {
@@ -21,6 +21,13 @@ using sysfs::ErrorCode;
 
 sysfs::Error not_found(const std::string& id) {
   return {ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)};
+}
+
+// The claim by its id in the path, for those who may know of it.
+sysfs::Result<const handoff::Claim*> visible_claim(Context& context, const Request& request, const std::string& id) {
+  const auto* claim = context.claims.find(id);
+  if (claim == nullptr || !may_see(request, *claim)) return std::unexpected(not_found(id));
+  return claim;
 }
 
 // The claim as it is now; 201 and 202 tell where it is.
@@ -100,42 +107,6 @@ void answer_made(Context& context, const Request& request, const handoff::Claims
   respond(claim_response(context, request, made.id, preparing ? 202 : made.existing ? 200 : 201));
 }
 
-sysfs::Result<const handoff::Claim*> active_claim(Context& context, const std::string& id) {
-  const auto* claim = context.claims.find(id);
-  if (claim == nullptr) return std::unexpected(not_found(id));
-  if (claim->state != handoff::ClaimState::Active)
-    return sysfs::fail(ErrorCode::ClaimNotActive, "the claim is " + std::string(handoff::name_of(claim->state)) +
-                                                      ": only an active one is handed over");
-  return claim;
-}
-
-// Whoever may change things, and the owner himself: the nodes are open to him anyway.
-bool may_have_descriptors(const Request& request, const handoff::Claim& claim) {
-  const auto& [uids, gids] = claim.grantees;
-  const auto is_owner = [&gids](unsigned group) { return std::ranges::find(gids, group) != gids.end(); };
-  return request.access == Access::Change ||
-         (request.requester.uid && std::ranges::find(uids, *request.requester.uid) != uids.end()) ||
-         std::ranges::any_of(request.groups, is_owner);
-}
-
-Response descriptors_response(const handoff::Claim& claim, handoff::ClaimDescriptors descriptors) {
-  json list = json::array();
-  for (const auto& role : descriptors.roles) {
-    json devices = json::array();
-    for (const auto& address : role.devices) devices.push_back(sysfs::to_string(address));
-    list.push_back({{"role", role.name},
-                    {"path", role.path},
-                    {"iommu_group", handoff::or_null(role.iommu_group)},
-                    {"devices", std::move(devices)}});
-  }
-  auto response = json_response({{"claim", "/v1/claims/" + claim.id},
-                                 {"fencing_token", claim.fencing_token},
-                                 {"way", handoff::name_of(descriptors.way)},
-                                 {"descriptors", std::move(list)}});
-  response.descriptors = std::make_shared<std::vector<sysfs::FileDescriptor>>(std::move(descriptors.open));
-  return response;
-}
-
 std::string names_of(const json& claim) {
   std::string text;
   for (const auto& device : claim["devices"]) {
@@ -186,68 +157,76 @@ sysfs::Result<std::optional<json>> claim_item(Context& context, const std::strin
 }  // namespace
 
 void list_claims(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  QueryReader query(request.query);
-  auto state = query.one("state");
-  if (!state) return respond(to_response(request, state.error()));
-  auto wanted_page = paging(request, query);
-  if (!wanted_page) return respond(std::move(wanted_page.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  if (*state && !handoff::claim_state_named(**state)) {
-    return respond(
-        bad_request(request, "invalid_value", "?state", "'" + (*state)->substr(0, 64) + "' is no state of a claim"));
-  }
+  Mistakes mistakes;
+  QueryReader query(request.query, mistakes);
+  const auto filter = read_claim_filter(query);
+  auto wanted_page = paging(query);
+  query.finish();
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
   Listing listing{.keys = {},
                   .render = [&context](const std::string& id) { return claim_item(context, id); },
                   .columns = claim_columns()};
   for (const auto* claim : context.claims.all()) {
-    if (!*state || handoff::name_of(claim->state) == **state) listing.keys.push_back(claim->id);
+    if (may_see(request, *claim) && passes(*claim, filter)) listing.keys.push_back(claim->id);
   }
-  answer_list(context, request, std::move(listing), std::move(*wanted_page), std::move(respond));
+  answer_list(context, request, std::move(listing), std::move(wanted_page), std::move(respond));
 }
 
 void post_claim(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  QueryReader query(request.query);
-  auto dry_run = query.flag("dry_run");
-  if (!dry_run) return respond(to_response(request, dry_run.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  auto claim = read_claim_request(request);
-  if (!claim) return respond(std::move(claim.error()));
+  Mistakes mistakes;
+  QueryReader query(request.query, mistakes);
+  const auto dry_run = query.flag("dry_run");
+  query.finish();
+  auto claim = read_claim_request(request, mistakes);
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
   const auto wait = std::make_shared<ClaimWait>(context, request, std::move(respond));
   context.claims.create(
-      std::move(*claim), request.requester, *dry_run,
+      std::move(claim), request.requester, dry_run,
       [&context, request, wait](const handoff::Claims::Outcome& outcome) {
         if (auto reply = wait->take()) answer_made(context, request, outcome, *reply);
       },
       [wait](const std::string& id) { wait->accepted(id); });
-  if (!*dry_run) wait->start();
+  if (!dry_run) wait->start();
 }
 
 void get_claim(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  respond(claim_response(context, request, arguments[0], 200));
+  Mistakes mistakes;
+  QueryReader query(request.query, mistakes);
+  const auto fields = fields_parameter(query);
+  query.finish();
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
+  const auto claim = visible_claim(context, request, arguments[0]);
+  if (!claim) return respond(problem_of(request, claim.error()));
+  auto document = render_claim(context, **claim);
+  if (!document) return respond(problem_of(request, document.error()));
+  if (auto refusal = keep_fields(request, fields, *document)) return respond(std::move(*refusal));
+  respond(json_response(*document));
 }
 
 void delete_claim(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  QueryReader query(request.query);
-  auto when_closed = query.flag("when_closed");
-  if (!when_closed) return respond(to_response(request, when_closed.error()));
-  auto dry_run = query.flag("dry_run");
-  if (!dry_run) return respond(to_response(request, dry_run.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  Mistakes mistakes;
+  QueryReader query(request.query, mistakes);
+  const bool when_closed = query.flag("when_closed");
+  const bool dry_run = query.flag("dry_run");
+  query.finish();
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
   const auto& id = arguments[0];
-  if (*dry_run) {
+  const auto known = visible_claim(context, request, id);
+  if (!known) return respond(problem_of(request, known.error()));
+  if (dry_run) {
     return context.claims.preview_release(
-        id, request.requester, *when_closed,
+        id, request.requester, when_closed,
         [request, respond = std::move(respond)](const std::variant<handoff::Refusal, handoff::Preview>& outcome) {
           if (const auto* refusal = std::get_if<handoff::Refusal>(&outcome))
             return respond(problem_of(request, *refusal));
           respond(json_response(preview_json(std::get<handoff::Preview>(outcome))));
         });
   }
+  if (!may_use(request, **known))
+    return respond(problem(request, 403, "forbidden", "this caller is no owner of the claim and may only read"));
   const auto wait = std::make_shared<ClaimWait>(context, request, std::move(respond));
   context.claims.release(
-      id, request.requester, *when_closed,
+      id, request.requester, when_closed,
       [&context, request, id, wait](const std::optional<handoff::Refusal>& refusal) {
         const auto reply = wait->take();
         if (!reply) return;
@@ -261,100 +240,22 @@ void delete_claim(Context& context, const Request& request, const PathArguments&
 }
 
 void renew_claim(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  auto ttl = read_renewal(request);
-  if (!ttl) return respond(std::move(ttl.error()));
-  context.claims.renew(arguments[0], request.requester, *ttl,
+  Mistakes mistakes;
+  QueryReader(request.query, mistakes).finish();
+  const auto ttl = read_renewal(request, mistakes);
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
+  context.claims.renew(arguments[0], request.requester, ttl,
                        answer_with_claim(context, request, arguments[0], std::move(respond)));
 }
 
 void acknowledge_claim(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  auto body = parse_body(request.body);
-  if (!body) return respond(to_response(request, body.error()));
-  if (auto done = BodyReader(*body).finish(); !done) return respond(to_response(request, done.error()));
+  Mistakes mistakes;
+  QueryReader(request.query, mistakes).finish();
+  const auto document = body_of(request, mistakes);
+  BodyReader(document, mistakes).finish();
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
   context.claims.acknowledge(arguments[0], request.requester,
                              answer_with_claim(context, request, arguments[0], std::move(respond)));
-}
-
-void post_claim_fds(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  auto way = read_descriptor_way(request);
-  if (!way) return respond(std::move(way.error()));
-  const auto& id = arguments[0];
-  const auto claim = active_claim(context, id);
-  if (!claim) return respond(problem_of(request, claim.error()));
-  if (!may_have_descriptors(request, **claim))
-    return respond(problem(request, 403, "forbidden", "this caller is no owner of the claim and may only read"));
-  if (request.requester.transport != "unix")
-    return respond(problem(request, 409, "unix_socket_only", "descriptors cannot be sent over TCP: ask on the socket"));
-  // Both take their time, and the claim may end meanwhile: then they are closed again.
-  handoff::open_descriptors(
-      context.engine, **claim, *way, asker_of(request.requester),
-      [&context, request, id, respond = std::move(respond)](sysfs::Result<handoff::ClaimDescriptors> opened) {
-        if (!opened) return respond(problem_of(request, opened.error()));
-        const auto still = active_claim(context, id);
-        if (!still) return respond(problem_of(request, still.error()));
-        const auto found = std::make_shared<handoff::ClaimDescriptors>(std::move(*opened));
-        handoff::record(
-            context.engine.services().journal, **still, handoff::AuditEvent::HandedOver, request.requester,
-            [&context, request, id, found, respond](const sysfs::Result<>& stored) {
-              const auto& services = context.engine.services();
-              if (!stored && services.warn) services.warn(stored.error().message);
-              const auto now = active_claim(context, id);
-              respond(now ? descriptors_response(**now, std::move(*found)) : problem_of(request, now.error()));
-            });
-      });
-}
-
-void post_claim_memlock(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  auto question = read_dma_memory(request);
-  if (!question) return respond(std::move(question.error()));
-  const auto claim = active_claim(context, arguments[0]);
-  if (!claim) return respond(problem_of(request, claim.error()));
-  handoff::check_dma_memory(
-      context.engine, **claim, *question, asker_of(request.requester),
-      [request, respond = std::move(respond)](const sysfs::Result<handoff::DmaMemoryAnswer>& made) {
-        if (!made) return respond(problem_of(request, made.error()));
-        respond(json_response(render_dma_memory(*made)));
-      });
-}
-
-void get_handover(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  QueryReader query(request.query);
-  auto name = query.one("format");
-  if (!name) return respond(to_response(request, name.error()));
-  auto way = query.one("backend");
-  if (!way) return respond(to_response(request, way.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  const auto format = handover_format_named(name->value_or("env"));
-  if (!format) {
-    return respond(bad_request(request, "invalid_value", "?format",
-                               "'" + name->value_or("").substr(0, 64) + "' is no format of a handover"));
-  }
-  const auto wanted = backend_named(way->value_or("auto"));
-  if (!wanted && way->value_or("auto") != "auto") {
-    return respond(bad_request(request, "invalid_value", "?backend",
-                               "'" + way->value_or("").substr(0, 64) + "' is neither group nor iommufd nor auto"));
-  }
-  if (wanted == Backend::Iommufd && !opens_device_nodes(*format)) {
-    return respond(bad_request(request, "invalid_value", "?backend",
-                               "a consumer of the format " + std::string(name_of(*format)) + " opens groups only"));
-  }
-  const auto claim = active_claim(context, arguments[0]);
-  if (!claim) return respond(problem_of(request, claim.error()));
-  auto handover = handover_of(context.engine, **claim);
-  if (!handover) return respond(problem_of(request, handover.error()));
-  const auto backend = chosen_backend(*handover, *format, wanted);
-  if (!backend) return respond(problem_of(request, backend.error()));
-  handover->backend = *backend;
-  auto text = render_handover(*handover, *format);
-  respond({.status = 200, .content_type = text.media_type, .body = std::move(text.text), .headers = {}});
 }
 
 }  // namespace devbindd::api

@@ -1,5 +1,5 @@
-// The bodies about claims as typed requests, or the exact 400 that names the place. Not here: what becomes of a claim
-// (handoff/claims.hpp).
+// The bodies about claims as typed requests. What is wrong is added to the mistakes; what is returned then is not to be
+// used. Not here: what becomes of a claim (handoff/claims.hpp).
 #pragma once
 
 #include "api/message.hpp"
@@ -11,16 +11,16 @@
 namespace devbindd::api {
 
 /// {"devices": [...] or "selector": {...}, "driver", "owner", "ttl_seconds", "pid", "while_connected", "restore",
-/// "labels", "accept_risks"}, and the Idempotency-Key header.
-OrResponse<handoff::ClaimRequest> read_claim_request(const Request& request);
+/// "labels", "vf_token", "accept_risks"}, and the Idempotency-Key header.
+handoff::ClaimRequest read_claim_request(const Request& request, Mistakes& mistakes);
 
 /// {"dma_memory_bytes": ..., "pid": ..., "address_spaces": ..., "way": ..., "raise": ...}
-OrResponse<handoff::DmaMemoryQuestion> read_dma_memory(const Request& request);
+handoff::DmaMemoryQuestion read_dma_memory(const Request& request, Mistakes& mistakes);
 
 /// {"way": "group" | "cdev"}, or {} for the best that this kernel has.
-OrResponse<std::optional<handoff::DescriptorWay>> read_descriptor_way(const Request& request);
+std::optional<handoff::DescriptorWay> read_descriptor_way(const Request& request, Mistakes& mistakes);
 
 /// {"ttl_seconds": N}, or {} for the time that the claim was made with.
-OrResponse<std::optional<std::chrono::seconds>> read_renewal(const Request& request);
+std::optional<std::chrono::seconds> read_renewal(const Request& request, Mistakes& mistakes);
 
 }  // namespace devbindd::api

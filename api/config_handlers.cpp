@@ -28,10 +28,8 @@ Response config_response(const Context& context, const Request& request, const s
 }  // namespace
 
 void get_config(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  auto address = address_parameter(request, arguments[0]);
+  auto address = only_address(request, arguments[0]);
   if (!address) return respond(std::move(address.error()));
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   auto found = context.engine.find_device(*address);
   if (!found) return respond(problem_of(request, found.error()));
   context.engine.configs().read(

@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "api/repeated.hpp"
 #include "api/turns.hpp"
 #include "handoff/claims.hpp"
 #include "handoff/engine.hpp"
+#include "handoff/kept_answers.hpp"
 #include "handoff/policies.hpp"
 #include "sysfs/device_names.hpp"
 
@@ -26,6 +28,7 @@ struct Context {
   handoff::Engine& engine;
   handoff::Claims& claims;
   const handoff::Policies& policies;
+  handoff::KeptAnswers& kept_answers;
   const sysfs::DeviceNames& names;
   std::string version;
   std::string boot_id;
@@ -36,6 +39,7 @@ struct Context {
   std::function<void(std::chrono::milliseconds, std::function<void()>)> after;
   /// Whether the daemon can do its work now; "" or the reason why not.
   std::function<std::string()> not_ready;
+  UnderWay under_way = {};
   ModuleCache module_cache = {};
   Turns turns = {};
 };

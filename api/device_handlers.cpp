@@ -8,6 +8,7 @@
 #include "api/parameters.hpp"
 #include "api/render.hpp"
 #include "api/render_facts.hpp"
+#include "api/selector_fields.hpp"
 #include "api/text_table.hpp"
 #include "sysfs/kernel_module.hpp"
 #include "sysfs/paths.hpp"
@@ -16,77 +17,6 @@ namespace devbindd::api {
 namespace {
 
 using nlohmann::json;
-
-// The exact-match filters of the list: repeats of one are OR, different ones AND. "none" stands for null.
-struct DeviceFilter {
-  std::string name;
-  std::vector<std::string> values;
-  std::string (*value_of)(const sysfs::Device&);
-  bool (*valid)(const std::string&);
-};
-
-std::string without_prefix(std::string text) {
-  text = lower(text);
-  return text.starts_with("0x") ? text.substr(2) : text;
-}
-
-bool valid_id(const std::string& text) { return sysfs::id_from(text).has_value(); }
-bool valid_class(const std::string& text) { return sysfs::is_class_prefix(text); }
-bool valid_number(const std::string& text) {
-  return text == "none" ||
-         (!text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos);
-}
-bool valid_driver(const std::string& text) { return sysfs::DriverName::parse(text).has_value(); }
-template <class T>
-std::string number_or_none(const std::optional<T>& value) {
-  return value ? std::to_string(*value) : "none";
-}
-
-std::vector<DeviceFilter> filters() {
-  return {
-      {"vendor", {}, [](const sysfs::Device& d) { return hex_id(d.vendor); }, valid_id},
-      {"device", {}, [](const sysfs::Device& d) { return hex_id(d.device); }, valid_id},
-      {"class", {}, sysfs::class_text, valid_class},
-      {"category",
-       {},
-       [](const sysfs::Device& d) { return std::string(sysfs::category(d)); },
-       [](const std::string& text) { return sysfs::is_category(text); }},
-      {"driver",
-       {},
-       [](const sysfs::Device& d) { return d.driver ? d.driver->text() : std::string("none"); },
-       valid_driver},
-      {"iommu_group", {}, [](const sysfs::Device& d) { return number_or_none(d.iommu_group); }, valid_number},
-      {"numa_node", {}, [](const sysfs::Device& d) { return number_or_none(d.numa_node); }, valid_number},
-  };
-}
-
-bool passes(const sysfs::Device& device, const std::vector<DeviceFilter>& chosen) {
-  return std::ranges::all_of(chosen, [&device](const DeviceFilter& filter) {
-    if (filter.values.empty()) return true;
-    const auto value = filter.value_of(device);
-    // A class filter may name less than all of it: "02" is every network device.
-    const bool prefix = filter.name == "class";
-    return std::ranges::any_of(
-        filter.values, [&](const std::string& wanted) { return prefix ? value.starts_with(wanted) : value == wanted; });
-  });
-}
-
-OrResponse<std::vector<DeviceFilter>> read_filters(const Request& request, QueryReader& query) {
-  auto chosen = filters();
-  for (auto& filter : chosen) {
-    filter.values = query.all(filter.name);
-    const bool hexadecimal = filter.valid == valid_id || filter.valid == valid_class;
-    for (auto& value : filter.values) {
-      if (hexadecimal) value = without_prefix(value);
-      if (!filter.valid(value)) {
-        return std::unexpected(
-            bad_request(request, "invalid_value", "?" + filter.name,
-                        "'" + value.substr(0, 64) + "' is no value that '" + filter.name + "' can have"));
-      }
-    }
-  }
-  return chosen;
-}
 
 // What a person types to find a device: part of its address, IDs or any of its names, in whatever case.
 bool is_found(Context& context, const sysfs::Device& device, const sysfs::AlternativeNames& alternatives,
@@ -110,13 +40,11 @@ bool is_found(Context& context, const sysfs::Device& device, const sysfs::Altern
   });
 }
 
-OrResponse<std::vector<std::string>> read_search(const Request& request, QueryReader& query) {
+std::vector<std::string> read_search(QueryReader& query) {
   constexpr std::size_t longest = 128;
   auto searched = query.all("search");
   for (auto& part : searched) {
-    if (part.empty() || part.size() > longest)
-      return std::unexpected(
-          bad_request(request, "invalid_value", "?search", "a text of 1 to 128 bytes is searched for"));
+    if (part.empty() || part.size() > longest) query.wrong("search", "a text of 1 to 128 bytes is searched for");
     part = lower(part);
   }
   return searched;
@@ -140,6 +68,7 @@ struct DeviceParts {
   handoff::ConfigReader::Answer config;
   sysfs::Result<handoff::Attributes> attributes;
   std::optional<handoff::TaskResult> vpd;
+  std::vector<std::string> fields;  ///< that the answer is to have
   int waiting = 0;
 };
 
@@ -176,25 +105,27 @@ sysfs::Result<json> device_document(Context& context, const sysfs::PciAddress& a
 Response device_response(Context& context, const Request& request, const sysfs::PciAddress& address,
                          const DeviceParts& parts) {
   auto document = device_document(context, address, parts);
-  return document ? json_response(*document) : problem_of(request, document.error());
+  if (!document) return problem_of(request, document.error());
+  if (auto refusal = keep_fields(request, parts.fields, *document)) return std::move(*refusal);
+  return json_response(*document);
 }
 
 struct ListQuery {
-  std::vector<DeviceFilter> filters = {};
+  handoff::Selector filter = {};
   std::vector<std::string> searched = {};
   Paging page = {};
 };
 
 OrResponse<ListQuery> read_list_query(const Request& request) {
-  QueryReader query(request.query);
-  auto chosen = read_filters(request, query);
-  if (!chosen) return std::unexpected(std::move(chosen.error()));
-  auto searched = read_search(request, query);
-  if (!searched) return std::unexpected(std::move(searched.error()));
-  auto wanted_page = paging(request, query);
-  if (!wanted_page) return std::unexpected(std::move(wanted_page.error()));
-  if (auto done = query.finish(); !done) return std::unexpected(to_response(request, done.error()));
-  return ListQuery{std::move(*chosen), std::move(*searched), std::move(*wanted_page)};
+  Mistakes mistakes;
+  QueryReader query(request.query, mistakes);
+  ListQuery wanted;
+  read_selector_fields(query, wanted.filter);
+  wanted.searched = read_search(query);
+  wanted.page = paging(query);
+  query.finish();
+  if (!mistakes.none()) return std::unexpected(to_response(request, mistakes));
+  return wanted;
 }
 
 /// What the items of one list are made of; it lives as long as the list is made.
@@ -206,7 +137,7 @@ struct DeviceList {
 
 bool belongs(Context& context, const DeviceList& list, const std::string& key) {
   const auto* device = context.engine.services().inventory.find(sysfs::parse_pci_address(key).value());
-  return device != nullptr && passes(*device, list.wanted.filters) &&
+  return device != nullptr && handoff::fits(list.wanted.filter, *device) &&
          is_found(context, *device, list.alternatives, list.wanted.searched);
 }
 
@@ -277,15 +208,16 @@ void list_devices(Context& context, const Request& request, const PathArguments&
 }
 
 void get_device(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  auto address = address_parameter(request, arguments[0]);
-  if (!address) return respond(std::move(address.error()));
-  QueryReader query(request.query);
-  const auto with_vpd = query.flag("vpd");
-  if (!with_vpd) return respond(to_response(request, with_vpd.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  Mistakes mistakes;
+  const auto address = address_parameter(arguments[0], mistakes);
+  QueryReader query(request.query, mistakes);
   const auto parts = std::make_shared<DeviceParts>();
-  parts->waiting = *with_vpd ? 5 : 4;
-  const auto arrived = [&context, request, parts, address = *address, respond] {
+  const bool with_vpd = query.flag("vpd");
+  parts->fields = fields_parameter(query);
+  query.finish();
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
+  parts->waiting = with_vpd ? 5 : 4;
+  const auto arrived = [&context, request, parts, address, respond] {
     if (--parts->waiting == 0) respond(device_response(context, request, address, *parts));
   };
   auto& engine = context.engine;
@@ -294,21 +226,21 @@ void get_device(Context& context, const Request& request, const PathArguments& a
     parts->alternative_names = std::move(names);
     arrived();
   });
-  engine.overrides().read({*address}, asker, [parts, arrived](handoff::OverrideAnswers answers) {
+  engine.overrides().read({address}, asker, [parts, arrived](handoff::OverrideAnswers answers) {
     parts->driver_override = std::move(answers.begin()->second);
     arrived();
   });
-  engine.configs().read(*address, asker, [parts, arrived](handoff::ConfigReader::Answer config) {
+  engine.configs().read(address, asker, [parts, arrived](handoff::ConfigReader::Answer config) {
     parts->config = std::move(config);
     arrived();
   });
-  engine.attributes().read(*address, sysfs::fact_attributes(), asker,
+  engine.attributes().read(address, sysfs::fact_attributes(), asker,
                            [parts, arrived](sysfs::Result<handoff::Attributes> attributes) {
                              parts->attributes = std::move(attributes);
                              arrived();
                            });
-  if (!*with_vpd) return;
-  engine.vital_product_data().read(*address, {handoff::TaskKind::ReadVpd, {sysfs::to_string(*address)}, asker},
+  if (!with_vpd) return;
+  engine.vital_product_data().read(address, {handoff::TaskKind::ReadVpd, {sysfs::to_string(address)}, asker},
                                    [parts, arrived](handoff::TaskResult vpd) {
                                      parts->vpd = std::move(vpd);
                                      arrived();

@@ -4,6 +4,7 @@
 #include "api/preferences.hpp"
 #include "api/problem.hpp"
 #include "api/query.hpp"
+#include "api/repeated.hpp"
 #include "api/route.hpp"
 
 namespace devbindd::api {
@@ -43,18 +44,25 @@ Response not_allowed(const Request& request, const std::vector<std::string_view>
 }
 
 bool asks_dry_run(const Request& request) {
-  QueryReader query(request.query);
-  const auto dry_run = query.flag("dry_run");
-  return dry_run && *dry_run;
+  Mistakes mistakes;
+  return QueryReader(request.query, mistakes).flag("dry_run");
 }
 
 std::optional<Response> refused_at_the_door(const Route& route, const Request& request) {
-  if (route.access == Access::Change && request.access != Access::Change && !asks_dry_run(request)) {
-    return problem(request, 403, "forbidden", "this caller may read and ask for dry runs, but not change anything");
-  }
+  if (request.access < Access::Read && route.access > Access::OwnClaims)
+    return problem(
+        request, 403, "forbidden",
+        "at this socket a caller has nothing but the claims whose owner he is; root and the daemon's group use "
+        "the other one");
+  if (route.access == Access::Change && request.access != Access::Change && !asks_dry_run(request))
+    return problem(
+        request, 403, "forbidden",
+        "this caller may read and ask for dry runs, but not change anything: on the Unix socket root and the "
+        "members of the daemon's group may (key \"group\" of \"unix\" in the configuration), over TCP "
+        "everybody with \"allow_changes\"");
   const auto preferences = preferences_from(request.prefer);
   if (preferences.strict && !preferences.not_understood.empty()) {
-    return bad_request(request, "invalid_value", "",
+    return bad_request(request, "invalid_value", "Prefer:",
                        "with handling=strict the preference '" + preferences.not_understood.front() +
                            "' is refused: respond-async, wait=SECONDS and handling are understood");
   }
@@ -77,7 +85,9 @@ void dispatch(Context& context, const Request& request, Respond respond) {
       continue;
     }
     if (auto refusal = refused_at_the_door(route, request)) return respond(std::move(*refusal));
-    return route.handler(context, request, *arguments, std::move(respond));
+    if (!route.kept) return route.handler(context, request, *arguments, std::move(respond));
+    return perform_once(context, request, std::move(respond),
+                        [&](Respond answer) { route.handler(context, request, *arguments, std::move(answer)); });
   }
   if (!methods.empty()) return respond(not_allowed(request, methods));
   respond(problem(request, 404, "not_found", "there is nothing at this path; GET /openapi.yaml lists what there is"));

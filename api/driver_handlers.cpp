@@ -1,3 +1,4 @@
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "api/change.hpp"
@@ -5,6 +6,7 @@
 #include "api/listing.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
+#include "api/selector_fields.hpp"
 #include "api/text_table.hpp"
 
 namespace devbindd::api {
@@ -14,54 +16,40 @@ using handoff::ChangeKind;
 using handoff::ChangeRequest;
 using nlohmann::json;
 
-// vendor and device as four lower-case hex digits make "8086 10d3".
-OrResponse<std::string> id_of(const Request& request, const std::optional<std::string>& vendor,
-                              const std::optional<std::string>& device, const std::string& prefix) {
-  for (const auto& [name, value] : {std::pair{"vendor", &vendor}, std::pair{"device", &device}}) {
-    if (!*value)
-      return std::unexpected(bad_request(request, "missing_field", prefix + name,
-                                         std::string("\"") + name + "\" is needed: four hex digits"));
-    if (!sysfs::id_from(**value))
-      return std::unexpected(
-          bad_request(request, "invalid_value", prefix + name,
-                      std::string("\"") + name + "\" must be four lower-case hex digits, such as 8086"));
-  }
-  return *vendor + " " + *device;
-}
+constexpr std::array id_names = {"vendor", "device"};
 
-OrResponse<ChangeRequest> read_id_body(const Request& request) {
-  auto body = parse_body(request.body);
-  if (!body) return std::unexpected(to_response(request, body.error()));
-  BodyReader reader(*body);
-  auto vendor = reader.string("vendor");
-  if (!vendor) return std::unexpected(to_response(request, vendor.error()));
-  auto device = reader.string("device");
-  if (!device) return std::unexpected(to_response(request, device.error()));
-  auto codes = reader.strings("accept_risks", 32);
-  if (!codes) return std::unexpected(to_response(request, codes.error()));
-  if (auto done = reader.finish(); !done) return std::unexpected(to_response(request, done.error()));
-  const auto optional = [](const std::string* text) { return text != nullptr ? std::optional(*text) : std::nullopt; };
-  auto id = id_of(request, optional(*vendor), optional(*device), "/");
-  if (!id) return std::unexpected(id.error());
-  auto accepted = risks(request, *codes, "/accept_risks");
-  if (!accepted) return std::unexpected(accepted.error());
+std::string needed(const std::string& name) { return "\"" + name + "\" is needed: four hex digits"; }
+
+// Both make "8086 10d3", as new_id and remove_id take them.
+void add_to(std::string& id, std::uint16_t number) { id += (id.empty() ? "" : " ") + hex_id(number); }
+
+ChangeRequest read_id_body(const Request& request, Mistakes& mistakes) {
+  const auto document = body_of(request, mistakes);
+  BodyReader body(document, mistakes);
   ChangeRequest change;
   change.kind = ChangeKind::AddId;
-  change.id = *id;
-  change.accept_risks = *accepted;
+  for (const std::string name : id_names) {
+    const auto* text = body.string(name);
+    const auto number = text != nullptr ? id_named(*text) : std::nullopt;
+    if (!document.contains(name)) body.missing(name, needed(name));
+    if (text != nullptr && !number) body.wrong(name, std::string(id_rule));
+    add_to(change.id, number.value_or(0));
+  }
+  change.accept_risks = risks(body);
+  body.finish();
   return change;
 }
 
-OrResponse<ChangeRequest> read_id_query(const Request& request, QueryReader& query) {
-  auto vendor = query.one("vendor");
-  if (!vendor) return std::unexpected(to_response(request, vendor.error()));
-  auto device = query.one("device");
-  if (!device) return std::unexpected(to_response(request, device.error()));
-  auto id = id_of(request, *vendor, *device, "?");
-  if (!id) return std::unexpected(id.error());
+ChangeRequest read_id_query(QueryReader& query) {
   ChangeRequest change;
   change.kind = ChangeKind::RemoveId;
-  change.id = *id;
+  for (const std::string name : id_names) {
+    const auto text = query.one(name);
+    const auto number = text ? id_named(*text) : std::nullopt;
+    if (!text) query.mistakes().add("missing_field", "?" + name, needed(name));
+    if (text && !number) query.wrong(name, std::string(id_rule));
+    add_to(change.id, number.value_or(0));
+  }
   return change;
 }
 
@@ -87,16 +75,15 @@ RenderResult render_id_change(Context& context, const Request& request, const sy
 
 void change_id(Context& context, const Request& request, const PathArguments& arguments, ChangeKind kind,
                Respond respond) {
-  auto name = driver_parameter(request, arguments[0]);
-  if (!name) return respond(std::move(name.error()));
-  QueryReader query(request.query);
-  auto dry_run = query.flag("dry_run");
-  if (!dry_run) return respond(to_response(request, dry_run.error()));
-  auto change = kind == ChangeKind::AddId ? read_id_body(request) : read_id_query(request, query);
-  if (!change) return respond(std::move(change.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  change->driver = *name;
-  submit_change(context, request, std::move(*change), *dry_run, render_id_change(context, request, *name),
+  Mistakes mistakes;
+  const auto name = driver_parameter(arguments[0], mistakes);
+  QueryReader query(request.query, mistakes);
+  const auto dry_run = query.flag("dry_run");
+  auto change = kind == ChangeKind::AddId ? read_id_body(request, mistakes) : read_id_query(query);
+  query.finish();
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
+  change.driver = name;
+  submit_change(context, request, std::move(change), dry_run, render_id_change(context, request, name),
                 std::move(respond));
 }
 
@@ -112,10 +99,8 @@ sysfs::Result<std::optional<json>> driver_item(const sysfs::Tree& tree, const st
 }  // namespace
 
 void list_drivers(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  QueryReader query(request.query);
-  auto wanted = paging(request, query);
+  auto wanted = only_paging(request);
   if (!wanted) return respond(std::move(wanted.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   const auto& tree = context.engine.services().tree;
   auto names = sysfs::list_drivers(tree);
   if (!names) return respond(problem_of(request, names.error()));
@@ -127,11 +112,11 @@ void list_drivers(Context& context, const Request& request, const PathArguments&
 }
 
 void get_driver(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  auto name = driver_parameter(request, arguments[0]);
-  if (!name) return respond(std::move(name.error()));
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  auto driver = sysfs::read_driver(context.engine.services().tree, *name);
+  Mistakes mistakes;
+  const auto name = driver_parameter(arguments[0], mistakes);
+  QueryReader(request.query, mistakes).finish();
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
+  auto driver = sysfs::read_driver(context.engine.services().tree, name);
   if (!driver) return respond(problem_of(request, driver.error()));
   respond(json_response(render_driver(*driver)));
 }

@@ -66,6 +66,7 @@ struct GroupParts {
   handoff::ConfigReader::Answers configs;
   std::vector<vfio::Holder> holders;
   std::optional<std::string> holders_error;
+  std::vector<std::string> fields;  ///< that the answer is to have
   std::size_t waiting = 0;
 };
 
@@ -79,8 +80,9 @@ Response group_response(Context& context, const Request& request, unsigned numbe
   for (const auto& holder : parts.holders) processes.push_back(handoff::to_json(holder));
   (*document)["processes"] = std::move(processes);
   (*document)["processes_error"] = parts.holders_error ? json(*parts.holders_error) : json(nullptr);
-  return list_response(request, wants_text(request) ? json{{"items", json::array({*document})}} : *document,
-                       group_columns());
+  if (wants_text(request)) return list_response(request, {{"items", json::array({*document})}}, group_columns());
+  if (auto refusal = keep_fields(request, parts.fields, *document)) return std::move(*refusal);
+  return json_response(*document);
 }
 
 // One search of /proc for all members that a process can have open.
@@ -113,10 +115,8 @@ sysfs::Result<std::optional<json>> group_item(Context& context, const std::strin
 }  // namespace
 
 void list_iommu_groups(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  QueryReader query(request.query);
-  auto wanted = paging(request, query);
+  auto wanted = only_paging(request);
   if (!wanted) return respond(std::move(wanted.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   if (auto inventory = context.engine.current(); !inventory) return respond(problem_of(request, inventory.error()));
   const auto& tree = context.engine.services().tree;
   auto numbers = sysfs::list_iommu_groups(tree);
@@ -130,9 +130,12 @@ void list_iommu_groups(Context& context, const Request& request, const PathArgum
 
 void get_iommu_group(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
   const auto number = group_number(arguments[0]);
-  if (!number) return respond(problem(request, 400, "invalid_value", "an IOMMU group is named by its number"));
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  Mistakes mistakes;
+  if (!number) mistakes.add("invalid_value", "{number}", "an IOMMU group is named by its number");
+  QueryReader query(request.query, mistakes);
+  const auto fields = fields_parameter(query);
+  query.finish();
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
   auto inventory = context.engine.current();
   if (!inventory) return respond(problem_of(request, inventory.error()));
   if (auto group = sysfs::read_iommu_group(context.engine.services().tree, *number); !group)
@@ -143,6 +146,7 @@ void get_iommu_group(Context& context, const Request& request, const PathArgumen
       parts->members.size() > 1 ? sysfs::functions_involved(parts->members) : std::vector<sysfs::PciAddress>{};
   if (involved.size() > most_functions) involved.resize(most_functions);
   parts->waiting = 2;
+  parts->fields = fields;
   const std::function<void()> arrived = [&context, request, number = *number, parts, respond] {
     if (--parts->waiting == 0) respond(group_response(context, request, number, *parts));
   };

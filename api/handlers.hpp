@@ -1,8 +1,8 @@
 // The handlers that the route table names, by file: device_handlers.cpp, usage_handlers.cpp, config_handlers.cpp,
 // region_handlers.cpp, probe_handlers.cpp, binding_handlers.cpp, sriov_handlers.cpp, drain_handlers.cpp,
 // driver_handlers.cpp, group_handlers.cpp, host_handlers.cpp (IOMMUs, doctor), vfio_handlers.cpp, claim_handlers.cpp,
-// policy_handlers.cpp, operation_handlers.cpp, service_handlers.cpp. Each parses its request into typed values, asks
-// the layers below, and renders the answer.
+// consumer_handlers.cpp (of claims), policy_handlers.cpp, operation_handlers.cpp, service_handlers.cpp. Each parses its
+// request into typed values, asks the layers below, and renders the answer.
 #pragma once
 
 #include "api/context.hpp"

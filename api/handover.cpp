@@ -124,9 +124,15 @@ std::vector<Variable> address_variables(const Handover& handover) {
   return variables;
 }
 
+// The token that the claim's virtual functions need, "" where none of them is one.
+std::string token_of(const Handover& handover) {
+  return std::ranges::any_of(handover.devices, &HandedDevice::virtual_function) ? handover.vf_token : std::string{};
+}
+
 ordered_json envs(const Handover& handover) {
   ordered_json object = ordered_json::object();
   for (const auto& [name, value] : address_variables(handover)) object[name] = value;
+  if (const auto token = token_of(handover); !token.empty()) object["DEVBINDD_VF_TOKEN"] = token;
   return object;
 }
 
@@ -154,6 +160,7 @@ HandoverText env(const Handover& handover) {
                                      {"DEVBINDD_DEVICE_NODES", groups ? "" : listed},
                                      {"DEVBINDD_IOMMUFD", groups || nodes.empty() ? "" : "/dev/iommu"}};
   for (auto& variable : address_variables(handover)) variables.push_back(std::move(variable));
+  if (auto token = token_of(handover); !token.empty()) variables.push_back({"DEVBINDD_VF_TOKEN", std::move(token)});
   std::string text;
   for (const auto& [name, value] : variables) text += name + "=" + quoted(value) + "\n";
   return {"text/plain; charset=utf-8", text};
@@ -205,6 +212,24 @@ void warn_without_group(ordered_json& document, const Handover& handover, std::s
   }
 }
 
+void warn_token(ordered_json& document, const Handover& handover, std::string_view consumer) {
+  if (!token_of(handover).empty())
+    document["warnings"].push_back("the virtual functions need a VF token, and " + std::string(consumer) +
+                                   " has no place for one: they will not open");
+}
+
+// One token for the whole process.
+void add_token(ordered_json& arguments, const Handover& handover) {
+  const auto token = token_of(handover);
+  if (token.empty()) return;
+  arguments.push_back("--vfio-vf-token");
+  arguments.push_back(token);
+}
+
+std::string qemu_token(const Handover& handover, const HandedDevice& device) {
+  return device.virtual_function && !handover.vf_token.empty() ? ",vf-token=" + handover.vf_token : std::string{};
+}
+
 // QEMU's host= takes four digits of domain; sysfsdev= takes any directory.
 std::string qemu_source(const HandedDevice& device) {
   const auto address = to_string(device.address);
@@ -215,7 +240,7 @@ ordered_json qemu_group_arguments(const Handover& handover) {
   ordered_json arguments = ordered_json::array();
   for (const auto& device : handover.devices) {
     arguments.push_back("-device");
-    arguments.push_back("vfio-pci," + qemu_source(device));
+    arguments.push_back("vfio-pci," + qemu_source(device) + qemu_token(handover, device));
   }
   return arguments;
 }
@@ -225,7 +250,7 @@ ordered_json qemu_iommufd_arguments(const Handover& handover) {
   ordered_json arguments = {"-object", "iommufd,id=" + id};
   for (const auto& device : handover.devices) {
     arguments.push_back("-device");
-    arguments.push_back("vfio-pci," + qemu_source(device) + ",iommufd=" + id);
+    arguments.push_back("vfio-pci," + qemu_source(device) + ",iommufd=" + id + qemu_token(handover, device));
   }
   return arguments;
 }
@@ -243,6 +268,7 @@ HandoverText cloud_hypervisor(const Handover& handover) {
   for (const auto& address : addresses(handover)) arguments.push_back("path=/sys/bus/pci/devices/" + address + "/");
   auto document = command_line(handover, std::move(arguments));
   warn_guest(document, handover);
+  warn_token(document, handover, "Cloud Hypervisor");
   return json_text(document);
 }
 
@@ -252,6 +278,7 @@ ordered_json allowed(const Handover& handover, const std::string& option) {
     arguments.push_back(option);
     arguments.push_back(address);
   }
+  add_token(arguments, handover);
   return arguments;
 }
 
@@ -284,12 +311,15 @@ HandoverText spdk(const Handover& handover) {
 
 // --- libvirt ---
 
-std::string hostdev(const HandedDevice& device, const std::string& indent) {
+std::string hostdev(const Handover& handover, const HandedDevice& device, const std::string& indent) {
   const auto& at = device.address;
   std::array<char, 96> address{};
   std::snprintf(address.data(), address.size(), "<address domain='0x%04x' bus='0x%02x' slot='0x%02x' function='0x%x'/>",
                 at.domain, unsigned{at.bus}, unsigned{at.slot}, unsigned{at.function});
-  const std::string comment = device.no_iommu ? indent + "<!-- " + not_for_guests(device) + " -->\n" : "";
+  std::string comment = device.no_iommu ? indent + "<!-- " + not_for_guests(device) + " -->\n" : "";
+  if (device.virtual_function && !handover.vf_token.empty())
+    comment += indent + "<!-- " + to_string(at) +
+               " needs a VF token, and this element has no place for one: it will not open -->\n";
   return comment + indent + "<hostdev mode='subsystem' type='pci' managed='no'>\n" +  //
          indent + "  <driver name='vfio'/>\n" +                                       //
          indent + "  <source>\n" +                                                    //
@@ -299,9 +329,9 @@ std::string hostdev(const HandedDevice& device, const std::string& indent) {
 }
 
 HandoverText libvirt_xml(const Handover& handover) {
-  if (handover.devices.size() == 1) return {"application/xml", hostdev(handover.devices.front(), "")};
+  if (handover.devices.size() == 1) return {"application/xml", hostdev(handover, handover.devices.front(), "")};
   std::string text = "<devices>\n";
-  for (const auto& device : handover.devices) text += hostdev(device, "  ");
+  for (const auto& device : handover.devices) text += hostdev(handover, device, "  ");
   return {"application/xml", text + "</devices>\n"};
 }
 
@@ -355,7 +385,9 @@ HandoverText cdi(const Handover& handover) {
   auto common = all_nodes(handover);
   std::erase_if(common, [&](const auto& node) { return belongs_to_one(handover, node); });
   ordered_json document = {{"cdiVersion", "0.5.0"}, {"kind", cdi_kind}, {"devices", std::move(devices)}};
-  if (!common.empty()) document["containerEdits"] = {{"deviceNodes", cdi_nodes(common)}};
+  if (const auto token = token_of(handover); !token.empty())
+    document["containerEdits"]["env"] = {"DEVBINDD_VF_TOKEN=" + token};
+  if (!common.empty()) document["containerEdits"]["deviceNodes"] = cdi_nodes(common);
   return json_text(document);
 }
 

@@ -34,6 +34,7 @@ struct HandedDevice {
   std::string device_node;    ///< "/dev/vfio/devices/vfio0", "" when there is none
   std::string sysfs_path;     ///< "/sys/devices/pci0000:00/..."
   std::string resource_name;  ///< for environment names, e.g. "vfio"
+  bool virtual_function = false;
 };
 
 /// The two ways to open a device. Group: the group's node, which every consumer knows. Iommufd: the device's own node
@@ -46,6 +47,9 @@ struct Handover {
   std::vector<HandedDevice> companions;  ///< further members of their IOMMU groups that were handed over with them
   bool iommufd = false;                  ///< /dev/iommu exists
   Backend backend = Backend::Group;      ///< what a document is made for: chosen_backend()
+  /// Shared by the virtual functions and whoever has their PF, without which they do not open; "" where none is needed,
+  /// and in every document that others than the claim's owner may read.
+  std::string vf_token = {};
 };
 
 /// What each format gives:
@@ -58,12 +62,15 @@ struct Handover {
 ///   "backend": "group" or "iommufd".
 /// Qemu: -device vfio-pci,host=...; sysfsdev=... for a PCI domain beyond ffff, since host= refuses one (tried with QEMU
 ///   7.2). Iommufd needs QEMU 9 or later; its object's id contains the claim's, so that two claims fit on one command
-///   line. Source: QEMU docs/devel/vfio-iommufd.rst.
+///   line. A VF token needs QEMU 8.1 or later. Source: QEMU docs/devel/vfio-iommufd.rst, hw/vfio/pci.c (vf-token).
 /// CloudHypervisor: one --device with all paths, since older versions refuse the option a second time.
 ///   Source: cloud-hypervisor src/main.rs: .num_args(1..), later with ArgAction::Append.
-/// Dpdk: -a ADDRESS for each. No iommufd: DPDK opens groups only.
+/// Dpdk: -a ADDRESS for each; --vfio-vf-token TOKEN. No iommufd: DPDK opens groups only. Source: DPDK
+///   linux_eal_parameters.
 /// Spdk: -A ADDRESS for each, and "env" for scripts/setup.sh: PCI_ALLOWED, and DRIVER_OVERRIDE when one driver has all
-///   devices, so that the script leaves them as they are. Source: SPDK lib/event/app.c, scripts/setup.sh.
+///   devices, so that the script leaves them as they are; --vfio-vf-token TOKEN. Source: SPDK lib/event/app.c,
+///   scripts/setup.sh.
+/// CloudHypervisor and LibvirtXml have no place for a VF token, and say so.
 ///
 /// LibvirtXml: <hostdev managed='no'>, since with 'yes' libvirt would rebind the device itself. One device is one
 ///   element, as `virsh attach-device` takes it; several are in <devices>, as in a domain's XML. A PCI domain beyond
@@ -82,7 +89,9 @@ struct Handover {
 /// In containers (these two and Cdi) a group is always /dev/vfio/<group>, also without IOMMU, as with
 ///   sriov-network-device-plugin.
 ///
-/// Both have in "envs" PCIDEVICE_DEVBINDD_<RESOURCE>, the addresses of that resource with commas between.
+/// Both have in "envs" PCIDEVICE_DEVBINDD_<RESOURCE>, the addresses of that resource with commas between. With a VF
+/// token
+///   they, Cdi and Env have DEVBINDD_VF_TOKEN.
 ///
 /// Env: lines NAME=value that both a shell and systemd's EnvironmentFile= read: DEVBINDD_CLAIM; DEVBINDD_DEVICES,
 ///   DEVBINDD_GROUP_NODES and DEVBINDD_DEVICE_NODES with blanks between, one of them ""; DEVBINDD_BACKEND;

@@ -62,24 +62,21 @@ void read_overrides(Context& context, const Request& request, const std::vector<
 }  // namespace
 
 void list_iommus(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  QueryReader query(request.query);
-  auto wanted = paging(request, query);
+  auto wanted = only_paging(request);
   if (!wanted) return respond(std::move(wanted.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   const auto& tree = context.engine.services().tree;
   auto units = sysfs::list_iommu_units(tree);
   if (!units) return respond(problem_of(request, units.error()));
   std::vector<std::pair<std::string, json>> items;
   for (const auto& unit : *units) items.emplace_back(unit.name, render_iommu_unit(unit));
-  auto document = page(items, *wanted);
-  if (!document) return respond(to_response(request, document.error()));
+  auto document = page(request, items, *wanted);
+  if (!document) return respond(std::move(document.error()));
   (*document)["translation"] = render_iommu_state(sysfs::read_iommu_state(tree));
   respond(wants_text(request) ? text_response(iommu_text(*document)) : json_response(*document));
 }
 
 void get_doctor(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
   auto inventory = context.engine.current();
   if (!inventory) return respond(problem_of(request, inventory.error()));
   std::vector<sysfs::Device> devices;

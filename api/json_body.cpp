@@ -11,8 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t max_told = 64;  // places of one error
-
 // Sees every event of the parser before a value is built: what the value can no longer show is refused here.
 class StrictCheck : public nlohmann::json_sax<json> {
  public:
@@ -48,7 +46,7 @@ class StrictCheck : public nlohmann::json_sax<json> {
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
     return refuse("invalid_json", "the text is not JSON: the error is " + place_of(position));
   }
-  BodyError error;
+  Mistake error;
 
  private:
   // `position` counts the bytes that were read, the wrong one included. Columns count bytes, as compilers' do.
@@ -90,26 +88,25 @@ std::string pointer_to(std::string_view key) {
 
 namespace {
 
-std::expected<json, BodyError> parse_strictly(std::string_view text, bool comments) {
+std::expected<json, Mistake> parse_strictly(std::string_view text, bool comments) {
   // RFC 8259, 8.1: none may be added; the parser would skip it.
   if (text.starts_with("\xef\xbb\xbf"))
     return std::unexpected(
-        BodyError{"invalid_json", "", "the text begins with a byte order mark, which JSON does not have"});
+        Mistake{"invalid_json", "", "the text begins with a byte order mark, which JSON does not have"});
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
-    return std::unexpected(BodyError{"invalid_json", "", "the text is empty, where a JSON object must be"});
+    return std::unexpected(Mistake{"invalid_json", "", "the text is empty, where a JSON object must be"});
   StrictCheck check(text);
   if (!json::sax_parse(text, &check, json::input_format_t::json, true, comments)) return std::unexpected(check.error);
   auto document = json::parse(text, nullptr, false, comments);
-  if (!document.is_object())
-    return std::unexpected(BodyError{"invalid_json", "", "the top level must be a JSON object"});
+  if (!document.is_object()) return std::unexpected(Mistake{"invalid_json", "", "the top level must be a JSON object"});
   return document;
 }
 
 }  // namespace
 
-std::expected<json, BodyError> parse_body(std::string_view body) { return parse_strictly(body, false); }
+std::expected<json, Mistake> parse_body(std::string_view body) { return parse_strictly(body, false); }
 
-std::expected<json, BodyError> parse_commented(std::string_view text) { return parse_strictly(text, true); }
+std::expected<json, Mistake> parse_commented(std::string_view text) { return parse_strictly(text, true); }
 
 namespace {
 
@@ -119,8 +116,12 @@ std::string too_long(const std::string& key) {
 
 }  // namespace
 
-std::unexpected<BodyError> BodyReader::wrong(const std::string& key, std::string detail) const {
-  return std::unexpected(BodyError{"invalid_value", pointer(key), std::move(detail)});
+void BodyReader::wrong(std::string_view key, std::string detail) {
+  mistakes_.add("invalid_value", pointer(key), std::move(detail));
+}
+
+void BodyReader::missing(std::string_view key, std::string detail) {
+  if (object_.is_object()) mistakes_.add("missing_field", key.empty() ? where_ : pointer(key), std::move(detail));
 }
 
 const json* BodyReader::find(const std::string& key) {
@@ -129,53 +130,65 @@ const json* BodyReader::find(const std::string& key) {
   return found == object_.end() ? nullptr : &*found;
 }
 
-std::expected<const std::string*, BodyError> BodyReader::string(const std::string& key) {
+const std::string* BodyReader::string(const std::string& key) {
   const auto* value = find(key);
   if (value == nullptr) return nullptr;
   const auto* text = value->get_ptr<const std::string*>();
-  if (text == nullptr) return wrong(key, "\"" + key + "\" must be a string");
-  if (text->size() > max_json_text) return wrong(key, too_long(key));
-  return text;
+  if (text != nullptr && text->size() <= max_json_text) return text;
+  wrong(key, text == nullptr ? "\"" + key + "\" must be a string" : too_long(key));
+  return nullptr;
 }
 
-std::expected<bool, BodyError> BodyReader::boolean(const std::string& key, bool fallback) {
+bool BodyReader::boolean(const std::string& key, bool fallback) {
   const auto* value = find(key);
   if (value == nullptr) return fallback;
   const auto* flag = value->get_ptr<const bool*>();
-  if (flag == nullptr) return wrong(key, "\"" + key + "\" must be true or false");
-  return *flag;
+  if (flag == nullptr) wrong(key, "\"" + key + "\" must be true or false");
+  return flag != nullptr ? *flag : fallback;
 }
 
-std::expected<std::vector<std::string>, BodyError> BodyReader::strings(const std::string& key, std::size_t limit) {
+std::optional<std::uint64_t> BodyReader::number(const std::string& key, std::uint64_t least, std::uint64_t most) {
+  const auto* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  const auto* number = value->get_ptr<const std::uint64_t*>();
+  if (number != nullptr && *number >= least && *number <= most) return *number;
+  wrong(key, "\"" + key + "\" must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+  return std::nullopt;
+}
+
+std::vector<std::string> BodyReader::strings(const std::string& key, std::size_t limit) {
   std::vector<std::string> texts;
   const auto* value = find(key);
   if (value == nullptr) return texts;
   if (!value->is_array() || value->size() > limit) {
-    return wrong(key, "\"" + key + "\" must be an array of at most " + std::to_string(limit) + " strings");
+    wrong(key, "\"" + key + "\" must be an array of at most " + std::to_string(limit) + " strings");
+    return texts;
   }
   for (const auto& item : *value) {
     const auto* text = item.get_ptr<const std::string*>();
-    if (text == nullptr) return wrong(key, "\"" + key + "\" must hold strings only");
-    if (text->size() > max_json_text) return wrong(key, too_long(key));
-    texts.push_back(*text);
+    if (text != nullptr && text->size() <= max_json_text) {
+      texts.push_back(*text);
+      continue;
+    }
+    wrong(key, text == nullptr ? "\"" + key + "\" must hold strings only" : too_long(key));
+    return {};
   }
   return texts;
 }
 
-std::expected<void, BodyError> BodyReader::finish() const {
-  auto error = BodyError{"unknown_field", "", ""};
+const json* BodyReader::object(const std::string& key) {
+  const auto* value = find(key);
+  if (value == nullptr || value->is_object()) return value;
+  wrong(key, "\"" + key + "\" must be an object");
+  return nullptr;
+}
+
+void BodyReader::finish() {
   for (const auto& [key, value] : object_.items()) {
-    if (std::ranges::find(asked_, key) != asked_.end()) continue;
-    auto detail = "there is no key \"" + key.substr(0, 64) + "\" here" + hint(key, asked_);
-    if (error.detail.empty()) {
-      error.pointer = pointer(key);
-      error.detail = std::move(detail);
-    } else if (error.others.size() + 1 < max_told) {
-      error.others.emplace_back(pointer(key), std::move(detail));
-    }
+    if (std::ranges::find(asked_, key) == asked_.end())
+      mistakes_.add("unknown_field", pointer(key),
+                    "there is no key \"" + key.substr(0, 64) + "\" here" + hint(key, asked_));
   }
-  if (error.detail.empty()) return {};
-  return std::unexpected(std::move(error));
 }
 
 }  // namespace devbindd::api

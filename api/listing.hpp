@@ -26,8 +26,9 @@ struct Listing {
 };
 
 /// Answers with one page, as JSON or as a table. No more than the items of that page are rendered, and besides them
-/// only the next one is looked for. Errors: invalid_value when the token's item is not in the list any more, since an
-/// empty page would look like the end of the list; the first error of `render`.
+/// only the next one is looked for, unless all are to be counted. Errors: invalid_value when the token's item is not in
+/// the list any more, since an empty page would look like the end of the list, and when an item has not one of the
+/// fields that are asked for; the first error of `render`. A table has all its columns, whatever the fields are.
 void answer_list(Context& context, const Request& request, Listing listing, Paging paging, Respond respond);
 
 }  // namespace devbindd::api

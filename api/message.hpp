@@ -15,8 +15,12 @@
 
 namespace devbindd::api {
 
-/// What a caller may do. Asking for a dry run needs no more than Read.
-enum class Access { Read, Change };
+/// What a caller may do, each more than the one before it. Asking for a dry run needs no more than Read.
+enum class Access {
+  OwnClaims,  ///< look at the claims whose owner he is, have what they are for, and end them
+  Read,
+  Change,
+};
 
 /// The body of a request, as long as its handler reads it. What is copied out of a request for a later answer has none:
 /// an answer may be waited for for minutes, by many.

@@ -38,25 +38,22 @@ sysfs::Result<std::optional<json>> operation_item(Context& context, const std::s
 }  // namespace
 
 void list_operations(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  QueryReader query(request.query);
-  auto state = query.one("state");
-  if (!state) return respond(to_response(request, state.error()));
-  if (*state && !handoff::operation_state_named(**state)) {
-    return respond(bad_request(request, "invalid_value", "?state",
-                               "'state' must be running, blocked, succeeded, failed or interrupted"));
-  }
-  auto wanted = paging(request, query);
-  if (!wanted) return respond(std::move(wanted.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  Listing listing{.keys = context.engine.operation_ids(state->value_or("")),
+  Mistakes mistakes;
+  QueryReader query(request.query, mistakes);
+  const auto state = query.one("state");
+  if (state && !handoff::operation_state_named(*state))
+    query.wrong("state", "'state' must be running, blocked, succeeded, failed or interrupted");
+  auto wanted = paging(query);
+  query.finish();
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
+  Listing listing{.keys = context.engine.operation_ids(state.value_or("")),
                   .render = [&context](const std::string& id) { return operation_item(context, id); },
                   .columns = operation_columns()};
-  answer_list(context, request, std::move(listing), std::move(*wanted), std::move(respond));
+  answer_list(context, request, std::move(listing), std::move(wanted), std::move(respond));
 }
 
 void get_operation(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
   auto document = context.engine.document(arguments[0]);
   if (!document) return respond(problem_of(request, document.error()));
   respond(json_response(*document));

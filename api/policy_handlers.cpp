@@ -79,8 +79,7 @@ Response policies_response(Context& context, const Request& request, std::map<st
 }  // namespace
 
 void list_policies(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
   auto inventory = context.engine.current();
   if (!inventory) return respond(problem_of(request, inventory.error()));
   std::vector<sysfs::PciAddress> addresses;

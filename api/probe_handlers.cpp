@@ -17,14 +17,11 @@ using nlohmann::json;
 constexpr std::size_t most_candidates = 16;  // devices that are tried for a probe of the IOMMU
 
 // {"way": "auto" | "group" | "cdev"}, and nothing in the query.
-OrResponse<std::string> read_way(const Request& request) {
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return std::unexpected(to_response(request, done.error()));
-  auto text = only_text(request, "way");
-  if (!text) return std::unexpected(std::move(text.error()));
-  auto way = text->value_or("auto");
+std::string read_way(const Request& request, Mistakes& mistakes) {
+  QueryReader(request.query, mistakes).finish();
+  auto way = only_text(request, "way", mistakes).value_or("auto");
   if (way != "auto" && way != "group" && way != "cdev")
-    return std::unexpected(bad_request(request, "invalid_value", "/way", "\"way\" must be auto, group or cdev"));
+    mistakes.add("invalid_value", "/way", "\"way\" must be auto, group or cdev");
   return way;
 }
 
@@ -86,14 +83,14 @@ void ask_iommu(Context& context, const Request& request, const std::shared_ptr<c
 }  // namespace
 
 void post_device_probe(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  auto address = address_parameter(request, arguments[0]);
-  if (!address) return respond(std::move(address.error()));
-  auto way = read_way(request);
-  if (!way) return respond(std::move(way.error()));
-  auto device = context.engine.find_device(*address);
+  Mistakes mistakes;
+  const auto address = address_parameter(arguments[0], mistakes);
+  const auto way = read_way(request, mistakes);
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
+  auto device = context.engine.find_device(address);
   if (!device) return respond(problem_of(request, device.error()));
   if (auto refusal = probe_refusal(context, request, *device)) return respond(std::move(*refusal));
-  auto query = probe_query(context, *device, *way);
+  auto query = probe_query(context, *device, way);
   if (!query) return respond(problem_of(request, query.error()));
   probe_device(context, request, *device, *query, handoff::TaskKind::ProbeVfio,
                [query = *query, respond](const OrResponse<vfio::ProbeReport>& report) {
@@ -102,11 +99,12 @@ void post_device_probe(Context& context, const Request& request, const PathArgum
 }
 
 void post_vfio_probe(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  auto way = read_way(request);
-  if (!way) return respond(std::move(way.error()));
+  Mistakes mistakes;
+  const auto way = read_way(request, mistakes);
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
   auto inventory = context.engine.current();
   if (!inventory) return respond(problem_of(request, inventory.error()));
-  ask_iommu(context, request, std::make_shared<const Candidates>(idle_devices(context, request, **inventory, *way)), 0,
+  ask_iommu(context, request, std::make_shared<const Candidates>(idle_devices(context, request, **inventory, way)), 0,
             "no device that is bound to a VFIO driver is idle with its whole group viable", respond);
 }
 

@@ -1,5 +1,6 @@
 #include "api/problem.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "handoff/json.hpp"
@@ -36,6 +37,22 @@ std::string title_of(int status) {
 }
 
 }  // namespace
+
+json render_selection(const handoff::Selection& selection) {
+  json not_free = json::array();
+  for (const auto& device : selection.not_free) {
+    not_free.push_back(
+        {{"device", sysfs::to_string(device.device)},
+         {"reason", handoff::name_of(device.reason)},
+         {"detail", device.detail},
+         {"claim", device.claim.empty() ? json(nullptr) : json("/v1/claims/" + device.claim)},
+         {"operation", device.operation.empty() ? json(nullptr) : json("/v1/operations/" + device.operation)}});
+  }
+  return {{"wanted", selection.wanted},
+          {"fit", selection.fit},
+          {"free", selection.free},
+          {"not_free", std::move(not_free)}};
+}
 
 int status_of(ErrorCode code) {
   switch (code) {
@@ -100,12 +117,29 @@ Response problem(const Request& request, int status, std::string_view code, cons
   return problem(request, status, code, detail, json::object());
 }
 
+namespace {
+
+bool is_absent(const Mistake& mistake) {
+  return mistake.code == sysfs::name_of(ErrorCode::DeviceNotFound) ||
+         mistake.code == sysfs::name_of(ErrorCode::GroupNotFound);
+}
+
+}  // namespace
+
+Response bad_request(const Request& request, std::vector<Mistake> mistakes) {
+  const auto absent = std::ranges::stable_partition(mistakes, [](const Mistake& one) { return !is_absent(one); });
+  const int status = absent.size() == mistakes.size() ? 404 : 400;
+  auto errors = json::array();
+  for (const auto& [code, pointer, detail] : mistakes)
+    errors.push_back({{"code", code}, {"pointer", pointer}, {"detail", detail}});
+  const auto more = mistakes.size() > 1 ? " (and " + std::to_string(mistakes.size() - 1) + " more)" : std::string{};
+  const auto& first = mistakes.front();
+  return problem(request, status, first.code, first.detail + more, {{"errors", std::move(errors)}});
+}
+
 Response bad_request(const Request& request, std::string_view code, const std::string& pointer,
-                     const std::string& detail, const std::vector<std::pair<std::string, std::string>>& others) {
-  auto errors = json::array({{{"pointer", pointer}, {"detail", detail}}});
-  for (const auto& [place, sentence] : others) errors.push_back({{"pointer", place}, {"detail", sentence}});
-  const auto more = others.empty() ? "" : " (and " + std::to_string(others.size()) + " more)";
-  return problem(request, 400, code, detail + more, {{"errors", std::move(errors)}});
+                     const std::string& detail) {
+  return bad_request(request, std::vector{Mistake{std::string(code), pointer, detail}});
 }
 
 Response problem_of(const Request& request, const sysfs::Error& error) {
@@ -122,6 +156,11 @@ Response problem_of(const Request& request, const handoff::Refusal& refusal) {
       !refusal.evidence.empty())
     document["blockers"] = handoff::to_json(refusal.evidence);
   if (!refusal.operation.empty()) document["operation"] = "/v1/operations/" + refusal.operation;
+  if (refusal.selection) {
+    document["selection"] = render_selection(*refusal.selection);
+    if (const auto wait = handoff::worth_waiting(*refusal.selection))
+      response.headers.emplace_back("Retry-After", std::to_string(wait->count()));
+  }
   response.body = handoff::dump(document) + "\n";
   return response;
 }

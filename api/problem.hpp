@@ -3,10 +3,10 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "api/message.hpp"
+#include "api/mistakes.hpp"
 #include "handoff/engine.hpp"
 #include "sysfs/result.hpp"
 
@@ -20,13 +20,17 @@ Response problem(const Request& request, int status, std::string_view code, cons
                  const nlohmann::json& extra);
 Response problem(const Request& request, int status, std::string_view code, const std::string& detail);
 
-/// 400 that names the place in the request: a JSON pointer into the body ("/driver") or "?name" for a query parameter.
-/// `others`: further places with a sentence each.
+/// 400 that names every place in the request where something is wrong; the first has the code of the whole. 404 where
+/// nothing is wrong but that a device or a group which it names does not exist.
+Response bad_request(const Request& request, std::vector<Mistake> mistakes);
 Response bad_request(const Request& request, std::string_view code, const std::string& pointer,
-                     const std::string& detail, const std::vector<std::pair<std::string, std::string>>& others = {});
+                     const std::string& detail);
 
 Response problem_of(const Request& request, const sysfs::Error& error);
 Response problem_of(const Request& request, const handoff::Refusal& refusal);
+
+/// {"wanted", "fit", "free", "not_free": [...]}: what a selector that finds too few devices found.
+nlohmann::json render_selection(const handoff::Selection& selection);
 
 /// The failure of an operation that ran: its errno, meaning, kernel log and whether the earlier state is back.
 Response problem_of_operation(const Request& request, const nlohmann::json& operation);

@@ -8,14 +8,6 @@
 #include "sysfs/fields.hpp"
 
 namespace devbindd::api {
-namespace {
-
-std::unexpected<QueryError> wrong(std::string code, const std::string& name, std::string detail) {
-  return std::unexpected(QueryError{std::move(code), "?" + name, std::move(detail)});
-}
-
-}  // namespace
-
 std::optional<Target> parse_target(std::string_view target) {
   const auto parsed = boost::urls::parse_origin_form({target.data(), target.size()});
   if (!parsed) return std::nullopt;
@@ -44,47 +36,47 @@ std::vector<std::string> QueryReader::all(const std::string& name) {
   return values;
 }
 
-std::expected<std::optional<std::string>, QueryError> QueryReader::one(const std::string& name) {
+std::optional<std::string> QueryReader::one(const std::string& name) {
   asked_.push_back(name);
   std::optional<std::string> found;
   for (const auto& [key, value] : query_) {
     if (key != name) continue;
-    if (found) return wrong("repeated_parameter", name, "the parameter '" + name + "' stands more than once");
+    if (found) {
+      mistakes_.add("repeated_parameter", "?" + name, "the parameter '" + name + "' stands more than once");
+      return std::nullopt;
+    }
     found = value;
   }
   return found;
 }
 
-std::expected<bool, QueryError> QueryReader::flag(const std::string& name) {
-  auto value = one(name);
-  if (!value) return std::unexpected(value.error());
-  if (!*value) return false;
-  if (**value == "true") return true;
-  if (**value == "false") return false;
-  return wrong("invalid_value", name, "'" + name + "' must be true or false");
+bool QueryReader::flag(const std::string& name) {
+  const auto value = one(name);
+  if (value && *value != "true" && *value != "false") wrong(name, "'" + name + "' must be true or false");
+  return value == "true";
 }
 
-std::expected<std::optional<unsigned>, QueryError> QueryReader::number(const std::string& name, unsigned least,
-                                                                       unsigned most) {
-  auto value = one(name);
-  if (!value) return std::unexpected(value.error());
-  if (!*value) return std::nullopt;
-  const auto number = sysfs::number_from<unsigned>(**value);
-  if (!number || *number < least || *number > most) {
-    return wrong("invalid_value", name,
-                 "'" + name + "' must be a number from " + std::to_string(least) + " to " + std::to_string(most));
-  }
-  return number;
+std::optional<unsigned> QueryReader::number(const std::string& name, unsigned least, unsigned most) {
+  const auto value = one(name);
+  if (!value) return std::nullopt;
+  const auto number = sysfs::number_from<unsigned>(*value);
+  if (number && *number >= least && *number <= most) return number;
+  wrong(name, "'" + name + "' must be a number from " + std::to_string(least) + " to " + std::to_string(most));
+  return std::nullopt;
 }
 
-std::expected<void, QueryError> QueryReader::finish() const {
+void QueryReader::wrong(const std::string& name, std::string detail) {
+  mistakes_.add("invalid_value", "?" + name, std::move(detail));
+}
+
+void QueryReader::finish() {
+  std::vector<std::string_view> told;
   for (const auto& [key, value] : query_) {
-    if (std::ranges::find(asked_, key) == asked_.end()) {
-      return wrong("unknown_parameter", key.substr(0, 64),
-                   "there is no parameter '" + key.substr(0, 64) + "' here" + hint(key, asked_));
-    }
+    if (std::ranges::find(asked_, key) != asked_.end() || std::ranges::find(told, key) != told.end()) continue;
+    told.push_back(key);
+    const auto name = key.substr(0, 64);
+    mistakes_.add("unknown_parameter", "?" + name, "there is no parameter '" + name + "' here" + hint(key, asked_));
   }
-  return {};
 }
 
 }  // namespace devbindd::api

@@ -2,12 +2,13 @@
 // a filter must not widen a selection.
 #pragma once
 
-#include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "api/mistakes.hpp"
 
 namespace devbindd::api {
 
@@ -20,29 +21,29 @@ struct Target {
 /// NUL.
 std::optional<Target> parse_target(std::string_view target);
 
-struct QueryError {
-  std::string code;     ///< "unknown_parameter", "invalid_value", "repeated_parameter"
-  std::string pointer;  ///< "?name"
-  std::string detail;
-};
-
+/// What is wrong is added to the mistakes, and the reading goes on as if the parameter were absent.
 class QueryReader {
  public:
-  explicit QueryReader(const std::vector<std::pair<std::string, std::string>>& query) : query_(query) {}
+  QueryReader(const std::vector<std::pair<std::string, std::string>>& query, Mistakes& mistakes)
+      : query_(query), mistakes_(mistakes) {}
 
   /// Every value of a parameter; commas separate values too.
   std::vector<std::string> all(const std::string& name);
-  /// The only value, or nullopt when absent. Error: repeated_parameter.
-  std::expected<std::optional<std::string>, QueryError> one(const std::string& name);
-  /// "true" or "false". Errors: repeated_parameter, invalid_value.
-  std::expected<bool, QueryError> flag(const std::string& name);
-  /// A decimal number within the bounds. Errors as flag().
-  std::expected<std::optional<unsigned>, QueryError> number(const std::string& name, unsigned least, unsigned most);
-  /// Error: unknown_parameter.
-  std::expected<void, QueryError> finish() const;
+  /// The only value, or nullopt when absent. Mistake: repeated_parameter.
+  std::optional<std::string> one(const std::string& name);
+  /// "true" or "false". Mistakes: repeated_parameter, invalid_value.
+  bool flag(const std::string& name);
+  /// A decimal number within the bounds. Mistakes as flag().
+  std::optional<unsigned> number(const std::string& name, unsigned least, unsigned most);
+  /// Adds invalid_value at a parameter.
+  void wrong(const std::string& name, std::string detail);
+  /// Adds unknown_parameter for every parameter that nobody asked for.
+  void finish();
+  Mistakes& mistakes() const { return mistakes_; }
 
  private:
   const std::vector<std::pair<std::string, std::string>>& query_;
+  Mistakes& mistakes_;
   std::vector<std::string> asked_;
 };
 

@@ -60,10 +60,8 @@ Response part_response(const Request& request, Part part, const json& document) 
 
 // The resource file is read here, since that never blocks; config space comes from a worker. No device is opened.
 void answer(Context& context, const Request& request, const PathArguments& arguments, Part part, Respond respond) {
-  auto address = address_parameter(request, arguments[0]);
+  auto address = only_address(request, arguments[0]);
   if (!address) return respond(std::move(address.error()));
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   auto device = context.engine.find_device(*address);
   if (!device) return respond(problem_of(request, device.error()));
   auto text = context.engine.services().tree.read(sysfs::paths::attribute(*address, "resource"));

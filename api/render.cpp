@@ -145,6 +145,8 @@ sysfs::Result<json> render_device(Context& context, const sysfs::Device& device,
               {"vfio_bound", sysfs::is_vfio_bound(device)},
               {"nodes", std::move(*nodes)},
               {"sysfs_path", device.sysfs_path},
+              {"claim", claim_link(context.engine.claim_of(device))},
+              {"drain", render_drain(context, device)},
               {"operation", operation_link(context.engine.operation_on(device.address))}};
 }
 

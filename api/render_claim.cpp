@@ -14,6 +14,14 @@ using nlohmann::json;
 
 json text_or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
 
+// As a request may say it: one value by itself, several in an array; null for none.
+template <class T, class Render>
+json alternatives(const handoff::AnyOf<T>& values, const Render& render) {
+  json list = json::array();
+  for (const auto& value : values.values) list.push_back(render(value));
+  return list.size() > 1 ? list : list.empty() ? json(nullptr) : list.front();
+}
+
 json operation_or_null(const std::string& id) { return id.empty() ? json(nullptr) : json("/v1/operations/" + id); }
 
 json render_request(const handoff::Claim& claim) {
@@ -34,6 +42,7 @@ json render_request(const handoff::Claim& claim) {
           {"grace_seconds", request.grace ? json(request.grace->count()) : json(nullptr)},
           {"reset", handoff::name_of(request.reset)},
           {"restore", request.restore},
+          {"has_vf_token", !request.vf_token.empty()},
           {"accept_risks", request.accept_risks}};
 }
 
@@ -86,19 +95,22 @@ json render_expiry(const handoff::Claim& claim) {
 }  // namespace
 
 json render_selector(const handoff::Selector& selector) {
-  const auto id = [](const std::optional<std::uint16_t>& value) {
-    return value ? json(hex_id(*value)) : json(nullptr);
-  };
-  return {{"vendor", id(selector.vendor)},
-          {"device", id(selector.device)},
-          {"subsystem_vendor", id(selector.subsystem_vendor)},
-          {"subsystem_device", id(selector.subsystem_device)},
-          {"class", text_or_null(selector.class_prefix)},
-          {"category", text_or_null(selector.category)},
-          {"driver", text_or_null(selector.driver)},
-          {"numa_node", or_null(selector.numa_node)},
-          {"physfn", selector.physfn ? json(sysfs::to_string(*selector.physfn)) : json(nullptr)},
-          {"address", selector.address ? json(sysfs::to_string(*selector.address)) : json(nullptr)},
+  const auto text = [](const std::string& value) { return json(value); };
+  const auto id = [](std::uint16_t value) { return json(hex_id(value)); };
+  const auto number = [](const std::optional<unsigned>& value) { return value ? json(*value) : json("none"); };
+  const auto address = [](const sysfs::PciAddress& value) { return json(sysfs::to_string(value)); };
+  const auto physical = [](const auto& value) { return value ? json(sysfs::to_string(*value)) : json("none"); };
+  return {{"vendor", alternatives(selector.vendor, id)},
+          {"device", alternatives(selector.device, id)},
+          {"subsystem_vendor", alternatives(selector.subsystem_vendor, id)},
+          {"subsystem_device", alternatives(selector.subsystem_device, id)},
+          {"class", alternatives(selector.class_prefix, text)},
+          {"category", alternatives(selector.category, text)},
+          {"driver", alternatives(selector.driver, text)},
+          {"numa_node", alternatives(selector.numa_node, number)},
+          {"iommu_group", alternatives(selector.iommu_group, number)},
+          {"physfn", alternatives(selector.physfn, physical)},
+          {"address", alternatives(selector.address, address)},
           {"label", text_or_null(selector.label)},
           {"link_speed", or_null(selector.link_speed)},
           {"same_switch", selector.same_switch},
@@ -158,7 +170,8 @@ sysfs::Result<Handover> handover_of(handoff::Engine& engine, const handoff::Clai
                         .group_node = nodes->group ? nodes->group->path : std::string{},
                         .device_node = nodes->cdev ? nodes->cdev->path : std::string{},
                         .sysfs_path = device->sysfs_path,
-                        .resource_name = "vfio"};
+                        .resource_name = "vfio",
+                        .virtual_function = device->physfn.has_value()};
     if (device->numa_node) handed.numa_node = static_cast<int>(*device->numa_node);
     (claimed.companion ? handover.companions : handover.devices).push_back(std::move(handed));
   }

@@ -19,6 +19,7 @@ struct Route {
   Access access;
   BodyRule body;
   void (*handler)(Context&, const Request&, const PathArguments&, Respond);
+  bool kept = false;  ///< with an Idempotency-Key its answer is kept (repeated.hpp)
 };
 
 const std::vector<Route>& routes();

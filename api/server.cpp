@@ -68,6 +68,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   asio::io_context& io;
   Settings settings;
   std::optional<asio::local::stream_protocol::acceptor> unix_acceptor;
+  std::optional<asio::local::stream_protocol::acceptor> claims_acceptor;
   std::optional<asio::ip::tcp::acceptor> tcp_acceptor;
   asio::steady_timer retry;
   std::set<Session*> sessions;
@@ -75,9 +76,11 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   bool stopping = false;
 
   void accept_unix();
+  void accept_claims();
   void accept_tcp();
+  /// `others`: what a Unix caller may do who may not change things.
   template <class Acceptor>
-  void accept(Acceptor& acceptor, void (Impl::*again)());
+  void accept(Acceptor& acceptor, void (Impl::*again)(), Access others);
   void welcome(Generic::socket socket, Caller caller, bool tcp);
   void turn_away(Generic::socket socket, Caller caller, bool tcp, const std::string& why);
 };
@@ -449,19 +452,19 @@ class Session : public std::enable_shared_from_this<Session> {
 };
 
 // Who is at the other end, taken when the connection is made.
-Caller caller_of(asio::ip::tcp::socket& socket, const Server::Settings& settings) {
+Caller caller_of(asio::ip::tcp::socket& socket, const Server::Settings& settings, Access) {
   error_code error;
   const auto local = socket.local_endpoint(error);
   return tcp_caller(settings.tcp_may_change, error ? std::string{} : local.address().to_string());
 }
 
-Caller caller_of(asio::local::stream_protocol::socket& socket, const Server::Settings& settings) {
-  return unix_caller(socket.native_handle(), settings.unix_group);
+Caller caller_of(asio::local::stream_protocol::socket& socket, const Server::Settings& settings, Access others) {
+  return unix_caller(socket.native_handle(), settings.unix_group, others);
 }
 
 template <class Acceptor>
-void Server::Impl::accept(Acceptor& acceptor, void (Impl::*again)()) {
-  acceptor.async_accept([self = shared_from_this(), again](error_code error, auto socket) {
+void Server::Impl::accept(Acceptor& acceptor, void (Impl::*again)(), Access others) {
+  acceptor.async_accept([self = shared_from_this(), again, others](error_code error, auto socket) {
     constexpr bool tcp = std::is_same_v<Acceptor, asio::ip::tcp::acceptor>;
     if (self->stopping || error == asio::error::operation_aborted) return;
     if (error) {
@@ -474,7 +477,7 @@ void Server::Impl::accept(Acceptor& acceptor, void (Impl::*again)()) {
     }
     (self.get()->*again)();  // whatever becomes of this one
     sysfs::close_on_exec(socket.native_handle());
-    auto caller = caller_of(socket, self->settings);
+    auto caller = caller_of(socket, self->settings, others);
     self->welcome(Generic::socket(std::move(socket)), std::move(caller), tcp);
   });
 }
@@ -504,9 +507,11 @@ void Server::Impl::turn_away(Generic::socket socket, Caller caller, bool tcp, co
   settings.log({.request_id = "-", .caller = caller.text, .method = "-", .target = "-", .status = 503});
 }
 
-void Server::Impl::accept_unix() { accept(*unix_acceptor, &Impl::accept_unix); }
+void Server::Impl::accept_unix() { accept(*unix_acceptor, &Impl::accept_unix, Access::Read); }
 
-void Server::Impl::accept_tcp() { accept(*tcp_acceptor, &Impl::accept_tcp); }
+void Server::Impl::accept_claims() { accept(*claims_acceptor, &Impl::accept_claims, Access::OwnClaims); }
+
+void Server::Impl::accept_tcp() { accept(*tcp_acceptor, &Impl::accept_tcp, Access::Read); }
 
 Server::Server(asio::io_context& io, Settings settings) : impl_(std::make_shared<Impl>(io, std::move(settings))) {}
 
@@ -538,14 +543,15 @@ sysfs::Result<> remove_stale_socket(const std::string& path) {
   return {};
 }
 
-}  // namespace
+using UnixAcceptor = asio::local::stream_protocol::acceptor;
 
-sysfs::Result<> Server::listen_unix(const std::string& path, unsigned mode, std::optional<unsigned> group) {
+sysfs::Result<UnixAcceptor> listen_on(asio::io_context& io, const std::string& path, unsigned mode,
+                                      std::optional<unsigned> group) {
   if (path.size() >= sizeof(sockaddr_un::sun_path))
     return std::unexpected(system_error("the socket path " + path, ENAMETOOLONG, path));
-  if (auto done = remove_stale_socket(path); !done) return done;
+  if (auto done = remove_stale_socket(path); !done) return std::unexpected(done.error());
   error_code error;
-  asio::local::stream_protocol::acceptor acceptor(impl_->io);
+  UnixAcceptor acceptor(io);
   acceptor.open(asio::local::stream_protocol(), error);
   if (!error) sysfs::close_on_exec(acceptor.native_handle());
   const auto before = ::umask(0777U & ~mode);
@@ -553,11 +559,27 @@ sysfs::Result<> Server::listen_unix(const std::string& path, unsigned mode, std:
   ::umask(before);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) return std::unexpected(system_error("cannot listen on " + path, error.value(), path));
-  if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+  if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0)
     return std::unexpected(system_error("cannot give " + path + " to group " + std::to_string(*group), errno, path));
-  }
-  impl_->unix_acceptor.emplace(std::move(acceptor));
+  return acceptor;
+}
+
+}  // namespace
+
+sysfs::Result<> Server::listen_unix(const std::string& path, unsigned mode, std::optional<unsigned> group) {
+  auto acceptor = listen_on(impl_->io, path, mode, group);
+  if (!acceptor) return std::unexpected(acceptor.error());
+  impl_->unix_acceptor.emplace(std::move(*acceptor));
   impl_->accept_unix();
+  return {};
+}
+
+sysfs::Result<> Server::listen_claims(const std::string& path) {
+  constexpr unsigned for_everybody = 0666;
+  auto acceptor = listen_on(impl_->io, path, for_everybody, std::nullopt);
+  if (!acceptor) return std::unexpected(acceptor.error());
+  impl_->claims_acceptor.emplace(std::move(*acceptor));
+  impl_->accept_claims();
   return {};
 }
 
@@ -598,6 +620,7 @@ void Server::stop() {
   error_code ignored;
   impl_->retry.cancel();
   if (impl_->unix_acceptor) impl_->unix_acceptor->close(ignored);
+  if (impl_->claims_acceptor) impl_->claims_acceptor->close(ignored);
   if (impl_->tcp_acceptor) impl_->tcp_acceptor->close(ignored);
   const auto sessions = impl_->sessions;
   for (auto* session : sessions) session->close_if_idle();

@@ -54,6 +54,9 @@ class Server {
   /// Listens on a Unix socket. A stale socket file of an earlier daemon is replaced, one that somebody answers on is
   /// not. Errors: Kernel.
   sysfs::Result<> listen_unix(const std::string& path, unsigned mode, std::optional<unsigned> group);
+  /// Listens on a Unix socket that everybody may open, for the owners of claims: who may not change things has nothing
+  /// there but the claims whose owner he is. Errors as listen_unix().
+  sysfs::Result<> listen_claims(const std::string& path);
   /// Listens on a loopback address; any other address is refused (EADDRNOTAVAIL). Port 0 lets the kernel choose.
   /// Returns the port.
   sysfs::Result<unsigned short> listen_tcp(const std::string& address, unsigned short port);

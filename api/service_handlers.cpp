@@ -6,20 +6,8 @@
 #include "sysfs/read_only_mount.hpp"
 
 namespace devbindd::api {
-namespace {
-
-// True when the request had parameters and is answered.
-bool refused_query(const Request& request, const Respond& respond) {
-  QueryReader query(request.query);
-  auto done = query.finish();
-  if (!done) respond(to_response(request, done.error()));
-  return !done;
-}
-
-}  // namespace
-
 void get_service(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  if (refused_query(request, respond)) return;
+  if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
   respond(json_response({{"name", "devbindd"},
                          {"version", context.version},
                          {"api_versions", {"v1"}},
@@ -31,12 +19,12 @@ void get_service(Context& context, const Request& request, const PathArguments&,
 
 // Liveness: the thread that answers this is the one that does everything else.
 void get_health(Context&, const Request& request, const PathArguments&, Respond respond) {
-  if (refused_query(request, respond)) return;
+  if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
   respond(json_response({{"status", "ok"}}));
 }
 
 void get_readiness(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  if (refused_query(request, respond)) return;
+  if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
   auto reason = context.not_ready();
   const auto read_only = sysfs::read_only_sysfs(context.engine.services().tree);
   if (reason.empty() && read_only && !context.read_only)
@@ -46,7 +34,7 @@ void get_readiness(Context& context, const Request& request, const PathArguments
 }
 
 void get_openapi(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  if (refused_query(request, respond)) return;
+  if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
   respond({.status = 200, .content_type = "application/yaml", .body = context.openapi, .headers = {}});
 }
 

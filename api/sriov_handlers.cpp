@@ -42,26 +42,23 @@ void answer_with_functions(Context& context, const Request& request, const sysfs
 }  // namespace
 
 void get_sriov(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  auto address = address_parameter(request, arguments[0]);
+  auto address = only_address(request, arguments[0]);
   if (!address) return respond(std::move(address.error()));
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   answer_with_functions(
       context, request, *address, [respond](const json& document) { respond(json_response(document)); }, respond);
 }
 
 void put_sriov(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  auto address = address_parameter(request, arguments[0]);
-  if (!address) return respond(std::move(address.error()));
-  QueryReader query(request.query);
-  auto dry_run = query.flag("dry_run");
-  if (!dry_run) return respond(to_response(request, dry_run.error()));
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
-  auto change = read_sriov_request(request, *address);
-  if (!change) return respond(std::move(change.error()));
+  Mistakes mistakes;
+  const auto address = address_parameter(arguments[0], mistakes);
+  QueryReader query(request.query, mistakes);
+  const auto dry_run = query.flag("dry_run");
+  query.finish();
+  auto change = read_sriov_request(body_of(request, mistakes), address, mistakes);
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
   submit_change(
-      context, request, std::move(*change), *dry_run,
-      [&context, request, address = *address](bool changed, const std::string& operation, const Respond& answer) {
+      context, request, std::move(change), dry_run,
+      [&context, request, address](bool changed, const std::string& operation, const Respond& answer) {
         answer_with_functions(
             context, request, address,
             [changed, operation, answer](json document) {

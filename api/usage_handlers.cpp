@@ -102,10 +102,8 @@ void answer_for_host(Context& context, const Request& request, const sysfs::Devi
 }  // namespace
 
 void get_usage(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
-  auto address = address_parameter(request, arguments[0]);
+  auto address = only_address(request, arguments[0]);
   if (!address) return respond(std::move(address.error()));
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
   const auto device = context.engine.find_device(*address);
   if (!device) return respond(problem_of(request, device.error()));
   if (sysfs::is_vfio_bound(*device)) return answer_for_vfio(context, request, *device, respond);

@@ -98,8 +98,7 @@ sysfs::Result<json> static_facts(Context& context) {
 }  // namespace
 
 void get_vfio(Context& context, const Request& request, const PathArguments&, Respond respond) {
-  QueryReader query(request.query);
-  if (auto done = query.finish(); !done) return respond(to_response(request, done.error()));
+  if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
   auto facts = static_facts(context);
   if (!facts) return respond(problem_of(request, facts.error()));
   const auto answered = std::make_shared<bool>(false);

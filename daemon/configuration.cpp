@@ -110,6 +110,17 @@ Checked read_unix(const json& object, Configuration& configuration) {
   return section.finish();
 }
 
+// {"path": ...}, or null for none.
+Checked read_claims_socket(const json& object, Configuration& configuration) {
+  if (object.is_null()) return {};
+  if (!object.is_object()) return wrong("/claims_socket", "must be an object or null");
+  Section section(object, "/claims_socket");
+  configuration.claims_path = "/run/devbindd/claims.sock";
+  if (auto read = section.text("path", configuration.claims_path); !read) return read;
+  if (!configuration.claims_path.starts_with('/')) return wrong("/claims_socket/path", "must be an absolute path");
+  return section.finish();
+}
+
 Checked read_tcp(const json& object, Configuration& configuration) {
   if (object.is_null()) return {};
   if (!object.is_object()) return wrong("/tcp", "must be an object or null");
@@ -136,8 +147,9 @@ std::expected<handoff::Policy, ConfigurationError> read_policy(const json& objec
   if (name.empty() || name.size() > max_policy_name) return wrong(section.at("name"), "must be a name for the policy");
   const auto* selector = section.find("selector");
   if (selector == nullptr) return wrong(section.at("selector"), "is needed: which devices are meant");
-  auto selected = api::read_selector(*selector, section.at("selector"));
-  if (!selected) return wrong(selected.error().pointer, selected.error().detail);
+  api::Mistakes mistakes;
+  auto selected = api::read_selector(*selector, section.at("selector"), mistakes);
+  if (!mistakes.none()) return wrong(mistakes.list().front().pointer, mistakes.list().front().detail);
   if (selector->contains("count")) return wrong(section.at("selector") + "/count", "a policy takes all that fit");
   for (const auto* of_claims : {"label", "labels", "link_speed", "same_switch"}) {
     if (selector->contains(of_claims))
@@ -151,7 +163,7 @@ std::expected<handoff::Policy, ConfigurationError> read_policy(const json& objec
   if (auto read = section.text("scope", scope); !read) return std::unexpected(read.error());
   if (scope != "group" && scope != "device") return wrong(section.at("scope"), "must be \"device\" or \"group\"");
   handoff::Policy policy{.name = std::move(name),
-                         .selector = std::move(*selected),
+                         .selector = std::move(selected),
                          .driver = std::move(*parsed),
                          .scope = scope == "group" ? handoff::Scope::Group : handoff::Scope::Device};
   const bool scoped = section.find("scope") != nullptr;
@@ -171,9 +183,8 @@ std::expected<handoff::Policy, ConfigurationError> read_policy(const json& objec
     policy.exclude.push_back(*address);
   }
   if (const auto* labels = section.find("labels")) {
-    auto read = api::read_labels(*labels, section.at("labels"));
-    if (!read) return wrong(read.error().pointer, read.error().detail);
-    policy.labels = std::move(*read);
+    policy.labels = api::read_labels(*labels, section.at("labels"), mistakes);
+    if (!mistakes.none()) return wrong(mistakes.list().front().pointer, mistakes.list().front().detail);
   }
   if (auto done = section.finish(); !done) return std::unexpected(done.error());
   return policy;
@@ -198,6 +209,11 @@ Checked read_all(const json& document, Configuration& configuration) {
   if (const auto* value = section.find("unix")) {
     if (auto read = read_unix(*value, configuration); !read) return read;
   }
+  if (const auto* value = section.find("claims_socket")) {
+    if (auto read = read_claims_socket(*value, configuration); !read) return read;
+  }
+  if (configuration.claims_path == configuration.unix_path)
+    return wrong("/claims_socket/path", "must be another one than that of \"unix\"");
   if (const auto* value = section.find("tcp")) {
     if (auto read = read_tcp(*value, configuration); !read) return read;
   }

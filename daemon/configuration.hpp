@@ -24,6 +24,7 @@ struct Configuration {
   std::string unix_path = "/run/devbindd/devbindd.sock";
   std::string unix_group = "devbindd";  ///< members may change things; "" for root alone
   unsigned unix_mode = 0660;
+  std::string claims_path = {};  ///< of the socket for the owners of claims, "" for none
   std::optional<TcpConfiguration> tcp;
   std::string state_directory = "/var/lib/devbindd";
   std::string log_level = "info";

@@ -124,6 +124,7 @@ class Service {
   api::CdiFiles cdi_files_;
   std::unique_ptr<handoff::Claims> claims_;
   std::unique_ptr<handoff::Policies> policies_;
+  std::unique_ptr<handoff::KeptAnswers> kept_answers_;
   std::unique_ptr<api::Context> context_;
   std::unique_ptr<api::Server> server_;
   asio::signal_set signals_{io_, SIGTERM, SIGINT};
@@ -219,6 +220,7 @@ void Service::fill_context() {
       .engine = *engine_,
       .claims = *claims_,
       .policies = *policies_,
+      .kept_answers = *kept_answers_,
       .names = names_,
       .version = build_version,
       .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
@@ -314,6 +316,8 @@ sysfs::Result<> Service::start_parts() {
   start_claims();
   policies_ = std::make_unique<handoff::Policies>(
       *engine_, configuration_.read_only ? std::vector<handoff::Policy>{} : configuration_.policies);
+  kept_answers_ = std::make_unique<handoff::KeptAnswers>(
+      *journal_, [this](const handoff::DamagedRow& row) { engine_->set_aside(row); });
   fill_context();
   return listen();
 }
@@ -336,6 +340,10 @@ sysfs::Result<> Service::listen() {
                          : server_->listen_unix(configuration_.unix_path, configuration_.unix_mode, group);
   if (!done) return done;
   spdlog::info("listening on {}", passed > 0 ? "the socket from systemd" : configuration_.unix_path);
+  if (!configuration_.claims_path.empty()) {
+    if (auto claims = server_->listen_claims(configuration_.claims_path); !claims) return claims;
+    spdlog::info("listening on {} (for the owners of claims)", configuration_.claims_path);
+  }
   if (!configuration_.tcp) return {};
   auto port = server_->listen_tcp(configuration_.tcp->address, configuration_.tcp->port);
   if (!port) return std::unexpected(port.error());

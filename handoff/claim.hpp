@@ -63,6 +63,7 @@ struct ClaimRequest {
   ReleaseReset reset = ReleaseReset::Auto;
   bool restore = true;  ///< false: at the end the devices stay where they are
   Labels labels = {};
+  std::string vf_token = {};  ///< a UUID that its virtual functions' PF wants of who opens them; "" for none. A secret.
   std::vector<std::string> accept_risks = {};
   std::string idempotency_key = {};
 };

@@ -11,21 +11,35 @@ namespace {
 
 using nlohmann::json;
 
-json address_or_null(const std::optional<sysfs::PciAddress>& address) {
-  return address ? json(sysfs::to_string(*address)) : json(nullptr);
+json to_value(const sysfs::PciAddress& address) { return sysfs::to_string(address); }
+template <class T>
+json to_value(const T& value) {
+  return value;
+}
+template <class T>
+json to_value(const std::optional<T>& value) {
+  return value ? to_value(*value) : json(nullptr);
+}
+
+template <class T>
+json to_json(const AnyOf<T>& alternatives) {
+  json list = json::array();
+  for (const auto& value : alternatives.values) list.push_back(to_value(value));
+  return list;
 }
 
 json to_json(const Selector& selector) {
-  return {{"vendor", or_null(selector.vendor)},
-          {"device", or_null(selector.device)},
-          {"subsystem_vendor", or_null(selector.subsystem_vendor)},
-          {"subsystem_device", or_null(selector.subsystem_device)},
-          {"class", selector.class_prefix},
-          {"category", selector.category},
-          {"driver", selector.driver},
-          {"numa_node", or_null(selector.numa_node)},
-          {"physfn", address_or_null(selector.physfn)},
-          {"address", address_or_null(selector.address)},
+  return {{"vendor", to_json(selector.vendor)},
+          {"device", to_json(selector.device)},
+          {"subsystem_vendor", to_json(selector.subsystem_vendor)},
+          {"subsystem_device", to_json(selector.subsystem_device)},
+          {"class", to_json(selector.class_prefix)},
+          {"category", to_json(selector.category)},
+          {"driver", to_json(selector.driver)},
+          {"numa_node", to_json(selector.numa_node)},
+          {"iommu_group", to_json(selector.iommu_group)},
+          {"physfn", to_json(selector.physfn)},
+          {"address", to_json(selector.address)},
           {"label", selector.label},
           {"link_speed", or_null(selector.link_speed)},
           {"same_switch", selector.same_switch},
@@ -72,25 +86,43 @@ sysfs::PciAddress address_from(const json& value) {
   return *address;
 }
 
+void take(const json& value, sysfs::PciAddress& taken) { taken = address_from(value); }
+template <class T>
+void take(const json& value, T& taken) {
+  value.get_to(taken);
+}
+template <class T>
+void take(const json& value, std::optional<T>& taken) {
+  if (!value.is_null()) take(value, taken.emplace());
+}
+
+// Journals of 0.1 have one value, null or "" for none.
+template <class T>
+void take_alternatives(const json& document, const char* key, AnyOf<T>& alternatives) {
+  if (!document.contains(key) || document[key].is_null() || document[key] == json("")) return;
+  const auto list = document[key].is_array() ? document[key] : json::array({document[key]});
+  for (const auto& value : list) take(value, alternatives.values.emplace_back());
+}
+
 Selector selector_from(const json& document) {
   Selector selector;
-  selector.vendor = maybe<std::uint16_t>(document, "vendor");
-  selector.device = maybe<std::uint16_t>(document, "device");
-  selector.class_prefix = document.at("class");
-  selector.category = document.at("category");
-  selector.driver = document.at("driver");
-  selector.numa_node = maybe<unsigned>(document, "numa_node");
-  if (!document.at("physfn").is_null()) selector.physfn = address_from(document.at("physfn"));
+  take_alternatives(document, "vendor", selector.vendor);
+  take_alternatives(document, "device", selector.device);
+  take_alternatives(document, "subsystem_vendor", selector.subsystem_vendor);
+  take_alternatives(document, "subsystem_device", selector.subsystem_device);
+  take_alternatives(document, "class", selector.class_prefix);
+  take_alternatives(document, "category", selector.category);
+  take_alternatives(document, "driver", selector.driver);
+  take_alternatives(document, "numa_node", selector.numa_node);
+  take_alternatives(document, "iommu_group", selector.iommu_group);
+  take_alternatives(document, "physfn", selector.physfn);
+  take_alternatives(document, "address", selector.address);
   selector.count = document.at("count");
   if (!document.contains("same_switch")) return selector;  // of a version before these
-  if (!document.at("address").is_null()) selector.address = address_from(document.at("address"));
   selector.label = document.at("label");
   selector.link_speed = maybe<double>(document, "link_speed");
   selector.same_switch = document.at("same_switch");
   if (document.contains("labels")) selector.labels = document.at("labels");
-  if (!document.contains("subsystem_vendor")) return selector;
-  selector.subsystem_vendor = maybe<std::uint16_t>(document, "subsystem_vendor");
-  selector.subsystem_device = maybe<std::uint16_t>(document, "subsystem_device");
   return selector;
 }
 
@@ -113,6 +145,7 @@ ClaimRequest request_from(const json& document) {
   request.reset = release_reset_named(document.value("reset", "auto")).value();  // journals of 0.1 do not have it
   request.restore = document.at("restore");
   request.labels = document.at("labels");
+  request.vf_token = document.value("vf_token", "");  // journals of 0.1 do not have it
   request.accept_risks = document.at("accept_risks");
   request.idempotency_key = document.at("idempotency_key");
   return request;
@@ -201,6 +234,7 @@ json to_json(const ClaimRequest& request) {
           {"reset", name_of(request.reset)},
           {"restore", request.restore},
           {"labels", request.labels},
+          {"vf_token", request.vf_token},
           {"accept_risks", request.accept_risks},
           {"idempotency_key", request.idempotency_key}};
 }

@@ -88,7 +88,7 @@ void Claims::create(ClaimRequest request, Requester requester, bool dry_run, std
   attempt->claim.created_at = now();
   attempt->request = std::move(request);
   attempt->dry_run = dry_run;
-  attempt->done = dry_run ? done : audited(*attempt, done);
+  attempt->done = dry_run ? previewing(done) : audited(*attempt, done);
   attempt->drop = std::move(done);
   attempt->accepted = std::move(accepted);
   if (const auto pid = attempt->request.pid) {
@@ -113,6 +113,19 @@ std::function<void(Claims::Outcome)> Claims::audited(const Attempt& attempt, std
                      warn(stored);
                      done(outcome);
                    });
+  };
+}
+
+// What would refuse the claim is what its dry run tells; what makes it impossible to say is an error of that too.
+std::function<void(Claims::Outcome)> Claims::previewing(std::function<void(Outcome)> done) {
+  return [done = std::move(done)](Outcome outcome) {
+    auto* refused = std::get_if<Refusal>(&outcome);
+    const bool verdict = refused != nullptr && (refused->error.code == ErrorCode::Refused ||
+                                                refused->error.code == ErrorCode::NotEnoughDevices);
+    if (!verdict || refused->evidence.empty()) return done(std::move(outcome));
+    Preview preview{.plan = {}, .refused_by = refused->evidence, .selection = std::move(refused->selection)};
+    preview.plan.evidence = std::move(refused->evidence);
+    done(std::move(preview));
   };
 }
 

@@ -54,7 +54,8 @@ class Claims {
   void start();
 
   /// Calls `done` once: when the claim is active or has failed, or while it is still preparing, when the kernel blocks.
-  /// With `dry_run` nothing is taken: the answer is what binding the devices that would be chosen takes.
+  /// With `dry_run` nothing is taken: the answer is what binding the devices that would be chosen takes, or what would
+  /// refuse that.
   /// Before it `accepted` is called, when there is a claim that is being made: its devices are held.
   void create(ClaimRequest request, Requester requester, bool dry_run, std::function<void(Outcome)> done,
               std::function<void(const std::string& id)> accepted = {});
@@ -106,6 +107,7 @@ class Claims {
 
   void adopt(const std::string& id);
   void adopt_preparing(const std::string& id);
+  static std::function<void(Outcome)> previewing(std::function<void(Outcome)> done);
   std::function<void(Outcome)> audited(const Attempt& attempt, std::function<void(Outcome)> done);
   void find_owners(const std::shared_ptr<Attempt>& attempt);
   struct Held;
@@ -122,9 +124,10 @@ class Claims {
   bool has_left(const std::shared_ptr<Attempt>& attempt);
   bool is_labelled(const sysfs::Device& device, const Labels& wanted) const;
   Held held() const;
-  std::string obstacle(const Held& held, const sysfs::Device& device) const;
+  std::optional<NotFree> obstacle(const Held& held, const sysfs::Device& device) const;
+  NotFree claimed_by(const sysfs::Device& device, const std::string& claim, std::string detail) const;
   void choose(const std::shared_ptr<Attempt>& attempt);
-  void sort_in(const Attempt& attempt, const sysfs::Device& device, Pool& pool) const;
+  std::optional<NotFree> sort_in(const Attempt& attempt, const sysfs::Device& device, Pool& pool) const;
   void select(const std::shared_ptr<Attempt>& attempt, const sysfs::Inventory& inventory);
   bool look_further(Attempt& attempt, const std::string& pool) const;
   void look(const std::shared_ptr<Attempt>& attempt, const std::vector<const sysfs::Device*>& unknown,

@@ -33,6 +33,30 @@ std::optional<Evidence> not_to_go_along(const Selector& selector, const std::vec
   return unmeant == group.end() ? std::nullopt : std::optional(system_evidence(*unmeant));
 }
 
+// What the device itself is like says more than that somebody else has it.
+const NotFree* most_telling(const Selection& selection) {
+  const NotFree* telling = nullptr;
+  for (const auto& device : selection.not_free) {
+    const bool own = device.reason == NotFreeReason::Refused || device.reason == NotFreeReason::Unfit;
+    if (telling == nullptr || own) telling = &device;
+  }
+  return telling;
+}
+
+Refusal not_enough(const Selection& selection, const Selector& selector, const std::vector<Evidence>& found) {
+  auto detail = "of " + std::to_string(selection.fit) + " devices that fit, " + std::to_string(selection.free) +
+                " of the " + std::to_string(selection.wanted) + " wanted are free" +
+                (selector.same_switch ? " below one root port" : "");
+  if (const auto* telling = most_telling(selection)) detail += "; one is not since: " + telling->detail;
+  Refusal refused{{ErrorCode::NotEnoughDevices, detail}, found, {}};
+  refused.evidence.push_back({.code = "claim.not_enough",
+                              .severity = Severity::Block,
+                              .detail = detail + ".",
+                              .next_step = "Want fewer devices or others, or wait until some are free."});
+  refused.selection = selection;
+  return refused;
+}
+
 std::string key_of(const sysfs::Device& device) {
   return device.iommu_group ? std::to_string(*device.iommu_group) : sysfs::to_string(device.address);
 }
@@ -112,16 +136,29 @@ Claims::Held Claims::held() const {
   return held;
 }
 
-// "" where nothing stands in the way.
-std::string Claims::obstacle(const Held& held, const sysfs::Device& device) const {
-  const auto name = [&device] { return sysfs::to_string(device.address); };
+NotFree Claims::claimed_by(const sysfs::Device& device, const std::string& claim, std::string detail) const {
+  NotFree taken{.device = device.address,
+                .reason = NotFreeReason::Claimed,
+                .detail = std::move(detail) + " is held by the claim " + claim,
+                .claim = claim};
+  if (const auto* holder = find(claim)) taken.free_in = time_left(*holder);
+  return taken;
+}
+
+std::optional<NotFree> Claims::obstacle(const Held& held, const sysfs::Device& device) const {
+  const auto name = sysfs::to_string(device.address);
   const auto claimed = held.devices.find(device.address);
-  if (claimed != held.devices.end()) return name() + " is held by the claim " + claimed->second;
+  if (claimed != held.devices.end()) return claimed_by(device, claimed->second, name);
   const auto group = device.iommu_group ? held.groups.find(*device.iommu_group) : held.groups.end();
-  if (group != held.groups.end()) return "the IOMMU group of " + name() + " is held by the claim " + group->second;
-  if (engine_.drains().find(device) != nullptr) return name() + " is drained";
+  if (group != held.groups.end()) return claimed_by(device, group->second, "the IOMMU group of " + name);
+  if (engine_.drains().find(device) != nullptr)
+    return NotFree{.device = device.address, .reason = NotFreeReason::Drained, .detail = name + " is drained"};
   const auto work = engine_.work_on(device);
-  return work.empty() ? std::string{} : "operation " + work + " works on " + name() + " or its IOMMU group";
+  if (work.empty()) return std::nullopt;
+  return NotFree{.device = device.address,
+                 .reason = NotFreeReason::Busy,
+                 .detail = "operation " + work + " works on " + name + " or its IOMMU group",
+                 .operation = work};
 }
 
 void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
@@ -144,21 +181,26 @@ void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
   hold(attempt);
 }
 
-// Sorts a device that fits and is free into its pool by what is known of it.
-void Claims::sort_in(const Attempt& attempt, const sysfs::Device& device, Pool& pool) const {
+// Sorts a device that fits and that nobody has into its pool by what is known of it; gives back why it may not be
+// taken.
+std::optional<NotFree> Claims::sort_in(const Attempt& attempt, const sysfs::Device& device, Pool& pool) const {
   const auto key = key_of(device);
   if (!attempt.dry_run && looked_at_.contains(key)) {
     pool.others_look = true;
-    return;
+    return std::nullopt;
   }
   const auto unfit = attempt.unfit.find(device.address);
-  if (unfit != attempt.unfit.end() && !unfit->second.empty()) return;
+  if (unfit != attempt.unfit.end() && !unfit->second.empty())
+    return NotFree{.device = device.address, .reason = NotFreeReason::Unfit, .detail = unfit->second};
   const auto found = attempt.found.find(key);
+  if (found != attempt.found.end() && !found->second.reason.empty())
+    return NotFree{.device = device.address, .reason = NotFreeReason::Refused, .detail = found->second.reason};
   if (found == attempt.found.end() || (needs_facts(*attempt.request.selector) && unfit == attempt.unfit.end())) {
-    if (found == attempt.found.end() || found->second.reason.empty()) pool.unknown.push_back(&device);
-  } else if (found->second.reason.empty()) {
+    pool.unknown.push_back(&device);
+  } else {
     pool.good.push_back({found->second.rank, &device});
   }
+  return std::nullopt;
 }
 
 // One with a warning or an accepted risk is taken for want of a better one only.
@@ -166,18 +208,16 @@ void Claims::select(const std::shared_ptr<Attempt>& attempt, const sysfs::Invent
   const auto& selector = *attempt->request.selector;
   const auto known = held();
   std::map<std::string, Pool> pools;
-  std::size_t fitting = 0;
-  std::string passed_by;
+  Selection selection{.wanted = selector.count};
   for (const auto& [address, device] : inventory.devices()) {
     if (sysfs::is_pci_bridge(device) || !matches(selector, device) || !is_labelled(device, selector.labels)) continue;
-    ++fitting;
+    ++selection.fit;
     auto& pool = pools[selector.same_switch ? root_of(device) : std::string{}];
-    auto reason = obstacle(known, device);
-    if (reason.empty()) sort_in(*attempt, device, pool);
-    if (!reason.empty()) passed_by = std::move(reason);
+    auto obstructed = obstacle(known, device);
+    if (!obstructed) obstructed = sort_in(*attempt, device, pool);
+    if (obstructed) selection.add(std::move(*obstructed));
   }
   std::optional<int> best;
-  std::size_t free = 0;
   bool others_look = false;
   for (auto& [root, pool] : pools) {
     std::ranges::stable_sort(pool.good, {}, &Pool::Candidate::rank);
@@ -185,7 +225,7 @@ void Claims::select(const std::shared_ptr<Attempt>& attempt, const sysfs::Invent
     const bool clean = enough && pool.good[selector.count - 1].rank == 0;
     if (!clean && !pool.unknown.empty() && (!enough || look_further(*attempt, root)))
       return look(attempt, pool.unknown, enough ? 1 : selector.count - pool.good.size());
-    free = std::max(free, pool.good.size());
+    selection.free = std::max(selection.free, pool.good.size());
     others_look |= pool.others_look;
     if (!enough) continue;
     int rank = 0;
@@ -198,14 +238,7 @@ void Claims::select(const std::shared_ptr<Attempt>& attempt, const sysfs::Invent
   }
   if (best) return hold(attempt);
   if (others_look) return waiting_for_looks_.push_back(attempt);
-  const auto& reason = attempt->last_reason.empty() ? passed_by : attempt->last_reason;
-  auto refused = refusal(ErrorCode::NotEnoughDevices,
-                         "of " + std::to_string(fitting) + " devices that fit, " + std::to_string(free) + " of the " +
-                             std::to_string(selector.count) + " wanted are free" +
-                             (selector.same_switch ? " below one root port" : "") +
-                             (reason.empty() ? std::string{} : "; one is not since: " + reason));
-  refused.evidence = attempt->evidence;
-  attempt->done(std::move(refused));
+  attempt->done(not_enough(selection, *attempt->request.selector, attempt->evidence));
 }
 
 // There are enough devices, with evidence: some more are looked at for better ones.
@@ -270,14 +303,13 @@ void Claims::look_at_facts(const std::shared_ptr<Attempt>& attempt, const sysfs:
     }
     attempt->unfit[address] = reason;
     if (reason.empty()) return try_binding(attempt, address);
-    attempt->last_reason = "of " + sysfs::to_string(address) + " " + reason;
+    attempt->unfit[address] = "of " + sysfs::to_string(address) + " " + reason;
     looked(attempt);
   };
   engine_.attributes().read(address, sysfs::fact_attributes(), asker_of(attempt->claim.requester), take);
 }
 
 void Claims::note_finding(const std::shared_ptr<Attempt>& attempt, const sysfs::Device& device, Finding finding) {
-  if (!finding.reason.empty()) attempt->last_reason = finding.reason;
   attempt->found.insert_or_assign(key_of(device), std::move(finding));
   looked(attempt);
 }

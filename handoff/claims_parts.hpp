@@ -35,7 +35,6 @@ struct Claims::Attempt {
   std::size_t looks = 0;                                   ///< that are under way
   std::map<std::string, std::size_t> looked_further = {};  ///< groups of each pool, after there were enough devices
   std::vector<sysfs::PciAddress> chosen = {};
-  std::string last_reason = {};
   std::vector<Evidence> evidence = {};  ///< of devices that no selector takes along
 };
 

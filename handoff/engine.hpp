@@ -20,6 +20,7 @@
 #include "handoff/journal.hpp"
 #include "handoff/leftover_workers.hpp"
 #include "handoff/override_reader.hpp"
+#include "handoff/selection.hpp"
 #include "sysfs/inventory.hpp"
 
 namespace devbindd::handoff {
@@ -27,13 +28,15 @@ namespace devbindd::handoff {
 /// What became of a request.
 struct Refusal {
   sysfs::Error error;
-  std::vector<Evidence> evidence;        ///< what says no, for ErrorCode::Refused
-  std::string operation;                 ///< id of the one in the way, for OperationInProgress
-  std::vector<LookedAt> looked_at = {};  ///< what was looked at before the refusal
+  std::vector<Evidence> evidence;           ///< what says no, for ErrorCode::Refused
+  std::string operation;                    ///< id of the one in the way, for OperationInProgress
+  std::vector<LookedAt> looked_at = {};     ///< what was looked at before the refusal
+  std::optional<Selection> selection = {};  ///< of a claim by selector that finds too few
 };
 struct Preview {
   Plan plan;
-  std::vector<Evidence> refused_by;  ///< empty: the request would be carried out
+  std::vector<Evidence> refused_by;         ///< empty: the request would be carried out
+  std::optional<Selection> selection = {};  ///< as in Refusal
 };
 struct Unchanged {
   Plan plan;  ///< without steps: the wanted state is there already

@@ -123,6 +123,8 @@ CREATE TABLE IF NOT EXISTS claims(
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
   document TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS drains(address TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS answers(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, document TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS damaged(
   number INTEGER PRIMARY KEY AUTOINCREMENT, origin TEXT NOT NULL, id TEXT NOT NULL, reason TEXT NOT NULL,
   document ANY) STRICT;
@@ -140,7 +142,7 @@ INSERT OR IGNORE INTO audit_devices
   SELECT word, id FROM words WHERE word<>'';
 )sql";
 
-constexpr int schema_version = 7;
+constexpr int schema_version = 8;
 
 Result<int> user_version(sqlite3* database) {
   auto statement = prepare(database, "PRAGMA user_version");
@@ -177,7 +179,7 @@ Result<> prepare_schema(sqlite3* database) {
   }
   return transaction(database, [&] {
     auto done = execute(database, schema);
-    if (done && *version < schema_version) done = execute(database, take_over_audit);
+    if (done && *version < 7) done = execute(database, take_over_audit);
     if (done) done = execute(database, ("PRAGMA user_version=" + std::to_string(schema_version)).c_str());
     return done;
   });
@@ -241,6 +243,39 @@ Result<std::vector<DrainRow>> select_drains(sqlite3* database) {
   return rows;
 }
 
+std::int64_t seconds_now() {
+  using std::chrono::duration_cast;
+  return duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+Result<> upsert_answer(sqlite3* database, const AnswerRow& row) {
+  auto statement = prepare(database, "INSERT OR REPLACE INTO answers(id,at,document) VALUES(?,?,?)");
+  if (!statement) return std::unexpected(statement.error());
+  bind_text(statement->get(), 1, row.id);
+  sqlite3_bind_int64(statement->get(), 2, seconds_now());
+  bind_text(statement->get(), 3, row.document);
+  if (auto done = run(database, statement->get(), "store an answer"); !done) return done;
+  constexpr std::int64_t day = 24L * 3600;
+  auto trimmed = prepare(database,
+                         "DELETE FROM answers WHERE at<?1 OR number NOT IN (SELECT number FROM answers ORDER BY number "
+                         "DESC LIMIT ?2)");
+  if (!trimmed) return std::unexpected(trimmed.error());
+  sqlite3_bind_int64(trimmed->get(), 1, seconds_now() - day);
+  sqlite3_bind_int64(trimmed->get(), 2, static_cast<std::int64_t>(max_answers));
+  return run(database, trimmed->get(), "trim the answers");
+}
+
+Result<std::vector<AnswerRow>> select_answers(sqlite3* database) {
+  auto statement = prepare(database, "SELECT id,document FROM answers ORDER BY number");
+  if (!statement) return std::unexpected(statement.error());
+  auto* row = statement->get();
+  std::vector<AnswerRow> rows;
+  int status = sqlite3_step(row);
+  for (; status == SQLITE_ROW; status = sqlite3_step(row)) rows.push_back({column_text(row, 0), column_text(row, 1)});
+  if (status != SQLITE_DONE) return failed(database, "read the answers that were kept");
+  return rows;
+}
+
 Result<> upsert_operation(sqlite3* database, const OperationRow& row) {
   auto statement = prepare(database,
                            "INSERT INTO operations VALUES(?,?,?,?) ON CONFLICT(id) DO UPDATE SET state=excluded.state, "
@@ -285,7 +320,7 @@ struct Origin {
   const char* copy;
   const char* remove;
 };
-constexpr std::array<Origin, 5> origins{{
+constexpr std::array<Origin, 6> origins{{
     {"operations",
      "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,document FROM operations WHERE id=?2",
      "DELETE FROM operations WHERE id=?1"},
@@ -296,6 +331,8 @@ constexpr std::array<Origin, 5> origins{{
      "DELETE FROM claims WHERE id=?1"},
     {"drains", "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,document FROM drains WHERE address=?2",
      "DELETE FROM drains WHERE address=?1"},
+    {"answers", "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,document FROM answers WHERE id=?2",
+     "DELETE FROM answers WHERE id=?1"},
     {"originals",
      "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,json_array(vendor,device,subsystem_vendor,"
      "subsystem_device,driver,driver_override,scope,operation,boot_id,vf_settings,inode) FROM originals WHERE "
@@ -379,8 +416,7 @@ Result<> trim_audit(sqlite3* database, const AuditLimits& limits, std::int64_t n
 }
 
 Result<> insert_audit(sqlite3* database, const AuditRow& row, const AuditLimits& limits) {
-  using std::chrono::duration_cast;
-  const auto now = duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const auto now = seconds_now();
   auto statement = prepare(database, "INSERT INTO audit(device,document,at) VALUES(?,?,?)");
   if (!statement) return std::unexpected(statement.error());
   bind_text(statement->get(), 1, sysfs::joined(row.devices, " "));
@@ -496,6 +532,9 @@ Result<Remembered> load(sqlite3* database) {
   auto drains = select_drains(database);
   if (!drains) return std::unexpected(drains.error());
   remembered.drains = std::move(*drains);
+  auto answers = select_answers(database);
+  if (!answers) return std::unexpected(answers.error());
+  remembered.answers = std::move(*answers);
   auto aside = select_damaged(database);
   if (!aside) return std::unexpected(aside.error());
   remembered.damaged = std::move(*aside);
@@ -722,6 +761,14 @@ void Journal::store(DrainRow row, Done done) {
   impl_->enqueue([impl = impl_.get(), row = std::move(row), done = std::move(done)] {
     auto* database = impl->database.get();
     auto result = transaction(database, [&] { return upsert_drain(database, row); });
+    impl->post([done, result] { done(result); });
+  });
+}
+
+void Journal::store(AnswerRow row, Done done) {
+  impl_->enqueue([impl = impl_.get(), row = std::move(row), done = std::move(done)] {
+    auto* database = impl->database.get();
+    auto result = transaction(database, [&] { return upsert_answer(database, row); });
     impl->post([done, result] { done(result); });
   });
 }

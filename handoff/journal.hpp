@@ -34,9 +34,14 @@ struct DrainRow {
   std::string document;  ///< JSON (handoff/drains.cpp)
 };
 
+struct AnswerRow {
+  std::string id;        ///< whose key, and the key
+  std::string document;  ///< JSON (handoff/kept_answers.cpp)
+};
+
 /// A row that nobody can read: it is kept in the table `damaged`, out of the way of the others.
 struct DamagedRow {
-  std::string table;   ///< "operations", "audit", "claims", "drains", "originals"
+  std::string table;   ///< "operations", "audit", "claims", "drains", "originals", "answers"
   std::string key;     ///< of the row there: an id or an address
   std::string reason;  ///< what is wrong with it, without the end of a sentence
 
@@ -45,6 +50,7 @@ struct DamagedRow {
 
 constexpr std::size_t max_damaged_rows = 1000;  ///< the newest stay
 constexpr std::size_t max_ended_claims = 1000;
+constexpr std::size_t max_answers = 4096;
 
 /// What a new daemon finds.
 struct Remembered {
@@ -52,6 +58,7 @@ struct Remembered {
   std::vector<OperationRow> operations;  ///< newest first: the newest max_operations, and unfinished ones
   std::vector<ClaimRow> claims;          ///< oldest first
   std::vector<DrainRow> drains;
+  std::vector<AnswerRow> answers;   ///< oldest first, of the last day
   std::vector<DamagedRow> damaged;  ///< oldest first
 };
 
@@ -86,6 +93,8 @@ class Journal {
   /// Stores that a device is drained, or forgets it.
   void store(DrainRow row, Done done);
   void drop_drain(std::string address, Done done);
+  /// Stores the answer to a request with a key; those of more than a day ago go, and all but the newest max_answers.
+  void store(AnswerRow row, Done done);
   /// Stores a line of the audit of its own; the oldest beyond its limits go.
   void record(AuditRow row, Done done);
   /// Moves a row out of its table into the one of damaged rows. One that is not there is no error.

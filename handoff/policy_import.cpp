@@ -101,7 +101,7 @@ std::expected<Selector, std::string> selector_of(const Id& id) {
   Selector selector;
   struct Field {
     std::uint32_t value;
-    std::optional<std::uint16_t>* wanted;
+    AnyOf<std::uint16_t>* wanted;
   };
   for (const auto& [value, wanted] :
        {Field{id.vendor, &selector.vendor}, Field{id.device, &selector.device},
@@ -119,7 +119,7 @@ std::expected<Selector, std::string> selector_of(const Id& id) {
     default: return std::unexpected("its mask of the class is none that a selector can say");
   }
   const bool all = !selector.vendor && !selector.device && !selector.subsystem_vendor && !selector.subsystem_device &&
-                   selector.class_prefix.empty();
+                   !selector.class_prefix;
   if (all) return std::unexpected("it means every device of the host");
   return selector;
 }
@@ -208,12 +208,13 @@ std::string configuration_of(const std::vector<Policy>& policies) {
   for (const auto& policy : policies) {
     const auto& wanted = policy.selector;
     nlohmann::ordered_json selector;
-    if (wanted.address) selector["address"] = sysfs::to_string(*wanted.address);
-    if (wanted.vendor) selector["vendor"] = hex_digits(*wanted.vendor, 4);
-    if (wanted.device) selector["device"] = hex_digits(*wanted.device, 4);
-    if (wanted.subsystem_vendor) selector["subsystem_vendor"] = hex_digits(*wanted.subsystem_vendor, 4);
-    if (wanted.subsystem_device) selector["subsystem_device"] = hex_digits(*wanted.subsystem_device, 4);
-    if (!wanted.class_prefix.empty()) selector["class"] = wanted.class_prefix;
+    if (wanted.address) selector["address"] = sysfs::to_string(wanted.address.values.front());
+    for (const auto& [name, id] : {std::pair("vendor", &wanted.vendor), std::pair("device", &wanted.device),
+                                   std::pair("subsystem_vendor", &wanted.subsystem_vendor),
+                                   std::pair("subsystem_device", &wanted.subsystem_device)}) {
+      if (*id) selector[name] = hex_digits(id->values.front(), 4);
+    }
+    if (wanted.class_prefix) selector["class"] = wanted.class_prefix.values.front();
     list.push_back({{"name", policy.name},
                     {"selector", selector},
                     {"driver", policy.driver.text()},

@@ -6,11 +6,6 @@
 namespace devbindd::handoff {
 namespace {
 
-template <class T>
-bool fits(const std::optional<T>& wanted, const std::optional<T>& value) {
-  return !wanted || wanted == value;
-}
-
 // "16.0 GT/s PCIe"
 double speed_from(const std::string& text) {
   double speed = 0;
@@ -26,23 +21,26 @@ bool is_system_device(const sysfs::Device& device) {
 
 // Says which it means, and does not only have nothing against it.
 bool names_devices(const Selector& selector) {
-  return selector.address || selector.device || selector.subsystem_device || !selector.class_prefix.empty() ||
-         !selector.category.empty();
+  return selector.address || selector.device || selector.subsystem_device || selector.class_prefix || selector.category;
 }
 
-bool fits_in_all(const Selector& selector, const sysfs::Device& device) {
-  const auto driver = device.driver ? device.driver->text() : std::string("none");
-  return fits(selector.address, std::optional(device.address)) && fits(selector.vendor, std::optional(device.vendor)) &&
-         fits(selector.device, std::optional(device.device)) &&
-         fits(selector.subsystem_vendor, std::optional(device.subsystem_vendor)) &&
-         fits(selector.subsystem_device, std::optional(device.subsystem_device)) &&
-         sysfs::class_text(device).starts_with(selector.class_prefix) &&
-         (selector.category.empty() || selector.category == sysfs::category(device)) &&
-         (selector.driver.empty() || selector.driver == driver) && fits(selector.numa_node, device.numa_node) &&
-         fits(selector.physfn, device.physfn);
+bool fits_class(const Selector& selector, const sysfs::Device& device) {
+  const auto text = sysfs::class_text(device);
+  const auto begins = [&text](const std::string& prefix) { return text.starts_with(prefix); };
+  return !selector.class_prefix || std::ranges::any_of(selector.class_prefix.values, begins);
 }
 
 }  // namespace
+
+bool fits(const Selector& selector, const sysfs::Device& device) {
+  const auto driver = device.driver ? device.driver->text() : std::string("none");
+  return selector.address.fits(device.address) && selector.vendor.fits(device.vendor) &&
+         selector.device.fits(device.device) && selector.subsystem_vendor.fits(device.subsystem_vendor) &&
+         selector.subsystem_device.fits(device.subsystem_device) && fits_class(selector, device) &&
+         selector.category.fits(std::string(sysfs::category(device))) && selector.driver.fits(driver) &&
+         selector.numa_node.fits(device.numa_node) && selector.iommu_group.fits(device.iommu_group) &&
+         selector.physfn.fits(device.physfn);
+}
 
 bool has_labels(const Labels& labels, const Labels& wanted) {
   return std::ranges::all_of(wanted, [&labels](const auto& entry) {
@@ -72,11 +70,11 @@ std::string root_of(const sysfs::Device& device) {
 
 bool may_take_along(const Selector& selector, const sysfs::Device& device) {
   if (sysfs::holds_host_together(device)) return false;
-  return !is_system_device(device) || (names_devices(selector) && fits_in_all(selector, device));
+  return !is_system_device(device) || (names_devices(selector) && fits(selector, device));
 }
 
 bool matches(const Selector& selector, const sysfs::Device& device) {
-  return may_take_along(selector, device) && fits_in_all(selector, device);
+  return may_take_along(selector, device) && fits(selector, device);
 }
 
 }  // namespace devbindd::handoff

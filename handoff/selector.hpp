@@ -1,10 +1,12 @@
 // Which devices are meant by what they are, and not by their addresses. Passive.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 
+#include "handoff/any_of.hpp"
 #include "sysfs/device.hpp"
 #include "sysfs/device_facts.hpp"
 
@@ -12,18 +14,19 @@ namespace devbindd::handoff {
 
 using Labels = std::map<std::string, std::string>;
 
-/// What is not set matches everything.
+/// What is not set matches everything; of several values one must be the device's.
 struct Selector {
-  std::optional<sysfs::PciAddress> address = {};
-  std::optional<std::uint16_t> vendor = {};
-  std::optional<std::uint16_t> device = {};
-  std::optional<std::uint16_t> subsystem_vendor = {};
-  std::optional<std::uint16_t> subsystem_device = {};
-  std::string class_prefix = {};  ///< two, four or six hex digits
-  std::string category = {};      ///< as sysfs::category()
-  std::string driver = {};        ///< that it has now, "none" for no driver
-  std::optional<unsigned> numa_node = {};
-  std::optional<sysfs::PciAddress> physfn = {};  ///< VFs of this PF
+  AnyOf<sysfs::PciAddress> address = {};
+  AnyOf<std::uint16_t> vendor = {};
+  AnyOf<std::uint16_t> device = {};
+  AnyOf<std::uint16_t> subsystem_vendor = {};
+  AnyOf<std::uint16_t> subsystem_device = {};
+  AnyOf<std::string> class_prefix = {};                 ///< two, four or six hex digits
+  AnyOf<std::string> category = {};                     ///< as sysfs::category()
+  AnyOf<std::string> driver = {};                       ///< that it has now, "none" for no driver
+  AnyOf<std::optional<unsigned>> numa_node = {};        ///< nullopt: that has none
+  AnyOf<std::optional<unsigned>> iommu_group = {};      ///< the same
+  AnyOf<std::optional<sysfs::PciAddress>> physfn = {};  ///< VFs of this PF; nullopt: what is no VF
   // Of a claim only:
   std::string label = {};                 ///< the firmware's name for it
   std::optional<double> link_speed = {};  ///< GT/s of its link as it is now, at least
@@ -32,7 +35,11 @@ struct Selector {
   unsigned count = 1;                     ///< how many
 };
 
-/// Whether the device fits, as far as the snapshot tells: not label and link_speed, which a worker reads, nor labels.
+/// Whether the device has what the selector wants, as far as the snapshot tells: not label and link_speed, which a
+/// worker reads, nor labels.
+bool fits(const Selector& selector, const sysfs::Device& device);
+
+/// The same, of a selector that takes devices: never what holds the host together; see may_take_along().
 bool matches(const Selector& selector, const sysfs::Device& device);
 
 /// Whether the selector may take the device, chosen by it or along with a chosen one of its IOMMU group: never what

@@ -185,10 +185,10 @@ std::string_view category(const Device& device) {
   }
 }
 
-bool is_category(std::string_view text) {
-  constexpr std::array categories = {"network", "storage", "display", "accelerator", "crypto",
-                                     "bridge",  "usb",     "sound",   "memory",      "other"};
-  return std::ranges::find(categories, text) != categories.end();
+const std::vector<std::string_view>& categories() {
+  static const std::vector<std::string_view> list = {"network", "storage", "display", "accelerator", "crypto",
+                                                     "bridge",  "usb",     "sound",   "memory",      "other"};
+  return list;
 }
 
 namespace {

@@ -70,8 +70,8 @@ bool was_made_by(const Device& function, const Device& other);
 /// The category a person looks for, by base class: "network", "storage", "display", "accelerator", "crypto",
 /// "bridge", "usb", "sound", "memory", "other". Source: PCI Code and ID Assignment Specification.
 std::string_view category(const Device& device);
-/// Whether it is one of those words.
-bool is_category(std::string_view text);
+/// All of those words.
+const std::vector<std::string_view>& categories();
 
 /// A vendor or device ID as the API writes it, four lower-case hex digits; nullopt for any other text.
 std::optional<std::uint16_t> id_from(std::string_view text);

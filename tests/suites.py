@@ -79,12 +79,13 @@ SUITES = [
     Suite("unit-tsan", unit("tsan"), 1800, after=("build-tsan",)),
     Suite("contract-tsan", contract("tsan"), 900, after=("build-tsan",)),
     Suite("fuzz", "tests/fuzz/run --runs 50000", 1200),
+    Suite("debian13", "tests/debian13/run", 5400),
     Suite("vm-two-processors", "tests/vm/run --cpus 2 --filter 'test_[138][03568]_*.*' --timeout 3600", 3700, lane="machines", after=("build",)),
     Suite("vm-kills", "tests/vm/run --filter 'test_85_kill.Every*' --timeout 7200", 7300, lane="machines", after=("build",)),
     Suite("vm-errnos", "tests/vm/run --filter 'test_87_errno.Every*' --timeout 7200", 7300, lane="machines", after=("build",)),
 ]
 FAST = ("style", "build", "build-contract", "build-unit", "contract", "unit")
-ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "vm-two-processors", "vm-kills", "vm-errnos"}
+ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "debian13", "vm-two-processors", "vm-kills", "vm-errnos"}
 
 
 def with_needs(names):

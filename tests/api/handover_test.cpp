@@ -192,6 +192,34 @@ std::vector<std::string> environment_names(const Handover& handover) {
 
 }  // namespace
 
+TEST_CASE("A VF token is where the consumer takes one, for virtual functions only", "[api][handover]") {
+  const std::string token = "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6b";
+  auto handover = two_groups();
+  handover.vf_token = token;
+  for (const auto format : handover_formats()) {
+    INFO(name_of(format));
+    CHECK_FALSE(render_handover(handover, format).text.contains(token));  // none of them is a virtual function
+  }
+  handover.devices[1].virtual_function = true;
+  const auto text = [&handover](HandoverFormat format) { return render_handover(handover, format).text; };
+  CHECK(text(HandoverFormat::Qemu).contains("host=0000:3b:00.0,vf-token=" + token + "\""));
+  CHECK(text(HandoverFormat::Qemu).contains("host=0000:5e:00.2\""));
+  for (const auto format : {HandoverFormat::Dpdk, HandoverFormat::Spdk}) {
+    const auto arguments = document(handover, format)["arguments"];
+    REQUIRE(arguments.size() >= 2);
+    CHECK(arguments[arguments.size() - 2] == "--vfio-vf-token");
+    CHECK(arguments.back() == token);
+  }
+  for (const auto format : {HandoverFormat::KubernetesDevicePlugin, HandoverFormat::Nomad})
+    CHECK(document(handover, format)["envs"]["DEVBINDD_VF_TOKEN"] == token);
+  CHECK(text(HandoverFormat::Env).contains("\nDEVBINDD_VF_TOKEN=" + token + "\n"));
+  CHECK(document(handover, HandoverFormat::Cdi)["containerEdits"]["env"] == json{"DEVBINDD_VF_TOKEN=" + token});
+  for (const auto format : {HandoverFormat::CloudHypervisor, HandoverFormat::LibvirtXml}) {
+    CHECK_FALSE(text(format).contains(token));
+    CHECK(text(format).contains("no place for one"));
+  }
+}
+
 TEST_CASE("formats have the names of the interface, and no other name is one") {
   const std::vector<std::string> names = {"qemu", "cloud-hypervisor",  "dpdk",  "spdk", "libvirt-xml",
                                           "cdi",  "k8s-device-plugin", "nomad", "env"};

@@ -269,6 +269,7 @@ class Host {
                                   .modules = index_});
     claims_ = std::make_unique<handoff::Claims>(*engine_, handoff::Claims::Hooks{});
     policies_ = std::make_unique<handoff::Policies>(*engine_, std::vector<handoff::Policy>{});
+    kept_answers_ = std::make_unique<handoff::KeptAnswers>(*journal_, [](const handoff::DamagedRow&) {});
   }
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
@@ -282,6 +283,7 @@ class Host {
     api::Context context{.engine = *engine_,
                          .claims = *claims_,
                          .policies = *policies_,
+                         .kept_answers = *kept_answers_,
                          .names = names_,
                          .version = "0",
                          .boot_id = "boot-1",
@@ -313,6 +315,7 @@ class Host {
   std::unique_ptr<handoff::Engine> engine_;
   std::unique_ptr<handoff::Claims> claims_;
   std::unique_ptr<handoff::Policies> policies_;
+  std::unique_ptr<handoff::KeptAnswers> kept_answers_;
 };
 
 // What only the active probe knows: part of the answers about regions and IRQs.

@@ -18,7 +18,15 @@ Request request() {
   return request;
 }
 
-std::vector<std::pair<std::string, json>> items() { return {{"a", 1}, {"b", 2}, {"c", 3}}; }
+std::vector<std::pair<std::string, json>> items() {
+  return {{"a", {{"name", "a"}}}, {"b", {{"name", "b"}}}, {"c", {{"name", "c"}}}};
+}
+
+json named(const std::vector<std::string>& names) {
+  auto list = json::array();
+  for (const auto& name : names) list.push_back({{"name", name}});
+  return list;
+}
 
 json body(const Response& response) { return json::parse(response.body); }
 
@@ -71,57 +79,140 @@ TEST_CASE("the media type of a body is read without its parameters, in any case"
 }
 
 TEST_CASE("a page begins behind its token and ends at its size", "[api][parameters]") {
-  const auto whole = page(items(), {}).value();
-  CHECK(whole["items"] == json({1, 2, 3}));
+  const auto page_of = [](const Paging& wanted) { return page(request(), items(), wanted).value(); };
+  const auto whole = page_of({});
+  CHECK(whole["items"] == named({"a", "b", "c"}));
   CHECK(whole["next_page_token"].is_null());
-  const auto first = page(items(), {.size = 2, .after = ""}).value();
-  CHECK(first["items"] == json({1, 2}));
+  CHECK_FALSE(whole.contains("total"));
+  const auto first = page_of({.size = 2, .after = ""});
+  CHECK(first["items"] == named({"a", "b"}));
   CHECK(first["next_page_token"] == "b");
-  const auto last = page(items(), {.size = 2, .after = "b"}).value();
-  CHECK(last["items"] == json({3}));
+  const auto last = page_of({.size = 2, .after = "b", .count = true});
+  CHECK(last["items"] == named({"c"}));
   CHECK(last["next_page_token"].is_null());
-  CHECK(page(items(), {.size = 3, .after = ""}).value()["next_page_token"].is_null());
-  CHECK(page(items(), {.size = 1, .after = "c"}).value()["items"].empty());
+  CHECK(last["total"] == 3);
+  CHECK(page_of({.size = 3, .after = ""})["next_page_token"].is_null());
+  CHECK(page_of({.size = 1, .after = "c"})["items"].empty());
 }
 
 TEST_CASE("a token whose item is gone is an error and not the end of the list", "[api][parameters]") {
-  const auto lost = page(items(), {.size = 2, .after = "bb"});
+  const auto lost = page(request(), items(), {.size = 2, .after = "bb"});
   REQUIRE_FALSE(lost);
-  CHECK(lost.error().pointer == "?page_token");
-  CHECK(page({}, {}).value()["items"].empty());
+  CHECK(body(lost.error())["errors"][0]["pointer"] == "?page_token");
+  CHECK(page(request(), {}, {}).value()["items"].empty());
+}
+
+TEST_CASE("an answer has the members that were asked for, and one that it cannot have is named", "[api][parameters]") {
+  json document = {{"address", "0000:05:00.0"}, {"driver", nullptr}, {"vendor", "8086"}};
+  CHECK_FALSE(keep_fields(request(), {}, document));
+  CHECK(document.size() == 3);
+  CHECK_FALSE(keep_fields(request(), {"driver", "address"}, document));
+  CHECK(document == json{{"address", "0000:05:00.0"}, {"driver", nullptr}});
+  const auto refused = keep_fields(request(), {"drivr", "address", "x"}, document);
+  REQUIRE(refused);
+  CHECK(refused->status == 400);
+  CHECK(body(*refused)["errors"].size() == 2);
+  CHECK(body(*refused)["detail"].get<std::string>().find("Did you mean \"driver\"?") != std::string::npos);
+  CHECK(body(page(request(), items(), {.size = 1, .after = "", .fields = {"nam"}}).error())["code"] == "invalid_value");
 }
 
 TEST_CASE("paging has bounds", "[api][parameters]") {
-  const auto read = [](const std::vector<std::pair<std::string, std::string>>& query) {
-    QueryReader reader(query);
-    return paging(request(), reader);
+  Mistakes mistakes;
+  const auto read = [&mistakes](const std::vector<std::pair<std::string, std::string>>& query) {
+    mistakes = {};
+    QueryReader reader(query, mistakes);
+    return paging(reader);
   };
-  CHECK(read({})->size == 1000);
-  CHECK(read({{"page_size", "7"}, {"page_token", "x"}})->after == "x");
-  CHECK(read({{"page_size", "0"}}).error().status == 400);
-  CHECK(body(read({{"page_size", "1001"}}).error())["errors"][0]["pointer"] == "?page_size");
-  CHECK(body(read({{"page_token", "a"}, {"page_token", "a"}}).error())["code"] == "repeated_parameter");
+  CHECK(read({}).size == 1000);
+  CHECK(read({{"page_size", "7"}, {"page_token", "x"}}).after == "x");
+  CHECK(read({{"fields", "a,b"}, {"fields", "c"}, {"count", "true"}}).fields.size() == 3);
+  CHECK(mistakes.none());
+  read({{"page_size", "0"}, {"page_token", "a"}, {"page_token", "a"}, {"count", "1"}});
+  const auto refused = body(to_response(request(), mistakes));
+  CHECK(refused["status"] == 400);
+  CHECK(refused["code"] == "invalid_value");
+  CHECK(refused["errors"].size() == 3);
+  CHECK(refused["errors"][1] == json{{"code", "repeated_parameter"},
+                                     {"pointer", "?page_token"},
+                                     {"detail", "the parameter 'page_token' stands more than once"}});
+  CHECK(refused["detail"].get<std::string>().ends_with(" (and 2 more)"));
 }
 
 TEST_CASE("addresses and names are checked at the door", "[api][parameters]") {
-  CHECK(address_parameter(request(), "0000:05:00.0"));
-  const auto wrong = address_parameter(request(), "05:00.0").error();
-  CHECK(wrong.status == 400);
-  CHECK(body(wrong)["code"] == "invalid_address");
-  CHECK(driver_parameter(request(), "vfio-pci"));
-  CHECK(body(driver_parameter(request(), "a/b").error())["code"] == "invalid_name");
+  Mistakes mistakes;
+  CHECK(to_string(address_parameter("0000:05:00.0", mistakes)) == "0000:05:00.0");
+  CHECK(driver_parameter("vfio-pci", mistakes).text() == "vfio-pci");
+  CHECK(mistakes.none());
+  address_parameter("05:00.0", mistakes);
+  driver_parameter("a/b", mistakes);
+  const auto refused = body(to_response(request(), mistakes));
+  CHECK(refused["errors"][0]["code"] == "invalid_address");
+  CHECK(refused["errors"][0]["pointer"] == "{bdf}");
+  CHECK(refused["errors"][1]["code"] == "invalid_name");
+  CHECK(refused["errors"][1]["pointer"] == "{name}");
+}
+
+TEST_CASE("what is not there counts where nothing else is wrong", "[api][parameters]") {
+  Mistakes mistakes;
+  mistakes.add("device_not_found", "/items/0/device", "there is none");
+  CHECK(to_response(request(), mistakes).status == 404);
+  mistakes.add("invalid_value", "/items/1/device", "it is none");
+  const auto refused = body(to_response(request(), mistakes));
+  CHECK(refused["status"] == 400);
+  CHECK(refused["code"] == "invalid_value");
+  CHECK(refused["errors"][1]["code"] == "device_not_found");
 }
 
 TEST_CASE("only risks that exist can be accepted", "[api][parameters]") {
-  CHECK(risks(request(), {}, "/accept_risks")->empty());
-  CHECK(risks(request(), {"vfio.open", "net.default_route"}, "/accept_risks")->size() == 2);
-  const auto wrong = risks(request(), {"vfio.open", "everything"}, "/accept_risks").error();
-  CHECK(body(wrong)["code"] == "invalid_value");
-  CHECK(body(wrong)["errors"][0]["pointer"] == "/accept_risks");
+  const json document = {{"accept_risks", {"vfio.open", "everything", "net.default_route", "vfio.opn"}}};
+  Mistakes mistakes;
+  BodyReader reader(document, mistakes);
+  CHECK(risks(reader).size() == 4);
+  REQUIRE(mistakes.list().size() == 2);
+  CHECK(mistakes.list()[0].pointer == "/accept_risks/1");
+  CHECK(mistakes.list()[1].detail.ends_with("Did you mean \"vfio.open\"?"));
+  Mistakes none;
+  const std::vector<std::pair<std::string, std::string>> query = {{"accept_risks", "vfio.open,net.default_route"}};
+  QueryReader parameters(query, none);
+  CHECK(risks(parameters).size() == 2);
+  CHECK(none.none());
 }
 
 TEST_CASE("a scope is device or group", "[api][parameters]") {
-  CHECK(scope_named(request(), "device", "/scope") == devbindd::handoff::Scope::Device);
-  CHECK(scope_named(request(), "group", "/scope") == devbindd::handoff::Scope::Group);
-  CHECK(body(scope_named(request(), "Group", "?scope").error())["errors"][0]["pointer"] == "?scope");
+  Mistakes mistakes;
+  CHECK(scope_named("device", "/scope", mistakes) == devbindd::handoff::Scope::Device);
+  CHECK(scope_named("group", "/scope", mistakes) == devbindd::handoff::Scope::Group);
+  CHECK(mistakes.none());
+  CHECK_FALSE(scope_named("Group", "?scope", mistakes));
+  CHECK(mistakes.list().front().pointer == "?scope");
+}
+
+TEST_CASE("a request without anything to say has no parameters and one address", "[api][parameters]") {
+  auto asked = request();
+  CHECK_FALSE(refuse_parameters(asked));
+  CHECK(only_address(asked, "0000:05:00.0"));
+  asked.query = {{"x", "1"}};
+  CHECK(refuse_parameters(asked)->status == 400);
+  const auto refused = only_address(asked, "05:00.0");
+  REQUIRE_FALSE(refused);
+  CHECK(body(refused.error())["errors"].size() == 2);
+}
+
+TEST_CASE("a key of a request has at most 128 characters", "[api][parameters]") {
+  auto asked = request();
+  Mistakes mistakes;
+  asked.idempotency_key = std::string(128, 'x');
+  CHECK(key_of(asked, mistakes) == asked.idempotency_key);
+  CHECK(mistakes.none());
+  asked.idempotency_key += 'x';
+  key_of(asked, mistakes);
+  CHECK(mistakes.list().front().pointer == "Idempotency-Key:");
+}
+
+TEST_CASE("a UUID has its shape", "[api][parameters]") {
+  CHECK(is_uuid("3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6b"));
+  CHECK(is_uuid("3F8E1C52-9D0B-4B7E-A0A6-1C2D3E4F5A6B"));
+  for (const auto* text : {"", "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6", "3f8e1c529d0b4b7ea0a61c2d3e4f5a6b",
+                           "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6g", "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6b "})
+    CHECK_FALSE(is_uuid(text));
 }

@@ -106,5 +106,5 @@ TEST_CASE("a failed operation tells whether the earlier state is back", "[api][p
 TEST_CASE("a wrong request is told where", "[api][problem]") {
   const auto document = body(api::bad_request(request(), "unknown_field", "/x", "no x here"));
   CHECK(document["status"] == 400);
-  CHECK(document["errors"] == json::array({{{"pointer", "/x"}, {"detail", "no x here"}}}));
+  CHECK(document["errors"] == json::array({{{"code", "unknown_field"}, {"pointer", "/x"}, {"detail", "no x here"}}}));
 }

@@ -5,12 +5,21 @@
 
 namespace {
 
+using devbindd::api::Mistakes;
 using devbindd::api::parse_target;
 using devbindd::api::QueryReader;
 using Path = std::vector<std::string>;
 using Query = std::vector<std::pair<std::string, std::string>>;
 
 Query query_of(std::string_view target) { return parse_target(target).value().query; }
+
+using Places = std::vector<std::string>;
+
+Places places(const Mistakes& mistakes) {
+  Places list;
+  for (const auto& [code, pointer, detail] : mistakes.list()) list.push_back(code + " " + pointer);
+  return list;
+}
 
 }  // namespace
 
@@ -42,7 +51,8 @@ TEST_CASE("a query becomes names and values", "[api][query]") {
 
 TEST_CASE("all() takes repeats and commas", "[api][query]") {
   const Query query{{"driver", "a,b"}, {"other", "x"}, {"driver", "c"}, {"empty", ""}};
-  QueryReader reader(query);
+  Mistakes mistakes;
+  QueryReader reader(query, mistakes);
   CHECK(reader.all("driver") == std::vector<std::string>{"a", "b", "c"});
   CHECK(reader.all("absent").empty());
   CHECK(reader.all("empty") == std::vector<std::string>{""});
@@ -50,44 +60,52 @@ TEST_CASE("all() takes repeats and commas", "[api][query]") {
 
 TEST_CASE("one() refuses a repeat", "[api][query]") {
   const Query query{{"a", "1"}, {"b", "1"}, {"b", "1"}};
-  QueryReader reader(query);
-  CHECK(*reader.one("a") == "1");
-  CHECK_FALSE(reader.one("absent")->has_value());
-  CHECK(reader.one("b").error().code == "repeated_parameter");
-  CHECK(reader.one("b").error().pointer == "?b");
+  Mistakes mistakes;
+  QueryReader reader(query, mistakes);
+  CHECK(reader.one("a") == "1");
+  CHECK_FALSE(reader.one("absent"));
+  CHECK(mistakes.none());
+  CHECK_FALSE(reader.one("b"));
+  CHECK(places(mistakes) == Places{"repeated_parameter ?b"});
 }
 
 TEST_CASE("flag() takes true and false alone", "[api][query]") {
   const Query query{{"yes", "true"}, {"no", "false"},   {"one", "1"},     {"capital", "True"},
                     {"empty", ""},   {"twice", "true"}, {"twice", "true"}};
-  QueryReader reader(query);
-  CHECK(*reader.flag("yes"));
-  CHECK_FALSE(*reader.flag("no"));
-  CHECK_FALSE(*reader.flag("absent"));
-  for (const auto* name : {"one", "capital", "empty"}) CHECK(reader.flag(name).error().code == "invalid_value");
-  CHECK(reader.flag("twice").error().code == "repeated_parameter");
+  Mistakes mistakes;
+  QueryReader reader(query, mistakes);
+  CHECK(reader.flag("yes"));
+  CHECK_FALSE(reader.flag("no"));
+  CHECK_FALSE(reader.flag("absent"));
+  CHECK(mistakes.none());
+  for (const auto* name : {"one", "capital", "empty", "twice"}) CHECK_FALSE(reader.flag(name));
+  CHECK(places(mistakes) ==
+        Places{"invalid_value ?one", "invalid_value ?capital", "invalid_value ?empty", "repeated_parameter ?twice"});
 }
 
 TEST_CASE("number() keeps to its bounds", "[api][query]") {
   const Query query{{"a", "1"},  {"b", "1000"}, {"c", "0"},           {"d", "1001"}, {"e", "-1"},
                     {"f", "1x"}, {"g", ""},     {"h", "99999999999"}, {"i", " 1"}};
-  QueryReader reader(query);
-  CHECK(*reader.number("a", 1, 1000) == 1U);
-  CHECK(*reader.number("b", 1, 1000) == 1000U);
-  CHECK_FALSE(reader.number("absent", 1, 1000)->has_value());
-  for (const auto* name : {"c", "d", "e", "f", "g", "h", "i"}) {
-    INFO(name);
-    CHECK(reader.number(name, 1, 1000).error().code == "invalid_value");
-  }
+  Mistakes mistakes;
+  QueryReader reader(query, mistakes);
+  CHECK(reader.number("a", 1, 1000) == 1U);
+  CHECK(reader.number("b", 1, 1000) == 1000U);
+  CHECK_FALSE(reader.number("absent", 1, 1000));
+  CHECK(mistakes.none());
+  for (const auto* name : {"c", "d", "e", "f", "g", "h", "i"}) CHECK_FALSE(reader.number(name, 1, 1000));
+  CHECK(mistakes.list().size() == 7);
 }
 
-TEST_CASE("finish() names the parameter that nobody asked for", "[api][query]") {
-  const Query query{{"driver", "a"}, {"drivr", "b"}};
-  QueryReader reader(query);
+TEST_CASE("finish() names every parameter that nobody asked for, once", "[api][query]") {
+  const Query query{{"driver", "a"}, {"drivr", "b"}, {"x", "1"}, {"drivr", "c"}};
+  Mistakes mistakes;
+  QueryReader reader(query, mistakes);
   (void)reader.all("driver");
-  REQUIRE_FALSE(reader.finish());
-  CHECK(reader.finish().error().code == "unknown_parameter");
-  CHECK(reader.finish().error().pointer == "?drivr");
-  (void)reader.one("drivr");
-  CHECK(reader.finish());
+  reader.finish();
+  CHECK(places(mistakes) == Places{"unknown_parameter ?drivr", "unknown_parameter ?x"});
+  Mistakes none;
+  QueryReader all(query, none);
+  for (const auto* name : {"driver", "drivr", "x"}) (void)all.all(name);
+  all.finish();
+  CHECK(none.none());
 }

@@ -28,6 +28,7 @@ using boost::system::error_code;
 
 struct Options {
   std::string socket;
+  std::string claims_socket;  ///< "" for none
   bool tcp_changes = false;
   bool read_only = false;
   api::Limits limits;
@@ -76,6 +77,7 @@ class ContractDaemon {
                                std::function<void()> on_end) { return control_.watch_process(pid, std::move(on_end)); },
        .labels_of = [this](const sysfs::Device& device) { return policies_.labels_of(device); }}};
   handoff::Policies policies_{engine_, {policy()}};
+  handoff::KeptAnswers kept_answers_{*journal_, [](const handoff::DamagedRow&) {}};
   Control control_;
   api::Context context_;
   api::Server server_;
@@ -129,6 +131,7 @@ api::Context ContractDaemon::context() {
       .engine = engine_,
       .claims = claims_,
       .policies = policies_,
+      .kept_answers = kept_answers_,
       .names = names_,
       .version = daemon::build_version,
       .boot_id = "11111111-2222-4333-8444-555555555555",
@@ -182,8 +185,10 @@ int ContractDaemon::run() {
   control_.connections = [this] { return server_.connections(); };
   const auto done = server_.listen_unix(options_.socket, 0600, std::nullopt);
   const auto port = server_.listen_tcp("127.0.0.1", 0);
-  if (!done || !port) {
-    std::cerr << (done ? port.error().message : done.error().message) << '\n';
+  const auto claims =
+      options_.claims_socket.empty() ? sysfs::Result<>() : server_.listen_claims(options_.claims_socket);
+  if (!done || !port || !claims) {
+    std::cerr << (!done ? done.error() : !port ? port.error() : claims.error()).message << '\n';
     return 1;
   }
   std::cout << "listening " << *port << std::endl;
@@ -221,6 +226,8 @@ Options options_from(const std::vector<std::string>& arguments) {
       options.read_only = true;
     else if (name == "--socket")
       options.socket = value;
+    else if (name == "--claims-socket")
+      options.claims_socket = value;
     else if (name == "--connections")
       options.limits.connections.all = std::stoul(value);
     else if (name == "--reserve")

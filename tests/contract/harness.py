@@ -16,7 +16,8 @@ class Daemon:
     def __init__(self, binary, *options):
         self.directory = tempfile.mkdtemp(prefix="devbindd_contract_")
         self.path = os.path.join(self.directory, "socket")
-        self.process = subprocess.Popen([binary, "--socket=" + self.path, *options], stdin=subprocess.PIPE,
+        self.claims_path = os.path.join(self.directory, "claims")
+        self.process = subprocess.Popen([binary, "--socket=" + self.path, "--claims-socket=" + self.claims_path, *options], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True, bufsize=1)
         words = self.process.stdout.readline().split()
         if len(words) != 2 or words[0] != "listening":
@@ -65,9 +66,9 @@ class Daemon:
             raise RuntimeError(f"the contract daemon ended with status {status}")
 
     def connect(self, transport="unix"):
-        if transport == "unix":
+        if transport in ("unix", "claims"):
             stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            address = self.path
+            address = self.path if transport == "unix" else self.claims_path
         else:
             stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             address = ("127.0.0.1", self.port)

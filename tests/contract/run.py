@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import claim_scenarios
 import scenarios
 from client import Client
 from document import Document
@@ -36,7 +37,8 @@ def compare_evidence(binary, document):
 
 def codes_in_sources():
     """The codes that api/ gives by itself: the first word in quotes of these calls."""
-    calls = r'(?:refuse|bad_request|problem|wrong)\((?:request_?,\s*)?(?:\d+,\s*)?"([a-z_0-9]+)"|BodyError\{"([a-z_]+)"|QueryError\{"([a-z_]+)"|\{\d{3}, "([a-z_]+)"'
+    calls = (r'(?:refuse|bad_request|problem)\((?:request_?,\s*)?(?:\d+,\s*)?"([a-z_0-9]+)"|Mistake\{"([a-z_]+)"'
+             r'|mistakes(?:_|\(\))?\.add\(\s*"([a-z_]+)"|\{\d{3}, "([a-z_]+)"')
     found = set()
     for name in sorted(os.listdir(os.path.join(SOURCE, "api"))):
         with open(os.path.join(SOURCE, "api", name), encoding="utf-8") as file:
@@ -176,7 +178,7 @@ def check_document(document, binary, report):
 
 
 def check_daemon(document, binary, report, seen):
-    for scenario in scenarios.ALL:
+    for scenario in scenarios.ALL + claim_scenarios.ALL:
         report.check(scenario.__name__, lambda: run_scenario(document, binary, seen, scenario))
     for scenario, option in ((scenarios.descriptors_over_tcp, "--tcp-changes"), (scenarios.while_connected, "--idle-ms=300"),
                              (scenarios.pages_of_many, "--cards=2000"), (scenarios.short_questions_beside_long_lists, "--cards=2000")):

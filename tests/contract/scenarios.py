@@ -654,7 +654,7 @@ def wrong_claims(client, _):
             (one | {"owner": {"groups": [-1]}}, "invalid_value", "/owner/groups/0"), (one | {"owner": {"user": []}}, "unknown_field", "/owner/user"),
             (one | {"owner": {"users": [4294967295]}}, "invalid_value", "/owner/users/0"), (one | {"ttl_seconds": 0}, "invalid_value", "/ttl_seconds"),
             (one | {"pid": 0}, "invalid_value", "/pid"), (one | {"restore": 1}, "invalid_value", "/restore"), (one | {"reset": "always"}, "invalid_value", "/reset"), (one | {"reset": True}, "invalid_value", "/reset"), (one | {"grace_seconds": -1}, "invalid_value", "/grace_seconds"), (one | {"grace_seconds": 86401}, "invalid_value", "/grace_seconds"), (one | {"while_connected": "yes"}, "invalid_value", "/while_connected"), (one | {"labels": {"a": 1}}, "invalid_value", "/labels/a"),
-            (one | {"accept_risks": ["x"]}, "invalid_value", "/accept_risks"), (one | {"nonsense": 1}, "unknown_field", "/nonsense")):
+            (one | {"accept_risks": ["x"]}, "invalid_value", "/accept_risks/0"), (one | {"nonsense": 1}, "unknown_field", "/nonsense")):
         problem = client.ask("POST", CLAIMS, 400, body, code=code)
         expect(problem["errors"][0]["pointer"] == pointer, f"{body}: the pointer is {problem['errors'][0]['pointer']}")
         expect(client.document.body_fault(CLAIMS, "post", body), f"{body}: the contract allows it")
@@ -756,7 +756,7 @@ def virtual_functions(client, daemon):
                                 ({"vfs": 1, "driver": 5}, "invalid_value", "/driver"), ({"vfs": 1, "drivers_autoprobe": 1}, "invalid_value", "/drivers_autoprobe"),
                                 ({"vfs": 1, "autoprobe": True}, "unknown_field", "/autoprobe"), ({"vfs": 1, "vf_token": "x"}, "invalid_value", "/vf_token"),
                                 ({"vfs": 1, "vf_token": "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6g"}, "invalid_value", "/vf_token"), ({"vfs": 1, "expect": 1}, "invalid_value", "/expect"),
-                                ({"vfs": 1, "accept_risks": ["all"]}, "invalid_value", "/accept_risks")):
+                                ({"vfs": 1, "accept_risks": ["all"]}, "invalid_value", "/accept_risks/0")):
         problem = client.ask("PUT", path, 400, body, code=code)
         expect(problem["errors"][0]["pointer"] == pointer, f"{body}: the pointer is {problem['errors'][0]['pointer']}")
         expect(client.document.body_fault("/v1/devices/{bdf}/sriov", "put", body), f"{body}: the contract allows it")
@@ -850,7 +850,7 @@ def expectations(client, daemon):
     client.ask("DELETE", override + query, 200)
     for target in (path, override):  # a card with a serial number
         client.ask("DELETE", target.replace("0000:20:00.0", "0000:38:00.0") + "?expect_serial=00-1b-21-ff-ff-a1-b2-c3", 200)
-    for value, pointer in (({"vendor": "0x8086"}, "/expect/vendor"), ({"vendr": "8086"}, "/expect/vendr"), ({"device": 5}, "/expect/device"),
+    for value, pointer in (({"vendor": "0x808"}, "/expect/vendor"), ({"vendr": "8086"}, "/expect/vendr"), ({"device": 5}, "/expect/device"),
                            ("8086", "/expect"), (None, "/expect")):
         problem = client.ask("PUT", path, 400, VFIO | {"expect": value})
         expect(problem["errors"][0]["pointer"] == pointer, problem)
@@ -993,8 +993,10 @@ def ids(client, _):
     client.ask("DELETE", path + "?vendor=8086&device=beef&dry_run=true", 200)
     client.ask("DELETE", path + "?vendor=8086&device=beef", 200)
     client.ask("DELETE", path + "?vendor=8086&device=beef", 409, code="bind_failed")
-    for body, code in (({"vendor": "8086"}, "missing_field"), ({"vendor": "0x8086", "device": "beef"}, "invalid_value"),
-                       ({"vendor": "8086", "device": "BEEF"}, "invalid_value"), ({"vendor": 8086, "device": "beef"}, "invalid_value"),
+    client.ask("POST", path, 200, {"vendor": "0x8086", "device": "BEEF", "accept_risks": ["driver.id_captures"]})
+    client.ask("DELETE", path + "?vendor=0X8086&device=BeeF", 200)
+    for body, code in (({"vendor": "8086"}, "missing_field"), ({"vendor": "0x808", "device": "beef"}, "invalid_value"),
+                       ({"vendor": "8086", "device": "BEEG"}, "invalid_value"), ({"vendor": 8086, "device": "beef"}, "invalid_value"),
                        ({"vendor": "8086", "device": "beef", "x": 1}, "unknown_field")):
         client.ask("POST", path, 400, body, code=code)
     client.ask("DELETE", path, 400, code="missing_field")
@@ -1024,7 +1026,7 @@ def wrong_bodies(client, _):
              ({"driver": "x", "scope": "all"}, "invalid_value", "/scope"), ({"driver": "x", "scope": None}, "invalid_value", "/scope"),
              ({"driver": "x", "method": "magic"}, "invalid_value", "/method"), ({"driver": None, "method": "new_id"}, "invalid_value", "/method"),
              ({"driver": "x", "accept_risks": "vfio.open"}, "invalid_value", "/accept_risks"),
-             ({"driver": "x", "accept_risks": ["everything"]}, "invalid_value", "/accept_risks"),
+             ({"driver": "x", "accept_risks": ["everything"]}, "invalid_value", "/accept_risks/0"),
              ({"driver": "x", "accept_risks": [1]}, "invalid_value", "/accept_risks"),
              ({"driver": "x", "accept_risks": ["vfio.open"] * 33}, "invalid_value", "/accept_risks"))
     for body, code, pointer in cases:
@@ -1060,8 +1062,11 @@ def callers(client, _):
         remote.ask(method, target, 403, body, code="forbidden")
         remote.ask(method, target + ("&" if "?" in target else "?") + "dry_run=true", 200, body)
     absent = CLAIMS + "/93d68a43-dee6-494a-ab23-150570d6bc63"
-    for method, target, body in (("DELETE", absent, None), ("POST", absent + "/renew", {}), ("POST", absent + "/acknowledge", {})):
+    remote.ask("DELETE", absent, 404, code="claim_not_found")
+    claim = client.ask("POST", CLAIMS, 201, {"devices": ["0000:20:00.0"]})
+    for method, target, body in (("DELETE", f"{CLAIMS}/{claim['id']}", None), ("POST", absent + "/renew", {}), ("POST", absent + "/acknowledge", {})):
         remote.ask(method, target, 403, body, code="forbidden")
+    client.ask("DELETE", f"{CLAIMS}/{claim['id']}", 200)
     remote.ask("GET", CLAIMS + "?page_size=5", 200)
     remote.ask("GET", "/v1/devices", 200)
 

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/selector_body.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 using namespace devbindd;
@@ -16,10 +17,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::must(body->is_object());
   const auto again = api::parse_body(body->dump());
   fuzz::must(again && *again == *body);
-  api::BodyReader reader(*body);
+  api::Mistakes mistakes;
+  api::BodyReader reader(*body, mistakes);
   (void)reader.string("driver");
   (void)reader.boolean("flag", true);
   (void)reader.strings("accept_risks", 32);
-  (void)reader.finish();
+  (void)reader.number("count", 1, 64);
+  (void)api::read_selector(*body, "/selector", mistakes);
+  reader.finish();
+  fuzz::must(mistakes.list().size() <= api::Mistakes::most);
   return 0;
 }

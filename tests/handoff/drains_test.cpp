@@ -79,7 +79,7 @@ TEST_CASE("A drained device is passed by, and refused when it is asked for") {
   CHECK(machine.claim(any) == std::vector<std::string>{pair0, pair1, disk});
   CHECK(machine.claim(by_address(card)).front() == "device.drained");
   machine.set(disk, "");
-  CHECK(machine.claim(any) == std::vector<std::string>{"not_enough_devices"});
+  CHECK(machine.claim(any) == std::vector<std::string>{"claim.not_enough"});
   CHECK(machine.claim(by_address(pair0)).front() == "device.drained");
   CHECK(machine.stage->carry_out(bind_request(card))["state"] == "succeeded");
   CHECK(machine.claim(by_address(card)).front() == "device.drained");

@@ -35,14 +35,14 @@ std::vector<std::string> names(const PolicyImport& import) {
 }
 
 std::string selector_text(const Selector& selector) {
-  const auto hex = [](const std::optional<std::uint16_t>& value) {
+  const auto hex = [](const AnyOf<std::uint16_t>& value) {
     if (!value) return std::string("-");
     std::array<char, 8> text{};
-    std::snprintf(text.data(), text.size(), "%04x", unsigned{*value});
+    std::snprintf(text.data(), text.size(), "%04x", unsigned{value.values.at(0)});
     return std::string(text.data());
   };
   return hex(selector.vendor) + " " + hex(selector.device) + " " + hex(selector.subsystem_vendor) + " " +
-         hex(selector.subsystem_device) + " " + (selector.class_prefix.empty() ? "-" : selector.class_prefix);
+         hex(selector.subsystem_device) + " " + (selector.class_prefix ? selector.class_prefix.values.at(0) : "-");
 }
 
 }  // namespace

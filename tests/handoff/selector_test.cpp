@@ -82,7 +82,8 @@ TEST_CASE("A claim for storage takes the disk that is alone, and never the contr
     machine.kernel->forget_writes();
     const auto refusal = machine.refused(by(selector));
     CHECK(refusal.error.code == sysfs::ErrorCode::NotEnoughDevices);
-    REQUIRE(refusal.evidence.size() == 1);
+    REQUIRE(refusal.evidence.size() == 2);
+    CHECK(refusal.evidence.back().code == "claim.not_enough");
     CHECK(refusal.evidence.front().code == "device.system");
     CHECK((refusal.evidence.front().device == at(lpc) || refusal.evidence.front().device == at(smbus)));
     CHECK(machine.kernel->writes().empty());

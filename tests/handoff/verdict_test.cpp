@@ -450,7 +450,8 @@ TEST_CASE("Every code that can be given is in the list of codes, and every code 
   std::set<std::string> given_codes{"group.sibling_in_use",            // comes with the sibling's own code: see below
                                     no_reset_evidence(at(card)).code,  // of claims alone: claim_reset_test.cpp
                                     system_evidence(sysfs::Device{}).code,  // of groups: selector_test.cpp
-                                    read_only_evidence("/sys").code};       // of what writes alone: see below
+                                    read_only_evidence("/sys").code,        // of what writes alone: see below
+                                    "claim.not_enough"};                    // of selectors: claims_test.cpp
   for (const auto& row : cases()) {
     if (!row.code.empty()) given_codes.insert(row.code);
   }
