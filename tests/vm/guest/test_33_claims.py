@@ -536,6 +536,47 @@ class Configured(Case):
 
 
 @api.timeout(120)
+class Door(Configured):
+    """An owner who may not open the daemon's socket reaches his claim, and nothing else, by the one for owners."""
+
+    CLAIMS = "/run/devbindd/claims.sock"
+
+    def setUp(self):
+        super().setUp()
+        self.configure({"claims_socket": {"path": self.CLAIMS}})
+        api.sh("systemctl restart devbindd")
+        api.wait_for(api.daemon_answers, 30, "the daemon")
+
+    def ask(self, uid, method, path, body=None, socket_path=CLAIMS):
+        with api.acting_as(uid, uid):
+            return api.request(method, path, body, socket_path=socket_path)
+
+    def test_an_owner_takes_his_descriptors_and_ends_his_claim(self):
+        made = claim(devices=[NIC], owner={"users": [OWNER]})
+        with self.assertRaises(PermissionError):
+            self.ask(OWNER, "GET", "/v1/claims", socket_path=api.SOCKET)
+        self.assertEqual([item["id"] for item in self.ask(OWNER, "GET", "/v1/claims").json["items"]], [made["id"]])
+        answer = self.ask(OWNER, "POST", path_of(made) + "/fds", {"way": "group"})
+        self.assertEqual((answer.status, len(answer.descriptors)), (200, 2), answer)
+        self.assertEqual([os.readlink(f"/proc/self/fd/{fd}") for fd in answer.descriptors], [item["path"] for item in answer.json["descriptors"]])
+        refused = self.ask(OWNER, "DELETE", path_of(made))
+        self.assertEqual((refused.status, refused.json["code"]), (409, "claim_in_use"), refused)
+        for descriptor in answer.descriptors:
+            os.close(descriptor)
+        self.assertEqual(self.ask(STRANGER, "GET", "/v1/claims").json["items"], [])
+        for method, path, body in (("GET", path_of(made), None), ("DELETE", path_of(made), None), ("POST", path_of(made) + "/fds", {}), ("GET", path_of(made) + "/handover", None)):
+            unknown = self.ask(STRANGER, method, path, body)
+            self.assertEqual((unknown.status, unknown.json["code"]), (404, "claim_not_found"), unknown)
+        for method, path, body in (("GET", "/v1/devices", None), ("GET", "/v1/audit", None), ("PUT", f"/v1/devices/{SECOND}/binding", {"driver": "vfio-pci"}),
+                                   ("POST", "/v1/claims", {"devices": [SECOND]}), ("POST", path_of(made) + "/renew", {})):
+            for uid in (OWNER, STRANGER):
+                refused = self.ask(uid, method, path, body)
+                self.assertEqual((refused.status, refused.json["code"]), (403, "forbidden"), refused)
+        self.assertEqual(self.ask(OWNER, "DELETE", path_of(made)).json["state"], "released")
+        self.assert_given_back()
+
+
+@api.timeout(120)
 class Cdi(Configured):
     """podman finds the devices of a claim by their CDI names."""
 

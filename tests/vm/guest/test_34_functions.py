@@ -172,6 +172,15 @@ class Functions(unittest.TestCase):
         for name, said in ((function(0), "Permission denied"), (f"{function(0)} vf_token={TOKEN[:-1]}0", "Permission denied"),
                            (f"{function(0)} vf_token={TOKEN}", "open")):
             self.assertIn(said, api.sh(api.HOLD_VFIO, group, name, check=False))
+        # Who has claimed it with its token opens it with what the handover says.
+        claimed = api.request("POST", "/v1/claims", {"devices": [function(0)], "vf_token": TOKEN})
+        self.assertEqual((claimed.status, claimed.json["request"]["has_vf_token"]), (201, True), claimed)
+        self.assertNotIn(TOKEN, claimed.text)
+        path = "/v1/claims/" + claimed.json["id"]
+        told = dict(line.split("=", 1) for line in api.request("GET", path + "/handover?format=env").text.splitlines())
+        self.assertIn("open", api.sh(api.HOLD_VFIO, group, f"{told['DEVBINDD_DEVICES']} vf_token={told['DEVBINDD_VF_TOKEN']}", check=False))
+        self.assertIn(f"vf-token={TOKEN}", str(api.request("GET", path + "/handover?format=qemu").json["arguments"]))
+        self.assertEqual(api.request("DELETE", path).json["state"], "released")
         put({"vfs": 0})
 
     def test_a_failed_bind_leaves_nothing(self):
