@@ -39,6 +39,7 @@ RenderResult render_bindings(Context& context, const Request& request, std::vect
             return respond(problem_of(
                 request, sysfs::Error{sysfs::ErrorCode::DeviceGone, "the device vanished after it was changed"}));
           json document = one_device ? bindings.front() : json::object();
+          document["dry_run"] = false;
           document["changed"] = changed;
           document["operation"] = changed ? json("/v1/operations/" + operation) : json(nullptr);
           document["devices"] = std::move(bindings);

@@ -36,6 +36,7 @@ Response claim_response(Context& context, const Request& request, const std::str
   if (claim == nullptr) return problem_of(request, not_found(id));
   auto document = render_claim(context, *claim);
   if (!document) return problem_of(request, document.error());
+  (*document)["dry_run"] = false;
   auto response = json_response(*document, status);
   if (status != 200) response.headers.emplace_back("Location", "/v1/claims/" + id);
   if (status == 202) response.headers.emplace_back("Retry-After", "1");

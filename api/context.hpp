@@ -32,7 +32,8 @@ struct Context {
   const sysfs::DeviceNames& names;
   std::string version;
   std::string boot_id;
-  std::string openapi;  ///< the contract, as it is served
+  std::string openapi;       ///< the contract, as it is served
+  std::string openapi_json;  ///< the same as JSON
   bool read_only = false;
   std::chrono::seconds default_wait{30};  ///< how long a write waits for its operation before it answers 202
   /// Runs a function after a while, on the daemon's thread.

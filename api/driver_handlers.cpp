@@ -67,6 +67,7 @@ RenderResult render_id_change(Context& context, const Request& request, const sy
     auto driver = sysfs::read_driver(context.engine.services().tree, name);
     if (!driver) return respond(problem_of(request, driver.error()));
     auto document = render_driver(*driver);
+    document["dry_run"] = false;
     document["changed"] = changed;
     document["operation"] = changed ? json("/v1/operations/" + operation) : json(nullptr);
     respond(json_response(document));

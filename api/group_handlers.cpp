@@ -24,7 +24,7 @@ std::optional<unsigned> group_number(const std::string& text) {
 
 const std::vector<Column>& group_columns() {
   static const std::vector<Column> list = {
-      {"GROUP", [](const json& group) { return plain(group["number"]); }},
+      {"GROUP", [](const json& group) { return plain(group["iommu_group"]); }},
       {"TYPE", [](const json& group) { return plain(group["type"]); }},
       {"VIABLE", [](const json& group) { return std::string(group["viable"] ? "yes" : "no"); }},
       {"NODE", [](const json& group) { return group["node"].is_null() ? "" : plain(group["node"]["path"]); }},

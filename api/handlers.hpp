@@ -63,5 +63,6 @@ void get_service(Context&, const Request&, const PathArguments&, Respond);
 void get_health(Context&, const Request&, const PathArguments&, Respond);
 void get_readiness(Context&, const Request&, const PathArguments&, Respond);
 void get_openapi(Context&, const Request&, const PathArguments&, Respond);
+void get_openapi_json(Context&, const Request&, const PathArguments&, Respond);
 
 }  // namespace devbindd::api

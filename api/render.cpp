@@ -221,7 +221,7 @@ sysfs::Result<json> render_group(Context& context, const sysfs::IommuGroup& grou
                             {"reason", "its driver '" + blocker.driver.text() +
                                            "' uses the device: unbind it or bind it to vfio-pci too"}});
   }
-  return json{{"number", group.number},
+  return json{{"iommu_group", group.number},
               {"type", or_null(group.type)},
               {"no_iommu", group.no_iommu},
               {"members", std::move(member_list)},

@@ -50,6 +50,7 @@ const std::vector<Route>& routes() {
       {"GET", "/healthz", Access::OwnClaims, BodyRule::None, get_health},
       {"GET", "/readyz", Access::OwnClaims, BodyRule::None, get_readiness},
       {"GET", "/openapi.yaml", Access::OwnClaims, BodyRule::None, get_openapi},
+      {"GET", "/openapi.json", Access::OwnClaims, BodyRule::None, get_openapi_json},
   };
   return table;
 }

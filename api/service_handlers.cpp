@@ -14,7 +14,8 @@ void get_service(Context& context, const Request& request, const PathArguments&,
                          {"extensions", nlohmann::json::array()},
                          {"boot_id", context.boot_id},
                          {"read_only", context.read_only},
-                         {"openapi", "/openapi.yaml"}}));
+                         {"openapi", "/openapi.yaml"},
+                         {"openapi_json", "/openapi.json"}}));
 }
 
 // Liveness: the thread that answers this is the one that does everything else.
@@ -36,6 +37,11 @@ void get_readiness(Context& context, const Request& request, const PathArguments
 void get_openapi(Context& context, const Request& request, const PathArguments&, Respond respond) {
   if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
   respond({.status = 200, .content_type = "application/yaml", .body = context.openapi, .headers = {}});
+}
+
+void get_openapi_json(Context& context, const Request& request, const PathArguments&, Respond respond) {
+  if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
+  respond({.status = 200, .content_type = "application/json", .body = context.openapi_json, .headers = {}});
 }
 
 }  // namespace devbindd::api

@@ -62,6 +62,7 @@ void put_sriov(Context& context, const Request& request, const PathArguments& ar
         answer_with_functions(
             context, request, address,
             [changed, operation, answer](json document) {
+              document["dry_run"] = false;
               document["changed"] = changed;
               document["operation"] = changed ? json("/v1/operations/" + operation) : json(nullptr);
               answer(json_response(document));

@@ -225,6 +225,7 @@ void Service::fill_context() {
       .version = build_version,
       .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
       .openapi = std::string(openapi_text()),
+      .openapi_json = std::string(openapi_json()),
       .read_only = configuration_.read_only,
       .default_wait = configuration_.request_wait,
       .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },

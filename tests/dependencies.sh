@@ -8,13 +8,14 @@ build=(
     g++ cmake ninja-build pkg-config ccache
     libboost1.81-dev libboost-url1.81-dev nlohmann-json3-dev libspdlog-dev catch2
     libkmod-dev libsystemd-dev libnl-3-dev libblkid-dev libacl1-dev libsqlite3-dev libpugixml-dev libssl-dev
+    python3 python3-yaml
 )
 tests=(
     qemu-system-x86 busybox-static cpio zstd kmod e2fsprogs
     systemd udev acl iproute2 pciutils strace jq curl openssl dpdk dpdk-dev librte-net-e1000-23
     make libelf1
     qemu-utils podman fdisk lvm2 mdadm cryptsetup-bin btrfs-progs openvswitch-switch
-    python3 python3-yaml python3-jsonschema
+    python3-jsonschema
     clang-14 libclang-rt-14-dev clang-format shellcheck
 )
 

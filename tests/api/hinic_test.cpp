@@ -288,6 +288,7 @@ class Host {
                          .version = "0",
                          .boot_id = "boot-1",
                          .openapi = "",
+                         .openapi_json = "",
                          .after = {},
                          .not_ready = {}};
     api::Request request;

@@ -100,7 +100,7 @@ def claim_lists(client, _):
     client.ask("PUT", "/v1/devices/0000:35:00.0/drain", 200, {"reason": "a new card comes"})
     drained = client.ask("GET", "/v1/devices?address=0000:35:00.0&fields=drain", 200)["items"]
     expect(drained[0]["drain"]["reason"] == "a new card comes", drained)
-    for path, fields in (("/v1/devices/0000:33:00.0", "driver,claim"), ("/v1/iommu-groups/2", "viable,members"), ("/v1/devices", "address"), ("/v1/iommu-groups", "number"),
+    for path, fields in (("/v1/devices/0000:33:00.0", "driver,claim"), ("/v1/iommu-groups/2", "viable,members"), ("/v1/devices", "address"), ("/v1/iommu-groups", "iommu_group"),
                          ("/v1/iommus", "name"), ("/v1/drivers", "name"), ("/v1/operations", "id,state")):
         answer = client.ask("GET", f"{path}?fields={fields}", 200)
         for item in answer.get("items", [answer]):

@@ -56,6 +56,8 @@ class Client:
         if template and operation in self.document.root["paths"][template]:
             response = self.document.response(template, operation, status)
             self.seen.add((template, operation, status))
+            if answer.code():
+                self.seen.add(("code", template, operation, answer.code()))
         response = response or self.document.root["components"]["responses"]["Problem"]
         fault = self.document.response_fault(response, answer, method == "HEAD", "fields=" in target)
         if fault:

@@ -136,6 +136,7 @@ api::Context ContractDaemon::context() {
       .version = daemon::build_version,
       .boot_id = "11111111-2222-4333-8444-555555555555",
       .openapi = std::string(daemon::openapi_text()),
+      .openapi_json = std::string(daemon::openapi_json()),
       .read_only = options_.read_only,
       .default_wait = std::chrono::seconds(5),
       .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },

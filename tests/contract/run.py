@@ -205,6 +205,20 @@ def check_coverage(document, seen, report):
     report.check(f"coverage of {len(document.documented())} answers", lambda: "" if document.documented() <= seen else "is not complete")
 
 
+def check_codes(document, seen, report):
+    """Each operation lists in x-error-codes the problems that it may give besides those that every path may give."""
+    everywhere = set(document.root["x-error-codes"])
+    known = set(document.root["components"]["schemas"]["ProblemCode"]["enum"])
+    listed_anywhere = set(everywhere)
+    for template, method in document.operations():
+        came = {item[3] for item in seen if item[:3] == ("code", template, method)} - everywhere
+        listed = set(document.operation(template, method).get("x-error-codes", []))
+        listed_anywhere |= listed
+        fault = f"came, but are not listed: {sorted(came - listed)}" if came - listed else ""
+        report.check(f"codes {method.upper()} {template}", lambda: fault or (f"stand for every path: {sorted(listed & everywhere)}" if listed & everywhere else ""))
+    report.check("codes of all paths", lambda: difference(listed_anywhere, known))
+
+
 def main():
     binary = sys.argv[1]
     document = Document(os.path.join(SOURCE, "openapi.yaml"))
@@ -213,6 +227,7 @@ def main():
     check_document(document, binary, report)
     check_daemon(document, binary, report, seen)
     check_coverage(document, seen, report)
+    check_codes(document, seen, report)
     return report.end()
 
 

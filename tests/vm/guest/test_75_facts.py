@@ -109,7 +109,7 @@ class Changes(unittest.TestCase):
         for bdf in before:
             for part in ("", "/config", "/regions", "/irqs", "/binding"):
                 get(f"/v1/devices/{bdf}{part}")
-        for path in (*LISTS, "/v1/vfio", "/v1/doctor", *(f"/v1/iommu-groups/{group['number']}" for group in get("/v1/iommu-groups")["items"])):
+        for path in (*LISTS, "/v1/vfio", "/v1/doctor", *(f"/v1/iommu-groups/{group['iommu_group']}" for group in get("/v1/iommu-groups")["items"])):
             get(path)
         try:  # a read may have woken the sleeping device for a moment
             api.wait_for(lambda: state() == before, 20, "the same state as before")
