@@ -13,6 +13,7 @@ constexpr std::size_t most_sessions = 4096;
 constexpr std::string_view consoles = "sys/kernel/config/netconsole";
 constexpr std::string_view blocks = "sys/class/block";
 constexpr std::string_view rdma = "sys/class/infiniband";
+constexpr std::string_view fcoe = "sys/bus/fcoe/devices";
 
 struct Reader {
   const Tree& tree;
@@ -78,6 +79,17 @@ struct Reader {
       if (parent) add({*parent, "the RDMA device " + device});
     }
   }
+
+  // "ctlr_0" -> "../../../devices/virtual/net/eth0.100/ctlr_0": its interface is the device that it lies below.
+  void add_fcoe() {
+    for (const auto& controller : list(fcoe)) {
+      const auto path = std::string(fcoe) + "/" + controller;
+      const auto target = tree.link(path).value_or(std::nullopt);
+      if (!target || tree.read(path + "/enabled").value_or("1") == "0") continue;
+      const auto interface = target->substr(0, target->rfind('/'));
+      add({interface.substr(interface.rfind('/') + 1), "a Fibre Channel controller (FCoE " + controller + ")"});
+    }
+  }
 };
 
 }  // namespace
@@ -136,6 +148,7 @@ void add_sessions(const Tree& tree, NetworkState& state) {
   reader.add_consoles();
   reader.add_ata();
   reader.add_rdma();
+  reader.add_fcoe();
   state.packet_sockets = parse_packet_sockets(reader.read("proc/net/packet"));
 }
 

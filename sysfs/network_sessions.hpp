@@ -26,11 +26,12 @@ std::vector<NamedSession> parse_can_receivers(std::string_view text);
 std::vector<BoundSocket> parse_packet_sockets(std::string_view text);
 
 /// Adds to `state` the sessions and packet sockets of its first namespace, which must be the caller's own: PPPoE,
-/// multicast routing, CAN receivers, packet generators, netconsole, ATA over Ethernet, software RDMA. What is not
-/// there, such as a protocol whose module is not loaded, is none; what cannot be read becomes a gap, and so does
-/// netconsole, since the kernel does not show the interface that it was given as a parameter. Source besides the above:
-/// net/core/pktgen.c (/proc/net/pktgen); drivers/net/netconsole.c (configfs); drivers/block/aoe/aoeblk.c (netif);
-/// drivers/infiniband/sw/rxe/rxe_verbs.c (parent).
+/// multicast routing, CAN receivers, packet generators, netconsole, ATA over Ethernet, software RDMA, Fibre Channel
+/// over Ethernet that is enabled. What is not there, such as a protocol whose module is not loaded, is none; what
+/// cannot be read becomes a gap, and so does netconsole, since the kernel does not show the interface that it was given
+/// as a parameter. Source besides the above: net/core/pktgen.c (/proc/net/pktgen); drivers/net/netconsole.c (configfs);
+/// drivers/block/aoe/aoeblk.c (netif); drivers/infiniband/sw/rxe/rxe_verbs.c (parent); drivers/scsi/fcoe/fcoe_sysfs.c
+/// (ctlr_N below the interface, enabled).
 void add_sessions(const Tree& tree, NetworkState& state);
 
 }  // namespace devbindd::sysfs

@@ -75,6 +75,11 @@ TEST_CASE("Sessions are put to the interfaces of the own namespace, each once") 
   tree.files.add_file("sys/class/block/etherd!e1.2/netif", "lo,eth0\n");
   tree.files.add_file("sys/class/infiniband/rxe0/parent", "eth0\n");
   tree.files.add_file("sys/class/infiniband/mlx5_0/node_type", "1: CA\n");
+  for (const auto* controller : {"ctlr_0", "ctlr_1", "ctlr_2"}) {
+    const auto path = std::string("sys/devices/virtual/net/") + (controller == std::string("ctlr_2") ? "lo/" : "eth0/");
+    tree.files.add_file(path + controller + "/enabled", controller == std::string("ctlr_1") ? "0\n" : "1\n");
+    tree.files.add_link(std::string("sys/bus/fcoe/devices/") + controller, "../../../" + path.substr(4) + controller);
+  }
   auto state = host();
   add_sessions(tree, state);
   CHECK(state.sessions == std::vector<NetworkSession>{{2, "the PPPoE session 7 with 02:00:00:00:00:01"},
@@ -82,7 +87,9 @@ TEST_CASE("Sessions are put to the interfaces of the own namespace, each once") 
                                                       {2, "the kernel's network console"},
                                                       {1, "the ATA over Ethernet disk etherd!e1.2"},
                                                       {2, "the ATA over Ethernet disk etherd!e1.2"},
-                                                      {2, "the RDMA device rxe0"}});
+                                                      {2, "the RDMA device rxe0"},
+                                                      {2, "a Fibre Channel controller (FCoE ctlr_0)"},
+                                                      {1, "a Fibre Channel controller (FCoE ctlr_2)"}});
   CHECK(state.packet_sockets == std::vector<BoundSocket>{{2, 4242}});
   CHECK(state.gaps.empty());
 }

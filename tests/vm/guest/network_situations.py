@@ -187,6 +187,13 @@ def software_rdma():
     return given.shell(f"modprobe rdma_rxe\nrdma link add rxe7 type rxe netdev {nic}\nudevadm settle", "rdma link delete rxe7")
 
 
+def fibre_channel():
+    """Fibre Channel over Ethernet on the NIC: no address, nothing above it in the stack, and no disk yet."""
+    nic = given.interface()
+    up = f"modprobe fcoe\nip link set {nic} up\necho {nic} >/sys/bus/fcoe/ctlr_create\necho 1 >$(echo /sys/bus/fcoe/devices/ctlr_*/enabled)\nudevadm settle"
+    return given.shell(up, f"echo {nic} >/sys/bus/fcoe/ctlr_destroy\nudevadm settle\nip link set {nic} down")
+
+
 def vlan_in_namespace():
     """A container's VLAN, made on the NIC and moved away."""
     nic = given.interface()

@@ -162,6 +162,7 @@ SITUATIONS = (
     net("packets that tc sends into it", "session", "{nic}", wired.redirected),
     net("packets that tc mirrors into its VLAN", "session", "{nic} vlan7", wired.redirected_to_vlan),
     net("RDMA by software", "session", "{nic}", wired.software_rdma),
+    net("Fibre Channel over Ethernet", "session", "{nic}", wired.fibre_channel),
     net("a socket that is bound to it", "packet_socket", "{nic}", wired.script(wired.BOUND_SOCKET), severity="warn"),
     net("a server at its link-local address", "packet_socket", "{nic}", wired.script(wired.LINK_LOCAL_SERVER), severity="warn"),
     net("filters of tc", "traffic_control", "{nic}", wired.filtered, severity="warn"),
