@@ -15,10 +15,8 @@ using handoff::ChangeRequest;
 using nlohmann::json;
 
 // The devices of an operation; of `asked_for` they are told first.
-std::vector<sysfs::PciAddress> changed_devices(Context& context, const std::string& operation,
-                                               const std::vector<sysfs::PciAddress>& asked_for) {
+std::vector<sysfs::PciAddress> changed_devices(const json& document, const std::vector<sysfs::PciAddress>& asked_for) {
   auto addresses = asked_for;
-  const auto document = operation.empty() ? json{} : context.engine.document(operation).value_or(json{});
   if (!document.contains("devices")) return addresses;
   for (const auto& device : document["devices"]) {
     const auto address = sysfs::parse_pci_address(device["address"].get<std::string>());
@@ -32,9 +30,12 @@ RenderResult render_bindings(Context& context, const Request& request, std::vect
                              bool one_device) {
   return [&context, request, asked_for = std::move(asked_for), one_device](bool changed, const std::string& operation,
                                                                            const Respond& respond) {
+    const auto record =
+        operation.empty() ? json::object() : context.engine.document(operation).value_or(json::object());
     read_bindings(
-        context, request, changed_devices(context, operation, asked_for),
-        [request, one_device, changed, operation, respond](std::vector<json> bindings) {
+        context, request, changed_devices(record, asked_for),
+        [request, one_device, changed, operation, evidence = record.value("evidence", json::array()),
+         respond](std::vector<json> bindings) {
           if (bindings.empty())
             return respond(problem_of(
                 request, sysfs::Error{sysfs::ErrorCode::DeviceGone, "the device vanished after it was changed"}));
@@ -42,6 +43,7 @@ RenderResult render_bindings(Context& context, const Request& request, std::vect
           document["dry_run"] = false;
           document["changed"] = changed;
           document["operation"] = changed ? json("/v1/operations/" + operation) : json(nullptr);
+          document["evidence"] = evidence;  // what it went ahead with: warnings, and risks that were accepted
           document["devices"] = std::move(bindings);
           respond(json_response(document));
         },

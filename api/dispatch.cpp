@@ -6,6 +6,7 @@
 #include "api/query.hpp"
 #include "api/repeated.hpp"
 #include "api/route.hpp"
+#include "sysfs/fields.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -29,6 +30,18 @@ std::optional<PathArguments> match(std::string_view pattern, const std::vector<s
   }
   if (at != path.size()) return std::nullopt;
   return arguments;
+}
+
+bool is_known(const std::vector<std::string>& path) {
+  return std::ranges::any_of(routes(), [&path](const Route& route) { return match(route.pattern, path).has_value(); });
+}
+
+// Without a slash at the end, and with the version in front; "" where that is no path either.
+std::string meant_path(std::vector<std::string> path) {
+  if (path.empty()) return "/v1";
+  if (path.back().empty()) path.pop_back();
+  if (!is_known(path)) path.insert(path.begin(), "v1");
+  return is_known(path) ? "/" + sysfs::joined(path, "/") : std::string{};
 }
 
 Response not_allowed(const Request& request, const std::vector<std::string_view>& methods) {
@@ -72,6 +85,28 @@ std::optional<Response> refused_at_the_door(const Route& route, const Request& r
   return std::nullopt;
 }
 
+void perform(Context& context, const Route& route, const Request& request, const PathArguments& arguments,
+             Respond respond) {
+  if (!route.kept) return route.handler(context, request, arguments, std::move(respond));
+  perform_once(context, request, std::move(respond),
+               [&](Respond answer) { route.handler(context, request, arguments, std::move(answer)); });
+}
+
+// Who may change things is never behind those who only ask, and nothing is done for one of those who has left.
+void perform_in_turn(Context& context, const Route& route, const Request& request, const PathArguments& arguments,
+                     Respond respond) {
+  const auto kept = std::make_shared<Request>(request);
+  kept->body = Body(std::string(std::string_view(request.body)));
+  auto waiting = request;
+  // Over TCP who has only said all that he has to say looks like one who has left, and gets his answer.
+  if (request.requester.transport == "tcp") waiting.client_left = nullptr;
+  in_turns(context, waiting, [&context, &route, kept, arguments, respond = std::move(respond)]() mutable {
+    perform(context, route, *kept, arguments, std::move(respond));
+    kept->body = {};
+    return false;
+  });
+}
+
 }  // namespace
 
 void dispatch(Context& context, const Request& request, Respond respond) {
@@ -85,12 +120,14 @@ void dispatch(Context& context, const Request& request, Respond respond) {
       continue;
     }
     if (auto refusal = refused_at_the_door(route, request)) return respond(std::move(*refusal));
-    if (!route.kept) return route.handler(context, request, *arguments, std::move(respond));
-    return perform_once(context, request, std::move(respond),
-                        [&](Respond answer) { route.handler(context, request, *arguments, std::move(answer)); });
+    if (request.access == Access::Change) return perform(context, route, request, *arguments, std::move(respond));
+    return perform_in_turn(context, route, request, *arguments, std::move(respond));
   }
   if (!methods.empty()) return respond(not_allowed(request, methods));
-  respond(problem(request, 404, "not_found", "there is nothing at this path; GET /openapi.yaml lists what there is"));
+  const auto meant = meant_path(request.path);
+  respond(problem(request, 404, "not_found",
+                  "there is nothing at this path; GET /openapi.yaml lists what there is" +
+                      (meant.empty() ? "" : ". Did you mean " + meant + "?")));
 }
 
 }  // namespace devbindd::api

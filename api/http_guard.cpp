@@ -149,7 +149,8 @@ Checked check_length(RequestHead& head) {
 
 Checked check_body_rules(const RequestHead& head) {
   if (head.content_length > 0 && head.method != "PUT" && head.method != "POST" && head.method != "PATCH") {
-    return refuse(400, "unexpected_body", "A " + head.method + " request takes no body here.");
+    return refuse(400, "unexpected_body",
+                  "A " + head.method + " request takes no body here; what it takes are parameters (?name=value).");
   }
   if (const auto encoding = head.list("content-encoding"); !encoding.empty() && lower(encoding) != "identity") {
     return refuse(415, "unsupported_media_type", "Bodies must not be compressed.");

@@ -94,7 +94,7 @@ std::expected<json, Mistake> parse_strictly(std::string_view text, bool comments
     return std::unexpected(
         Mistake{"invalid_json", "", "the text begins with a byte order mark, which JSON does not have"});
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
-    return std::unexpected(Mistake{"invalid_json", "", "the text is empty, where a JSON object must be"});
+    return std::unexpected(Mistake{"invalid_json", "", "there is no text, where a JSON object must be: {} at least"});
   StrictCheck check(text);
   if (!json::sax_parse(text, &check, json::input_format_t::json, true, comments)) return std::unexpected(check.error);
   auto document = json::parse(text, nullptr, false, comments);

@@ -30,6 +30,17 @@ std::size_t difference(std::string_view a, std::string_view b) {
   return cost[a.size()][b.size()];
 }
 
+// The only one that begins as the word does: "ttl" for "ttl_seconds"; "" where none or several do.
+std::string longer_word(std::string_view word, const std::vector<std::string_view>& known) {
+  constexpr std::size_t shortest = 3;
+  if (word.size() < shortest) return {};
+  std::set<std::string> found;
+  for (const auto candidate : known) {
+    if (lower(candidate).starts_with(lower(word))) found.emplace(candidate);
+  }
+  return found.size() == 1 ? *found.begin() : std::string{};
+}
+
 }  // namespace
 
 std::string nearest_word(std::string_view word, const std::vector<std::string_view>& known) {
@@ -43,7 +54,7 @@ std::string nearest_word(std::string_view word, const std::vector<std::string_vi
     least = distance;
     nearest = candidate;
   }
-  return nearest;
+  return nearest.empty() ? longer_word(word, known) : nearest;
 }
 
 std::string hint(std::string_view word, const std::vector<std::string>& known) {

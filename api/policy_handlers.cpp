@@ -46,7 +46,8 @@ std::string places_text(const json& policy) {
   std::string text;
   for (const auto& place : policy["devices"]) {
     text += (text.empty() ? "" : ", ") + plain(place["address"]) + " " + plain(place["outcome"]);
-    if (place["drift"]) text += " (drift: " + (place["driver"].is_null() ? "no driver" : plain(place["driver"])) + ")";
+    if (place["drift"])
+      text += " (drifted: it has " + (place["driver"].is_null() ? "no driver" : plain(place["driver"])) + " now)";
     if (!place["reason"].is_null()) text += " (" + plain(place["reason"]) + ")";
   }
   return text;

@@ -124,9 +124,16 @@ bool is_absent(const Mistake& mistake) {
          mistake.code == sysfs::name_of(ErrorCode::GroupNotFound);
 }
 
+bool is_misspelt(const Mistake& mistake) {
+  return mistake.code == "unknown_field" && mistake.detail.contains("Did you mean");
+}
+
 }  // namespace
 
 Response bad_request(const Request& request, std::vector<Mistake> mistakes) {
+  // A key that is misspelt is often the one that is missing, and says what is meant.
+  if (std::ranges::any_of(mistakes, is_misspelt))
+    std::ranges::stable_partition(mistakes, [](const Mistake& one) { return one.code != "missing_field"; });
   const auto absent = std::ranges::stable_partition(mistakes, [](const Mistake& one) { return !is_absent(one); });
   const int status = absent.size() == mistakes.size() ? 404 : 400;
   auto errors = json::array();

@@ -71,6 +71,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   std::optional<asio::local::stream_protocol::acceptor> claims_acceptor;
   std::optional<asio::ip::tcp::acceptor> tcp_acceptor;
   asio::steady_timer retry;
+  std::vector<std::string> paths;  ///< of the sockets that were made here
   std::set<Session*> sessions;
   std::size_t refused = 0;  ///< of the sessions: those that are only told that there is no room
   bool stopping = false;
@@ -559,8 +560,11 @@ sysfs::Result<UnixAcceptor> listen_on(asio::io_context& io, const std::string& p
   ::umask(before);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) return std::unexpected(system_error("cannot listen on " + path, error.value(), path));
-  if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0)
-    return std::unexpected(system_error("cannot give " + path + " to group " + std::to_string(*group), errno, path));
+  if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+    const int failed = errno;
+    ::unlink(path.c_str());
+    return std::unexpected(system_error("cannot give " + path + " to group " + std::to_string(*group), failed, path));
+  }
   return acceptor;
 }
 
@@ -569,6 +573,7 @@ sysfs::Result<UnixAcceptor> listen_on(asio::io_context& io, const std::string& p
 sysfs::Result<> Server::listen_unix(const std::string& path, unsigned mode, std::optional<unsigned> group) {
   auto acceptor = listen_on(impl_->io, path, mode, group);
   if (!acceptor) return std::unexpected(acceptor.error());
+  impl_->paths.push_back(path);
   impl_->unix_acceptor.emplace(std::move(*acceptor));
   impl_->accept_unix();
   return {};
@@ -578,6 +583,7 @@ sysfs::Result<> Server::listen_claims(const std::string& path) {
   constexpr unsigned for_everybody = 0666;
   auto acceptor = listen_on(impl_->io, path, for_everybody, std::nullopt);
   if (!acceptor) return std::unexpected(acceptor.error());
+  impl_->paths.push_back(path);
   impl_->claims_acceptor.emplace(std::move(*acceptor));
   impl_->accept_claims();
   return {};
@@ -616,12 +622,13 @@ sysfs::Result<unsigned short> Server::listen_tcp(const std::string& address, uns
 }
 
 void Server::stop() {
-  impl_->stopping = true;
+  if (std::exchange(impl_->stopping, true)) return;
   error_code ignored;
   impl_->retry.cancel();
   if (impl_->unix_acceptor) impl_->unix_acceptor->close(ignored);
   if (impl_->claims_acceptor) impl_->claims_acceptor->close(ignored);
   if (impl_->tcp_acceptor) impl_->tcp_acceptor->close(ignored);
+  for (const auto& path : impl_->paths) ::unlink(path.c_str());
   const auto sessions = impl_->sessions;
   for (auto* session : sessions) session->close_if_idle();
 }

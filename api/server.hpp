@@ -63,7 +63,8 @@ class Server {
   /// Takes over a listening Unix socket that systemd has opened.
   sysfs::Result<> adopt_unix(int descriptor);
 
-  /// Stops accepting and closes idle connections. Requests under way are still answered.
+  /// Stops accepting, removes the sockets that it has made, and closes idle connections. Requests under way are still
+  /// answered.
   void stop();
   std::size_t connections() const;
 

@@ -31,7 +31,7 @@ Moves PCI devices between their kernel driver and VFIO, by an HTTP API on a Unix
   --import-policies
                    print the policies that driverctl's files and vfio-pci's ids= say, as a configuration, and exit
   --read-only      never write to the kernel: safe to try on any host
-  --socket PATH    listen here instead of the configured socket
+  --socket PATH    listen here, and neither on the configured sockets nor by TCP
   --version        print the version and exit
   --help           print this and exit
 )";
@@ -136,7 +136,12 @@ int main(int argc, char** argv) {
     return exit_ok;
   }
   if (options.read_only) configuration->read_only = true;
-  if (!options.socket.empty()) configuration->unix_path = std::filesystem::absolute(options.socket);
+  if (!options.socket.empty()) {
+    // A daemon of one's own, beside the host's: it has this door and no other.
+    configuration->unix_path = std::filesystem::absolute(options.socket);
+    configuration->tcp.reset();
+    configuration->claims_path.clear();
+  }
   set_up_log(*configuration);
   return run_service(*configuration, {"/proc/self/exe", "--worker"});
 }

@@ -324,8 +324,9 @@ sysfs::Result<> Service::start_parts() {
 }
 
 sysfs::Result<> Service::listen() {
-  const auto group = group_id(configuration_.unix_group);
-  if (!group && !configuration_.unix_group.empty()) {
+  // Who is not root may be a daemon that looks only, and gives its socket to nobody.
+  const auto group = ::geteuid() == 0 ? group_id(configuration_.unix_group) : std::nullopt;
+  if (!group && !configuration_.unix_group.empty() && ::geteuid() == 0) {
     spdlog::warn("there is no group '{}': only root may use the socket, ignoring", configuration_.unix_group);
   }
   server_ = std::make_unique<api::Server>(

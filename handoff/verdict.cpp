@@ -374,7 +374,7 @@ Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& cla
       .device = address,
       .detail = sysfs::to_string(address) + ", its IOMMU group or a function of it is held by the claim " + claim + ".",
       .next_step = "Wait for the claim to end, or end it: DELETE /v1/claims/" + claim +
-                   "; a quarantined one by POST /v1/claims/" + claim + "/acknowledge."};
+                   "; where it is quarantined, acknowledge that: POST /v1/claims/" + claim + "/acknowledge."};
 }
 
 Evidence read_only_evidence(const std::string& point) {

@@ -11,10 +11,14 @@ namespace {
 
 std::optional<std::uint32_t> digits_from(std::string_view digits) { return number_from<std::uint32_t>(digits, 16); }
 
+// "05:00.0", as lspci prints it in the first domain.
+bool lacks_domain(std::string_view text) { return text.size() == 7 && text[2] == ':' && text[5] == '.'; }
+
 std::unexpected<Error> not_an_address(std::string_view text) {
   return fail(ErrorCode::InvalidAddress,
               "'" + std::string(text.substr(0, 64)) +
-                  "' is not a PCI address: expected domain:bus:device.function in hex, such as 0000:05:00.0");
+                  "' is not a PCI address: expected domain:bus:device.function in hex, such as " +
+                  (lacks_domain(text) ? "0000:" + std::string(text) : "0000:05:00.0"));
 }
 
 }  // namespace

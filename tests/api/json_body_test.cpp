@@ -61,7 +61,7 @@ TEST_CASE("what is not JSON is told with its line and column, and an empty text 
   CHECK(detail("{\"a\":1") == "the text is not JSON: the error is in line 1, column 7");
   CHECK(detail("x") == "the text is not JSON: the error is in line 1, column 1");
   for (const auto* blank : {"", " ", "\n\t\r\n"})
-    CHECK(detail(blank) == "the text is empty, where a JSON object must be");
+    CHECK(detail(blank) == "there is no text, where a JSON object must be: {} at least");
 }
 
 TEST_CASE("every key that nobody asked for is told, with what was probably meant", "[api][json]") {

@@ -698,7 +698,7 @@ def policies(client, daemon):
     client.ask("DELETE", BINDING.format("0000:05:00.0"), 200)
     expect(place()["drift"], "what somebody changed afterwards is drift")
     shown = client.ask("GET", "/v1/policies", 200, fields={"Accept": "text/plain"})
-    expect("node-0" in shown and "drift: e1000e" in shown, shown)
+    expect("node-0" in shown and "drifted: it has e1000e now" in shown, shown)
 
 
 def half_way(client, daemon):

@@ -137,8 +137,8 @@ class Machine:
             shares.append(("modules", prepared.kernel.modules / "lib/modules", False))
         if prepared.stage:
             shares.append(("stage", prepared.stage, False))
-        if queue:
-            shares.append(("queue", queue, True))
+        # A share is a PCI device: every machine has the same ones, so that IOMMU groups have the same numbers in all.
+        shares.append(("queue", queue or scratch / "spare", True))
         command = machine.qemu_command(
             prepared.kernel.image, prepared.initramfs, KERNEL_OPTIONS.format(iommu=request["iommu"]), scratch, shares, self.console,
             scratch / "qmp", kvm=os.environ.get("DEVBINDD_VM_ACCEL") == "kvm", api_port=api_port, resets=request["resets"], cpus=request["cpus"],

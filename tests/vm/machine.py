@@ -66,6 +66,7 @@ def device_arguments(images, api_port=None):
         "-device", "qemu-xhci,id=usb,addr=09.0",
         "-audiodev", "none,id=silence",  # for a sound card to be plugged in
         "-chardev", "null,id=serial", "-device", "pci-serial,chardev=serial,addr=0a.0",
+        "-chardev", "null,id=adapter",  # for a serial adapter to be plugged in
         "-device", "virtio-serial-pci,id=ports,addr=0b.0",
         "-chardev", "null,id=port", "-device", "virtserialport,bus=ports.0,chardev=port,name=org.example.port",
         "-device", "i6300esb,addr=0c.0", "-action", "watchdog=none",

@@ -20,7 +20,7 @@ CHANGING = (
     (re.compile(r'(pid |pid":)\d+'), r"\1<pid>"),
     (re.compile(r'(fencing_token":)\d+'), r"\1<number>"),
 )
-SETUP = re.compile(r"^\$ (alias .*|API=.*)$", re.M)
+SETUP = re.compile(r"^\$ (dbd\(\) .*|API=.*)$", re.M)
 
 
 class Command:
@@ -51,7 +51,7 @@ class Transcript:
     """Runs commands as one reader would, who copies the identifiers that he gets."""
 
     def __init__(self, readme, folder):
-        self._setup = "shopt -s expand_aliases\n" + "\n".join(SETUP.findall(readme)) + "\n"
+        self._setup = "\n".join(SETUP.findall(readme)) + "\n"
         self._folder = folder
         self._identifiers = {}  # README's -> those of this run
 

@@ -12,10 +12,10 @@ import re
 import unittest
 
 import api
-import below_situations as below
 import machine
 import network_situations as wired
 import others
+import plugged_situations as plugged
 import situations as given
 
 VFIO = {"driver": "vfio-pci"}
@@ -146,6 +146,8 @@ SITUATIONS = (
         f"link add gre7 type ip6gre local 2001:db8::9 remote 2001:db8::2 dev {{nic}}; {ADDRESS} gre7", "gre7")),
     net("an IPsec interface with an address", "address", "{nic} ipsec7", given.network(
         f"link add ipsec7 type xfrm dev {{nic}} if_id 7; {ADDRESS} ipsec7", "ipsec7")),
+    net("a mesh of batman", "master", "{nic} bat7", given.network(
+        "link add bat7 type batadv; link set {nic} master bat7", "bat7")),
     net("a VLAN in another network namespace", "other_namespace", "{nic} vlan7", wired.vlan_in_namespace),
     net("in a network namespace that only a mount keeps", "other_namespace", "{nic}", wired.in_namespace_of_a_mount),
     net("in a network namespace that only a descriptor keeps", "other_namespace", "{nic}", wired.in_namespace_of_a_descriptor),
@@ -161,6 +163,7 @@ SITUATIONS = (
     net("a WireGuard tunnel to a link-local peer", "session", "{nic}", wired.wireguard),
     net("packets that tc sends into it", "session", "{nic}", wired.redirected),
     net("packets that tc mirrors into its VLAN", "session", "{nic} vlan7", wired.redirected_to_vlan),
+    net("Fibre Channel over Ethernet", "session", "{nic}", wired.fibre_channel),
     net("RDMA by software", "session", "{nic}", wired.software_rdma),
     net("Fibre Channel over Ethernet", "session", "{nic}", wired.fibre_channel),
     net("a socket that is bound to it", "packet_socket", "{nic}", wired.script(wired.BOUND_SOCKET), severity="warn"),
@@ -210,6 +213,14 @@ SITUATIONS = (
     block("a mounted loop file", "mounted", "{disk} /run/usage/image", given.storage(
         given.EXT4 + MOUNT + "\ntruncate -s 16M {mount}/image\nmke2fs -qF -t ext4 {mount}/image\nmount -o loop {mount}/image {mount}2",
         "umount {mount}2\n" + UNMOUNT)),
+    block("swap on a table of dm", "swap", "{disk} usage7", given.storage(
+        given.table("usage7", "{disk}") + "mkswap -q /dev/mapper/usage7\nswapon /dev/mapper/usage7",
+        "swapoff /dev/mapper/usage7\nudevadm settle\ndmsetup remove usage7")),
+    block("a mounted loop file that is deleted", "mounted", "{disk} /run/usage/image", given.storage(
+        given.EXT4 + MOUNT + "\ntruncate -s 16M {mount}/image\nmke2fs -qF -t ext4 {mount}/image\nmount -o loop {mount}/image {mount}2\n"
+        "rm {mount}/image", "umount {mount}2\n" + UNMOUNT)),
+    block("an idle loop device on a partition", "holder", "{disk} {disk}p1 loop", given.storage(
+        given.ONE_PARTITION + "losetup /dev/loop7 {disk}p1", "losetup -d /dev/loop7")),
     block("a mounted loop device on the disk", "mounted", "{disk} loop", given.storage(
         given.EXT4 + "mount -o loop,offset=0 {disk} {mount}", UNMOUNT)),
     block("an idle loop device on the disk", "holder", "{disk} loop", given.storage(
@@ -229,6 +240,13 @@ SITUATIONS = (
     block("a USB gadget's disk", "served", "{disk}", given.gadget("{disk}")),
     block("the back end of zram", "holder", "{disk} zram0", given.compressed(False)),
     block("swap on zram with the disk as back end", "swap", "{disk} zram0", given.compressed(True)),
+    block("a table of dm that is only loaded", "holder", "{disk} usage7", given.storage(
+        "dmsetup create usage7 --notable\ndmsetup load usage7 --table '0 2048 linear {disk} 0'", "udevadm settle\ndmsetup remove usage7")),
+    block("a multipath table of dm", "holder", "{disk} usage7", given.storage(
+        "dmsetup create usage7 --table '0 2048 multipath 2 queue_mode bio 0 1 1 round-robin 0 1 1 {disk} 1000'",
+        "udevadm settle\ndmsetup remove usage7")),
+    block("flash memory made of the disk", "holder", "{disk}", given.storage(
+        "modprobe block2mtd\necho {disk},4096 >/sys/module/block2mtd/parameters/block2mtd", "modprobe -r block2mtd"), acceptable=False),
     block("an idle table of dm", "holder", "{disk} usage7", given.storage(
         "dmsetup create usage7 --table '0 2048 linear {disk} 0'", "udevadm settle\ndmsetup remove usage7")),
     block("a loop device by a node that is gone", "holder", "{disk} {disk}p1 loop", given.looped_by_another_name),
@@ -259,6 +277,9 @@ SITUATIONS = (
     Situation("a VMM has it open", given.OTHER, "vfio.open", "", given.opened_by_a_vmm(given.OTHER),
               ground=given.on_vfio(given.OTHER), body={"driver": "e1000e"}),
 
+    Situation("its VFIO group is open, without the device", given.OTHER, "vfio.open", "", given.opening(
+        lambda: f"/dev/vfio/{api.iommu_group_of(given.OTHER)}", os.O_RDWR), ground=given.on_vfio(given.OTHER), body={"driver": "e1000e"}),
+
     Situation("an address of another device of the group", given.PAIR0, "net.address", "{nic}",
               given.network(ADDRESS + " {nic}", bdf=given.PAIR1), culprit=given.PAIR1, body=VFIO | {"scope": "group"}),
 
@@ -267,12 +288,18 @@ SITUATIONS = (
     Situation("a graphical session", given.VGA, "display.open", "", given.opening(given.card, os.O_RDWR),
               also=("display.boot_vga",), ground=given.without_console, idle=("display.boot_vga",)),
 
+    Situation("a frame buffer, mapped and closed", given.VGA, "display.open", "fb0", given.mapping("/dev/fb0"),
+              also=("display.boot_vga",), ground=given.without_console, idle=("display.boot_vga",)),
+
     usb("a keyboard", "usb.in_use", "-1:1.0", given.keyboard),
     usb("a mounted stick", "block.mounted", "{disk}", given.mounted_stick, ground=given.stick, acceptable=False),
     usb("an open stick", "block.open", "{disk}", given.opening(lambda: given.disk_node(given.USB)), ground=given.stick),
+    usb("an open generic node of a stick", "block.open", "sg", given.opening(plugged.generic_node, os.O_RDWR), ground=given.stick),
     usb("a network adapter with an address", "net.address", "{nic}", given.stacked(given.dongle, given.dongle_with_address),
         also=("usb.in_use",)),
     usb("a device driven by a process", "usb.in_use", "-1", given.opening(given.usb_node, os.O_RDWR), ground=given.stick),
+    usb("an open serial adapter", "char.open", "ttyUSB", given.opening(
+        lambda: given.node_below(given.USB, "usb*/**/tty/ttyUSB*")()), ground=plugged.serial_adapter),
     usb("a speaker that plays", "sound.open", "", given.opening(given.speaker_node, os.O_WRONLY), ground=given.speaker, severity="warn"),
 )
 
@@ -291,6 +318,8 @@ SITUATIONS += (
               idle=("kernel.may_use", "group.not_viable", "device.system")),
     Situation("an open clock of a NIC", given.NIC, "char.open", "ptp", given.opening(
         lambda: given.node_below(given.NIC, "ptp/ptp*")())),
+    Situation("the open node for randomness", plugged.PLUGGED, "char.open", "virtio", given.opening(lambda: "/dev/hwrng"),
+              ground=plugged.randomness, idle=("kernel.may_use",)),
     Situation("an open UIO node", given.EDU, "char.open", "uio", given.opening(
         lambda: given.node_below(given.EDU, "uio/uio*")(), os.O_RDWR), ground=given.on_driver(given.EDU, "uio_pci_generic")),
     Situation("memory of a device without a driver, mapped and closed", given.EDU, "device.mapped", "",
@@ -310,10 +339,10 @@ SITUATIONS += (
               ground=given.without_share_driver),
 
     Situation("a cipher that the kernel has taken", given.CIPHERS, "kernel.in_use", "virtio", given.cipher_taken),
-    Situation("a mounted disk of a function below", given.EDU, "block.mounted", "below0", below.disk_below_mounted,
-              ground=below.functions_below, acceptable=False),
+    Situation("a mounted disk of a function below", given.EDU, "block.mounted", "below0", plugged.disk_below_mounted,
+              ground=plugged.functions_below, acceptable=False),
     Situation("an open disk of a function below", given.EDU, "block.open", "below0", given.opening(lambda: "/dev/below0"),
-              ground=below.functions_below),
+              ground=plugged.functions_below),
 )
 
 
