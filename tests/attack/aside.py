@@ -32,7 +32,7 @@ class Aside:
     processor that there is. What processor time an attacker takes from others by burning it is no fault of the daemon's, and
     everybody on a host can do that without it."""
 
-    def __init__(self, work, uid=None, gid=None):
+    def __init__(self, work, uid=None, gid=None, nice=19):
         self._heard, say = os.pipe()
         told, self._tell = os.pipe()
         self._text = b""
@@ -40,7 +40,7 @@ class Aside:
         if self.pid == 0:
             os.close(self._heard)
             os.close(self._tell)
-            _run(work, Stop(told, say), say, uid, gid)
+            _run(work, Stop(told, say), say, (uid, gid, nice))
         os.close(say)
         os.close(told)
 
@@ -81,12 +81,12 @@ class Aside:
         return bool(data)
 
 
-def _become(uid, gid):
+def _become(uid, gid, nice):
     os.setsid()
-    os.nice(19)
+    os.nice(nice)
     try:
         with open("/proc/self/autogroup", "w", encoding="ascii") as group:
-            group.write("19")
+            group.write(str(nice))
     except OSError:
         pass  # a kernel without autogroups: the nice value does it
     os.setgroups([])
@@ -94,11 +94,11 @@ def _become(uid, gid):
     os.setuid(uid)
 
 
-def _run(work, stop, say, uid, gid):
+def _run(work, stop, say, user):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        if uid is not None:
-            _become(uid, gid)
+        if user[0] is not None:
+            _become(*user)
         found = work(stop)
     except BaseException:  # pylint: disable=broad-except
         found = {"error": traceback.format_exc()}

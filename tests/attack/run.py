@@ -39,12 +39,13 @@ RECOVERY = 1.0  # seconds after which nothing may be left of an attack
 LOG_LINES = 60  # that a second may leave in the log, whatever is asked
 
 
-# What the daemon does not hold yet, on a host with 8,000 functions and IOMMU groups: printed, and no failed test. All of it
-# is work that its one thread does at a stretch, or in the order in which questions come, whoever asks them.
-# The list of groups (10 ms), the IOMMUs (110 ms) and the doctor (180 ms) read every group before the first of their turns.
+# What the daemon does not hold yet, on a host with 8,000 functions and IOMMU groups: printed, and no failed test.
+# Its one thread works at a stretch, and on questions in the order in which they come, whoever asks. The list of groups (10 ms), the IOMMUs (110 ms) and the doctor (180 ms) read every group before the first of their turns.
 WHOLE_HOST = "a question about the whole host is worked on at a stretch"
-# Facts of 40 items are gathered and planned in steps of milliseconds, and root's question stands behind those of all readers.
-IN_ORDER = "parts of others' questions are done in the order in which they come"
+# A worker process is a session of its own, and a kernel with autogroups gives every session the same share of the
+# processor: n workers that answer questions leave the daemon one part of n + 1 of it. See the control with 8 processes. With
+# workers at nice 15 the rows were within the limits.
+WORKERS = "worker processes take the processor from the daemon"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,8 @@ LONG = Form(seconds=30.0, cards=8000, users=3)
 
 @dataclasses.dataclass(frozen=True)
 class Attack:
-    """`works`: (work, uid, gid) of each process. `shape`: counts -> "", or why it was no attack."""
+    """`works`: (work, uid, gid) of each process, and its nice value where that is not an attacker's. `shape`: counts -> "", or why it
+    was no attack."""
 
     name: str
     works: tuple
@@ -164,7 +166,7 @@ def by_questions(daemon, form):
     several = USERS[:form.users]
     groups, one = attacks.get("/v1/iommu-groups"), attacks.get("/v1/iommu-groups?page_size=1")
     yield Attack("60 readers ask for dry runs of 40 items",
-                 tuple((attacks.asking((60, daemon.path, attacks.dry_run())), uid, None) for uid in several), answered(5), known=IN_ORDER)
+                 tuple((attacks.asking((60, daemon.path, attacks.dry_run())), uid, None) for uid in several), answered(5), known=WORKERS)
     yield Attack("200 readers of the audit", (readers_of(daemon, attacks.get("/v1/audit"), 200),), answered(100))
     yield Attack("64 readers of IOMMU groups, one a page and whole lists",
                  tuple((attacks.asking((32, daemon.path, one), (28, daemon.path, groups), (4, daemon.port, groups)), uid, None)
@@ -197,7 +199,7 @@ def by_requests(daemon):
     """Whoever sends what is refused, or odd."""
     refused = attacks.change_of(CLAIMED)
     yield Attack(REFUSED, ((attacks.asking((32, daemon.path, refused)), NOBODY, None), (attacks.asking((8, daemon.path, refused)), 0, 0)),
-                 at_least(_403=200, _409=50), known=IN_ORDER)
+                 at_least(_403=200, _409=50), known=WORKERS)
     yield Attack("pipelines of 100", ((attacks.pipelining(24, daemon.path, daemon.port), NOBODY, None),), answered(2000))
     yield Attack("100 HTTP oddities a second", ((attacks.sending_oddities(daemon.path, daemon.port), NOBODY, None),),
                  at_least(answered=200))
@@ -206,7 +208,7 @@ def by_requests(daemon):
 def by_claims(daemon, clients, devices):
     yield Attack(f"{clients} clients claim {devices} devices at once",
                  ((attacks.claiming(clients, daemon.path, CLAIMABLE), MEMBER, GROUP),), claims_made(devices, clients), ends=True,
-                 known=IN_ORDER)
+                 known=WORKERS)
 
 
 def attacks_on(daemon, form):
@@ -270,7 +272,7 @@ def measured_well(daemon, attack, seconds, quiet):
     """What is beyond a limit is measured once more: other processes of the host come and go, and a fault stays."""
     row = measured(daemon, attack, seconds)
     idle = {kind: quiet.asked[kind]["p99"] for kind in LIMITS}
-    if attack.ends or changes_fault(row) or not any(time_fault(row, idle, kind) for kind in LIMITS):
+    if attack.ends or attack.known or changes_fault(row) or not any(time_fault(row, idle, kind) for kind in LIMITS):
         return row
     again = measured(daemon, attack, seconds)
     worse = sum(again.asked[kind]["p99"] / idle[kind] for kind in LIMITS) > sum(row.asked[kind]["p99"] / idle[kind] for kind in LIMITS)
@@ -359,7 +361,10 @@ def bounded(report, daemon, row, lines):
 
 
 QUIET = Attack("nobody attacks", (), no_attack)
-BURNING = Attack("control: 2 processes burn the processor, without the daemon", ((attacks.burning, NOBODY, None),) * 2, no_attack)
+# What is left of root's time when others take the processor without the daemon: as attackers do, and as the daemon's worker
+# processes do, each of which is a session of its own.
+CONTROLS = (Attack("control: 2 processes burn the processor", ((attacks.burning, NOBODY, None),) * 2, no_attack),
+            Attack("control: 8 do, as worker processes may", ((attacks.burning, NOBODY, None, 0),) * 8, no_attack))
 
 
 def attack_all(report, binary, form, only):
@@ -367,7 +372,7 @@ def attack_all(report, binary, form, only):
         made = daemon.ask(attacks.with_json("POST", "/v1/claims", {"devices": [CLAIMED]}))
         report.check("a device is claimed", lambda: "" if made.status == 201 else f"{made.status} {made.body[:300]!r}")
         quiet = [measured(daemon, QUIET, form.seconds)]
-        rows = [measured(daemon, BURNING, form.seconds)]
+        rows = [measured(daemon, control, form.seconds) for control in CONTROLS]
         done = []
         for attack in attacks_on(daemon, form):
             if only not in attack.name:
