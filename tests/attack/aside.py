@@ -5,7 +5,7 @@ import select
 import signal
 import traceback
 
-PATIENCE = 60.0  # seconds until a process that must say something counts as hanging
+PATIENCE = 120.0  # seconds until a process that must say something counts as hanging
 
 
 class Stop:
@@ -32,14 +32,18 @@ class Aside:
     processor that there is. What processor time an attacker takes from others by burning it is no fault of the daemon's, and
     everybody on a host can do that without it."""
 
+    _telling = set()  # what others are told to stop by: no process keeps it open but the one that has started them all
+
     def __init__(self, work, uid=None, gid=None, nice=19):
         self._heard, say = os.pipe()
         told, self._tell = os.pipe()
+        self._telling.add(self._tell)
         self._text = b""
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self._heard)
-            os.close(self._tell)
+            for tell in self._telling:
+                os.close(tell)
             _run(work, Stop(told, say), say, (uid, gid, nice))
         os.close(say)
         os.close(told)
@@ -58,10 +62,7 @@ class Aside:
 
     def stop(self):
         """What the work has given, with the processor time it took as "processor"."""
-        try:
-            os.write(self._tell, b"x")  # its end would not do: processes that were started later have it open too
-        except BrokenPipeError:
-            pass  # the work has ended by itself
+        self._telling.remove(self._tell)
         os.close(self._tell)
         self.wait_end()
         os.close(self._heard)
@@ -96,6 +97,7 @@ def _become(uid, gid, nice):
 
 def _run(work, stop, say, user):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         if user[0] is not None:
             _become(*user)
