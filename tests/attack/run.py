@@ -48,10 +48,10 @@ LOG_LINES = 60  # that a second may leave in the log, whatever is asked
 WHOLE_HOST = "a question about the whole host is worked on at a stretch"
 # A worker process is a session of its own, and a kernel with autogroups gives every session the same share of the
 # processor: n workers that answer questions leave the daemon one part of n + 1 of it. See the control with 8 processes. With
-# workers at nice 15 the rows were within the limits.
+# workers at nice 15 the same 60 claims were made in the same time, and root's p99 was 9 ms instead of 159.
 WORKERS = "worker processes take the processor from the daemon"
 # A turn is 2 ms, and root's question may come behind the one that runs and behind what others have just asked: half of his
-# answers take 3 ms.
+# answers take 3 to 5 ms.
 TURNS = "the thread is busy with the turns of others"
 
 
