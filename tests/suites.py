@@ -51,6 +51,10 @@ def raw_http(preset):
     return f"{PYTHON} tests/contract/raw_http.py build/{preset}/contract_daemon"
 
 
+def attack(*options):
+    return f"{PYTHON} tests/attack/run.py build/release/attack_daemon {' '.join(options)}".strip()
+
+
 VM_PROGRAMS = ("hold_vfio", "vfio_facts", "descriptor_consumer")
 MACHINES = 2  # test machines side by side
 
@@ -64,10 +68,12 @@ SUITES = [
     Suite("vm-reset", "tests/vm/run --resets", 600, lane="machines", after=("build",)),
     Suite("vm-no-iommu", "tests/vm/run --iommu off", 600, lane="machines", after=("build",)),
     Suite("processes", f"{PYTHON} tests/daemon/processes.py build/release/devbindd", 300, after=("build",)),
-    Suite("build-contract", build("release", "contract_daemon", "decode_config"), 1800, after=("build",), idle_time_only=True),
+    Suite("build-contract", build("release", "contract_daemon", "decode_config", "attack_daemon", "test_worker"), 1800, after=("build",), idle_time_only=True),
     Suite("contract", contract("release"), 600, after=("build-contract",)),
     Suite("raw-http", raw_http("release"), 600, after=("build-contract",)),
     Suite("race", f"{PYTHON} tests/contract/race.py build/release/contract_daemon", 300, after=("build-contract",)),
+    # It measures: no machine runs beside it.
+    Suite("attack", attack("--print-times"), 400, lane="machines", after=("build-contract",), seats=MACHINES + 1),
     Suite("lspci", f"{PYTHON} tests/sysfs/lspci_test.py build/release/decode_config", 300, after=("build-contract",)),
     Suite("build-unit", build("release", "unit_tests"), 3600, after=("build-contract",), idle_time_only=True),
     Suite("unit", unit("release"), 600, after=("build-unit",)),
@@ -80,6 +86,7 @@ SUITES = [
     Suite("contract-tsan", contract("tsan"), 900, after=("build-tsan",)),
     Suite("fuzz", "tests/fuzz/run --runs 50000", 1200),
     Suite("debian13", "tests/debian13/run", 5400),
+    Suite("attack-long", attack("--long"), 1800, lane="machines", after=("build-contract",), seats=MACHINES + 1),
     Suite("vm-two-processors", "tests/vm/run --cpus 2 --filter 'test_[138][03568]_*.*' --timeout 3600", 3700, lane="machines", after=("build",)),
     Suite("vm-kills", "tests/vm/run --filter 'test_85_kill.Every*' --timeout 7200", 7300, lane="machines", after=("build",)),
     Suite("vm-errnos", "tests/vm/run --filter 'test_87_errno.Every*' --timeout 7200", 7300, lane="machines", after=("build",)),
@@ -87,7 +94,7 @@ SUITES = [
 FAST = ("style", "build", "build-contract", "build-unit", "contract", "unit")
 # The plain level runs the unit tests with the sanitizers, which see more of the same; compiling them twice took ten minutes.
 ONLY_FAST_AND_FULL = {"build-unit", "unit"}
-ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "debian13", "vm-two-processors", "vm-kills", "vm-errnos"}
+ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "debian13", "attack-long", "vm-two-processors", "vm-kills", "vm-errnos"}
 
 
 def with_needs(names):

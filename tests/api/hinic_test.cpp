@@ -558,7 +558,7 @@ const json expected_group = json::parse(R"json({
   "blockers": [], "direct_mapped": false,
   "members": [{"address": "0000:05:00.0", "blocks_viability": false, "bridge": false, "driver": "vfio-pci"}],
   "merged_by": [], "no_iommu": false,
-  "node": {"gid": 0, "major": 240, "minor": 24, "mode": "0600", "path": "/dev/vfio/24", "uid": 0}, "number": 24,
+  "node": {"gid": 0, "major": 240, "minor": 24, "mode": "0600", "path": "/dev/vfio/24", "uid": 0}, "iommu_group": 24,
   "other_members": [], "processes": [], "processes_error": null,
   "reserved_regions": [
     {"end": "0x6e7fffff", "kind": "direct-relaxable", "start": "0x6a000000"},

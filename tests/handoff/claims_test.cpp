@@ -454,7 +454,8 @@ TEST_CASE("A selector takes a device with a warning for want of better ones only
   CHECK(chosen(machine, {.device = 0x1521}) == "0000:41:00.0");
   CHECK(chosen(machine, {.device = 0x1521, .count = 2}) == "0000:41:00.0 0000:42:00.0");
   CHECK(chosen(machine, {.device = 0x1521, .count = 3}) == "0000:41:00.0 0000:42:00.0 0000:40:00.0");
-  CHECK(chosen(machine, {.device = 0x1521, .count = 4}).contains("3 of the 4 wanted are free"));
+  CHECK(chosen(machine, {.device = 0x1521, .count = 4})
+            .contains("of 3 devices that fit, 4 are wanted: there are no more"));
   warn_about("41");
   warn_about("42");
   CHECK(chosen(machine, {.device = 0x1521}) == "0000:40:00.0");

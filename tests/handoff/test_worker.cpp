@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "handoff/worker.hpp"
@@ -53,6 +54,7 @@ class DriversTree final : public devbindd::sysfs::Tree {
     return files_.read_bytes(path, limit);
   }
   Result<> write(std::string_view path, std::string_view value) override {
+    if (path.ends_with("/driver_override")) return set_override(path, value);
     if (auto done = files_.write(path, value); !done) return done;
     const auto device = root_ + "sys/bus/pci/devices/" + std::string(value);
     const std::string file(path);
@@ -68,6 +70,14 @@ class DriversTree final : public devbindd::sysfs::Tree {
   }
 
  private:
+  // A file keeps what is longer than the new text, an attribute does not. Source: drivers/pci/pci-sysfs.c.
+  Result<> set_override(std::string_view path, std::string_view value) {
+    std::ofstream file(root_ + std::string(path));
+    file << (value == "\n" ? "(null)" : value) << '\n';
+    if (file.flush()) return {};
+    return devbindd::sysfs::fail(devbindd::sysfs::ErrorCode::Kernel, "cannot write " + std::string(path), EIO);
+  }
+
   devbindd::sysfs::LinuxTree& files_;
   std::string root_;
 };
