@@ -286,4 +286,24 @@ def tokens(client, _):
     client.ask("DELETE", path, 200)
 
 
-ALL = (claims_door, claim_lists, selectors_and_queries, unmet_selectors, all_mistakes, keys, same_key_at_once, tokens)
+def near_misses(client, _):
+    """What is nearly right is told what was probably meant."""
+    for path, meant in (("/", "/v1"), ("/devices", "/v1/devices"), ("/v1/devices/", "/v1/devices"), ("/devices/0000:05:00.0/binding", "/v1/devices/0000:05:00.0/binding")):
+        problem = client.ask("GET", path, 404, code="not_found")
+        expect(problem["detail"].endswith(f"Did you mean {meant}?"), problem)
+    expect("Did you mean" not in client.ask("GET", "/v1/nothing", 404)["detail"], "a guess at random")
+    expect("such as 0000:05:00.0" in client.ask("GET", "/v1/devices/05:00.0", 400, code="invalid_address")["detail"], "an address as lspci prints it")
+    problem = client.ask("POST", CLAIMS, 400, {"devices": ["0000:33:00.0"], "ttl": 300}, code="unknown_field")
+    expect('Did you mean "ttl_seconds"?' in problem["detail"], problem)
+    problem = client.ask("PUT", BINDING.format("0000:05:00.0"), 400, {"drivr": "vfio-pci"}, code="unknown_field")
+    expect([item["code"] for item in problem["errors"]] == ["unknown_field", "missing_field"], problem)
+    problem = client.ask("POST", CLAIMS, 409, {"selector": {"labels": {"pool": "none"}}}, code="not_enough_devices")
+    expect("no device of this host is as the selector says" in problem["detail"] and "policies" in problem["blockers"][0]["next_step"], problem)
+    problem = client.ask("POST", CLAIMS, 409, {"selector": {"address": "0000:33:00.0", "count": 5}}, code="not_enough_devices")
+    expect("there are no more" in problem["detail"] and ".." not in problem["blockers"][0]["detail"], problem)
+    done = client.ask("PUT", BINDING.format("0000:11:00.0"), 200, VFIO)
+    expect("group.not_viable" in codes(done["evidence"]), done["evidence"])
+    client.ask("DELETE", BINDING.format("0000:11:00.0"), 200)
+
+
+ALL = (near_misses, claims_door, claim_lists, selectors_and_queries, unmet_selectors, all_mistakes, keys, same_key_at_once, tokens)

@@ -41,7 +41,6 @@ class Place:
         self.socket = os.path.join(self.directory.name, "socket")
         self.port = free_port()
         self.configuration = os.path.join(self.directory.name, "devbindd.json")
-        pathlib.Path(self.configuration).write_text(json.dumps({"tcp": {"address": "127.0.0.1", "port": self.port}}), encoding="utf-8")
         self.processes = []
 
     def __enter__(self):
@@ -56,7 +55,8 @@ class Place:
         self.directory.cleanup()
 
     def spawn(self):
-        process = subprocess.Popen([self.binary, "--read-only", "--config", self.configuration, "--socket", self.socket],
+        pathlib.Path(self.configuration).write_text(json.dumps({"unix": {"path": self.socket}, "tcp": {"address": "127.0.0.1", "port": self.port}}), encoding="utf-8")
+        process = subprocess.Popen([self.binary, "--read-only", "--config", self.configuration],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
         self.processes.append(process)
         return process
@@ -156,7 +156,10 @@ def everything_closes_on_exec(binary):
         with place.connect("unix"), place.connect("tcp"):
             ask_for_all_overrides(place)
             for number, target in descriptors(daemon.pid).items():
-                info = pathlib.Path(f"/proc/{daemon.pid}/fdinfo/{number}").read_text(encoding="ascii")
+                try:
+                    info = pathlib.Path(f"/proc/{daemon.pid}/fdinfo/{number}").read_text(encoding="ascii")
+                except FileNotFoundError:
+                    continue  # closed meanwhile
                 flags = int(next(line for line in info.splitlines() if line.startswith("flags:")).split()[1], 8)
                 if number > 2 and not flags & O_CLOEXEC:
                     return f"descriptor {number} of the daemon, {target}, would be inherited"
