@@ -555,7 +555,7 @@ class Door(Configured):
         made = claim(devices=[NIC], owner={"users": [OWNER]})
         with self.assertRaises(PermissionError):
             self.ask(OWNER, "GET", "/v1/claims", socket_path=api.SOCKET)
-        self.assertEqual([item["id"] for item in self.ask(OWNER, "GET", "/v1/claims").json["items"]], [made["id"]])
+        self.assertEqual([item["id"] for item in self.ask(OWNER, "GET", "/v1/claims?state=active").json["items"]], [made["id"]])
         answer = self.ask(OWNER, "POST", path_of(made) + "/fds", {"way": "group"})
         self.assertEqual((answer.status, len(answer.descriptors)), (200, 2), answer)
         self.assertEqual([os.readlink(f"/proc/self/fd/{fd}") for fd in answer.descriptors], [item["path"] for item in answer.json["descriptors"]])
@@ -563,7 +563,7 @@ class Door(Configured):
         self.assertEqual((refused.status, refused.json["code"]), (409, "claim_in_use"), refused)
         for descriptor in answer.descriptors:
             os.close(descriptor)
-        self.assertEqual(self.ask(STRANGER, "GET", "/v1/claims").json["items"], [])
+        self.assertEqual(self.ask(STRANGER, "GET", "/v1/claims?state=active").json["items"], [])
         for method, path, body in (("GET", path_of(made), None), ("DELETE", path_of(made), None), ("POST", path_of(made) + "/fds", {}), ("GET", path_of(made) + "/handover", None)):
             unknown = self.ask(STRANGER, method, path, body)
             self.assertEqual((unknown.status, unknown.json["code"]), (404, "claim_not_found"), unknown)
