@@ -98,7 +98,8 @@ TEST_CASE("Cut off after any write, every operation ends as asked for or as it w
         REQUIRE(machine.kernel->has_device(address) == device[forward ? "present_after" : "present_before"]);
         if (!machine.kernel->has_device(address) || (forward && device["kernel_chooses"] == true)) continue;
         const auto& driver = device[forward ? "driver_after" : "driver_before"];
-        CHECK(machine.kernel->device(address).driver.value_or("") == (driver.is_null() ? "" : driver));
+        CHECK(machine.kernel->device(address).driver.value_or("") ==
+              (driver.is_null() ? std::string() : driver.get<std::string>()));
       }
       for (const auto& driver : {"vfio-pci", "e1000e"}) CHECK(machine.kernel->driver(driver)->dynamic_ids.empty());
       CHECK(machine.stage->engine->documents("running").empty());
@@ -279,12 +280,12 @@ TEST_CASE("An operation read back from its document is the one that was written"
     const auto document = stage.carry_out(request);
     const auto operation = operation_from(document);
     REQUIRE(operation);
-    CHECK(operation->id == document["id"]);
+    CHECK(operation->id == document["id"].get<std::string>());
     REQUIRE(operation->steps.size() == document["steps"].size());
     for (std::size_t at = 0; at < operation->steps.size(); ++at) {
       const auto write = sysfs::write_of(operation->steps[at].planned.step);
-      CHECK(write.path == document["steps"][at]["path"]);
-      CHECK(write.value == document["steps"][at]["value"]);
+      CHECK(write.path == document["steps"][at]["path"].get<std::string>());
+      CHECK(write.value == document["steps"][at]["value"].get<std::string>());
       CHECK(operation->steps[at].planned.undo.size() == document["steps"][at]["undo"].size());
     }
     CHECK(operation->transitions.size() == document["devices"].size());

@@ -287,7 +287,7 @@ TEST_CASE("A change of autoprobe alone does not settle a VF that was left half w
   stage.carry_out(functions_request(physical, 2, ""));
   stage.kernel.refuse_probe("vfio-pci", vf0, EIO);
   stage.kernel.refuse_probe("igbvf", vf0, EIO);
-  const auto left = stage.carry_out(bind_request(vf0))["id"];
+  const auto left = stage.carry_out(bind_request(vf0))["id"].get<std::string>();
   CHECK(stage.engine->left_half_way_by(at(vf0)) == left);
   auto request = functions_request(physical, 2, "");
   request.functions->autoprobe = false;
