@@ -36,8 +36,8 @@ class NameTable {
   void sort() {
     if (sorted_) return;
     std::ranges::stable_sort(entries_, {}, &Entry::id);
-    const auto doubles = std::ranges::unique(entries_, {}, &Entry::id);
-    entries_.erase(doubles.begin(), doubles.end());
+    const auto same = [](const Entry& left, const Entry& right) { return left.id == right.id; };
+    entries_.erase(std::unique(entries_.begin(), entries_.end(), same), entries_.end());
     sorted_ = true;
   }
   std::optional<std::string> find(std::type_identity_t<Id> id) const {
