@@ -94,6 +94,13 @@ bool may_see(const Request& request, const Claim& claim) {
   return request.access != Access::OwnClaims || is_owner(request, claim);
 }
 
+sysfs::Result<const Claim*> visible_claim(const handoff::Claims& claims, const Request& request,
+                                          const std::string& id) {
+  const auto* claim = claims.find(id);
+  if (claim != nullptr && may_see(request, *claim)) return claim;
+  return sysfs::fail(sysfs::ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64));
+}
+
 bool may_use(const Request& request, const Claim& claim) {
   return request.access == Access::Change || is_owner(request, claim);
 }

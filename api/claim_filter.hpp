@@ -9,7 +9,7 @@
 
 #include "api/message.hpp"
 #include "api/query.hpp"
-#include "handoff/claim.hpp"
+#include "handoff/claims.hpp"
 
 namespace devbindd::api {
 
@@ -32,6 +32,10 @@ bool is_owner(const Request& request, const handoff::Claim& claim);
 
 /// Whether the caller may know of the claim: who has nothing but his own claims may not of others.
 bool may_see(const Request& request, const handoff::Claim& claim);
+
+/// The claim by its id, for those who may know of it. Error: ClaimNotFound.
+sysfs::Result<const handoff::Claim*> visible_claim(const handoff::Claims& claims, const Request& request,
+                                                   const std::string& id);
 
 /// Whether the caller may have what the claim is for, and may end it: its owner, and whoever may change things.
 bool may_use(const Request& request, const handoff::Claim& claim);

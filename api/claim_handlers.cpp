@@ -17,24 +17,12 @@ namespace devbindd::api {
 namespace {
 
 using nlohmann::json;
-using sysfs::ErrorCode;
-
-sysfs::Error not_found(const std::string& id) {
-  return {ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64)};
-}
-
-// The claim by its id in the path, for those who may know of it.
-sysfs::Result<const handoff::Claim*> visible_claim(Context& context, const Request& request, const std::string& id) {
-  const auto* claim = context.claims.find(id);
-  if (claim == nullptr || !may_see(request, *claim)) return std::unexpected(not_found(id));
-  return claim;
-}
 
 // The claim as it is now; 201 and 202 tell where it is.
 Response claim_response(Context& context, const Request& request, const std::string& id, int status) {
-  const auto* claim = context.claims.find(id);
-  if (claim == nullptr) return problem_of(request, not_found(id));
-  auto document = render_claim(context, *claim);
+  const auto claim = visible_claim(context.claims, request, id);
+  if (!claim) return problem_of(request, claim.error());
+  auto document = render_claim(context, **claim);
   if (!document) return problem_of(request, document.error());
   (*document)["dry_run"] = false;
   auto response = json_response(*document, status);
@@ -196,7 +184,7 @@ void get_claim(Context& context, const Request& request, const PathArguments& ar
   const auto fields = fields_parameter(query);
   query.finish();
   if (!mistakes.none()) return respond(to_response(request, mistakes));
-  const auto claim = visible_claim(context, request, arguments[0]);
+  const auto claim = visible_claim(context.claims, request, arguments[0]);
   if (!claim) return respond(problem_of(request, claim.error()));
   auto document = render_claim(context, **claim);
   if (!document) return respond(problem_of(request, document.error()));
@@ -212,7 +200,7 @@ void delete_claim(Context& context, const Request& request, const PathArguments&
   query.finish();
   if (!mistakes.none()) return respond(to_response(request, mistakes));
   const auto& id = arguments[0];
-  const auto known = visible_claim(context, request, id);
+  const auto known = visible_claim(context.claims, request, id);
   if (!known) return respond(problem_of(request, known.error()));
   if (dry_run) {
     return context.claims.preview_release(

@@ -20,13 +20,11 @@ namespace {
 using nlohmann::json;
 using sysfs::ErrorCode;
 
-// The claim by its id in the path, for those who may know of it.
+// The claim by its id in the path, for those who may know of it, when it is handed over.
 sysfs::Result<const handoff::Claim*> active_claim(Context& context, const Request& request, const std::string& id) {
-  const auto* claim = context.claims.find(id);
-  if (claim == nullptr || !may_see(request, *claim))
-    return sysfs::fail(ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64));
-  if (claim->state != handoff::ClaimState::Active)
-    return sysfs::fail(ErrorCode::ClaimNotActive, "the claim is " + std::string(handoff::name_of(claim->state)) +
+  const auto claim = visible_claim(context.claims, request, id);
+  if (claim && (*claim)->state != handoff::ClaimState::Active)
+    return sysfs::fail(ErrorCode::ClaimNotActive, "the claim is " + std::string(handoff::name_of((*claim)->state)) +
                                                       ": only an active one is handed over");
   return claim;
 }

@@ -97,9 +97,10 @@ void perform_in_turn(Context& context, const Route& route, const Request& reques
                      Respond respond) {
   const auto kept = std::make_shared<Request>(request);
   kept->body = Body(std::string(std::string_view(request.body)));
-  auto waiting = request;
+  Request waiting;
+  waiting.access = request.access;
   // Over TCP who has only said all that he has to say looks like one who has left, and gets his answer.
-  if (request.requester.transport == "tcp") waiting.client_left = nullptr;
+  if (request.requester.transport != "tcp") waiting.client_left = request.client_left;
   in_turns(context, waiting, [&context, &route, kept, arguments, respond = std::move(respond)]() mutable {
     perform(context, route, *kept, arguments, std::move(respond));
     kept->body = {};
