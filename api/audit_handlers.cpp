@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "api/aside.hpp"
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
 #include "api/render.hpp"
@@ -57,34 +58,26 @@ handoff::AuditQuery read_query(QueryReader& query) {
   return wanted;
 }
 
-/// One page while it is made.
 struct AuditAnswer {
-  handoff::AuditPage page;
-  std::size_t at = 0;
-  json items = json::array();
-  json damaged = json::array();
+  Response response;
+  std::vector<handoff::DamagedRow> damaged;
 };
 
-// One line; true while there are more.
-bool add_line(Context& context, AuditAnswer& answer) {
-  if (answer.at == answer.page.rows.size()) return false;
-  const auto& row = answer.page.rows[answer.at++];
-  auto item = json::parse(row.document, nullptr, false);
-  if (auto fault = handoff::fault_of_audit(item); !fault.empty()) {
-    answer.damaged.push_back({{"id", row.id}, {"reason", fault}});
-    context.engine.set_aside({.table = "audit", .key = std::to_string(row.id), .reason = std::move(fault)});
-    return true;
+AuditAnswer audit_answer(const Request& request, const handoff::AuditPage& page) {
+  std::vector<handoff::DamagedRow> damaged;
+  json document = {{"items", json::array()}, {"damaged", json::array()}, {"next_page_token", nullptr}};
+  for (const auto& row : page.rows) {
+    auto item = json::parse(row.document, nullptr, false);
+    if (auto fault = handoff::fault_of_audit(item); !fault.empty()) {
+      document["damaged"].push_back({{"id", row.id}, {"reason", fault}});
+      damaged.push_back({.table = "audit", .key = std::to_string(row.id), .reason = std::move(fault)});
+      continue;
+    }
+    item["id"] = row.id;
+    document["items"].push_back(std::move(item));
   }
-  item["id"] = row.id;
-  answer.items.push_back(std::move(item));
-  return true;
-}
-
-Response audit_response(const Request& request, AuditAnswer& answer) {
-  json document = {
-      {"items", std::move(answer.items)}, {"damaged", std::move(answer.damaged)}, {"next_page_token", nullptr}};
-  if (answer.page.more) document["next_page_token"] = std::to_string(answer.page.rows.back().id);
-  return list_response(request, document, audit_columns());
+  if (page.more) document["next_page_token"] = std::to_string(page.rows.back().id);
+  return {list_response(request, document, audit_columns()), std::move(damaged)};
 }
 
 }  // namespace
@@ -97,11 +90,10 @@ void list_audit(Context& context, const Request& request, const PathArguments&, 
   context.engine.services().journal.read_audit(
       std::move(wanted), [&context, request, respond](const sysfs::Result<handoff::AuditPage>& page) {
         if (!page) return respond(problem_of(request, page.error()));
-        const auto answer = std::make_shared<AuditAnswer>(AuditAnswer{.page = *page});
-        in_turns(context, request, [&context, request, respond, answer] {
-          if (add_line(context, *answer)) return true;
-          respond(audit_response(request, *answer));
-          return false;
+        const auto work = [request, page = *page] { return audit_answer(request, page); };
+        aside(context, request, work, [&context, respond](AuditAnswer answer) {
+          for (const auto& row : answer.damaged) context.engine.set_aside(row);
+          respond(std::move(answer.response));
         });
       });
 }

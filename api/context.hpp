@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/aside.hpp"
 #include "api/repeated.hpp"
 #include "api/turns.hpp"
 #include "handoff/claims.hpp"
@@ -40,9 +41,15 @@ struct Context {
   std::function<void(std::chrono::milliseconds, std::function<void()>)> after;
   /// Whether the daemon can do its work now; "" or the reason why not.
   std::function<std::string()> not_ready;
+  /// Runs the first function on another thread, and then the second one on the daemon's; without threads at once.
+  Asides::RunAside run_aside = [](const std::function<void()>& work, const std::function<void()>& done) {
+    work();
+    done();
+  };
   UnderWay under_way = {};
   ModuleCache module_cache = {};
   Turns turns = {};
+  Asides asides = {};
 };
 
 /// Works on an answer in turns with all others; see Turns::add().

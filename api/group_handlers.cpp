@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "api/aside.hpp"
 #include "api/handlers.hpp"
 #include "api/listing.hpp"
 #include "api/parameters.hpp"
@@ -118,14 +119,17 @@ void list_iommu_groups(Context& context, const Request& request, const PathArgum
   auto wanted = only_paging(request);
   if (!wanted) return respond(std::move(wanted.error()));
   if (auto inventory = context.engine.current(); !inventory) return respond(problem_of(request, inventory.error()));
-  const auto& tree = context.engine.services().tree;
-  auto numbers = sysfs::list_iommu_groups(tree);
-  if (!numbers) return respond(problem_of(request, numbers.error()));
-  Listing listing{.keys = {},
-                  .render = [&context](const std::string& key) { return group_item(context, key); },
-                  .columns = group_columns()};
-  for (const auto number : *numbers) listing.keys.push_back(std::to_string(number));
-  answer_list(context, request, std::move(listing), std::move(*wanted), std::move(respond));
+  const auto work = [&tree = context.engine.services().tree] { return sysfs::list_iommu_groups(tree); };
+  aside(context, request, work,
+        [&context, request, wanted = std::move(*wanted),
+         respond = std::move(respond)](sysfs::Result<std::vector<unsigned>> numbers) mutable {
+          if (!numbers) return respond(problem_of(request, numbers.error()));
+          Listing listing{.keys = {},
+                          .render = [&context](const std::string& key) { return group_item(context, key); },
+                          .columns = group_columns()};
+          for (const auto number : *numbers) listing.keys.push_back(std::to_string(number));
+          answer_list(context, request, std::move(listing), std::move(wanted), std::move(respond));
+        });
 }
 
 void get_iommu_group(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/aside.hpp"
 #include "api/doctor_text.hpp"
 #include "api/handlers.hpp"
 #include "api/parameters.hpp"
@@ -42,21 +43,75 @@ Response doctor_response(const Request& request, const std::vector<handoff::Chec
   return json_response({{"verdict", handoff::name_of(overall(checks))}, {"checks", std::move(list)}});
 }
 
-// All of them by one worker: what hangs is told as unknown.
 using Overrides = std::optional<std::map<sysfs::PciAddress, std::string>>;
-void read_overrides(Context& context, const Request& request, const std::vector<sysfs::Device>& devices,
-                    std::function<void(Overrides)> done) {
-  handoff::Task task{handoff::TaskKind::ReadOverrides, {}, asker_of(request.requester)};
-  for (const auto& device : devices) task.arguments.push_back(sysfs::to_string(device.address));
-  const auto take = [devices, done = std::move(done)](const handoff::TaskResult& result) {
-    if (!result) return done(std::nullopt);
-    std::map<sysfs::PciAddress, std::string> found;
-    for (std::size_t at = 0; at < std::min(devices.size(), result->size()); ++at) {
-      if (auto value = sysfs::override_from_attribute(result->at(at))) found.emplace(devices[at].address, *value);
-    }
-    done(std::move(found));
+
+/// The report of a host while it is made: by the other thread, but for the devices and their overrides.
+struct Examination {
+  handoff::HostFacts facts;
+  std::vector<sysfs::Device> devices;
+};
+
+// nullopt: what read them hung.
+Overrides overrides_of(const std::vector<sysfs::Device>& devices, const handoff::TaskResult& result) {
+  if (!result) return std::nullopt;
+  Overrides found(std::in_place);
+  for (std::size_t at = 0; at < std::min(devices.size(), result->size()); ++at) {
+    if (auto value = sysfs::override_from_attribute(result->at(at))) found->emplace(devices[at].address, *value);
+  }
+  return found;
+}
+
+void examine_host(Context& context, const Request& request, std::shared_ptr<Examination> host,
+                  handoff::TaskResult overrides, const Respond& respond) {
+  host->facts.damaged_rows = context.engine.damaged_rows();
+  const auto work = [request, host = std::move(host), overrides = std::move(overrides)] {
+    host->facts.overrides = overrides_of(host->devices, overrides);
+    host->facts.devices = std::move(host->devices);
+    auto response = doctor_response(request, handoff::examine(host->facts));
+    *host = {};  // on this thread
+    return response;
+  };
+  aside(context, request, work, respond);
+}
+
+// All of them by one worker: what hangs is told as unknown.
+void read_overrides(Context& context, const Request& request, const std::shared_ptr<Examination>& host,
+                    handoff::Task task, const Respond& respond) {
+  const auto take = [&context, request, host, respond](handoff::TaskResult result) {
+    examine_host(context, request, host, std::move(result), respond);
   };
   context.engine.services().run_task(std::move(task), handoff::within_deadline("the read hangs", take));
+}
+
+void gather_facts(Context& context, const Request& request, std::vector<sysfs::Device> devices, Respond respond) {
+  struct Gathered {
+    sysfs::Result<std::shared_ptr<Examination>> host;
+    handoff::Task task;
+  };
+  const auto& services = context.engine.services();
+  auto work = [&services, asker = asker_of(request.requester), devices = std::move(devices)]() mutable -> Gathered {
+    auto facts = handoff::gather_host_facts(services.tree, services.modules);
+    if (!facts) return {std::unexpected(facts.error()), {}};
+    handoff::Task task{handoff::TaskKind::ReadOverrides, {}, std::move(asker)};
+    for (const auto& device : devices) task.arguments.push_back(sysfs::to_string(device.address));
+    auto host = std::make_shared<Examination>(Examination{std::move(*facts), std::move(devices)});
+    return {std::move(host), std::move(task)};
+  };
+  aside(context, request, std::move(work), [&context, request, respond = std::move(respond)](Gathered gathered) {
+    if (!gathered.host) return respond(problem_of(request, gathered.host.error()));
+    read_overrides(context, request, *gathered.host, std::move(gathered.task), respond);
+  });
+}
+
+Response iommus_response(const sysfs::Tree& tree, const Request& request, const Paging& wanted) {
+  auto units = sysfs::list_iommu_units(tree);
+  if (!units) return problem_of(request, units.error());
+  std::vector<std::pair<std::string, json>> items;
+  for (const auto& unit : *units) items.emplace_back(unit.name, render_iommu_unit(unit));
+  auto document = page(request, items, wanted);
+  if (!document) return std::move(document.error());
+  (*document)["translation"] = render_iommu_state(sysfs::read_iommu_state(tree));
+  return wants_text(request) ? text_response(iommu_text(*document)) : json_response(*document);
 }
 
 }  // namespace
@@ -64,31 +119,30 @@ void read_overrides(Context& context, const Request& request, const std::vector<
 void list_iommus(Context& context, const Request& request, const PathArguments&, Respond respond) {
   auto wanted = only_paging(request);
   if (!wanted) return respond(std::move(wanted.error()));
-  const auto& tree = context.engine.services().tree;
-  auto units = sysfs::list_iommu_units(tree);
-  if (!units) return respond(problem_of(request, units.error()));
-  std::vector<std::pair<std::string, json>> items;
-  for (const auto& unit : *units) items.emplace_back(unit.name, render_iommu_unit(unit));
-  auto document = page(request, items, *wanted);
-  if (!document) return respond(std::move(document.error()));
-  (*document)["translation"] = render_iommu_state(sysfs::read_iommu_state(tree));
-  respond(wants_text(request) ? text_response(iommu_text(*document)) : json_response(*document));
+  const auto work = [&tree = context.engine.services().tree, request, wanted = std::move(*wanted)] {
+    return iommus_response(tree, request, wanted);
+  };
+  aside(context, request, work, std::move(respond));
 }
 
 void get_doctor(Context& context, const Request& request, const PathArguments&, Respond respond) {
   if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
   auto inventory = context.engine.current();
   if (!inventory) return respond(problem_of(request, inventory.error()));
-  std::vector<sysfs::Device> devices;
-  for (const auto& [address, device] : (*inventory)->devices()) devices.push_back(device);
-  const auto& services = context.engine.services();
-  auto facts = handoff::gather_host_facts(services.tree, services.modules, devices);
-  if (!facts) return respond(problem_of(request, facts.error()));
-  facts->damaged_rows = context.engine.damaged_rows();
-  read_overrides(context, request, devices, [request, respond, facts = std::move(*facts)](auto overrides) mutable {
-    facts.overrides = std::move(overrides);
-    respond(doctor_response(request, handoff::examine(facts)));
-  });
+  // To copy thousands of devices takes its time too; one that goes meanwhile is not missed.
+  in_turns(context, request,
+           [&context, request, next = std::optional<sysfs::PciAddress>(), devices = std::vector<sysfs::Device>(),
+            respond = std::move(respond)]() mutable {
+             const auto& present = context.engine.services().inventory.devices();
+             const auto found = next ? present.upper_bound(*next) : present.begin();
+             if (found == present.end()) {
+               gather_facts(context, request, std::move(devices), std::move(respond));
+               return false;
+             }
+             next = found->first;
+             devices.push_back(found->second);
+             return true;
+           });
 }
 
 }  // namespace devbindd::api

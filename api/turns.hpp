@@ -18,7 +18,7 @@ class Turns {
   /// Runs a function later on the daemon's thread, behind what is ready to run.
   using Later = std::function<void(std::function<void()>)>;
 
-  static constexpr std::chrono::milliseconds turn{2};  ///< a step may take it beyond that, and then it ends
+  static constexpr std::chrono::microseconds turn{500};  ///< a step may take it beyond that, and then it ends
 
   /// Does the steps of one piece of work, in turns with those of all others; those of callers who may change things
   /// come first. Between two turns everything else that is ready runs. What nobody waits for any more is dropped.

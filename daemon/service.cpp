@@ -10,6 +10,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -27,6 +28,7 @@
 #include "handoff/engine.hpp"
 #include "handoff/leftover_workers.hpp"
 #include "handoff/policies.hpp"
+#include "handoff/processor_share.hpp"
 #include "handoff/worker.hpp"
 #include "handoff/worker_lock.hpp"
 #include "handoff/worker_pool.hpp"
@@ -81,7 +83,9 @@ class Service {
         names_(sysfs::DeviceNames::open(tree)),
         pool_(io_,
               {.command = with_locks(std::move(worker), configuration), .step_deadline = configuration.step_deadline}),
-        cdi_files_(configuration.read_only ? std::string{} : configuration.cdi_directory) {}
+        cdi_files_(configuration.read_only ? std::string{} : configuration.cdi_directory) {
+    asio::post(aside_, handoff::yield_as_thread);
+  }
 
   int run();
 
@@ -100,6 +104,7 @@ class Service {
   void stop();
   void leave_when_quiet(std::chrono::steady_clock::time_point deadline);
   void later(std::chrono::milliseconds delay, std::function<void()> work);
+  void run_aside(std::function<void()> work, std::function<void()> done);
   void fill_context();
   void start_claims();
   void look_at_policies(const handoff::Claim& claim);
@@ -130,6 +135,7 @@ class Service {
   asio::signal_set signals_{io_, SIGTERM, SIGINT};
   asio::steady_timer watchdog_{io_};
   asio::steady_timer leaving_{io_};
+  asio::thread_pool aside_{1};  ///< for reads of the whole host; it ends first
 };
 
 // The state directory, and in it the file by which workers are known: before the first worker starts.
@@ -215,6 +221,14 @@ void Service::later(std::chrono::milliseconds delay, std::function<void()> work)
   });
 }
 
+void Service::run_aside(std::function<void()> work, std::function<void()> done) {
+  asio::post(aside_, [this, work = std::move(work), done = std::move(done)]() mutable {
+    work();
+    work = nullptr;  // what it holds is freed here
+    asio::post(io_, std::move(done));
+  });
+}
+
 void Service::fill_context() {
   context_ = std::make_unique<api::Context>(api::Context{
       .engine = *engine_,
@@ -232,7 +246,9 @@ void Service::fill_context() {
       .not_ready = [this]() -> std::string {
         const auto inventory = engine_->current();
         return inventory ? std::string{} : inventory.error().message;
-      }});
+      },
+      .run_aside = [this](std::function<void()> work,
+                          std::function<void()> done) { run_aside(std::move(work), std::move(done)); }});
 }
 
 // A claim that has ended was in their way, or has given a device back to where it was before the policy. VFs are made

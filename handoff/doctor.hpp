@@ -49,7 +49,7 @@ struct HostFacts {
   std::optional<sysfs::LockedMemoryLimit> locked_memory;  ///< of this process
   std::uint64_t memory_bytes = 0;                         ///< RAM of the host; 0: unknown
   std::vector<HugepagePool> hugepages;                    ///< empty: the kernel has none
-  std::vector<sysfs::Device> devices;
+  std::vector<sysfs::Device> devices;                     ///< all of the host's; the caller fills it
   /// The driver_override of each device that has one; a worker reads them, since that can hang. nullopt: it did.
   std::optional<std::map<sysfs::PciAddress, std::string>> overrides = std::map<sysfs::PciAddress, std::string>{};
   std::vector<DamagedRow> damaged_rows;  ///< of devbindd's own state; the caller fills it
@@ -68,11 +68,10 @@ struct Check {
   std::string next_step;  ///< what to do; "" when it passed
 };
 
-/// Reads files that never block; driver_override and sriov_numvfs are not among them. `devices` are all of the host's.
-/// What cannot be read is missing from the facts. Error: Kernel, when the list of IOMMUs is there and cannot be read,
-/// since every other finding hangs on it.
-sysfs::Result<HostFacts> gather_host_facts(const sysfs::Tree& tree, const sysfs::ModuleIndex& index,
-                                           const std::vector<sysfs::Device>& devices);
+/// Reads files that never block; driver_override and sriov_numvfs are not among them. All but the devices, which the
+/// caller has, and their overrides. What cannot be read is missing from the facts. Error: Kernel, when the list of
+/// IOMMUs is there and cannot be read, since every other finding hangs on it.
+sysfs::Result<HostFacts> gather_host_facts(const sysfs::Tree& tree, const sysfs::ModuleIndex& index);
 
 /// Every check in the order of a report: the kernel, the IOMMU, VFIO, drivers and devices, memory, devbindd's state.
 /// Without an IOMMU in use, what only makes sense with one (iommu.interrupt_remapping, .default_domain, .acs_override,

@@ -82,8 +82,7 @@ std::vector<ModuleFact> read_modules(const Tree& tree, const sysfs::ModuleIndex&
 
 }  // namespace
 
-sysfs::Result<HostFacts> gather_host_facts(const Tree& tree, const sysfs::ModuleIndex& index,
-                                           const std::vector<sysfs::Device>& devices) {
+sysfs::Result<HostFacts> gather_host_facts(const Tree& tree, const sysfs::ModuleIndex& index) {
   auto units = sysfs::list_iommu_units(tree);
   if (!units) return std::unexpected(units.error());
   HostFacts facts;
@@ -102,7 +101,6 @@ sysfs::Result<HostFacts> gather_host_facts(const Tree& tree, const sysfs::Module
   facts.locked_memory = sysfs::locked_memory_limit(tree, "self");
   facts.memory_bytes = read_memory(tree);
   facts.hugepages = read_hugepages(tree);
-  facts.devices = devices;
   return facts;
 }
 

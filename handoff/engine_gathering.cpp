@@ -248,8 +248,8 @@ std::string Engine::other_claim(const ChangeRequest& request, const sysfs::Devic
     const auto claim = function != nullptr ? claim_of(*function) : std::string{};
     if (!claim.empty() && claim != request.claim) return claim;
   }
-  for (const auto& [address, function] : services_.inventory.devices()) {
-    const auto claim = sysfs::was_made_by(device, function) ? claim_of(function) : std::string{};
+  for (const auto* function : services_.inventory.made_by(device)) {
+    const auto claim = claim_of(*function);
     if (!claim.empty() && claim != request.claim) return claim;
   }
   return {};

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 
+#include "handoff/processor_share.hpp"
 #include "sysfs/fields.hpp"
 #include "sysfs/file_descriptor.hpp"
 
@@ -678,7 +679,9 @@ struct Journal::Impl {
 
   void start() {
     commits.start();
-    if (reading) reads.start();
+    if (!reading) return;
+    reads.start();
+    reads.add(yield_as_thread);
   }
 
   void stop() {

@@ -15,7 +15,9 @@
 #include <cerrno>
 #include <csignal>
 #include <set>
+#include <thread>
 
+#include "handoff/processor_share.hpp"
 #include "handoff/worker_wire.hpp"
 #include "sysfs/descriptor_passing.hpp"
 #include "sysfs/file_descriptor.hpp"
@@ -30,7 +32,7 @@ using boost::system::error_code;
 using Socket = asio::local::stream_protocol::socket;
 
 constexpr int worker_socket = 3;
-constexpr std::size_t max_idle = 4;
+constexpr std::size_t max_idle = 4;  // of each kind
 
 // posix_spawn's attribute objects with their ends.
 struct SpawnSetup {
@@ -79,6 +81,8 @@ sysfs::Result<pid_t> spawn(const std::vector<std::string>& command, int socket) 
 
 }  // namespace
 
+std::size_t useful_at_once() { return std::clamp<std::size_t>(std::thread::hardware_concurrency() + 1, 3, 8); }
+
 struct Lane;
 
 struct Worker : std::enable_shared_from_this<Worker> {
@@ -86,6 +90,7 @@ struct Worker : std::enable_shared_from_this<Worker> {
   pid_t pid;
   Socket socket;
   asio::steady_timer deadline;
+  bool yields = false;  ///< answers questions of readers, and nothing else
   std::optional<Job> job;
   WorkerShare* share = nullptr;  ///< that counts it for its task; nullptr for that of a lane
   std::weak_ptr<Lane> lane;      ///< whose worker it is
@@ -122,6 +127,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   asio::signal_set children;
   std::set<std::shared_ptr<Worker>> workers;
   std::vector<std::shared_ptr<Worker>> idle;
+  std::vector<std::shared_ptr<Worker>> idle_yielding;
   WorkerShare readers;
   WorkerShare changers;
   WorkerShare upkeep;
@@ -146,7 +152,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     });
   }
 
-  sysfs::Result<std::shared_ptr<Worker>> start_worker() {
+  sysfs::Result<std::shared_ptr<Worker>> start_worker(bool yields = false) {
     std::array<int, 2> pair{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) {
       return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot make a socket pair: " + sysfs::errno_text(errno), errno);
@@ -156,8 +162,10 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     auto pid = spawn(settings.command, theirs.get());
     if (!pid) return std::unexpected(pid.error());
     processes.insert(*pid);
+    if (yields) yield_as_session(*pid);
     auto worker = std::make_shared<Worker>(io, *pid);
     worker->socket.assign(asio::local::stream_protocol(), ours.release());
+    worker->yields = yields;
     workers.insert(worker);
     return worker;
   }
@@ -175,6 +183,13 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     return worker;
   }
 
+  sysfs::Result<std::shared_ptr<Worker>> take_yielding() {
+    if (idle_yielding.empty()) return start_worker(true);
+    auto worker = idle_yielding.back();
+    idle_yielding.pop_back();
+    return worker;
+  }
+
   WorkerShare& share_of(const Asker& asker) {
     if (asker.name.empty()) return upkeep;
     return asker.may_change ? changers : readers;
@@ -188,7 +203,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
 
   // A worker is counted for it.
   void start(WorkerShare& share, Job job) {
-    auto worker = take_worker();
+    auto worker = &share == &readers ? take_yielding() : take_worker();
     if (!worker) {
       share.give_back(false);
       return fail(std::move(job), worker.error());
@@ -237,8 +252,9 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   }
 
   void keep_or_end(const std::shared_ptr<Worker>& worker) {
-    if (idle.size() < max_idle) {
-      idle.push_back(worker);
+    auto& waiting = worker->yields ? idle_yielding : idle;
+    if (waiting.size() < max_idle) {
+      waiting.push_back(worker);
     } else {
       workers.erase(worker);  // its socket closes, and the worker ends
     }
@@ -363,6 +379,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   void forget(const std::shared_ptr<Worker>& worker) {
     worker->deadline.cancel();
     std::erase(idle, worker);
+    std::erase(idle_yielding, worker);
     workers.erase(worker);
   }
 

@@ -1,7 +1,8 @@
 // The worker processes, seen from the daemon: started ahead of need with nothing of the daemon's but one socket each,
 // given one task each, watched by a deadline, never killed (a signal helps nothing in the kernel), left to themselves
 // when they are stuck. Questions cannot crowd out what was accepted: an operation has a worker of its own (a lane), and
-// each kind of the other tasks a share of the workers (worker_share.hpp).
+// each kind of the other tasks a share of the workers (worker_share.hpp). Nor do they crowd out the daemon: workers for
+// the questions of readers take of the processor what others leave.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -14,6 +15,10 @@
 
 namespace devbindd::handoff {
 
+/// Workers that can be at work at once: they search and read, so that more than a few for each processor only wait for
+/// each other, and the daemon for them. From 3 to 8: one may hang in the kernel while others go on.
+std::size_t useful_at_once();
+
 class WorkerPool {
  public:
   struct Settings {
@@ -24,8 +29,8 @@ class WorkerPool {
     std::size_t lanes = 64;
     /// Of who may only read; of who may change things, so that 503 need not be feared from the former; of devbindd
     /// itself, for what it has accepted.
-    ShareLimits readers = {.at_once = 8, .workers = 24, .queued = 1024, .queued_each = 256};
-    ShareLimits changers = {.at_once = 8, .workers = 24, .queued = 2048, .queued_each = 1024};
+    ShareLimits readers = {.at_once = useful_at_once(), .workers = 24, .queued = 1024, .queued_each = 256};
+    ShareLimits changers = {.at_once = useful_at_once(), .workers = 24, .queued = 2048, .queued_each = 1024};
     ShareLimits upkeep = {.at_once = 16, .workers = 32, .queued = 4096, .queued_each = 4096};
   };
 

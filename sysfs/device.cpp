@@ -163,12 +163,6 @@ bool holds_host_together(const Device& device) {
   return std::ranges::find(kinds, device.class_code >> 8U) != kinds.end();
 }
 
-bool was_made_by(const Device& function, const Device& other) {
-  if (is_pci_bridge(function) || function.sysfs_path.empty()) return false;
-  return other.sysfs_path.size() > function.sysfs_path.size() && other.sysfs_path.starts_with(function.sysfs_path) &&
-         other.sysfs_path[function.sysfs_path.size()] == '/';
-}
-
 std::string_view category(const Device& device) {
   switch (device.class_code >> 16) {
     case 0x01: return "storage";

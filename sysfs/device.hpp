@@ -63,10 +63,6 @@ bool is_pci_bridge(const Device& device);
 /// Code and ID Assignment Specification 1.11, include/linux/pci_ids.h.
 bool holds_host_together(const Device& device);
 
-/// Whether `other` lies below `function`, which is not a bridge: its driver has made it, and it goes with the driver
-/// (Intel VMD).
-bool was_made_by(const Device& function, const Device& other);
-
 /// The category a person looks for, by base class: "network", "storage", "display", "accelerator", "crypto",
 /// "bridge", "usb", "sound", "memory", "other". Source: PCI Code and ID Assignment Specification.
 std::string_view category(const Device& device);

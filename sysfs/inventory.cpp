@@ -35,10 +35,8 @@ Result<> Inventory::refresh() {
 }
 
 Result<> Inventory::refresh_enable_counts() {
-  for (auto& [address, device] : devices_) {
-    if (!is_vfio_bound(device)) continue;
-    const auto count = read_enable_count(tree_, address);
-    if (count == device.enable_count) continue;
+  for (const auto& address : vfio_bound_) {
+    if (read_enable_count(tree_, address) == devices_.at(address).enable_count) continue;
     mark(address);  // with all else that may have changed
   }
   return marked_.empty() ? Result<>() : refresh();
@@ -58,9 +56,9 @@ Result<> Inventory::read_all() {
   ++generation_;
   devices_ = std::move(fresh);
   groups_.clear();
-  for (const auto& [address, device] : devices_) {
-    if (device.iommu_group) groups_[*device.iommu_group].insert(address);
-  }
+  paths_.clear();
+  vfio_bound_.clear();
+  for (const auto& [address, device] : devices_) enter(device);
   return {};
 }
 
@@ -71,7 +69,7 @@ Result<> Inventory::read_one(const PciAddress& address) {
     const auto known = devices_.extract(address);
     if (known.empty()) return {};
     ++generation_;
-    leave_group(address, known.mapped());
+    leave(known.mapped());
     // Kernels tell nothing about a PF whose VFs go.
     if (const auto& physfn = known.mapped().physfn; physfn && *physfn != address) return read_one(*physfn);
     return {};
@@ -84,16 +82,24 @@ Result<> Inventory::read_one(const PciAddress& address) {
 }
 
 void Inventory::put(const PciAddress& address, Device device) {
-  if (const auto known = devices_.find(address); known != devices_.end()) leave_group(address, known->second);
-  if (device.iommu_group) groups_[*device.iommu_group].insert(address);
+  if (const auto known = devices_.find(address); known != devices_.end()) leave(known->second);
+  enter(device);
   devices_.insert_or_assign(address, std::move(device));
 }
 
-void Inventory::leave_group(const PciAddress& address, const Device& device) {
+void Inventory::enter(const Device& device) {
+  if (device.iommu_group) groups_[*device.iommu_group].insert(device.address);
+  if (!device.sysfs_path.empty()) paths_.emplace(device.sysfs_path, device.address);
+  if (is_vfio_bound(device)) vfio_bound_.insert(device.address);
+}
+
+void Inventory::leave(const Device& device) {
+  paths_.erase(device.sysfs_path);
+  vfio_bound_.erase(device.address);
   if (!device.iommu_group) return;
   const auto group = groups_.find(*device.iommu_group);
   if (group == groups_.end()) return;
-  group->second.erase(address);
+  group->second.erase(device.address);
   if (group->second.empty()) groups_.erase(group);
 }
 
@@ -108,6 +114,15 @@ std::vector<Device> Inventory::group_members(unsigned group) const {
   if (found == groups_.end()) return members;
   for (const auto& address : found->second) members.push_back(devices_.at(address));
   return members;
+}
+
+std::vector<const Device*> Inventory::made_by(const Device& function) const {
+  std::vector<const Device*> made;
+  if (is_pci_bridge(function) || function.sysfs_path.empty()) return made;
+  const auto above = function.sysfs_path + "/";
+  for (auto at = paths_.lower_bound(above); at != paths_.end() && at->first.starts_with(above); ++at)
+    made.push_back(&devices_.at(at->second));
+  return made;
 }
 
 }  // namespace devbindd::sysfs

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "sysfs/device.hpp"
@@ -35,6 +36,8 @@ class Inventory {
   const Device* find(const PciAddress& address) const;
   /// The devices of one group, ascending.
   std::vector<Device> group_members(unsigned group) const;
+  /// What lies below a function that is not a bridge: its driver has made it, and it goes with the driver (Intel VMD).
+  std::vector<const Device*> made_by(const Device& function) const;
   /// Counts refreshes that changed something: for ETags.
   std::uint64_t generation() const { return generation_; }
 
@@ -42,11 +45,15 @@ class Inventory {
   Result<> read_all();
   Result<> read_one(const PciAddress& address);
   void put(const PciAddress& address, Device device);
-  void leave_group(const PciAddress& address, const Device& device);
+  void enter(const Device& device);
+  void leave(const Device& device);
 
   const Tree& tree_;
   std::map<PciAddress, Device> devices_;
-  std::map<unsigned, std::set<PciAddress>> groups_;  ///< of `devices_`: their IOMMU groups
+  // Of `devices_`, so that nothing that is asked for one device looks at all of them:
+  std::map<unsigned, std::set<PciAddress>> groups_;  ///< by IOMMU group
+  std::map<std::string, PciAddress> paths_;          ///< by sysfs_path
+  std::set<PciAddress> vfio_bound_;
   std::set<PciAddress> marked_;
   bool all_marked_ = true;
   std::uint64_t generation_ = 0;

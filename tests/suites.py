@@ -64,7 +64,7 @@ SUITES = [
     Suite("openapi", "tests/contract/lint/run", 600),
     Suite("build", build("release", "devbindd", *VM_PROGRAMS), 1800, idle_time_only=True),
     Suite("vm", f"tests/vm/run --machines {MACHINES} --timeout 3300", 3400, lane="machines", after=("build",), seats=MACHINES),
-    Suite("vm-iommufd", "tests/vm/run --kernel iommufd --filter 'test_[1358][03]_*.*'", 900, lane="machines", after=("build",)),
+    Suite("vm-iommufd", "tests/vm/run --kernel iommufd --by-vfio", 900, lane="machines", after=("build",)),
     Suite("vm-reset", "tests/vm/run --resets", 600, lane="machines", after=("build",)),
     Suite("vm-no-iommu", "tests/vm/run --iommu off", 600, lane="machines", after=("build",)),
     Suite("processes", f"{PYTHON} tests/daemon/processes.py build/release/devbindd", 300, after=("build",)),
@@ -88,13 +88,14 @@ SUITES = [
     Suite("debian13", "tests/debian13/run", 5400),
     Suite("attack-long", attack("--long"), 1800, lane="machines", after=("build-contract",), seats=MACHINES + 1),
     Suite("vm-two-processors", "tests/vm/run --cpus 2 --filter 'test_[138][03568]_*.*' --timeout 3600", 3700, lane="machines", after=("build",)),
+    Suite("vm-iommufd-whole", "tests/vm/run --kernel iommufd --filter 'test_[1358][03]_*.*'", 1500, lane="machines", after=("build",)),
     Suite("vm-kills", "tests/vm/run --filter 'test_85_kill.Every*' --timeout 7200", 7300, lane="machines", after=("build",)),
     Suite("vm-errnos", "tests/vm/run --filter 'test_87_errno.Every*' --timeout 7200", 7300, lane="machines", after=("build",)),
 ]
 FAST = ("style", "build", "build-contract", "build-unit", "contract", "unit")
 # The plain level runs the unit tests with the sanitizers, which see more of the same; compiling them twice took ten minutes.
 ONLY_FAST_AND_FULL = {"build-unit", "unit"}
-ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "debian13", "attack-long", "vm-two-processors", "vm-kills", "vm-errnos"}
+ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "debian13", "attack-long", "vm-two-processors", "vm-iommufd-whole", "vm-kills", "vm-errnos"}
 
 
 def with_needs(names):

@@ -12,6 +12,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <csignal>
 #include <functional>
 #include <iostream>
@@ -23,6 +24,7 @@
 #include "api/server.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/limited_log.hpp"
+#include "handoff/processor_share.hpp"
 #include "handoff/worker_pool.hpp"
 #include "sysfs/linux_tree.hpp"
 #include "tests/attack/host_directory.hpp"
@@ -67,6 +69,7 @@ class AttackDaemon {
   handoff::RunTask telling(handoff::RunTask run);
   sysfs::Result<handoff::RunTask> open_lane();
   void later(std::chrono::milliseconds delay, std::function<void()> work);
+  void run_aside(std::function<void()> work, std::function<void()> done);
   api::Context context();
   api::Server::Settings settings();
   void end_with_input();
@@ -89,6 +92,7 @@ class AttackDaemon {
   api::Server server_;
   asio::posix::stream_descriptor input_{io_, ::dup(STDIN_FILENO)};
   std::array<char, 64> ignored_{};
+  asio::thread_pool aside_{1};  ///< it ends first
 };
 
 AttackDaemon::AttackDaemon(const Options& options)
@@ -102,7 +106,9 @@ AttackDaemon::AttackDaemon(const Options& options)
                 return sysfs::fail(sysfs::ErrorCode::Kernel, "no process is watched here", ESRCH);
               }}),
       context_(context()),
-      server_(io_, settings()) {}
+      server_(io_, settings()) {
+  asio::post(aside_, handoff::yield_as_thread);
+}
 
 std::unique_ptr<handoff::Journal> AttackDaemon::open_journal() {
   auto post = [this](std::function<void()> work) { asio::post(io_, std::move(work)); };
@@ -152,6 +158,14 @@ void AttackDaemon::later(std::chrono::milliseconds delay, std::function<void()> 
   });
 }
 
+void AttackDaemon::run_aside(std::function<void()> work, std::function<void()> done) {
+  asio::post(aside_, [this, work = std::move(work), done = std::move(done)]() mutable {
+    work();
+    work = nullptr;  // what it holds is freed here
+    asio::post(io_, std::move(done));
+  });
+}
+
 api::Context AttackDaemon::context() {
   return {
       .engine = engine_,
@@ -164,7 +178,9 @@ api::Context AttackDaemon::context() {
       .openapi = std::string(daemon::openapi_text()),
       .openapi_json = std::string(daemon::openapi_json()),
       .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
-      .not_ready = [] { return std::string(); }};
+      .not_ready = [] { return std::string(); },
+      .run_aside = [this](std::function<void()> work,
+                          std::function<void()> done) { run_aside(std::move(work), std::move(done)); }};
 }
 
 api::Server::Settings AttackDaemon::settings() {

@@ -514,7 +514,7 @@ TEST_CASE("The facts are gathered from /sys, /proc and /etc") {
   kernel.set_file("usr/lib/modprobe.d/vfio.conf", "blacklist vfio\n");  // hidden by the one in /etc
   kernel.set_file("usr/lib/modprobe.d/z.conf", "blacklist vfio-pci\n");
 
-  const auto facts = gather_host_facts(kernel, no_index, {device("0000:01:00.0", "e1000e")}).value();
+  const auto facts = gather_host_facts(kernel, no_index).value();
   CHECK(facts.kernel_release == "6.1.0-44-amd64");
   CHECK(facts.lockdown == "integrity");
   CHECK(facts.read_only_sysfs == "/sys");
@@ -542,14 +542,13 @@ TEST_CASE("The facts are gathered from /sys, /proc and /etc") {
   Names lines;
   for (const auto& line : facts.modprobe_lines) lines.push_back(line.file + ": " + line.command);
   CHECK(lines == Names{"/etc/modprobe.d/vfio.conf: options", "/usr/lib/modprobe.d/z.conf: blacklist"});
-  CHECK(facts.devices.size() == 1);
   CHECK(kernel.writes().empty());
 }
 
 TEST_CASE("A host that shows nothing gives facts without content, and nothing is invented") {
   FakeKernel kernel;
   kernel.set_file("proc/sys/kernel/osrelease", "");
-  const auto facts = gather_host_facts(kernel, no_index, {}).value();
+  const auto facts = gather_host_facts(kernel, no_index).value();
   CHECK(facts.kernel_release.empty());
   CHECK(!facts.lockdown);
   CHECK(!facts.read_only_sysfs);
@@ -570,7 +569,7 @@ TEST_CASE("Without NUMA nodes the pools of the whole host are read") {
   kernel.set_file("sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages", "4\n");
   kernel.set_file("sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", "x\n");
   kernel.set_file("sys/kernel/mm/hugepages/hugepages-kB/nr_hugepages", "4\n");
-  const auto facts = gather_host_facts(kernel, no_index, {}).value();
+  const auto facts = gather_host_facts(kernel, no_index).value();
   REQUIRE(facts.hugepages.size() == 1);
   CHECK(!facts.hugepages.front().node);
   CHECK(facts.hugepages.front().total == 4);
@@ -587,7 +586,7 @@ TEST_CASE("Limits and lockdown that make no sense are absent") {
   FakeKernel kernel;
   kernel.set_file("proc/self/limits", limits);
   kernel.set_file("sys/kernel/security/lockdown", lockdown);
-  const auto facts = gather_host_facts(kernel, no_index, {}).value();
+  const auto facts = gather_host_facts(kernel, no_index).value();
   CHECK(!facts.locked_memory);
   CHECK(!facts.lockdown);
 }
@@ -595,7 +594,7 @@ TEST_CASE("Limits and lockdown that make no sense are absent") {
 TEST_CASE("A list of IOMMUs that cannot be read is an error") {
   FakeKernel kernel;
   kernel.set_file("sys/class/iommu", "");
-  const auto facts = gather_host_facts(kernel, no_index, {});
+  const auto facts = gather_host_facts(kernel, no_index);
   REQUIRE(!facts);
   CHECK(facts.error().errno_value == ENOTDIR);
 }
@@ -634,9 +633,7 @@ TEST_CASE("The facts are gathered without reading what can block") {
     const FakeKernel& below_;
   };
   const Watching tree(kernel);
-  const auto devices = std::vector{
-      devbindd::sysfs::read_device(kernel, devbindd::sysfs::parse_pci_address("0000:01:00.0").value()).value()};
-  REQUIRE(gather_host_facts(tree, no_index, devices));
+  REQUIRE(gather_host_facts(tree, no_index));
   CHECK(!tree.files.empty());
   for (const auto& file : tree.files) {
     CAPTURE(file);

@@ -202,20 +202,3 @@ TEST_CASE("A driver is read with its module and the devices it has") {
   CHECK(names.front() == driver("e1000e"));
 }
 
-TEST_CASE("What lies below a function that is not a bridge was made by its driver") {
-  Device vmd;
-  vmd.class_code = 0x010400;
-  vmd.sysfs_path = "/sys/devices/pci0000:00/0000:00:0e.0";
-  auto below = vmd;
-  below.sysfs_path += "/pci10000:00/10000:00:01.0";
-  auto beside = vmd;
-  beside.sysfs_path += "1";
-  auto port = vmd;
-  port.class_code = 0x060400;
-  CHECK(was_made_by(vmd, below));
-  CHECK_FALSE(was_made_by(port, below));
-  CHECK_FALSE(was_made_by(below, vmd));
-  CHECK_FALSE(was_made_by(vmd, vmd));
-  CHECK_FALSE(was_made_by(vmd, beside));
-  CHECK_FALSE(was_made_by(Device{}, below));
-}

@@ -126,6 +126,28 @@ TEST_CASE("The members of a group follow their devices") {
   CHECK(inventory.group_members(7).size() == 1);
 }
 
+TEST_CASE("What lies below a function that is not a bridge was made by its driver") {
+  WatchedKernel kernel;
+  kernel.add_device({.address = "0000:00:0e.0", .class_code = 0x010400});
+  kernel.add_device({.address = "0000:00:0e.1", .class_code = 0x060400});
+  kernel.add_device({.address = "10000:00:01.0", .parent = "0000:00:0e.0"});
+  kernel.add_device({.address = "0000:09:00.0", .parent = "0000:00:0e.1"});
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  const auto made_by = [&inventory](const char* function) {
+    std::vector<PciAddress> addresses;
+    for (const auto* made : inventory.made_by(*inventory.find(at(function)))) addresses.push_back(made->address);
+    return addresses;
+  };
+  CHECK(made_by("0000:00:0e.0") == std::vector{at("10000:00:01.0")});
+  CHECK(made_by("0000:00:0e.1").empty());  // a bridge makes nothing
+  CHECK(made_by("10000:00:01.0").empty());
+  kernel.remove_device("10000:00:01.0");
+  inventory.apply(kernel.drain_uevents());
+  REQUIRE(inventory.refresh());
+  CHECK(made_by("0000:00:0e.0").empty());
+}
+
 TEST_CASE("A vanished device leaves the snapshot, a new one enters it") {
   WatchedKernel kernel;
   Inventory inventory(kernel);

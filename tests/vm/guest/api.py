@@ -117,6 +117,13 @@ def timeout(seconds):
     return mark
 
 
+def by_vfio(test):
+    """Decorator of a test or a test class whose outcome depends on what VFIO offers: groups alone, or device nodes and
+    iommufd too. These are what is run again with another kernel (tests/vm/run --by-vfio)."""
+    test.by_vfio = True
+    return test
+
+
 def lasting(look, seconds):
     """What look() gives, if it gives the same after so many seconds; else None."""
     found = look()

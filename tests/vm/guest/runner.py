@@ -113,8 +113,9 @@ def boot_number():
     return len((RESULTS / "boots").read_text().splitlines())
 
 
-def discover(with_daemon, iommu, resets):
-    """(name, test, seconds) of every test for this machine, in the order of files and of lines in them."""
+def discover(with_daemon, iommu, resets, by_vfio):
+    """(name, test, seconds) of every test for this machine, in the order of files and of lines in them. `by_vfio`: no
+    others than those that are marked so (api.by_vfio)."""
     found = []
     for file in sorted(HERE.glob("test_*.py")):
         try:
@@ -131,10 +132,10 @@ def discover(with_daemon, iommu, resets):
                 continue
             if inspect.isclass(member) and issubclass(member, unittest.TestCase):
                 for method, function in vars(member).items():
-                    if method.startswith("test"):
+                    if method.startswith("test") and (not by_vfio or hasattr(function, "by_vfio") or hasattr(member, "by_vfio")):
                         limit = getattr(function, "timeout", getattr(member, "timeout", DEFAULT_TIMEOUT))
                         found.append((f"{file.stem}.{member.__name__}.{method}", member(method), limit))
-            elif inspect.isfunction(member) and member.__name__.startswith("test_"):
+            elif inspect.isfunction(member) and member.__name__.startswith("test_") and (not by_vfio or hasattr(member, "by_vfio")):
                 limit = getattr(member, "timeout", DEFAULT_TIMEOUT)
                 found.append((f"{file.stem}.{member.__name__}", unittest.FunctionTestCase(member), limit))
     return found
@@ -275,7 +276,7 @@ def run(request):
     """Runs what the host's request selects and reports. Where there are tests for a later boot, cuts the power."""
     selected = [
         (name, test, limit * api.PACE)
-        for name, test, limit in discover(request["daemon"], request["iommu"], request["resets"])
+        for name, test, limit in discover(request["daemon"], request["iommu"], request["resets"], request["by_vfio"])
         if matches(name, request["filter"])
     ]
     bench = Bench(request["daemon"])

@@ -63,6 +63,7 @@ class Case(unittest.TestCase):
             api.sh("test", "-c", cdev)
 
 
+@api.by_vfio
 class SeveralGroups(Case):
     """POST /v1/bindings: all or nothing."""
 
@@ -102,6 +103,7 @@ class SeveralGroups(Case):
         self.assert_restored()
 
 
+@api.by_vfio
 class OneDevice(Case):
     def test_a_nic_goes_to_vfio_and_comes_back(self):
         self.assertEqual(api.request("GET", f"/v1/devices/{NIC}").json["driver"], "e1000e")
@@ -186,6 +188,7 @@ class OneDevice(Case):
         self.assertEqual(api.driver_of(NIC), "vfio-pci")
 
 
+@api.by_vfio
 class Group(Case):
     def test_a_group_behind_a_bridge_moves_whole_and_is_usable(self):
         # A hotplug driver on the bridge would keep the group from being viable: the bridge is freed of it.
@@ -216,6 +219,7 @@ class Group(Case):
         self.assert_restored()
 
 
+@api.by_vfio
 class RawSteps(Case):
     def test_the_manual_procedure_works_step_by_step(self):
         self.assertEqual(api.request("PUT", binding(NIC), {"driver": None}).status, 200)

@@ -32,6 +32,7 @@ class Held(unittest.TestCase):
         self.assertEqual(answer.status, 202, answer)
         return answer
 
+    @api.by_vfio
     def test_it_is_refused_and_the_process_is_named(self):
         answer = api.request("DELETE", BINDING)
         self.assertEqual((answer.status, answer.json["blockers"][0]["code"]), (409, "vfio.open"))
@@ -39,6 +40,7 @@ class Held(unittest.TestCase):
         self.assertEqual((process["pid"], process["command"]), (self.holder.pid, "hold_vfio"))
         self.assertEqual(api.driver_of(NIC), "vfio-pci")
 
+    @api.by_vfio
     def test_told_to_go_on_it_is_blocked_by_name_and_completes_when_the_holder_closes(self):
         answer = self.go_on()
         self.assertEqual(answer.json["state"], "blocked")

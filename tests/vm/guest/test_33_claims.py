@@ -99,6 +99,7 @@ class Case(unittest.TestCase):
 
 @api.timeout(120)
 class Owner(Case):
+    @api.by_vfio
     def test_only_the_owner_can_use_the_device(self):
         made = claim(devices=[NIC], owner={"users": ["nobody"]})
         node = made["devices"][0]["nodes"]["group"]["path"]
@@ -113,6 +114,7 @@ class Owner(Case):
         self.assertFalse(may_open(node, OWNER))
         self.assertTrue(may_open(node, STRANGER))
 
+    @api.by_vfio
     def test_who_could_use_the_nodes_before_it_can_after_it(self):
         bound = f"/v1/devices/{NIC}/binding"
         self.assertEqual(api.request("PUT", bound, {"driver": "vfio-pci"}).status, 200)
@@ -131,6 +133,7 @@ class Owner(Case):
             self.assertTrue(may_open(node, OWNER), acl)
             self.assertFalse(may_open(node, STRANGER), acl)
 
+    @api.by_vfio
     def test_nobody_else_gets_more_than_he_had(self):
         """What the mask of an ACL keeps from somebody is not given to him with the owner's entry."""
         bound = f"/v1/devices/{NIC}/binding"
@@ -146,6 +149,7 @@ class Owner(Case):
         self.assertFalse(may_open(node, OWNER))
         self.assertFalse(may_open(node, STRANGER), api.sh("getfacl", "-p", node))
 
+    @api.by_vfio
     def test_a_descriptor_that_is_under_way_holds_the_claim_of_a_device_that_stays(self):
         """In a socket it is in no process, but whoever takes it out has the device that the next owner thinks is his."""
         made = claim(devices=[NIC], restore=False)
@@ -162,6 +166,7 @@ class Owner(Case):
         far.close()
         api.wait_for(lambda: state_of(made) == "released", 30, "the release")
 
+    @api.by_vfio
     def test_udev_and_chmod_do_not_take_it_away(self):
         made = claim(devices=[NIC], owner={"users": [OWNER]})
         node = made["devices"][0]["nodes"]["group"]["path"]
@@ -171,6 +176,7 @@ class Owner(Case):
             api.wait_for(lambda: may_open(node, OWNER), 10, f"the right to be back after {disturb}")
         self.assertFalse(may_open(node, STRANGER))
 
+    @api.by_vfio
     def test_what_was_taken_by_hand_is_neither_handed_over_nor_taken_again(self):
         made = claim(devices=[NIC, SECOND])
         api.write_sysfs(api.PCI / "drivers/vfio-pci/unbind", NIC)
@@ -186,6 +192,7 @@ class Owner(Case):
         self.assertEqual((api.driver_of(SECOND), api.override_of(SECOND)), ("e1000e", None))
         self.assertEqual((api.driver_of(NIC), api.override_of(NIC)), ("e1000e", "e1000e"))  # his, and not the one of before
 
+    @api.by_vfio
     def test_the_whole_group_goes_with_it(self):
         made = claim(devices=[PAIR0], owner={"users": [OWNER]})
         self.assertEqual([(item["address"], item["companion"]) for item in made["devices"]], [(PAIR0, False), (PAIR1, True)])
@@ -205,6 +212,7 @@ class Owner(Case):
 
 @api.timeout(150)
 class Endings(Case):
+    @api.by_vfio
     def test_a_consumer_notices_nothing_of_a_daemon_that_is_killed(self):
         made = claim(devices=[NIC], owner={"users": [OWNER]}, ttl_seconds=600)
         node = made["devices"][0]["nodes"]["group"]["path"]
@@ -252,6 +260,7 @@ class Endings(Case):
         api.wait_for(lambda: state_of(made) == "released", 30, "the release")
         self.assert_given_back()
 
+    @api.by_vfio
     def test_its_owner_cannot_open_the_device_anew_while_it_ends(self):
         """Or he could keep it for ever. What he has open he keeps."""
         made = claim(devices=[NIC], owner={"users": [OWNER]})
@@ -356,6 +365,7 @@ class Endings(Case):
         self.assert_given_back()
 
 
+@api.by_vfio
 @api.timeout(120)
 class Resets(Case):
     """At the end of a claim the kernel resets what it can, and a device whose reset is required and does not work is kept."""
@@ -398,6 +408,7 @@ class Resets(Case):
         self.assert_given_back()
 
 
+@api.by_vfio
 @api.timeout(120)
 class Descriptors(Case):
     """A program that gets descriptors only: no right on any node, no group, no capability."""
@@ -466,6 +477,7 @@ class Descriptors(Case):
             os.close(descriptor)
 
 
+@api.by_vfio
 @unittest.skipUnless(pathlib.Path("/sys/class/iommu/dmar0").exists(), "needs an IOMMU")
 @api.timeout(300)
 class Consumers(Case):
@@ -535,6 +547,7 @@ class Configured(Case):
         CONFIGURATION.write_text(json.dumps(document))
 
 
+@api.by_vfio
 @api.timeout(120)
 class Door(Configured):
     """An owner who may not open the daemon's socket reaches his claim, and nothing else, by the one for owners."""
@@ -576,6 +589,7 @@ class Door(Configured):
         self.assert_given_back()
 
 
+@api.by_vfio
 @api.timeout(120)
 class Cdi(Configured):
     """podman finds the devices of a claim by their CDI names."""
@@ -773,6 +787,7 @@ class Drained(Case):
         self.assertEqual(claim(devices=[NIC])["state"], "active")
 
 
+@api.by_vfio
 @api.timeout(120)
 class Functions(Case):
     devices = ()

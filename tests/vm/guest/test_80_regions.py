@@ -54,6 +54,7 @@ class OnVfio(unittest.TestCase):
         return answer.json
 
 
+@api.by_vfio
 @api.timeout(120)
 class ActiveProbe(OnVfio):
     def assert_equal_to_the_witness(self, name):
@@ -119,6 +120,7 @@ class ActiveProbe(OnVfio):
             self.assertFalse(int(window["start"], 16) <= 0xfee00000 <= int(window["end"], 16))
 
 
+@api.by_vfio
 @api.timeout(120)
 class PassiveAnswer(OnVfio):
     def assert_equal_to_the_probe(self, name):
@@ -172,6 +174,7 @@ class PassiveAnswer(OnVfio):
         self.assertEqual(state(), before)
 
 
+@api.by_vfio
 @api.timeout(120)
 class Refusals(OnVfio):
     def test_a_device_on_its_kernel_driver_is_not_probed(self):
