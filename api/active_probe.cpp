@@ -64,7 +64,7 @@ std::optional<Response> probe_refusal(Context& context, const Request& request, 
     const auto evidence = handoff::claim_evidence(device.address, claim);
     return problem_of(request, handoff::Refusal{{ErrorCode::Refused, evidence.detail}, {evidence}, {}});
   }
-  if (device.enable_count.value_or(0) > 0) {
+  if (sysfs::is_open(context.engine.services().tree, device)) {
     return problem_of(request,
                       sysfs::Error{ErrorCode::DeviceOpen, name + " is open: a probe would reset it under its user"});
   }

@@ -88,7 +88,7 @@ json render_facts(const sysfs::Tree& tree, const sysfs::Device& device,
   const auto path = device.sysfs_path.substr(std::min<std::size_t>(1, device.sysfs_path.size()));
   return {{"facts_error", attributes ? json(nullptr) : json(attributes.error().message)},
           {"modalias", device.modalias},
-          {"enable_count", or_null(device.enable_count)},
+          {"enable_count", or_null(sysfs::enable_count_of(tree, device))},
           {"slot", or_null(sysfs::physical_slot(tree, sysfs::to_string(device.address)))},
           {"label", or_null(facts.label)},
           {"firmware_index", or_null(facts.firmware_index)},

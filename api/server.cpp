@@ -38,6 +38,9 @@ using Generic = asio::generic::stream_protocol;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t chunk = 8192;
+// Connections that wait to be accepted, which takes 0.03 ms each: whoever comes last waits for all of them, and anybody
+// on the host can fill the queue. Beyond it connect(2) waits, or says EAGAIN.
+constexpr int queued_connections = 256;
 
 std::string http_date() {
   const std::time_t now = std::time(nullptr);
@@ -558,7 +561,7 @@ sysfs::Result<UnixAcceptor> listen_on(asio::io_context& io, const std::string& p
   const auto before = ::umask(0777U & ~mode);
   if (!error) acceptor.bind(path, error);
   ::umask(before);
-  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (!error) acceptor.listen(queued_connections, error);
   if (error) return std::unexpected(system_error("cannot listen on " + path, error.value(), path));
   if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
     const int failed = errno;
@@ -612,7 +615,7 @@ sysfs::Result<unsigned short> Server::listen_tcp(const std::string& address, uns
   if (!error) sysfs::close_on_exec(acceptor.native_handle());
   if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) acceptor.bind(endpoint, error);
-  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (!error) acceptor.listen(queued_connections, error);
   if (error)
     return std::unexpected(
         system_error("cannot listen on " + address + " port " + std::to_string(port), error.value(), address));

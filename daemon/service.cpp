@@ -28,12 +28,12 @@
 #include "handoff/engine.hpp"
 #include "handoff/leftover_workers.hpp"
 #include "handoff/policies.hpp"
-#include "handoff/processor_share.hpp"
 #include "handoff/worker.hpp"
 #include "handoff/worker_lock.hpp"
 #include "handoff/worker_pool.hpp"
 #include "sysfs/file_descriptor.hpp"
 #include "sysfs/linux_tree.hpp"
+#include "sysfs/processor_share.hpp"
 #include "sysfs/udev_socket.hpp"
 #include "vfio/linux_ioctl.hpp"
 
@@ -84,7 +84,7 @@ class Service {
         pool_(io_,
               {.command = with_locks(std::move(worker), configuration), .step_deadline = configuration.step_deadline}),
         cdi_files_(configuration.read_only ? std::string{} : configuration.cdi_directory) {
-    asio::post(aside_, handoff::yield_as_thread);
+    asio::post(aside_, sysfs::yield_as_thread);
   }
 
   int run();

@@ -186,7 +186,7 @@ std::optional<NotFree> Claims::obstacle(const Held& held, const sysfs::Device& d
 
 void Claims::choose(const std::shared_ptr<Attempt>& attempt) {
   if (has_left(attempt) || is_made_already(attempt)) return;
-  auto inventory = engine_.snapshot();
+  auto inventory = engine_.current();
   if (!inventory) return attempt->done(Refusal{inventory.error(), {}, {}});
   attempt->chosen.clear();
   if (attempt->request.selector) return select(attempt, **inventory);

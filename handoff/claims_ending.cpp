@@ -57,19 +57,22 @@ void Claims::find_holders(const std::string& id, const Asker& asker,
     const auto* device = engine_.services().inventory.find(claimed.address);
     if (device != nullptr && sysfs::is_vfio_bound(*device)) devices.push_back(*device);
   }
-  engine_.find_holders(devices, asker, [devices, done = std::move(done)](const std::vector<HoldersAnswer>& answers) {
-    OpenDevices found;
-    for (std::size_t at = 0; at < devices.size(); ++at) {
-      const auto& holders = answers[at];
-      if (!holders && holders.error().code != ErrorCode::Overdue) return done(std::unexpected(holders.error()));
-      if (devices[at].enable_count.value_or(0) > 0 || (holders && !holders->empty()))
-        found.open.insert(devices[at].address);
-      for (const auto& holder : holders ? *holders : std::vector<vfio::Holder>{}) {
-        if (std::ranges::find(found.holders, holder) == found.holders.end()) found.holders.push_back(holder);
-      }
-    }
-    done(std::move(found));
-  });
+  engine_.find_holders(devices, asker,
+                       [this, devices, done = std::move(done)](const std::vector<HoldersAnswer>& answers) {
+                         OpenDevices found;
+                         for (std::size_t at = 0; at < devices.size(); ++at) {
+                           const auto& holders = answers[at];
+                           if (!holders && holders.error().code != ErrorCode::Overdue)
+                             return done(std::unexpected(holders.error()));
+                           if (sysfs::is_open(engine_.services().tree, devices[at]) || (holders && !holders->empty()))
+                             found.open.insert(devices[at].address);
+                           for (const auto& holder : holders ? *holders : std::vector<vfio::Holder>{}) {
+                             if (std::ranges::find(found.holders, holder) == found.holders.end())
+                               found.holders.push_back(holder);
+                           }
+                         }
+                         done(std::move(found));
+                       });
 }
 
 // nullopt: it is active, or its end needs nothing more of anybody.

@@ -95,7 +95,7 @@ std::optional<sysfs::Step> Claims::reset_of(const Claim& claim, const ClaimedDev
 bool Claims::is_to_wait(const std::string& id, const sysfs::PciAddress& address) {
   const auto known = engine_.current();
   const auto* device = known ? engine_.services().inventory.find(address) : nullptr;
-  const bool opened = device != nullptr && sysfs::is_vfio_bound(*device) && device->enable_count.value_or(0) > 0;
+  const bool opened = device != nullptr && sysfs::is_open(engine_.services().tree, *device);
   if (known && !opened) return false;
   try_again(id, known ? std::string{} : "its devices cannot be read: " + known.error().message);
   return true;

@@ -185,28 +185,25 @@ void Engine::take(const sysfs::UeventBatch& batch) {
   services_.journal.forget(std::move(gone), [this](const sysfs::Result<>& stored) { warn(stored); });
 }
 
-sysfs::Result<const sysfs::Inventory*> Engine::snapshot() {
+sysfs::Result<const sysfs::Inventory*> Engine::current() {
   take(services_.drain_uevents());
   for (const auto& [id, running] : running_) {
-    for (const auto& transition : running->operation->transitions) services_.inventory.mark(transition.address);
+    for (const auto& transition : running->operation->transitions)
+      services_.inventory.mark_if_moved(transition.address);
   }
   auto done = services_.inventory.refresh();
   if (!done) return std::unexpected(done.error());
   return &services_.inventory;
 }
 
-// Opening a device through VFIO sends no uevent: whether one is open is read each time.
-sysfs::Result<const sysfs::Inventory*> Engine::current() {
-  auto known = snapshot();
-  if (!known) return known;
-  if (auto done = services_.inventory.refresh_enable_counts(); !done) return std::unexpected(done.error());
-  return known;
-}
-
 sysfs::Result<sysfs::Device> Engine::find_device(const sysfs::PciAddress& address) {
   auto inventory = current();
   if (!inventory) return std::unexpected(inventory.error());
-  if (const auto* device = (*inventory)->find(address)) return *device;
+  if (const auto* known = (*inventory)->find(address)) {
+    auto device = *known;
+    device.enable_count = sysfs::enable_count_of(services_.tree, device);
+    return device;
+  }
   return sysfs::fail(ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address));
 }
 

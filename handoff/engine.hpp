@@ -96,8 +96,6 @@ class Engine {
 
   /// The snapshot as the kernel has it now. Error: Kernel, when it cannot be read.
   sysfs::Result<const sysfs::Inventory*> current();
-  /// The same but for who has what open: `enable_count` of VFIO-bound devices is as it was read last.
-  sysfs::Result<const sysfs::Inventory*> snapshot();
   /// The device at the address as the kernel has it now. Errors: DeviceNotFound; as current().
   sysfs::Result<sysfs::Device> find_device(const sysfs::PciAddress& address);
 

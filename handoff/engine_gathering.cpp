@@ -45,9 +45,10 @@ bool are_uses_asked(bool recovers, const ChangeRequest& request, const sysfs::De
 }
 
 // A VF that is open, as its enable count or somebody's descriptor tells.
-std::optional<OpenFunction> open_function(const sysfs::Device& function, const HoldersAnswer& holders) {
+std::optional<OpenFunction> open_function(const sysfs::Tree& tree, const sysfs::Device& function,
+                                          const HoldersAnswer& holders) {
   const bool held = holders && !holders->empty();
-  if (!held && function.enable_count.value_or(0) == 0) return std::nullopt;
+  if (!held && !sysfs::is_open(tree, function)) return std::nullopt;
   return OpenFunction{function.address, holders ? *holders : std::vector<vfio::Holder>{}};
 }
 
@@ -258,6 +259,7 @@ std::string Engine::other_claim(const ChangeRequest& request, const sysfs::Devic
 void Engine::add_member(Part& part, const sysfs::Device& device) const {
   MemberFacts member;
   member.device = device;
+  member.device.enable_count = sysfs::enable_count_of(services_.tree, device);
   member.sriov = sysfs::read_sriov(services_.tree, device);
   member.candidate_modules = sysfs::modules_for(services_.modules, device.modalias);
   if (const auto original = originals_.find(device.address); original != originals_.end()) {
@@ -324,7 +326,8 @@ void Engine::gather_holders(const std::shared_ptr<Gathering>& gathering) {
                    auto& member = *questions[at].member;
                    const auto& holders = answers[at];
                    if (questions[at].function) {
-                     if (auto open = open_function(devices[at], holders)) member.open_vfs.push_back(std::move(*open));
+                     if (auto open = open_function(services_.tree, devices[at], holders))
+                       member.open_vfs.push_back(std::move(*open));
                      continue;
                    }
                    if (holders) member.holders = *holders;
@@ -350,7 +353,7 @@ void Engine::find_holders(const std::vector<sysfs::Device>& devices, const Asker
     queries.push_back({.address = device.address,
                        .group = device.iommu_group,
                        .vfio_device = device.vfio_device,
-                       .device_open = device.enable_count.value_or(0) > 0});
+                       .device_open = sysfs::is_open(services_.tree, device)});
   }
   auto task = task_for(queries);
   task.asker = asker;
@@ -375,10 +378,10 @@ std::vector<sysfs::Device> Engine::bound_functions(const sysfs::Device& physical
 void Engine::find_open_functions(const sysfs::Device& device, const Asker& asker,
                                  std::function<void(std::vector<OpenFunction>)> done) {
   const auto functions = bound_functions(device);
-  find_holders(functions, asker, [functions, done = std::move(done)](const std::vector<HoldersAnswer>& answers) {
+  find_holders(functions, asker, [this, functions, done = std::move(done)](const std::vector<HoldersAnswer>& answers) {
     std::vector<OpenFunction> found;
     for (std::size_t at = 0; at < functions.size(); ++at) {
-      if (auto open = open_function(functions[at], answers[at])) found.push_back(std::move(*open));
+      if (auto open = open_function(services_.tree, functions[at], answers[at])) found.push_back(std::move(*open));
     }
     done(std::move(found));
   });

@@ -13,9 +13,9 @@
 #include <mutex>
 #include <thread>
 
-#include "handoff/processor_share.hpp"
 #include "sysfs/fields.hpp"
 #include "sysfs/file_descriptor.hpp"
+#include "sysfs/processor_share.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -681,7 +681,7 @@ struct Journal::Impl {
     commits.start();
     if (!reading) return;
     reads.start();
-    reads.add(yield_as_thread);
+    reads.add(sysfs::yield_as_thread);
   }
 
   void stop() {

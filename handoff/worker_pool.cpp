@@ -17,10 +17,10 @@
 #include <set>
 #include <thread>
 
-#include "handoff/processor_share.hpp"
 #include "handoff/worker_wire.hpp"
 #include "sysfs/descriptor_passing.hpp"
 #include "sysfs/file_descriptor.hpp"
+#include "sysfs/processor_share.hpp"
 
 extern char** environ;
 
@@ -162,7 +162,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     auto pid = spawn(settings.command, theirs.get());
     if (!pid) return std::unexpected(pid.error());
     processes.insert(*pid);
-    if (yields) yield_as_session(*pid);
+    sysfs::yield_as_session(*pid, yields ? sysfs::a_tenth : sysfs::a_third);
     auto worker = std::make_shared<Worker>(io, *pid);
     worker->socket.assign(asio::local::stream_protocol(), ours.release());
     worker->yields = yields;

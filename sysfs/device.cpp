@@ -133,8 +133,12 @@ Result<Device> read_device(const Tree& tree, const PciAddress& address) {
   return device;
 }
 
-std::optional<unsigned> read_enable_count(const Tree& tree, const PciAddress& address) {
-  return optional_number<unsigned>(tree, address, "enable", 10);
+std::optional<unsigned> enable_count_of(const Tree& tree, const Device& device) {
+  return is_vfio_bound(device) ? optional_number<unsigned>(tree, device.address, "enable", 10) : device.enable_count;
+}
+
+bool is_open(const Tree& tree, const Device& device) {
+  return is_vfio_bound(device) && enable_count_of(tree, device).value_or(0) > 0;
 }
 
 Result<std::vector<PciAddress>> list_devices(const Tree& tree) {

@@ -32,7 +32,7 @@ struct Device {
   std::vector<PciAddress> virtfns;      ///< the VFs of a PF that exist now
   std::optional<unsigned> sriov_totalvfs;
   std::optional<std::string> vfio_device;  ///< "vfio0": bound to a VFIO driver, whatever its name (kernel 6.1)
-  std::optional<unsigned> enable_count;    ///< more than 0 on a VFIO driver means that somebody has the device open
+  std::optional<unsigned> enable_count;    ///< see enable_count_of()
   /// Of its directory, which the kernel gives to no other one until the next boot: a device that has been removed and
   /// found anew has another. Source: fs/kernfs/dir.c, __kernfs_new_node().
   std::optional<std::uint64_t> inode;
@@ -45,8 +45,11 @@ struct Device {
 /// Source: drivers/pci/pci-sysfs.c; Documentation/ABI/testing/sysfs-bus-pci.
 Result<Device> read_device(const Tree& tree, const PciAddress& address);
 
-/// How often it is enabled, above 0 for one that is open through VFIO; nullopt where the kernel does not tell.
-std::optional<unsigned> read_enable_count(const Tree& tree, const PciAddress& address);
+/// How often it is enabled; nullopt where the kernel does not tell. Opening a device through VFIO enables it and sends
+/// no uevent: of a VFIO-bound one the count is read here, of others it is the one of `device`.
+std::optional<unsigned> enable_count_of(const Tree& tree, const Device& device);
+/// Whether the count says so.
+bool is_open(const Tree& tree, const Device& device);
 
 /// The addresses of all PCI devices, ascending. Names in the directory that are no addresses are left out.
 Result<std::vector<PciAddress>> list_devices(const Tree& tree);

@@ -1,5 +1,8 @@
 #include "sysfs/inventory.hpp"
 
+#include "sysfs/fields.hpp"
+#include "sysfs/paths.hpp"
+
 namespace devbindd::sysfs {
 
 void Inventory::apply(const UeventBatch& batch) {
@@ -12,6 +15,13 @@ void Inventory::apply(const UeventBatch& batch) {
 }
 
 void Inventory::mark(const PciAddress& address) { marked_.insert(address); }
+
+void Inventory::mark_if_moved(const PciAddress& address) {
+  const auto* const known = find(address);
+  const auto driver = link_name(tree_, paths::device(address) + "/driver");
+  const auto name = known != nullptr && known->driver ? std::optional(known->driver->text()) : std::nullopt;
+  if (known == nullptr || !driver || *driver != name) mark(address);
+}
 
 void Inventory::mark_all() { all_marked_ = true; }
 
@@ -34,14 +44,6 @@ Result<> Inventory::refresh() {
   return {};
 }
 
-Result<> Inventory::refresh_enable_counts() {
-  for (const auto& address : vfio_bound_) {
-    if (read_enable_count(tree_, address) == devices_.at(address).enable_count) continue;
-    mark(address);  // with all else that may have changed
-  }
-  return marked_.empty() ? Result<>() : refresh();
-}
-
 Result<> Inventory::read_all() {
   auto addresses = list_devices(tree_);
   if (!addresses) return std::unexpected(addresses.error());
@@ -57,7 +59,6 @@ Result<> Inventory::read_all() {
   devices_ = std::move(fresh);
   groups_.clear();
   paths_.clear();
-  vfio_bound_.clear();
   for (const auto& [address, device] : devices_) enter(device);
   return {};
 }
@@ -90,12 +91,10 @@ void Inventory::put(const PciAddress& address, Device device) {
 void Inventory::enter(const Device& device) {
   if (device.iommu_group) groups_[*device.iommu_group].insert(device.address);
   if (!device.sysfs_path.empty()) paths_.emplace(device.sysfs_path, device.address);
-  if (is_vfio_bound(device)) vfio_bound_.insert(device.address);
 }
 
 void Inventory::leave(const Device& device) {
   paths_.erase(device.sysfs_path);
-  vfio_bound_.erase(device.address);
   if (!device.iommu_group) return;
   const auto group = groups_.find(*device.iommu_group);
   if (group == groups_.end()) return;

@@ -18,18 +18,18 @@ class Inventory {
 
   /// Notes what a drain of the uevent socket says.
   void apply(const UeventBatch& batch);
-  /// The device is read again before the next answer. Needed while devbindd itself works on it: the driver link of
-  /// a device goes away long before the unbind event when the unbind hangs.
+  /// The device is read again before the next answer.
   void mark(const PciAddress& address);
+  /// The same where its driver is another one than in the snapshot. Needed while devbindd itself works on it: the
+  /// driver link of a device goes away long before the unbind event when the unbind hangs. One link is read, and not
+  /// the device: many may be worked on, and everybody who asks for anything comes by here.
+  void mark_if_moved(const PciAddress& address);
   /// Everything is read again before the next answer (no uevents to be had, or events lost).
   void mark_all();
 
   /// Reads what is marked. A device that is gone leaves the snapshot. Error: Kernel, when the list of devices
   /// itself cannot be read; the marks then stay.
   Result<> refresh();
-
-  /// Reads again how often each VFIO-bound device is enabled, which no uevent tells. Error: as refresh().
-  Result<> refresh_enable_counts();
 
   const std::map<PciAddress, Device>& devices() const { return devices_; }
   /// nullptr when there is none.
@@ -53,7 +53,6 @@ class Inventory {
   // Of `devices_`, so that nothing that is asked for one device looks at all of them:
   std::map<unsigned, std::set<PciAddress>> groups_;  ///< by IOMMU group
   std::map<std::string, PciAddress> paths_;          ///< by sysfs_path
-  std::set<PciAddress> vfio_bound_;
   std::set<PciAddress> marked_;
   bool all_marked_ = true;
   std::uint64_t generation_ = 0;

@@ -24,9 +24,9 @@
 #include "api/server.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/limited_log.hpp"
-#include "handoff/processor_share.hpp"
 #include "handoff/worker_pool.hpp"
 #include "sysfs/linux_tree.hpp"
+#include "sysfs/processor_share.hpp"
 #include "tests/attack/host_directory.hpp"
 
 namespace devbindd::tests {
@@ -107,7 +107,7 @@ AttackDaemon::AttackDaemon(const Options& options)
               }}),
       context_(context()),
       server_(io_, settings()) {
-  asio::post(aside_, handoff::yield_as_thread);
+  asio::post(aside_, sysfs::yield_as_thread);
 }
 
 std::unique_ptr<handoff::Journal> AttackDaemon::open_journal() {

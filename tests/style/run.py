@@ -27,8 +27,9 @@ def includes_go_down(path, folder, text):
 
 
 def only_the_tree_writes(path, folder, text):
-    """Files are opened for writing in sysfs/linux_tree.cpp, for the kernel's, and in api/cdi_files.cpp, for container runtimes."""
-    if folder not in LAYERS or path.name in ("linux_tree.cpp", "cdi_files.cpp"):
+    """Files are opened for writing in sysfs/linux_tree.cpp and processor_share.cpp, for the kernel, and in api/cdi_files.cpp, for
+    container runtimes."""
+    if folder not in LAYERS or path.name in ("linux_tree.cpp", "processor_share.cpp", "cdi_files.cpp"):
         return []
     return lines_matching(r'^(?!.*"/dev/null").*\bO_WRONLY\b|std::ofstream|\bfopen\(', text)
 

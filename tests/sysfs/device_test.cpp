@@ -201,4 +201,3 @@ TEST_CASE("A driver is read with its module and the devices it has") {
   CHECK(names.size() == 7);
   CHECK(names.front() == driver("e1000e"));
 }
-

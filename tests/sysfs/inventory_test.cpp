@@ -81,6 +81,24 @@ TEST_CASE("A marked device that did not change does not count as a change") {
   CHECK(inventory.generation() == 1);
 }
 
+TEST_CASE("Of a device that is worked on the driver's link tells whether it is to be read") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  inventory.mark_if_moved(first);
+  REQUIRE(inventory.refresh());
+  CHECK(kernel.reads_of("0000:05:00.0") == 1);
+  // Without an event, as while an unbind hangs.
+  REQUIRE(kernel.write("sys/bus/pci/drivers/e1000e/unbind", "0000:05:00.0"));
+  inventory.mark_if_moved(first);
+  REQUIRE(inventory.refresh());
+  CHECK_FALSE(inventory.find(first)->driver.has_value());
+  kernel.remove_device("0000:05:00.0");
+  inventory.mark_if_moved(first);
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.find(first) == nullptr);
+}
+
 TEST_CASE("Lost events make everything be read again") {
   WatchedKernel kernel;
   Inventory inventory(kernel);
