@@ -122,7 +122,8 @@ std::string_view source_of_rule(std::string_view name) {
 }
 
 UsageSeams real_usage_seams() {
-  return {&sysfs::read_network_state, &sysfs::add_namespaces_of_descriptors, sysfs::real_block_seams()};
+  return {&sysfs::read_network_state, &sysfs::add_namespaces_of_descriptors, sysfs::real_block_seams(),
+          &sysfs::add_what_runs};
 }
 
 sysfs::Result<std::vector<Usage>> find_uses(const sysfs::Tree& tree, const std::vector<sysfs::Device>& devices,

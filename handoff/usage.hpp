@@ -23,6 +23,8 @@ struct UsageSeams {
   /// Adds namespaces that take long to be found: asked where a network card shows no interface without them.
   std::function<sysfs::Result<>(const sysfs::Tree&, sysfs::NetworkState&)> hidden_namespaces = {};
   sysfs::BlockSeams block = {};
+  /// Adds what runs on interfaces: asked for a function that has one.
+  std::function<void(const sysfs::Tree&, sysfs::NetworkState&)> what_runs = {};
 };
 
 /// The kernel's answers.

@@ -1,5 +1,6 @@
 // What several rules need of the host and of one function, read once (usage_rules.hpp).
 #include <algorithm>
+#include <utility>
 
 #include "handoff/usage_rules.hpp"
 #include "sysfs/function_nodes.hpp"
@@ -38,6 +39,11 @@ sysfs::Result<> UsageHost::add_hidden_namespaces() {
   return seams_.hidden_namespaces(tree_, *network_);
 }
 
+void UsageHost::add_what_runs() {
+  if (!network_ || !seams_.what_runs || std::exchange(what_runs_added_, true)) return;
+  seams_.what_runs(tree_, *network_);
+}
+
 const sysfs::MountTable& UsageHost::mounts() {
   if (!mounts_) mounts_ = sysfs::read_mount_table(tree_);
   return *mounts_;
@@ -69,9 +75,10 @@ sysfs::Result<const std::vector<sysfs::Use>*> FunctionFacts::network_uses() {
   if (card && !sysfs::has_interface(**state, parents)) {
     if (auto done = host_.add_hidden_namespaces(); !done) return std::unexpected(done.error());
   }
+  const bool has_interface = sysfs::has_interface(**state, parents);
+  if (has_interface) host_.add_what_runs();
   network_ = sysfs::network_uses(**state, parents, host_.client());
-  if (card && (*state)->others_unknown && !sysfs::has_interface(**state, parents))
-    network_->push_back({.kind = sysfs::UseKind::OtherNamespace});
+  if (card && (*state)->others_unknown && !has_interface) network_->push_back({.kind = sysfs::UseKind::OtherNamespace});
   sysfs::add_socket_owners(tree(), *network_);
   return &*network_;
 }

@@ -29,6 +29,8 @@ class UsageHost {
   sysfs::Result<const sysfs::NetworkState*> network();
   /// Adds the namespaces to it that take long to be found, once. Error: as the seam's.
   sysfs::Result<> add_hidden_namespaces();
+  /// Adds what runs on interfaces, once.
+  void add_what_runs();
   const sysfs::MountTable& mounts();
 
  private:
@@ -37,6 +39,7 @@ class UsageHost {
   const std::optional<std::string>& client_;
   std::optional<sysfs::NetworkState> network_ = {};
   bool hidden_namespaces_added_ = false;
+  bool what_runs_added_ = false;
   std::optional<sysfs::MountTable> mounts_ = {};
 };
 

@@ -20,7 +20,9 @@ void Inventory::mark_if_moved(const PciAddress& address) {
   const auto* const known = find(address);
   const auto driver = link_name(tree_, paths::device(address) + "/driver");
   const auto name = known != nullptr && known->driver ? std::optional(known->driver->text()) : std::nullopt;
-  if (known == nullptr || !driver || *driver != name) mark(address);
+  const bool moved = known == nullptr || !driver || *driver != name;
+  // One that has no driver and one that is gone have both no such link.
+  if (moved || (!name && !exists(tree_, paths::device(address)))) mark(address);
 }
 
 void Inventory::mark_all() { all_marked_ = true; }

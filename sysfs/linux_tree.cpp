@@ -71,6 +71,9 @@ Result<std::string> LinuxTree::read_bytes(std::string_view path, std::size_t lim
   const std::string name(path);
   const FileDescriptor fd(::openat(root_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!fd) return kernel_error("cannot open", absolute(path), errno);
+  // kernfs gives all that there is, up to a page and to what was asked for: less is the end (fs/kernfs/file.c).
+  const bool in_sysfs = path.starts_with("sys/");
+  constexpr ssize_t page = 4096;
   std::string content;
   std::size_t size = 0;
   while (size < limit) {
@@ -78,8 +81,8 @@ Result<std::string> LinuxTree::read_bytes(std::string_view path, std::size_t lim
     const auto got = ::read(fd.get(), content.data() + size, content.size() - size);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return kernel_error("cannot read", absolute(path), errno);
-    if (got == 0) break;
     size += static_cast<std::size_t>(got);
+    if (got == 0 || (in_sysfs && got < page && size < content.size())) break;
   }
   content.resize(size);
   return content;

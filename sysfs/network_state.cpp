@@ -139,14 +139,17 @@ Result<NetworkState> read_network_state(const Tree& tree) {
   if (!interfaces) return std::unexpected(interfaces.error());
   add_uppers(tree, *interfaces);
   visitor.state.namespaces.push_back({"", std::move(*interfaces)});
-  add_sessions(tree, visitor.state);
-  add_socket_facts(tree, visitor.state);
-  add_redirects(visitor.state);
-  add_generic_sessions(tree, visitor.state);
   if (auto done = visitor.visit_named(); !done) return std::unexpected(done.error());
   if (auto done = visitor.visit_mounted(); !done) return std::unexpected(done.error());
   if (auto done = visitor.visit_processes(); !done) return std::unexpected(done.error());
   return std::move(visitor.state);
+}
+
+void add_what_runs(const Tree& tree, NetworkState& state) {
+  add_sessions(tree, state);
+  add_socket_facts(tree, state);
+  add_redirects(state);
+  add_generic_sessions(tree, state);
 }
 
 Result<> add_namespaces_of_descriptors(const Tree& tree, NetworkState& state) {

@@ -76,7 +76,11 @@ struct NetworkState {
 /// Asks the kernel by rtnetlink, in the own namespace, in that of every process, in those of /run/netns, and in those
 /// that a mount of the host keeps. Another namespace that vanishes meanwhile is left out. Errors: Kernel, when the own
 /// namespace cannot be read, or cannot be entered again. Source: rtnetlink(7), setns(2), network_namespaces(7).
+/// Sessions, sockets and gaps are not in it.
 Result<NetworkState> read_network_state(const Tree& tree);
+
+/// Adds the sessions and sockets of the own namespace, and what of them could not be read.
+void add_what_runs(const Tree& tree, NetworkState& state);
 
 /// Adds the namespaces that no process is in and no mount keeps, but an open descriptor. This takes a look through all
 /// descriptors of the host. Errors: as above.

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -72,17 +73,27 @@ bool is_kernel_thread(std::string_view stat) {
   return words.size() > 6 && (number_from<std::uint64_t>(words[6], 10).value_or(0) & kernel_thread) != 0;
 }
 
+// Empty where the kernel does not tell (CONFIG_PROC_CHILDREN). Source: proc_pid_task(5), "children".
+std::set<std::int32_t> children_of_kthreadd(const Tree& tree) {
+  std::set<std::int32_t> children;
+  const auto text = tree.read("proc/2/task/2/children", most_maps_bytes);
+  for (const auto word : words_of(text.value_or(""))) {
+    if (const auto pid = number_from<std::int32_t>(word, 10)) children.insert(*pid);
+  }
+  return children;
+}
+
 class Pass {
  public:
-  Pass(const Tree& tree, const std::function<void(const ProcessFile&)>& visit) : tree_(tree), visit_(visit) {}
+  Pass(const Tree& tree, const std::function<void(const ProcessFile&)>& visit)
+      : tree_(tree), visit_(visit), of_kthreadd_(children_of_kthreadd(tree)) {}
 
   void look_at(std::int32_t pid, const std::string& process) {
     if (seen.descriptors >= most_descriptors) {
       ++seen.unread;
       return;
     }
-    const auto stat = tree_.read(process + "/stat");
-    if (stat && is_kernel_thread(*stat)) return;
+    if (is_without_files(pid, process)) return;
     file_ = {.pid = pid, .process = process};
     hidden_ = false;
     points_ = nullptr;
@@ -93,6 +104,17 @@ class Pass {
   ProcessesSeen seen = {};
 
  private:
+  // A host has more kernel threads than processes, and a link is read in a quarter of the time of a file. A child of
+  // kthreadd that has a program is one that the kernel has started (modprobe).
+  bool is_without_files(std::int32_t pid, const std::string& process) const {
+    if (of_kthreadd_.contains(pid)) {
+      const auto program = tree_.link(process + "/exe");
+      if (program && !*program) return true;
+    }
+    const auto stat = tree_.read(process + "/stat");
+    return stat && is_kernel_thread(*stat);
+  }
+
   // Whether it shows nothing at all, as a thread that has ended while others go on.
   bool look_into(const std::string& directory) {
     const auto links = tree_.links(directory + "/fd", most_descriptors - seen.descriptors);
@@ -181,6 +203,7 @@ class Pass {
 
   const Tree& tree_;
   const std::function<void(const ProcessFile&)>& visit_;
+  const std::set<std::int32_t> of_kthreadd_;
   ProcessFile file_ = {};  ///< what is the same for all files of the process that is looked at
   bool hidden_ = false;
   const std::vector<std::string>* points_ = nullptr;

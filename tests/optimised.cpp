@@ -1,5 +1,6 @@
-// The tests are compiled without optimisation, and each object has its own copy of what it uses of the standard library. The
-// linker keeps the first one for everybody, the code under test included: so the first object has optimised ones.
+// The tests are compiled without optimisation, and each object has its own copy of what it uses of the standard
+// library. The linker keeps the first one for everybody, the code under test included: so the first object has
+// optimised ones.
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>

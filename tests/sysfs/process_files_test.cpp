@@ -76,6 +76,17 @@ TEST_CASE("A thread of the kernel is known by its flag, which a name cannot imit
   }
 }
 
+TEST_CASE("A child of kthreadd without a program is a thread of the kernel, and one with a program is not") {
+  auto tree = machine();
+  tree.add_process(30, "kworker/0:1", {{3, "/dev/sda"}});
+  tree.files.add_file("proc/2/task/2/children", "3 30 4\n");
+  CHECK(seen(tree).empty());
+  tree.files.add_link("proc/30/exe", "/usr/bin/kmod");
+  CHECK(seen(tree) == Names{"30 /dev/sda 8:0 block"});
+  tree.files.add_file("proc/2/task/2/children", "3 4\n");
+  CHECK(seen(tree) == Names{"30 /dev/sda 8:0 block"});
+}
+
 TEST_CASE("A file on a remote file system is not asked, in the mount namespace of its process") {
   auto tree = machine();
   tree.files.add_block_node("srv/nfs/node7", 8, 0);
