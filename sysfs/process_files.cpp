@@ -76,8 +76,8 @@ bool is_kernel_thread(std::string_view stat) {
 // Empty where the kernel does not tell (CONFIG_PROC_CHILDREN). Source: proc_pid_task(5), "children".
 std::set<std::int32_t> children_of_kthreadd(const Tree& tree) {
   std::set<std::int32_t> children;
-  const auto text = tree.read("proc/2/task/2/children", most_maps_bytes);
-  for (const auto word : words_of(text.value_or(""))) {
+  const auto text = tree.read("proc/2/task/2/children", most_maps_bytes).value_or("");
+  for (const auto word : words_of(text)) {
     if (const auto pid = number_from<std::int32_t>(word, 10)) children.insert(*pid);
   }
   return children;
