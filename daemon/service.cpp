@@ -10,7 +10,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -21,6 +20,7 @@
 #include "api/render_claim.hpp"
 #include "api/route.hpp"
 #include "api/server.hpp"
+#include "daemon/aside_thread.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/limited_log.hpp"
 #include "daemon/process_watch.hpp"
@@ -33,7 +33,6 @@
 #include "handoff/worker_pool.hpp"
 #include "sysfs/file_descriptor.hpp"
 #include "sysfs/linux_tree.hpp"
-#include "sysfs/processor_share.hpp"
 #include "sysfs/udev_socket.hpp"
 #include "vfio/linux_ioctl.hpp"
 
@@ -83,9 +82,7 @@ class Service {
         names_(sysfs::DeviceNames::open(tree)),
         pool_(io_,
               {.command = with_locks(std::move(worker), configuration), .step_deadline = configuration.step_deadline}),
-        cdi_files_(configuration.read_only ? std::string{} : configuration.cdi_directory) {
-    asio::post(aside_, sysfs::yield_as_thread);
-  }
+        cdi_files_(configuration.read_only ? std::string{} : configuration.cdi_directory) {}
 
   int run();
 
@@ -104,7 +101,6 @@ class Service {
   void stop();
   void leave_when_quiet(std::chrono::steady_clock::time_point deadline);
   void later(std::chrono::milliseconds delay, std::function<void()> work);
-  void run_aside(std::function<void()> work, std::function<void()> done);
   void fill_context();
   void start_claims();
   void look_at_policies(const handoff::Claim& claim);
@@ -135,7 +131,7 @@ class Service {
   asio::signal_set signals_{io_, SIGTERM, SIGINT};
   asio::steady_timer watchdog_{io_};
   asio::steady_timer leaving_{io_};
-  asio::thread_pool aside_{1};  ///< for reads of the whole host; it ends first
+  AsideThread aside_{io_};  ///< for reads of the whole host; it ends first
 };
 
 // The state directory, and in it the file by which workers are known: before the first worker starts.
@@ -221,14 +217,6 @@ void Service::later(std::chrono::milliseconds delay, std::function<void()> work)
   });
 }
 
-void Service::run_aside(std::function<void()> work, std::function<void()> done) {
-  asio::post(aside_, [this, work = std::move(work), done = std::move(done)]() mutable {
-    work();
-    work = nullptr;  // what it holds is freed here
-    asio::post(io_, std::move(done));
-  });
-}
-
 void Service::fill_context() {
   context_ = std::make_unique<api::Context>(api::Context{
       .engine = *engine_,
@@ -248,7 +236,7 @@ void Service::fill_context() {
         return inventory ? std::string{} : inventory.error().message;
       },
       .run_aside = [this](std::function<void()> work,
-                          std::function<void()> done) { run_aside(std::move(work), std::move(done)); }});
+                          std::function<void()> done) { aside_.run(std::move(work), std::move(done)); }});
 }
 
 // A claim that has ended was in their way, or has given a device back to where it was before the policy. VFs are made

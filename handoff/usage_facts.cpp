@@ -72,10 +72,11 @@ sysfs::Result<const std::vector<sysfs::Use>*> FunctionFacts::network_uses() {
   if (!state) return std::unexpected(state.error());
   const auto parents = parents_of(device_.address, descendants_);
   const bool card = sysfs::category(device_) == "network";
-  if (card && !sysfs::has_interface(**state, parents)) {
+  bool has_interface = sysfs::has_interface(**state, parents);
+  if (card && !has_interface) {
     if (auto done = host_.add_hidden_namespaces(); !done) return std::unexpected(done.error());
+    has_interface = sysfs::has_interface(**state, parents);
   }
-  const bool has_interface = sysfs::has_interface(**state, parents);
   if (has_interface) host_.add_what_runs();
   network_ = sysfs::network_uses(**state, parents, host_.client());
   if (card && (*state)->others_unknown && !has_interface) network_->push_back({.kind = sysfs::UseKind::OtherNamespace});

@@ -175,18 +175,14 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     if (auto worker = start_worker()) idle.push_back(*worker);  // a failure shows again when a worker is needed
   }
 
-  sysfs::Result<std::shared_ptr<Worker>> take_worker() {
-    if (idle.empty()) return start_worker();
-    auto worker = idle.back();
-    idle.pop_back();
-    asio::post(io, [self = shared_from_this()] { self->keep_one_idle(); });
-    return worker;
-  }
+  std::vector<std::shared_ptr<Worker>>& idle_ones(bool yielding) { return yielding ? idle_yielding : idle; }
 
-  sysfs::Result<std::shared_ptr<Worker>> take_yielding() {
-    if (idle_yielding.empty()) return start_worker(true);
-    auto worker = idle_yielding.back();
-    idle_yielding.pop_back();
+  sysfs::Result<std::shared_ptr<Worker>> take_worker(bool yielding = false) {
+    auto& waiting = idle_ones(yielding);
+    if (waiting.empty()) return start_worker(yielding);
+    auto worker = waiting.back();
+    waiting.pop_back();
+    if (!yielding) asio::post(io, [self = shared_from_this()] { self->keep_one_idle(); });
     return worker;
   }
 
@@ -203,7 +199,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
 
   // A worker is counted for it.
   void start(WorkerShare& share, Job job) {
-    auto worker = &share == &readers ? take_yielding() : take_worker();
+    auto worker = take_worker(&share == &readers);
     if (!worker) {
       share.give_back(false);
       return fail(std::move(job), worker.error());
@@ -252,7 +248,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   }
 
   void keep_or_end(const std::shared_ptr<Worker>& worker) {
-    auto& waiting = worker->yields ? idle_yielding : idle;
+    auto& waiting = idle_ones(worker->yields);
     if (waiting.size() < max_idle) {
       waiting.push_back(worker);
     } else {
@@ -378,8 +374,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
 
   void forget(const std::shared_ptr<Worker>& worker) {
     worker->deadline.cancel();
-    std::erase(idle, worker);
-    std::erase(idle_yielding, worker);
+    std::erase(idle_ones(worker->yields), worker);
     workers.erase(worker);
   }
 

@@ -12,7 +12,6 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <csignal>
 #include <functional>
 #include <iostream>
@@ -22,11 +21,11 @@
 
 #include "api/route.hpp"
 #include "api/server.hpp"
+#include "daemon/aside_thread.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/limited_log.hpp"
 #include "handoff/worker_pool.hpp"
 #include "sysfs/linux_tree.hpp"
-#include "sysfs/processor_share.hpp"
 #include "tests/attack/host_directory.hpp"
 
 namespace devbindd::tests {
@@ -69,7 +68,6 @@ class AttackDaemon {
   handoff::RunTask telling(handoff::RunTask run);
   sysfs::Result<handoff::RunTask> open_lane();
   void later(std::chrono::milliseconds delay, std::function<void()> work);
-  void run_aside(std::function<void()> work, std::function<void()> done);
   api::Context context();
   api::Server::Settings settings();
   void end_with_input();
@@ -92,7 +90,7 @@ class AttackDaemon {
   api::Server server_;
   asio::posix::stream_descriptor input_{io_, ::dup(STDIN_FILENO)};
   std::array<char, 64> ignored_{};
-  asio::thread_pool aside_{1};  ///< it ends first
+  daemon::AsideThread aside_{io_};  ///< it ends first
 };
 
 AttackDaemon::AttackDaemon(const Options& options)
@@ -106,9 +104,7 @@ AttackDaemon::AttackDaemon(const Options& options)
                 return sysfs::fail(sysfs::ErrorCode::Kernel, "no process is watched here", ESRCH);
               }}),
       context_(context()),
-      server_(io_, settings()) {
-  asio::post(aside_, sysfs::yield_as_thread);
-}
+      server_(io_, settings()) {}
 
 std::unique_ptr<handoff::Journal> AttackDaemon::open_journal() {
   auto post = [this](std::function<void()> work) { asio::post(io_, std::move(work)); };
@@ -158,14 +154,6 @@ void AttackDaemon::later(std::chrono::milliseconds delay, std::function<void()> 
   });
 }
 
-void AttackDaemon::run_aside(std::function<void()> work, std::function<void()> done) {
-  asio::post(aside_, [this, work = std::move(work), done = std::move(done)]() mutable {
-    work();
-    work = nullptr;  // what it holds is freed here
-    asio::post(io_, std::move(done));
-  });
-}
-
 api::Context AttackDaemon::context() {
   return {
       .engine = engine_,
@@ -180,7 +168,7 @@ api::Context AttackDaemon::context() {
       .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
       .not_ready = [] { return std::string(); },
       .run_aside = [this](std::function<void()> work,
-                          std::function<void()> done) { run_aside(std::move(work), std::move(done)); }};
+                          std::function<void()> done) { aside_.run(std::move(work), std::move(done)); }};
 }
 
 api::Server::Settings AttackDaemon::settings() {
