@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::admission_test {
+
 using namespace devbindd::api;
 using Clock = std::chrono::steady_clock;
 
@@ -84,3 +86,5 @@ TEST_CASE("without any connection nobody gets in", "[api][admission]") {
   CHECK(std::holds_alternative<TurnedAway>(admit({}, root(), none)));
   CHECK(std::holds_alternative<TurnedAway>(admit({}, over_tcp(), none)));
 }
+
+}  // namespace devbindd::admission_test

@@ -5,6 +5,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::browser_guard_test {
+
 using devbindd::api::browser_refusal;
 using devbindd::api::RequestHead;
 
@@ -73,3 +75,5 @@ TEST_CASE("a page of any other address may not", "[api][browser]") {
   CHECK(refused({{"host", "localhost"}, {"sec-fetch-site", "same-origin"}, {"origin", "null"}}) ==
         "403 cross_site_request");
 }
+
+}  // namespace devbindd::browser_guard_test

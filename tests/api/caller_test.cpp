@@ -9,6 +9,8 @@
 #include "sysfs/file_descriptor.hpp"
 #include "tests/catch2.hpp"
 
+namespace devbindd::caller_test {
+
 using devbindd::api::Access;
 using devbindd::api::is_loopback_host;
 using devbindd::api::tcp_caller;
@@ -68,3 +70,5 @@ TEST_CASE("the kernel names the peer of a Unix socket", "[api][caller]") {
   CHECK(unix_caller(one.get(), ::getgid()).access == Access::Change);
   CHECK(unix_caller(-1, std::nullopt).access == Access::Read);
 }
+
+}  // namespace devbindd::caller_test

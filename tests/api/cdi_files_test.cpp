@@ -10,6 +10,8 @@
 #include "tests/catch2.hpp"
 #include "tests/temporary_directory.hpp"
 
+namespace devbindd::cdi_files_test {
+
 namespace {
 
 using namespace devbindd;
@@ -82,3 +84,5 @@ TEST_CASE("Without a directory nothing is written, and one that cannot be writte
   CHECK(written.error().errno_value != 0);
   CHECK(impossible.keep_only({}));
 }
+
+}  // namespace devbindd::cdi_files_test

@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::claim_filter_test {
+
 namespace {
 
 using namespace devbindd;
@@ -90,3 +92,5 @@ TEST_CASE("an owner uses his claim, and others know nothing of it at his door", 
   CHECK_FALSE(may_use(reader, claim()));
   CHECK(may_use(by(0, {}, Access::Change), claim()));
 }
+
+}  // namespace devbindd::claim_filter_test

@@ -8,6 +8,8 @@
 #include "tests/catch2.hpp"
 #include "tests/golden.hpp"
 
+namespace devbindd::devbind_status_test {
+
 namespace {
 
 using devbindd::api::devbind_status;
@@ -146,3 +148,5 @@ TEST_CASE("The order in which devices are given does not matter") {
   std::reverse(found.begin(), found.end());
   CHECK(devbind_status(found, {"vfio-pci"}) == golden("devbind/vfio_loaded.txt"));
 }
+
+}  // namespace devbindd::devbind_status_test

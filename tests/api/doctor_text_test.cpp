@@ -6,6 +6,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::doctor_text_test {
+
 namespace {
 
 using devbindd::api::doctor_text;
@@ -89,3 +91,5 @@ TEST_CASE("What comes from files cannot steer a terminal") {
   const auto text = doctor_text({{"id", Verdict::Pass, "t", "a\x1b[2Jb\nc\td\x7f", ""}}, "h\x07");
   CHECK(text == "devbindd's look at h?\n1 check: 1 ok, 0 warnings, 0 failures\n\n[ ok ] t\n       a?[2Jb c d?\n");
 }
+
+}  // namespace devbindd::doctor_text_test

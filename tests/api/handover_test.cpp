@@ -16,6 +16,8 @@
 #include "tests/golden.hpp"
 #include "tests/temporary_directory.hpp"
 
+namespace devbindd::handover_test {
+
 namespace {
 
 using devbindd::api::Backend;
@@ -467,3 +469,5 @@ TEST_CASE("nothing claimed is still a document") {
   CHECK(render_handover(nothing, HandoverFormat::LibvirtXml).text == "<devices>\n</devices>\n");
   CHECK(sourced(nothing, "DEVBINDD_DEVICES").empty());
 }
+
+}  // namespace devbindd::handover_test

@@ -15,6 +15,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::hinic_test {
+
 namespace {
 
 using namespace devbindd;
@@ -760,3 +762,5 @@ TEST_CASE("A hinic port: the IOMMU of its host, as the kernel's log has it") {
   CHECK(state.translates);
   CHECK(state.interrupt_remapping == sysfs::Answer::Yes);
 }
+
+}  // namespace devbindd::hinic_test

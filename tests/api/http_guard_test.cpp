@@ -4,6 +4,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::http_guard_test {
+
 namespace {
 
 using devbindd::api::guard;
@@ -226,3 +228,5 @@ TEST_CASE("a head ends with its empty line, whatever ends its lines", "[api][gua
   CHECK(header_block_size("GET /\r\n\nx") == 8);
   CHECK(header_block_size("\r\nx") == 2);
 }
+
+}  // namespace devbindd::http_guard_test

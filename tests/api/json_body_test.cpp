@@ -5,6 +5,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::json_body_test {
+
 namespace {
 
 using devbindd::api::BodyReader;
@@ -194,3 +196,5 @@ TEST_CASE("a text of a body has at most 256 bytes", "[api][json]") {
 }
 
 TEST_CASE("a pointer is escaped", "[api][json]") { CHECK(pointer_to("a/b~c") == "/a~1b~0c"); }
+
+}  // namespace devbindd::json_body_test

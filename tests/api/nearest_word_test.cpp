@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::nearest_word_test {
+
 using devbindd::api::hint;
 using devbindd::api::nearest_word;
 
@@ -35,3 +37,5 @@ TEST_CASE("Where nothing is near, a short list is told and a long one is not") {
              std::vector<std::string>{"aa", "bb", "cc", "dd", "ee", "ff", "gg", "hh", "ii", "jj", "kk", "ll", "mm"})
             .empty());
 }
+
+}  // namespace devbindd::nearest_word_test

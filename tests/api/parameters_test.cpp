@@ -6,6 +6,8 @@
 #include "api/media_ranges.hpp"
 #include "tests/catch2.hpp"
 
+namespace devbindd::parameters_test {
+
 namespace {
 
 using namespace devbindd::api;
@@ -216,3 +218,5 @@ TEST_CASE("a UUID has its shape", "[api][parameters]") {
                            "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6g", "3f8e1c52-9d0b-4b7e-a0a6-1c2d3e4f5a6b "})
     CHECK_FALSE(is_uuid(text));
 }
+
+}  // namespace devbindd::parameters_test

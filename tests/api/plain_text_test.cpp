@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::plain_text_test {
+
 namespace {
 
 using devbindd::api::bytes_of;
@@ -45,3 +47,5 @@ TEST_CASE("Texts are measured in characters", "[api][text]") {
   CHECK(bytes_of("a\xc3\xa9", 9) == 3);
   CHECK(bytes_of("a\xc3\xa9", 0) == 0);
 }
+
+}  // namespace devbindd::plain_text_test

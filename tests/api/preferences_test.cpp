@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::preferences_test {
+
 namespace {
 
 using namespace devbindd::api;
@@ -52,3 +54,5 @@ TEST_CASE("What was followed is told") {
   CHECK(applied_text(preferences_from("Respond-Async, wait=5, handling=strict")) ==
         "respond-async, wait=5, handling=strict");
 }
+
+}  // namespace devbindd::preferences_test

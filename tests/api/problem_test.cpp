@@ -7,6 +7,8 @@
 #include "handoff/json.hpp"
 #include "tests/catch2.hpp"
 
+namespace devbindd::problem_test {
+
 namespace {
 
 using namespace devbindd;
@@ -108,3 +110,5 @@ TEST_CASE("a wrong request is told where", "[api][problem]") {
   CHECK(document["status"] == 400);
   CHECK(document["errors"] == json::array({{{"code", "unknown_field"}, {"pointer", "/x"}, {"detail", "no x here"}}}));
 }
+
+}  // namespace devbindd::problem_test

@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::query_test {
+
 namespace {
 
 using devbindd::api::Mistakes;
@@ -109,3 +111,5 @@ TEST_CASE("finish() names every parameter that nobody asked for, once", "[api][q
   all.finish();
   CHECK(none.none());
 }
+
+}  // namespace devbindd::query_test

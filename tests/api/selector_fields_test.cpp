@@ -6,6 +6,8 @@
 #include "api/selector_body.hpp"
 #include "tests/catch2.hpp"
 
+namespace devbindd::selector_fields_test {
+
 namespace {
 
 using namespace devbindd;
@@ -120,3 +122,5 @@ TEST_CASE("a member has one to 64 values", "[api][selector]") {
   CHECK(from_body({{"vendor", json(std::vector<std::string>(64, "8086"))}}, mistakes).vendor.values.size() == 64);
   CHECK(mistakes.none());
 }
+
+}  // namespace devbindd::selector_fields_test

@@ -5,6 +5,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::text_table_test {
+
 namespace {
 
 using namespace devbindd::api;
@@ -151,3 +153,5 @@ TEST_CASE("A page that is not the last one says how to go on") {
       list_response(request, {{"items", json::array({item("a", "x")})}, {"next_page_token", "0000:05:00.0"}}, columns);
   CHECK(response.body == "NAME  TEXT\na     x\n(more: ?page_token=0000:05:00.0)\n");
 }
+
+}  // namespace devbindd::text_table_test

@@ -8,6 +8,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::turns_test {
+
 using namespace devbindd::api;
 
 namespace {
@@ -114,3 +116,5 @@ TEST_CASE("what throws ends alone", "[api][turns]") {
   }
   CHECK(order == "b");
 }
+
+}  // namespace devbindd::turns_test

@@ -8,6 +8,8 @@
 #include "tests/temporary_directory.hpp"
 #include "tests/test_paths.hpp"
 
+namespace devbindd::configuration_test {
+
 namespace {
 
 using devbindd::daemon::Configuration;
@@ -185,3 +187,5 @@ TEST_CASE("a file that cannot be read is an error", "[daemon][configuration]") {
   std::ofstream(directory.path() / "good") << R"({"read_only":true})";
   CHECK(load_configuration(directory.path() / "good")->read_only);
 }
+
+}  // namespace devbindd::configuration_test

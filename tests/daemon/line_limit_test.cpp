@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::line_limit_test {
+
 using devbindd::daemon::kind_of;
 using devbindd::daemon::LineLimit;
 
@@ -58,3 +60,5 @@ TEST_CASE("kinds are limited too", "[daemon][log]") {
   CHECK(limit.take("new", at(11)));  // those that were quiet have made room
   REQUIRE(limit.over(at(11)).size() == 1);
 }
+
+}  // namespace devbindd::line_limit_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/reader_bench.hpp"
 
+namespace devbindd::attribute_reader_test {
+
 namespace {
 
 using namespace devbindd;
@@ -120,3 +122,5 @@ TEST_CASE("What the workers fail with is the answer") {
   REQUIRE(answer.has_value());
   CHECK(answer->error().code == code);
 }
+
+}  // namespace devbindd::attribute_reader_test

@@ -9,6 +9,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::audit_test {
+
 namespace {
 
 using namespace devbindd;
@@ -121,3 +123,5 @@ TEST_CASE("The audit outlives the daemon and the boot") {
   Stage stage(kernel, path, "boot-2");
   CHECK(events(stage) == Names{"ended succeeded", "begun running"});
 }
+
+}  // namespace devbindd::audit_test

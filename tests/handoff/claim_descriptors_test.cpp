@@ -6,6 +6,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/claim_machine.hpp"
 
+namespace devbindd::claim_descriptors_test {
+
 namespace {
 
 using namespace devbindd;
@@ -100,3 +102,5 @@ TEST_CASE("A device that is gone has no nodes") {
   machine.kernel->remove_device(card);
   CHECK(machine.open(id).error().code == ErrorCode::DeviceNotFound);
 }
+
+}  // namespace devbindd::claim_descriptors_test

@@ -3,6 +3,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/claim_machine.hpp"
 
+namespace devbindd::claim_health_test {
+
 namespace {
 
 using namespace devbindd;
@@ -54,7 +56,8 @@ TEST_CASE("A device that does not answer is not given to its driver; the others 
   CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
 }
 
-TEST_CASE("A read of the configuration space that is late says nothing: it is looked at again, but not for ever") {
+TEST_CASE("A read of the configuration space that is late says nothing: it is looked at again, but not for ever",
+          "[long]") {
   ClaimMachine machine;
   const auto id = machine.made(of({card}));
   machine.kernel->block("sys/bus/pci/devices/" + card + "/config");
@@ -219,3 +222,5 @@ TEST_CASE("Words that no kernel says of an error change nothing") {
   say(machine, "/devices/virtual/none", "change", "FAILED_RECOVERY");
   CHECK(recovery_of(machine, id, card) == ErrorRecovery::Begun);
 }
+
+}  // namespace devbindd::claim_health_test

@@ -7,6 +7,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/claim_machine.hpp"
 
+namespace devbindd::claim_reset_test {
+
 namespace {
 
 using namespace devbindd;
@@ -279,3 +281,5 @@ TEST_CASE("What the end of a claim would do is told without doing it") {
   CHECK(machine.release(id) == std::nullopt);
   CHECK(std::get<Preview>(asked(false)).plan.steps.empty());
 }
+
+}  // namespace devbindd::claim_reset_test

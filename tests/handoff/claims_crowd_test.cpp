@@ -7,6 +7,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/claim_machine.hpp"
 
+namespace devbindd::claims_crowd_test {
+
 namespace {
 
 using namespace devbindd;
@@ -60,7 +62,8 @@ std::map<std::string, int> outcomes_of(Fleet& fleet,
 
 }  // namespace
 
-TEST_CASE("Many more claims than devices make one for each device, and the others are told that there are no more") {
+TEST_CASE("Many more claims than devices make one for each device, and the others are told that there are no more",
+          "[long]") {
   constexpr unsigned devices = 40;
   constexpr int clients = 160;
   Fleet fleet(devices);
@@ -162,3 +165,5 @@ TEST_CASE("Virtual functions of one card are claimed side by side") {
   });
   for (const auto& outcome : outcomes) CHECK(std::holds_alternative<Claims::Made>(*outcome));
 }
+
+}  // namespace devbindd::claims_crowd_test

@@ -11,6 +11,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/claim_machine.hpp"
 
+namespace devbindd::claims_test {
+
 namespace {
 
 using namespace devbindd;
@@ -1033,7 +1035,7 @@ TEST_CASE("After a restart of the host a claim is lost, and holds nothing") {
   CHECK_NOTHROW(machine.made(of({other})));
 }
 
-TEST_CASE("Cut off after any write while it is made, a claim is active or over, and the devices agree") {
+TEST_CASE("Cut off after any write while it is made, a claim is active or over, and the devices agree", "[long]") {
   std::size_t points = 0;
   for (std::size_t writes = 0;; ++writes) {
     INFO("after write " << writes);
@@ -1104,7 +1106,7 @@ TEST_CASE("A connection that its claim has outlived, or that has outlived its cl
   CHECK(connection->on_close.empty());  // it may be closed for being idle again
 }
 
-TEST_CASE("Cut off after any write while it is released, a claim is released by the next daemon") {
+TEST_CASE("Cut off after any write while it is released, a claim is released by the next daemon", "[long]") {
   std::size_t points = 0;
   for (std::size_t writes = 0;; ++writes) {
     INFO("after write " << writes);
@@ -1186,3 +1188,5 @@ TEST_CASE("Devices of one switch are below one root port") {
   CHECK(chosen(machine, {.device = 0x1521, .same_switch = true, .count = 2}) == "0000:50:01.0 0000:50:01.1");
   CHECK(chosen(machine, {.device = 0x1521, .same_switch = true, .count = 3}).contains("below one root port"));
 }
+
+}  // namespace devbindd::claims_test

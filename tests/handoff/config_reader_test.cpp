@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/reader_bench.hpp"
 
+namespace devbindd::config_reader_test {
+
 namespace {
 
 using namespace devbindd;
@@ -51,3 +53,5 @@ TEST_CASE("A device whose configuration space hangs is overdue, and not asked ag
   bench.settle();
   CHECK(bench.read(at("0000:05:00.0")).has_value());
 }
+
+}  // namespace devbindd::config_reader_test

@@ -10,6 +10,8 @@
 #include "tests/handoff/stage.hpp"
 #include "tests/test_paths.hpp"
 
+namespace devbindd::crowd_test {
+
 namespace {
 
 using namespace devbindd;
@@ -119,7 +121,7 @@ struct Crowd {
 
 }  // namespace
 
-TEST_CASE("Every change succeeds while sixty readers ask for dry runs of forty items") {
+TEST_CASE("Every change succeeds while sixty readers ask for dry runs of forty items", "[long]") {
   Crowd crowd;
   for (int count = 0; count < readers; ++count) crowd.read();
   const auto mine = card_at(cards - 1);
@@ -136,3 +138,5 @@ TEST_CASE("Every change succeeds while sixty readers ask for dry runs of forty i
                       << " answered, " << crowd.refused << " refused");
   run_until(crowd.io, [&] { return crowd.answered > 0; });
 }
+
+}  // namespace devbindd::crowd_test

@@ -7,6 +7,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::dma_memory_test {
+
 namespace {
 
 using namespace devbindd;
@@ -95,3 +97,5 @@ TEST_CASE("Without a pid it is the claim's own process that is meant") {
   asked.pid = 8;
   CHECK(machine.ask(asked).error().code == sysfs::ErrorCode::OwnerNotFound);
 }
+
+}  // namespace devbindd::dma_memory_test

@@ -7,6 +7,8 @@
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::doctor_test {
+
 namespace {
 
 using devbindd::handoff::Check;
@@ -641,3 +643,5 @@ TEST_CASE("The facts are gathered without reading what can block") {
     CHECK(!file.starts_with("sys/devices/pci"));
   }
 }
+
+}  // namespace devbindd::doctor_test

@@ -5,6 +5,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::drains_test {
+
 namespace {
 
 using namespace devbindd;
@@ -128,3 +130,5 @@ TEST_CASE("A virtual function that goes takes its drain along, one that is made 
   CHECK(stage.carry_out(functions_request(physical, 0))["state"] == "succeeded");
   CHECK_FALSE(stage.engine->drains().contains(address));
 }
+
+}  // namespace devbindd::drains_test

@@ -2,6 +2,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::engine_blocked_test {
+
 namespace {
 
 using namespace devbindd;
@@ -177,3 +179,5 @@ TEST_CASE("A virtual function cannot be changed while its physical function is")
   CHECK(machine.settled(id)["state"] == "blocked");
   CHECK(machine.refused(bind_request("0000:0c:10.0")).operation == id);
 }
+
+}  // namespace devbindd::engine_blocked_test

@@ -5,6 +5,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::engine_failure_test {
+
 namespace {
 
 using namespace devbindd;
@@ -79,7 +81,7 @@ std::size_t dynamic_ids(const FakeKernel& kernel) {
 
 }  // namespace
 
-TEST_CASE("When any single write fails, every device is as it was before") {
+TEST_CASE("When any single write fails, every device is as it was before", "[long]") {
   for (const auto& scenario : scenarios()) {
     const auto count = writes_of(scenario);
     REQUIRE(count > 0);
@@ -107,7 +109,7 @@ TEST_CASE("When any single write fails, every device is as it was before") {
   }
 }
 
-TEST_CASE("When the undo is hit too, the operation never claims that the earlier state is back") {
+TEST_CASE("When the undo is hit too, the operation never claims that the earlier state is back", "[long]") {
   for (const auto& scenario : scenarios()) {
     if (scenario.large) continue;
     const auto count = writes_of(scenario);
@@ -165,7 +167,7 @@ TEST_CASE("Where the look after an undo hangs, nobody says that the undo failed"
   CHECK(machine.engine->left_half_way_by(at(card)).empty());
 }
 
-TEST_CASE("When a worker dies after its write, the device is as it was before") {
+TEST_CASE("When a worker dies after its write, the device is as it was before", "[long]") {
   for (const auto& scenario : scenarios()) {
     const auto count = writes_of(scenario);
     for (std::size_t nth = 1; nth <= count; ++nth) {
@@ -191,3 +193,5 @@ TEST_CASE("A give-back is still possible after a failed one") {
   CHECK(machine.carry_out(scenario.request)["state"] == "succeeded");
   CHECK(machine.kernel.bindings().at("0000:05:00.0") == "e1000e override -");
 }
+
+}  // namespace devbindd::engine_failure_test

@@ -5,6 +5,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::engine_recovery_test {
+
 namespace {
 
 using namespace devbindd;
@@ -71,7 +73,7 @@ std::vector<Way> ways() {
 
 }  // namespace
 
-TEST_CASE("Cut off after any write, every operation ends as asked for or as it was before, and says which") {
+TEST_CASE("Cut off after any write, every operation ends as asked for or as it was before, and says which", "[long]") {
   std::size_t points = 0;
   for (const auto& way : ways()) {
     for (std::size_t writes = 0;; ++writes) {
@@ -293,3 +295,5 @@ TEST_CASE("An operation read back from its document is the one that was written"
   for (const auto* text : {"null", "[]", "{}", "5", R"({"id":1})", R"({"id":"x","kind":"bind","created_at":"never"})"})
     CHECK_FALSE(operation_from(nlohmann::json::parse(text)));
 }
+
+}  // namespace devbindd::engine_recovery_test

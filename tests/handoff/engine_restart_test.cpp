@@ -6,6 +6,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::engine_restart_test {
+
 namespace {
 
 using namespace devbindd;
@@ -139,3 +141,5 @@ TEST_CASE("A change whose undo failed keeps its record, so that a give-back can 
   CHECK(machine.stage->carry_out(request_of(ChangeKind::Restore, card))["state"] == "succeeded");
   CHECK(machine.kernel->bindings() == before);
 }
+
+}  // namespace devbindd::engine_restart_test

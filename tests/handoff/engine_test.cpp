@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::engine_test {
+
 namespace {
 
 using namespace devbindd;
@@ -346,3 +348,5 @@ TEST_CASE("Operations are listed newest first and by state") {
   CHECK(machine.engine->documents("running").empty());
   CHECK(machine.engine->document("no-such-id").error().code == sysfs::ErrorCode::OperationNotFound);
 }
+
+}  // namespace devbindd::engine_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::identity_test {
+
 namespace {
 
 using namespace devbindd;
@@ -69,3 +71,5 @@ TEST_CASE("A change of another device than the expected one is refused before an
   const auto right = Identity{.vendor = 0x8086, .device = 0x10d3, .serial = "00-1b-21-ff-ff-a1-b2-c3"};
   CHECK(stage.carry_out(expecting(numbered, right))["state"] == "succeeded");
 }
+
+}  // namespace devbindd::identity_test

@@ -11,6 +11,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::journal_test {
+
 namespace {
 
 using namespace devbindd;
@@ -409,3 +411,5 @@ TEST_CASE("Nothing is written to the kernel when the journal cannot be") {
   CHECK(stage.engine->operation_on(at("0000:05:00.0")).empty());
   CHECK(stage.refused(bind_request("0000:05:00.0")).error.code == sysfs::ErrorCode::JournalFailed);  // not: in progress
 }
+
+}  // namespace devbindd::journal_test

@@ -9,6 +9,8 @@
 #include "tests/handoff/stage.hpp"
 #include "tests/temporary_directory.hpp"
 
+namespace devbindd::kept_answers_test {
+
 namespace {
 
 using namespace devbindd;
@@ -96,7 +98,7 @@ TEST_CASE("An answer is known for a day, over a restart too") {
   CHECK(kept.damaged.empty());
 }
 
-TEST_CASE("Of many answers the newest are known") {
+TEST_CASE("Of many answers the newest are known", "[long]") {
   Kept kept;
   const std::string large(KeptAnswers::most_bytes / 4, 'x');
   for (int number = 0; number < 5; ++number) kept.keep(0, std::to_string(number), large);
@@ -122,3 +124,5 @@ TEST_CASE("An answer that nobody can read is set aside, and the others are known
   CHECK(kept.damaged.front().table == "answers");
   CHECK(kept.damaged.front().key == "0 bad");
 }
+
+}  // namespace devbindd::kept_answers_test

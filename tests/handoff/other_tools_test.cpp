@@ -7,6 +7,8 @@
 #include "tests/contract/faulty_tree.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::other_tools_test {
+
 namespace {
 
 using namespace devbindd;
@@ -114,3 +116,5 @@ TEST_CASE("A change against another tool is done with a warning; one that agrees
   CHECK(warnings(bind_request("0000:08:00.0")) == std::vector<std::string>{"tool.libvirt"});
   CHECK(warnings(bind_request("0000:08:00.0", "igb")).empty());
 }
+
+}  // namespace devbindd::other_tools_test

@@ -6,6 +6,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/reader_bench.hpp"
 
+namespace devbindd::override_reader_test {
+
 namespace {
 
 using namespace devbindd;
@@ -101,3 +103,5 @@ TEST_CASE("Several addresses are read by one task, and by none where there is no
   CHECK(answers.at(hanging).error().code == sysfs::ErrorCode::TooBusy);
   CHECK(answers.at(other).error().code == sysfs::ErrorCode::TooBusy);
 }
+
+}  // namespace devbindd::override_reader_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/facts.hpp"
 
+namespace devbindd::plan_test {
+
 namespace {
 
 using namespace devbindd;
@@ -255,3 +257,5 @@ TEST_CASE("A record is another device's when any of its IDs differs") {
   original.*field = 0x4242;
   CHECK_FALSE(same_identity(original, one));
 }
+
+}  // namespace devbindd::plan_test

@@ -7,6 +7,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::policies_test {
+
 namespace {
 
 using namespace devbindd;
@@ -314,3 +316,5 @@ TEST_CASE("A device that is plugged in later gets its policy; one that somebody 
            {.action = "remove", .devpath = "/devices/pci0000:00/0000:30:00.0", .subsystem = "pci", .keys = {}}}});
   CHECK_FALSE(machine.policies.records().contains(at("0000:30:00.0")));
 }
+
+}  // namespace devbindd::policies_test

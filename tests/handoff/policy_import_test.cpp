@@ -9,6 +9,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::policy_import_test {
+
 namespace {
 
 using namespace devbindd;
@@ -189,3 +191,5 @@ TEST_CASE("What is imported is a configuration as it stands") {
     CHECK(selector_text(made.selector) == selector_text(meant.selector));
   }
 }
+
+}  // namespace devbindd::policy_import_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/claim_machine.hpp"
 
+namespace devbindd::selector_test {
+
 namespace {
 
 using namespace devbindd;
@@ -102,3 +104,5 @@ TEST_CASE("Who asks for such a group by address is told what goes along") {
   }
   CHECK(told == std::set<sysfs::PciAddress>{at(lpc), at(smbus)});
 }
+
+}  // namespace devbindd::selector_test

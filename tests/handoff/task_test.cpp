@@ -9,6 +9,8 @@
 #include "tests/fake_ioctl.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::task_test {
+
 namespace {
 
 using namespace devbindd;
@@ -189,3 +191,5 @@ TEST_CASE("A worker opens nodes of VFIO and iommufd and nothing else, all of the
   CHECK(bench.run({TaskKind::OpenNodes, {"/dev/vfio/vfio", "/dev/vfio/1"}}).error().errno_value == EBUSY);
   CHECK(bench.opened.empty());
 }
+
+}  // namespace devbindd::task_test

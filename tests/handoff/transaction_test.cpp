@@ -8,6 +8,8 @@
 #include "tests/handoff/facts.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::transaction_test {
+
 namespace {
 
 using namespace devbindd;
@@ -153,3 +155,5 @@ TEST_CASE("The mark of a device goes with the device and with the boot") {
   REQUIRE(stage.engine->current());
   CHECK(stage.engine->left_half_way_by(at(card)).empty());
 }
+
+}  // namespace devbindd::transaction_test

@@ -7,6 +7,8 @@
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
+namespace devbindd::usage_test {
+
 namespace {
 
 using namespace devbindd;
@@ -270,3 +272,5 @@ TEST_CASE("A wire that was cut or garbled tells nothing, which is not the same a
     CHECK_FALSE(handoff::usage_from(garbled));
   }
 }
+
+}  // namespace devbindd::usage_test

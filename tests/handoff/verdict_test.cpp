@@ -8,6 +8,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/facts.hpp"
 
+namespace devbindd::verdict_test {
+
 namespace {
 
 using namespace devbindd;
@@ -539,3 +541,5 @@ TEST_CASE("What would be written to a read-only /sys is refused beforehand, and 
   CHECK(idle.steps.empty());
   CHECK(idle.evidence.empty());
 }
+
+}  // namespace devbindd::verdict_test

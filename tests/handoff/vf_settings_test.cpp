@@ -7,6 +7,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::vf_settings_test {
+
 namespace {
 
 using namespace devbindd;
@@ -115,7 +117,7 @@ TEST_CASE("A VF that does not come back takes its settings along, which is said"
   CHECK(machine.told() == Texts{tenant_a});
 }
 
-TEST_CASE("Whatever write fails, the settings are as before") {
+TEST_CASE("Whatever write fails, the settings are as before", "[long]") {
   std::size_t failed = 0;
   for (std::size_t n = 1; n < 40; ++n) {
     Machine machine;
@@ -144,7 +146,7 @@ TEST_CASE("Settings that the undo cannot bring back are told, with what they wer
   CHECK(machine.stage.kernel.bindings().at(vf0) == "igbvf override -");
 }
 
-TEST_CASE("Cut off after any write, the next daemon brings the settings to where they belong") {
+TEST_CASE("Cut off after any write, the next daemon brings the settings to where they belong", "[long]") {
   const auto bound = bind_request(vf0);
   const std::vector<std::pair<std::vector<ChangeRequest>, ChangeRequest>> ways = {
       {{}, functions_request(physical, 3)},
@@ -284,3 +286,5 @@ TEST_CASE("The end of a claim brings back what a VF was told before it, whoever 
   CHECK(machine.told() == Texts{tenant_a, tenant_b});
   CHECK(machine.stage.kernel.bindings().at(vf0) == (bound_before ? "vfio-pci override vfio-pci" : "igbvf override -"));
 }
+
+}  // namespace devbindd::vf_settings_test

@@ -9,6 +9,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
+namespace devbindd::virtual_functions_test {
+
 namespace {
 
 using namespace devbindd;
@@ -371,3 +373,5 @@ TEST_CASE("A VF token is set before the VFs are made, and stands nowhere") {
   }
   CHECK(stage.ioctl.used_up());
 }
+
+}  // namespace devbindd::virtual_functions_test

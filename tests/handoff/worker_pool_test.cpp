@@ -20,6 +20,8 @@
 #include "tests/handoff/stage.hpp"
 #include "tests/test_paths.hpp"
 
+namespace devbindd::worker_pool_test {
+
 namespace {
 
 using namespace devbindd;
@@ -467,3 +469,5 @@ TEST_CASE("A program that is no worker gives an error and no hang") {
   run_until(io, [&] { return result.has_value(); });
   CHECK_FALSE(result->has_value());
 }
+
+}  // namespace devbindd::worker_pool_test

@@ -6,6 +6,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::worker_share_test {
+
 namespace {
 
 using namespace devbindd::handoff;
@@ -79,3 +81,5 @@ TEST_CASE("What waits is bounded for each asker and for all, and a refused job i
   CHECK_FALSE(next(share).empty());
   CHECK(push(share, "c"));
 }
+
+}  // namespace devbindd::worker_share_test

@@ -7,6 +7,8 @@
 #include "tests/catch2.hpp"
 #include "tests/temporary_directory.hpp"
 
+namespace devbindd::block_probe_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -54,3 +56,5 @@ TEST_CASE("Claiming tells the errno of the open") {
   CHECK(open_block_exclusively((directory.path() / "nowhere").string()) == ENOENT);
   CHECK(open_block_exclusively(file(directory, "free")) == 0);
 }
+
+}  // namespace devbindd::block_probe_test

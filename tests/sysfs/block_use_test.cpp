@@ -6,6 +6,8 @@
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
+namespace devbindd::block_use_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -265,3 +267,5 @@ TEST_CASE("A loop device tells what it stands on where its path does not") {
   CHECK(found().empty());
   CHECK(asked.size() == 2);  // its server may be gone
 }
+
+}  // namespace devbindd::block_use_test

@@ -9,6 +9,8 @@
 #include "tests/sysfs/config_dumps.hpp"
 #include "tests/test_paths.hpp"
 
+namespace devbindd::capabilities_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -140,7 +142,7 @@ TEST_CASE("A register beyond what was read is named, and not made up") {
   CHECK(text(*report.standard, "exp", "flags.type") == "endpoint");
 }
 
-TEST_CASE("Every space of every length is decoded without reading beyond it") {
+TEST_CASE("Every space of every length is decoded without reading beyond it", "[long]") {
   for (const auto* file : {"handmade_endpoint.txt", "handmade_ports.txt", "handmade_others.txt", "broken_lists.txt",
                            "qemu_nvme_vf.txt", "qemu_q35.txt", "virtio_cloud.txt"}) {
     std::ifstream stream(std::string(devbindd::tests::data_directory) + "/config/" + file);
@@ -172,3 +174,5 @@ TEST_CASE("Names of capabilities are unique and every decoded one has a title") 
     }
   }
 }
+
+}  // namespace devbindd::capabilities_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
+namespace devbindd::children_test {
+
 namespace {
 
 using devbindd::sysfs::Child;
@@ -103,3 +105,5 @@ TEST_CASE("A very deep tree is given up") {
   machine.add(deep + "input8", "class/input");
   CHECK(machine.children().size() == 1);
 }
+
+}  // namespace devbindd::children_test

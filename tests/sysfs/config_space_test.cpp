@@ -5,6 +5,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::config_space_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -230,3 +232,5 @@ TEST_CASE("A header of type 1 has buses and no subsystem") {
   const auto& control = std::get<Fields>(field(fields, "bridge_control")->value);
   CHECK(std::get<bool>(field(control, "serr")->value));
 }
+
+}  // namespace devbindd::config_space_test

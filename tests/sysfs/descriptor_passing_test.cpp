@@ -12,6 +12,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::descriptor_passing_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -88,3 +90,5 @@ TEST_CASE("Descriptors that this process may not have are an error, and not fewe
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
   CHECK(got.error().errno_value == EMFILE);
 }
+
+}  // namespace devbindd::descriptor_passing_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
+namespace devbindd::device_facts_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -184,3 +186,5 @@ TEST_CASE("The physical slot is that whose address is the device's without its f
   CHECK(!physical_slot(tree, "0000:e1:1f.2"));
   CHECK(!physical_slot(tree, "0000:05:00"));
 }
+
+}  // namespace devbindd::device_facts_test

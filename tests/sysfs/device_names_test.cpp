@@ -8,6 +8,8 @@
 #include "sysfs/linux_tree.hpp"
 #include "tests/catch2.hpp"
 
+namespace devbindd::device_names_test {
+
 namespace {
 
 using devbindd::sysfs::DeviceNames;
@@ -169,3 +171,5 @@ TEST_CASE("Names can be moved to another owner") {
   first = std::move(second);
   CHECK(first.vendor(0x8086) == "Intel Corporation");
 }
+
+}  // namespace devbindd::device_names_test

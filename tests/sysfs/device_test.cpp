@@ -8,6 +8,8 @@
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::device_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -201,3 +203,5 @@ TEST_CASE("A driver is read with its module and the devices it has") {
   CHECK(names.size() == 7);
   CHECK(names.front() == driver("e1000e"));
 }
+
+}  // namespace devbindd::device_test

@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::driver_name_test {
+
 using devbindd::sysfs::DriverName;
 using devbindd::sysfs::ErrorCode;
 
@@ -45,3 +47,5 @@ TEST_CASE("A driver's name tells whether it is one of VFIO's, and whether it lea
   CHECK(is_vfio_driver(name) == row.vfio);
   CHECK(manages_dma(name) == row.manages_dma);
 }
+
+}  // namespace devbindd::driver_name_test

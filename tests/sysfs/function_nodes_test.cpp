@@ -6,6 +6,8 @@
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
+namespace devbindd::function_nodes_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -272,3 +274,5 @@ TEST_CASE("The firmware's frame buffer in one of the BARs") {
   CHECK(with("    00000000-00000000 : BOOTFB\n").empty());
   CHECK(with("    : BOOTFB\nBOOTFB\n9-zz : BOOTFB\n").empty());
 }
+
+}  // namespace devbindd::function_nodes_test

@@ -6,6 +6,8 @@
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::inventory_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -214,3 +216,5 @@ TEST_CASE("What could not be read stays marked") {
   REQUIRE(inventory.refresh());
   CHECK(inventory.find(first)->vendor == 0x1234);
 }
+
+}  // namespace devbindd::inventory_test

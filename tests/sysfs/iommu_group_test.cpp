@@ -6,6 +6,8 @@
 #include "tests/handoff/requests.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
+namespace devbindd::iommu_group_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -162,3 +164,5 @@ TEST_CASE("Every blocker is named with its driver, in the order of the members")
   CHECK(blockers == Blockers{{at("0000:05:00.1"), driver_named("hinic")}, {at("0000:05:00.3"), driver_named("nvme")}});
   CHECK(viability_blockers({}).empty());
 }
+
+}  // namespace devbindd::iommu_group_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::iommu_state_test {
+
 namespace {
 
 using devbindd::sysfs::Answer;
@@ -197,3 +199,5 @@ TEST_CASE("Only the parameters that matter here are kept, in their order") {
                       "pcie_acs_override=downstream,multifunction", "vfio_iommu_type1.allow_unsafe_interrupts=1",
                       "pci=noaer", "nointremap", "modprobe.blacklist=igb", "vfio.enable_unsafe_noiommu_mode=1"});
 }
+
+}  // namespace devbindd::iommu_state_test

@@ -8,6 +8,8 @@
 #include "tests/fake_files.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::iommu_unit_test {
+
 namespace {
 
 using devbindd::sysfs::decode_amd;
@@ -468,3 +470,5 @@ TEST_CASE("An AMD features file that makes no sense is absent") {
   CHECK(!unit.amd->efr2);
   CHECK(!unit.amd->features);
 }
+
+}  // namespace devbindd::iommu_unit_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/handoff/requests.hpp"
 
+namespace devbindd::isolation_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -261,3 +263,5 @@ TEST_CASE("Every merge has a name and a sentence with its bridge and services") 
              has_text("lack request_redirect."));
   CHECK(!explanation_of({}).empty());
 }
+
+}  // namespace devbindd::isolation_test

@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::kernel_log_test {
+
 using devbindd::sysfs::parse_kernel_log_record;
 
 TEST_CASE("The text of a kernel log record is what stands between its header and its keys") {
@@ -35,3 +37,5 @@ TEST_CASE("A log that cannot be read gives no lines") {
   CHECK_FALSE(mark.readable());
   CHECK(mark.lines_about({}).empty());
 }
+
+}  // namespace devbindd::kernel_log_test

@@ -15,6 +15,8 @@
 #include "sysfs/module_bans.hpp"
 #include "tests/catch2.hpp"
 
+namespace devbindd::kernel_module_test {
+
 namespace {
 
 using devbindd::sysfs::BanKind;
@@ -395,3 +397,5 @@ TEST_CASE("The loaded module vfio_pci is the driver vfio-pci, and a built-in vfi
   host.write("sys/module/vfio_pci/initstate", "live\n");
   CHECK(userspace_drivers(host.tree()) == Names{"vfio-pci"});
 }
+
+}  // namespace devbindd::kernel_module_test

@@ -6,6 +6,8 @@
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
+namespace devbindd::kernel_users_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -249,3 +251,5 @@ TEST_CASE("Who else has memory of the function") {
                       "0x000000007d000000 0x000000007dffffff direct-relaxable\n");
   CHECK(with("1-2 : x\n").empty());
 }
+
+}  // namespace devbindd::kernel_users_test

@@ -15,6 +15,8 @@
 #include "tests/catch2.hpp"
 #include "tests/temporary_directory.hpp"
 
+namespace devbindd::linux_tree_test {
+
 namespace {
 
 using devbindd::sysfs::ErrorCode;
@@ -190,3 +192,5 @@ TEST_CASE("The links of a directory come with their targets, and nothing else do
   CHECK(folder.tree.links("nowhere", 1).error().errno_value == ENOENT);
   CHECK(folder.tree.links("d/file", 1).error().errno_value == ENOTDIR);
 }
+
+}  // namespace devbindd::linux_tree_test

@@ -12,6 +12,8 @@
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::locked_memory_test {
+
 namespace {
 
 using namespace devbindd;
@@ -88,3 +90,5 @@ TEST_CASE("A limit is raised to what is asked for, and never lowered") {
   CHECK(gone.error().code == ErrorCode::LimitNotRaised);
   CHECK(gone.error().errno_value == ESRCH);
 }
+
+}  // namespace devbindd::locked_memory_test

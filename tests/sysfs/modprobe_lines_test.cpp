@@ -12,6 +12,8 @@
 #include "tests/fake_kernel.hpp"
 #include "tests/temporary_directory.hpp"
 
+namespace devbindd::modprobe_lines_test {
+
 namespace {
 
 using devbindd::sysfs::ModprobeLine;
@@ -119,3 +121,5 @@ TEST_CASE("The files of modprobe.d are read in the order of their names, and a n
   for (const auto& line : read_modprobe_lines(kernel)) found.push_back(line.module);
   CHECK(found == Names{"a", "m_of_etc", "z"});
 }
+
+}  // namespace devbindd::modprobe_lines_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::network_routes_test {
+
 namespace {
 
 using devbindd::sysfs::parse_routes;
@@ -58,3 +60,5 @@ TEST_CASE("A host without IPv6 has no such file, and that is no error") {
   REQUIRE(routes);
   CHECK(routes->default_interfaces == Names{"wan"});
 }
+
+}  // namespace devbindd::network_routes_test

@@ -7,6 +7,8 @@
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
+namespace devbindd::network_sessions_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -135,3 +137,5 @@ TEST_CASE("Where the kernel does not tell the interface of AF_XDP sockets, whoev
   add_socket_owners(tree, uses);
   CHECK(uses[0].processes == std::vector<Process>{{31, "xdpsock", "socket:[99]"}});
 }
+
+}  // namespace devbindd::network_sessions_test

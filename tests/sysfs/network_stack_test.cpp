@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::network_stack_test {
+
 namespace {
 
 using devbindd::sysfs::add_uppers;
@@ -59,3 +61,5 @@ TEST_CASE("Uppers are read of what stands on a device, at every level, and of no
   CHECK(interfaces[2].uppers.empty());
   CHECK(interfaces[3].uppers.empty());
 }
+
+}  // namespace devbindd::network_stack_test

@@ -6,6 +6,8 @@
 #include "sysfs/linux_tree.hpp"
 #include "tests/catch2.hpp"
 
+namespace devbindd::network_state_test {
+
 using namespace devbindd::sysfs;
 
 TEST_CASE("The own network namespace comes first and has a loopback interface, and the caller is back in it") {
@@ -25,3 +27,5 @@ TEST_CASE("The own network namespace comes first and has a loopback interface, a
   CHECK_FALSE(loopback->default_route);
   for (std::size_t at = 1; at < state->namespaces.size(); ++at) CHECK_FALSE(state->namespaces[at].name.empty());
 }
+
+}  // namespace devbindd::network_state_test

@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::network_use_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -252,3 +254,5 @@ TEST_CASE("AF_XDP sockets that may be on any interface make a warning at those t
   state.namespaces[0].interfaces[0].up = false;
   CHECK(uses(state).empty());
 }
+
+}  // namespace devbindd::network_use_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
+namespace devbindd::open_nodes_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -118,3 +120,5 @@ TEST_CASE("A node that is mapped and closed counts as open") {
   CHECK(seen(tree, {card}) ==
         Uses{{UseKind::DisplayOpen, {"card0"}, "/dev/dri/card0", {{30, "gpu", "/dev/dri/card0"}}}});
 }
+
+}  // namespace devbindd::open_nodes_test

@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::pci_address_test {
+
 using devbindd::sysfs::ErrorCode;
 using devbindd::sysfs::parse_pci_address;
 using devbindd::sysfs::PciAddress;
@@ -84,3 +86,5 @@ TEST_CASE("PCI addresses are ordered by domain, bus, slot and function") {
   CHECK(PciAddress{0, 5, 31, 7} < PciAddress{0, 6, 0, 0});
   CHECK(PciAddress{0, 255, 0, 0} < PciAddress{1, 0, 0, 0});
 }
+
+}  // namespace devbindd::pci_address_test

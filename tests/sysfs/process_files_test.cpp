@@ -13,6 +13,8 @@
 #include "tests/sysfs/files_tree.hpp"
 #include "tests/temporary_directory.hpp"
 
+namespace devbindd::process_files_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -179,7 +181,7 @@ TEST_CASE("A process that may not be seen is counted, one that is gone is not, t
   CHECK(counts.descriptors == 1);
 }
 
-TEST_CASE("Ten thousand processes with a hundred descriptors each: the time is printed") {
+TEST_CASE("Ten thousand processes with a hundred descriptors each: the time is printed", "[long]") {
   const devbindd::tests::TemporaryDirectory folder;
   const auto& root = folder.path();
   // A hundred processes with files of their own; the others are links to them, which cost the same to look at.
@@ -207,3 +209,5 @@ TEST_CASE("Ten thousand processes with a hundred descriptors each: the time is p
   CHECK(nodes == 100000);  // /dev/null is one
   std::cout << "note: a look through 10000 processes with 100 descriptors each took " << taken.count() << " s\n";
 }
+
+}  // namespace devbindd::process_files_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::read_only_mount_test {
+
 namespace {
 
 using devbindd::sysfs::read_only_mount;
@@ -53,3 +55,5 @@ TEST_CASE("Drivers and devices are both written to") {
   CHECK(!read_only_sysfs(kernel, device));
   CHECK(!read_only_sysfs(kernel));
 }
+
+}  // namespace devbindd::read_only_mount_test

@@ -5,6 +5,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::resource_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -123,3 +125,5 @@ TEST_CASE("A BAR and the ROM are found by what they are") {
   CHECK(find_rom(parse_resources(lines(6)).value()) == nullptr);
   CHECK(find_bar({}, 0) == nullptr);
 }
+
+}  // namespace devbindd::resource_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
+namespace devbindd::shared_folders_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -120,3 +122,5 @@ TEST_CASE("File systems on flash, and VirtualBox's folders") {
   CHECK(uses(box, "vboxguest") == Uses{use(UseKind::ShareMounted, "vboxguest", "/folder")});
   CHECK(uses(box, "e1000e").empty());
 }
+
+}  // namespace devbindd::shared_folders_test

@@ -4,6 +4,8 @@
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::sriov_test {
+
 namespace {
 
 using namespace devbindd;
@@ -61,3 +63,5 @@ TEST_CASE("A VF is matched by its PF's modalias with the VFs' own device ID") {
     CHECK(modalias("0000:05:00.0").empty());
   }
 }
+
+}  // namespace devbindd::sriov_test

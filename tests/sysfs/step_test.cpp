@@ -6,6 +6,8 @@
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::step_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -129,3 +131,5 @@ TEST_CASE("EINVAL of a bind says more when the driver is VFIO's") {
   CHECK(vfio.meaning.find("IOMMU") != std::string::npos);
   CHECK(meaning_of({StepKind::Bind, card, "e1000e"}, EINVAL).meaning != vfio.meaning);
 }
+
+}  // namespace devbindd::step_test

@@ -3,6 +3,8 @@
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
+namespace devbindd::subsystem_names_test {
+
 namespace {
 
 using devbindd::sysfs::DeviceNames;
@@ -59,3 +61,5 @@ TEST_CASE("A host without pci.ids has no names of boards") {
   FilesTree tree;
   CHECK(!DeviceNames::open(tree, false).subsystem(0x19e5, 0x0200, 0x19e5, 0xd139));
 }
+
+}  // namespace devbindd::subsystem_names_test

@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::uevent_test {
+
 using namespace std::string_literals;
 using devbindd::sysfs::addresses_in;
 using devbindd::sysfs::parse_pci_address;
@@ -68,3 +70,5 @@ TEST_CASE("Every bridge above a device is found in its path") {
   CHECK(addresses_in("///").empty());
   CHECK(addresses_in("/devices/pci0000:00").empty());
 }
+
+}  // namespace devbindd::uevent_test

@@ -5,6 +5,8 @@
 #include "sysfs/ip_address.hpp"
 #include "tests/catch2.hpp"
 
+namespace devbindd::use_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -57,3 +59,5 @@ TEST_CASE("Addresses compare by value, however they are written") {
   CHECK_FALSE(is_link_local(*ip_address_from("fec0::1")));
   CHECK_FALSE(is_link_local(*ip_address_from("10.0.0.1")));
 }
+
+}  // namespace devbindd::use_test

@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::vf_settings_test {
+
 using namespace devbindd::sysfs;
 
 TEST_CASE("Settings of VFs are written as ip-link has them, and read back") {
@@ -52,3 +54,5 @@ TEST_CASE("Only what differs is set") {
   CHECK(are_as_wanted(wanted, wanted));
   CHECK(are_as_wanted(wanted, *vf_settings_from("mac 00:00:00:00:00:00 spoofchk off")));
 }
+
+}  // namespace devbindd::vf_settings_test

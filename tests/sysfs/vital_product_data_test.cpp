@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::vital_product_data_test {
+
 namespace {
 
 using namespace devbindd::sysfs;
@@ -104,3 +106,5 @@ TEST_CASE("The keywords that the specification names") {
   CHECK(vital_product_keyword("V0").empty());
   CHECK(vital_product_keyword("").empty());
 }
+
+}  // namespace devbindd::vital_product_data_test

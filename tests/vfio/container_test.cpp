@@ -8,6 +8,8 @@
 #include "tests/fake_kernel.hpp"
 #include "vfio/nodes.hpp"
 
+namespace devbindd::container_test {
+
 namespace {
 
 using namespace devbindd;
@@ -119,3 +121,5 @@ TEST_CASE("In no-IOMMU mode the group's node has another name") {
   REQUIRE(nodes.group);
   CHECK(nodes.group->path == "/dev/vfio/noiommu-77");
 }
+
+}  // namespace devbindd::container_test

@@ -6,6 +6,8 @@
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"
 
+namespace devbindd::holders_test {
+
 namespace {
 
 using namespace devbindd;
@@ -115,3 +117,5 @@ TEST_CASE("A query without group and device asks for nothing but descriptors tha
             .value()
             .empty());
 }
+
+}  // namespace devbindd::holders_test

@@ -3,6 +3,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::passive_regions_test {
+
 namespace {
 
 using namespace devbindd;
@@ -214,3 +216,5 @@ TEST_CASE("A list of capabilities that breaks off is the reason why the interrup
   whole.capability(0x50, 0x01);
   CHECK(report({}, whole.config).unknown_because.empty());
 }
+
+}  // namespace devbindd::passive_regions_test

@@ -13,6 +13,8 @@
 #include "vfio/question.hpp"
 #include "vfio/uapi.hpp"
 
+namespace devbindd::probe_test {
+
 namespace {
 
 using namespace devbindd;
@@ -568,3 +570,5 @@ TEST_CASE("Features have names, and unknown ones their number") {
   CHECK(feature_name(10) == "bus_master");
   CHECK(feature_name(14) == "feature_14");
 }
+
+}  // namespace devbindd::probe_test

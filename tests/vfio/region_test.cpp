@@ -7,6 +7,8 @@
 
 #include "tests/catch2.hpp"
 
+namespace devbindd::region_test {
+
 namespace {
 
 using namespace devbindd;
@@ -264,3 +266,5 @@ TEST_CASE("Regions, IRQs and capabilities have names") {
   CHECK(capabilities ==
         Names{"unknown", "sparse_mmap", "type", "msix_mappable", "nvlink2_ssatgt", "nvlink2_lnkspd", "unknown"});
 }
+
+}  // namespace devbindd::region_test
