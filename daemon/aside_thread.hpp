@@ -1,5 +1,6 @@
-// The thread that reads what belongs to the whole host (api/aside.hpp): it takes of the processor what the daemon's own
-// leaves.
+// SPDX-License-Identifier: Apache-2.0
+// The thread that reads what belongs to the whole host (api/context/aside.hpp): it takes of the processor what the
+// daemon's own leaves.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -8,7 +9,7 @@
 #include <functional>
 #include <utility>
 
-#include "sysfs/processor_share.hpp"
+#include "sysfs/kernel/processor_share.hpp"
 
 namespace devbindd::daemon {
 

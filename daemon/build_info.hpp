@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the build puts into the binary: the version, the text of openapi.yaml, and the same as JSON.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "daemon/configuration.hpp"
 
 #include <arpa/inet.h>
@@ -11,9 +12,9 @@
 #include <sstream>
 #include <vector>
 
-#include "api/json_body.hpp"
-#include "api/nearest_word.hpp"
-#include "api/selector_body.hpp"
+#include "api/http/json_body.hpp"
+#include "api/http/nearest_word.hpp"
+#include "api/requests/selector_body.hpp"
 
 namespace devbindd::daemon {
 namespace {

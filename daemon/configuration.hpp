@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The configuration file: JSON with comments, every key optional, every unknown key an error that names it.
 // Not here: command-line options (main.cpp).
 #pragma once
@@ -10,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "handoff/policy.hpp"
+#include "handoff/model/policy.hpp"
 
 namespace devbindd::daemon {
 

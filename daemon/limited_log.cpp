@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "daemon/limited_log.hpp"
 
 #include <spdlog/spdlog.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log of a daemon that everybody on the host may cause lines in: so many of one kind, and how many more there were.
 #pragma once
 
@@ -7,7 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <string>
 
-#include "api/server.hpp"
+#include "api/http/server.hpp"
 #include "daemon/line_limit.hpp"
 
 namespace devbindd::daemon {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "daemon/line_limit.hpp"
 
 #include <algorithm>

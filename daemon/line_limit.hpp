@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many lines of one kind the log gets: whoever may connect can cause as many as he likes. Pure. Not here: what is
 // logged (service.cpp).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // devbindd: options, log, and off to the service or the worker.
 
 #include <getopt.h>
@@ -11,11 +12,11 @@
 #include <filesystem>
 #include <memory>
 
-#include "api/plain_text.hpp"
+#include "api/http/plain_text.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/service.hpp"
-#include "handoff/policy_import.hpp"
-#include "sysfs/linux_tree.hpp"
+#include "handoff/policy/policy_import.hpp"
+#include "sysfs/kernel/linux_tree.hpp"
 
 namespace {
 

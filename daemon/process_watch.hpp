@@ -1,11 +1,12 @@
-// Notices the end of a process that is no child of the daemon. Not here: what that means (handoff/claims.hpp).
+// SPDX-License-Identifier: Apache-2.0
+// Notices the end of a process that is no child of the daemon. Not here: what that means (handoff/claim/claims.hpp).
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <functional>
 
-#include "sysfs/result.hpp"
+#include "sysfs/kernel/result.hpp"
 
 namespace devbindd::daemon {
 

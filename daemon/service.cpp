@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "daemon/service.hpp"
 
 #include <grp.h>
@@ -15,25 +16,25 @@
 #include <filesystem>
 #include <set>
 
-#include "api/cdi_files.hpp"
-#include "api/context.hpp"
-#include "api/render_claim.hpp"
-#include "api/route.hpp"
-#include "api/server.hpp"
+#include "api/context/context.hpp"
+#include "api/handlers/route.hpp"
+#include "api/http/server.hpp"
+#include "api/render/cdi_files.hpp"
+#include "api/render/render_claim.hpp"
 #include "daemon/aside_thread.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/limited_log.hpp"
 #include "daemon/process_watch.hpp"
-#include "handoff/claims.hpp"
-#include "handoff/engine.hpp"
-#include "handoff/leftover_workers.hpp"
-#include "handoff/policies.hpp"
-#include "handoff/worker.hpp"
-#include "handoff/worker_lock.hpp"
-#include "handoff/worker_pool.hpp"
-#include "sysfs/file_descriptor.hpp"
-#include "sysfs/linux_tree.hpp"
-#include "sysfs/udev_socket.hpp"
+#include "handoff/claim/claims.hpp"
+#include "handoff/operation/engine.hpp"
+#include "handoff/policy/policies.hpp"
+#include "handoff/worker/leftover_workers.hpp"
+#include "handoff/worker/worker.hpp"
+#include "handoff/worker/worker_lock.hpp"
+#include "handoff/worker/worker_pool.hpp"
+#include "sysfs/kernel/file_descriptor.hpp"
+#include "sysfs/kernel/linux_tree.hpp"
+#include "sysfs/kernel/udev_socket.hpp"
 #include "vfio/linux_ioctl.hpp"
 
 namespace devbindd::daemon {

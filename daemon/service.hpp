@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The daemon put together: pool of workers, engine, server, uevents, signals, systemd. Runs until it is told to stop.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The test framework's header, of Catch2 3 or 2, whichever is installed. Debian 12 has 2.
 #pragma once
 

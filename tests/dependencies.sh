@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs the Debian 12 packages that building and testing devbindd needs, and nothing that is already there.
 # It does not build, download kernels or change any service.
 # Usage: tests/dependencies.sh [--build-only]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // See fake_files.hpp.
 #include "tests/fake_files.hpp"
 

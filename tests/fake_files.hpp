@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An in-memory tree of files, links, directories and nodes with the path rules of the kernel: symbolic links are
 // followed component by component, and every failure is an errno. Passive: nothing reacts to a write (see
 // fake_kernel.hpp).
@@ -10,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sysfs/tree.hpp"
+#include "sysfs/kernel/tree.hpp"
 
 namespace devbindd::tests {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An Ioctl that answers from a list of expected calls, in their order; anything else is an error of the test.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a write does to FakeKernel's model. See fake_kernel.hpp.
 #include "tests/fake_kernel.hpp"
 

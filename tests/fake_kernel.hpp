@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A kernel in memory that behaves: writing `unbind` takes the driver link away, `driver_override` steers the next
 // match, `new_id` grabs every unbound device of its kind, nodes below /dev/vfio come and go. Implements sysfs::Tree.
 // Rules and errnos: drivers/base/bus.c, dd.c; drivers/pci/pci-driver.c; drivers/vfio/pci/vfio_pci_core.c.
@@ -12,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "sysfs/tree.hpp"
-#include "sysfs/uevent.hpp"
-#include "sysfs/vf_settings.hpp"
+#include "sysfs/device/vf_settings.hpp"
+#include "sysfs/kernel/tree.hpp"
+#include "sysfs/kernel/uevent.hpp"
 #include "tests/fake_files.hpp"
 
 namespace devbindd::tests {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // FakeKernel's model as the files that the kernel would show. See fake_kernel.hpp.
 #include <array>
 #include <cstdio>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How tests set FakeKernel's machine up, and what they do to it. See fake_kernel.hpp.
 #include <algorithm>
 #include <cerrno>

@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 // See fake_usage.hpp.
 #include "tests/fake_usage.hpp"
 
 #include <algorithm>
 #include <map>
 
-#include "sysfs/fields.hpp"
-#include "sysfs/network_routes.hpp"
-#include "sysfs/network_stack.hpp"
-#include "sysfs/paths.hpp"
+#include "sysfs/kernel/fields.hpp"
+#include "sysfs/kernel/paths.hpp"
+#include "sysfs/use/network_routes.hpp"
+#include "sysfs/use/network_stack.hpp"
 
 namespace devbindd::tests {
 namespace {

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the host of the tests uses its devices: the network as FakeKernel's files show it, and disks that nobody has
 // claimed. Nothing of the machine that the tests run on is asked.
 #pragma once
 
-#include "handoff/usage.hpp"
-#include "sysfs/alternative_names.hpp"
+#include "handoff/usage/usage.hpp"
+#include "sysfs/use/alternative_names.hpp"
 
 namespace devbindd::tests {
 

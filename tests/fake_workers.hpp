@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The workers of tests: tasks are performed on a FakeKernel in the one thread of an io_context, answers come through it
 // as from the real pool. A task that would block is told as overdue and held until the kernel lets go (see resume).
 #pragma once
@@ -8,7 +9,7 @@
 #include <set>
 #include <vector>
 
-#include "handoff/task.hpp"
+#include "handoff/worker/task.hpp"
 #include "tests/fake_kernel.hpp"
 
 namespace devbindd::tests {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Texts that an answer must equal, from tests/data.
 #pragma once
 

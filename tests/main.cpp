@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The unit tests' entry point, for Catch2 2 and 3.
 #if __has_include(<catch2/catch_session.hpp>)
 #include <catch2/catch_session.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tests are compiled without optimisation, and each object has its own copy of what it uses of the standard
 // library. The linker keeps the first one for everybody, the code under test included: so the first object has
 // optimised ones.

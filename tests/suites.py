@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The suites of the test command: what there is, what each level runs, and the report at the end.
 
   tests/run                 everything that must hold before a change lands

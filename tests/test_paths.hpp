@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the tests find what is beside them: their data, and the worker program of the build.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the VFIO container says about the kernel: API version and extensions. Touches no device.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The way to a device through its group: container, group, device, as VFIO's oldest interface has it.
 // Not here: what is asked of the device then (probe.hpp).
 #pragma once

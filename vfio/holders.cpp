@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "vfio/holders.hpp"
 
 #include <algorithm>
 
-#include "sysfs/fields.hpp"
+#include "sysfs/kernel/fields.hpp"
 
 namespace devbindd::vfio {
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which processes have a VFIO device or its group open. Reads the descriptors of all processes in /proc, which can take
 // long on a large host: worker processes only. Without CAP_SYS_PTRACE the descriptors of other users stay hidden.
 #pragma once
@@ -7,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "sysfs/pci_address.hpp"
-#include "sysfs/tree.hpp"
+#include "sysfs/kernel/pci_address.hpp"
+#include "sysfs/kernel/tree.hpp"
 
 namespace devbindd::vfio {
 

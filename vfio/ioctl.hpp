@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The seam to VFIO's ioctls: one thin function per call. One real implementation and one fake in the tests.
 // Only this folder opens /dev/vfio. Not here: what the answers mean.
 #pragma once
@@ -6,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "sysfs/file_descriptor.hpp"
-#include "sysfs/result.hpp"
+#include "sysfs/kernel/file_descriptor.hpp"
+#include "sysfs/kernel/result.hpp"
 
 namespace devbindd::vfio {
 

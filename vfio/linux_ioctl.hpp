@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The real Ioctl: the calls of linux/vfio.h on the nodes below /dev/vfio. Calls may block: worker processes only.
 #pragma once
 

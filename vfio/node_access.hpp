@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who may use a VFIO node: entries of its POSIX ACL. An ACL needs no capability of the node's owner, and goes with the
-// node. Not here: which nodes there are (nodes.hpp), who asked for access (handoff/claims.hpp).
+// node. Not here: which nodes there are (nodes.hpp), who asked for access (handoff/claim/claims.hpp).
 #pragma once
 
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "sysfs/result.hpp"
+#include "sysfs/kernel/result.hpp"
 
 namespace devbindd::vfio {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The device nodes of VFIO: which exist, who owns them, and which node belongs to which device.
 // The node is what counts: the sysfs directory vfio-dev/vfioN is there on kernels that have no device cdev at all.
 #pragma once
@@ -6,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "sysfs/device.hpp"
-#include "sysfs/tree.hpp"
+#include "sysfs/device/device.hpp"
+#include "sysfs/kernel/tree.hpp"
 
 namespace devbindd::vfio {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What VFIO would report about a device, derived from its `resource` file and config space without opening it. Pure.
 // It differs from the kernel's own answer (probe.hpp) only in what can be known by opening alone: whether a ROM has
 // valid content, whether a BAR smaller than a page can be mapped, whether MSI-X vectors can be added later, the VGA
@@ -9,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "sysfs/config_space.hpp"
-#include "sysfs/resource.hpp"
+#include "sysfs/config_space/config_space.hpp"
+#include "sysfs/device/resource.hpp"
 #include "vfio/region.hpp"
 
 namespace devbindd::vfio {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The active probe: opens a device through VFIO and asks the kernel what it offers. Opening resets the function, and so
 // does closing: only for idle devices, only in worker processes, only when asked for. The asking (probe) and the
 // understanding (parse_probe) are apart: the answers travel as bytes from the worker.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The understanding of a probe's answers: pure, bounded, fuzzed.
 
 #include <algorithm>

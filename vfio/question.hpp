@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asking the kernel one thing by an ioctl whose argument begins with its own size, as VFIO's and iommufd's do.
 // Not here: what is asked (probe.cpp, probe_iommu.cpp) and what the answers mean (probe_report.cpp).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Regions and IRQs of a VFIO device: what the kernel's answers to the info ioctls say, byte for byte decoded. Pure.
 // Not here: asking the kernel (probe.hpp), deriving the same without asking (passive_regions.hpp).
 #pragma once
@@ -10,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sysfs/result.hpp"
+#include "sysfs/kernel/result.hpp"
 
 namespace devbindd::vfio {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parts of the kernel's VFIO and iommufd interface that linux/vfio.h of the build host may be too old to have
 // (Debian 12's is of kernel 6.1: no device cdev, no iommufd). Numbers and layouts are fixed by the kernel's ABI.
 // Source: include/uapi/linux/vfio.h, include/uapi/linux/iommufd.h of kernel 6.12.

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who gets a connection, and whose goes for it.
-#include "api/admission.hpp"
+#include "api/http/admission.hpp"
 
 #include "tests/catch2.hpp"
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What web pages may not do on the loopback port.
-#include "api/browser_guard.hpp"
+#include "api/http/browser_guard.hpp"
 
 #include <map>
 

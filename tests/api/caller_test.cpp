@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who calls: names of the loopback, peers of real sockets.
-#include "api/caller.hpp"
+#include "api/http/caller.hpp"
 
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 
-#include "sysfs/file_descriptor.hpp"
+#include "sysfs/kernel/file_descriptor.hpp"
 #include "tests/catch2.hpp"
 
 namespace devbindd::caller_test {

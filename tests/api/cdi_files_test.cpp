@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The CDI files of claims: written in one piece, readable by everybody, gone with their claim.
-#include "api/cdi_files.hpp"
+#include "api/render/cdi_files.hpp"
 
 #include <sys/stat.h>
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which claims a list has, and who may know of them.
-#include "api/claim_filter.hpp"
+#include "api/requests/claim_filter.hpp"
 
 #include "tests/catch2.hpp"
 

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // The text is compared with what DPDK 22.11's dpdk-devbind.py -s printed, kept in tests/data/devbind. The script ran
 // with a stub lspci that printed the facts below the way lspci -Dvmmnnk does, a stub ip that printed the routes named
 // at each test, and a /sys whose modules and net directories were the ones below.
-#include "api/devbind_status.hpp"
+#include "api/render/devbind_status.hpp"
 
 #include <algorithm>
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The preflight's report, letter by letter.
-#include "api/doctor_text.hpp"
+#include "api/render/doctor_text.hpp"
 
 #include <algorithm>
 #include <sstream>

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // The golden texts are in tests/data/handover/<case>/<format>.<json|xml|txt>: read one by one against the contracts
-// that api/handover.hpp names, not printed by those programs. What can be tried here (sh; xmllint where it is
+// that api/render/handover.hpp names, not printed by those programs. What can be tried here (sh; xmllint where it is
 // installed) is.
-#include "api/handover.hpp"
+#include "api/render/handover.hpp"
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One port of a two-port 100GE card (19e5:0200) as people look at it by hand on real hosts, replayed through the fakes:
 // the whole answers, as documents.
 #include <fcntl.h>
@@ -9,9 +10,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "api/handlers.hpp"
-#include "sysfs/iommu_state.hpp"
-#include "sysfs/iommu_unit.hpp"
+#include "api/handlers/handlers.hpp"
+#include "sysfs/iommu/iommu_state.hpp"
+#include "sysfs/iommu/iommu_unit.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 

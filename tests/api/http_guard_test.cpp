@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 // The guard in front of the HTTP parser: a table of heads. The same heads go over real sockets in
 // tests/contract/raw_cases.py.
-#include "api/http_guard.hpp"
+#include "api/http/http_guard.hpp"
 
 #include "tests/catch2.hpp"
 

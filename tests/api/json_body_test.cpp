@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Request bodies: what the strict parser takes, and that every refusal names the place.
-#include "api/json_body.hpp"
+#include "api/http/json_body.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What somebody who made a typing error probably meant.
-#include "api/nearest_word.hpp"
+#include "api/http/nearest_word.hpp"
 
 #include "tests/catch2.hpp"
 

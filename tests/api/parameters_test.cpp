@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // What handlers read from paths, queries and headers, and the exact 400 for what is wrong.
-#include "api/parameters.hpp"
+#include "api/http/parameters.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include "api/media_ranges.hpp"
+#include "api/http/media_ranges.hpp"
 #include "tests/catch2.hpp"
 
 namespace devbindd::parameters_test {

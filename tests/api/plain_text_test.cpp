@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a terminal gets of texts that others wrote.
-#include "api/plain_text.hpp"
+#include "api/http/plain_text.hpp"
 
 #include "tests/catch2.hpp"
 

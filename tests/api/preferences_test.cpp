@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the Prefer header says, and what it does not.
-#include "api/preferences.hpp"
+#include "api/http/preferences.hpp"
 
 #include "tests/catch2.hpp"
 

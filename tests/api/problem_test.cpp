@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 // Problem details: the statuses of all causes, the members, and what a failed operation tells.
-#include "api/problem.hpp"
+#include "api/http/problem.hpp"
 
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "handoff/json.hpp"
+#include "handoff/journal/json.hpp"
 #include "tests/catch2.hpp"
 
 namespace devbindd::problem_test {

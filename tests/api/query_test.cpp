@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Request targets: segments, parameters, and that nothing unknown passes.
-#include "api/query.hpp"
+#include "api/http/query.hpp"
 
 #include "tests/catch2.hpp"
 

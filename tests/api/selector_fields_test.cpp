@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // One grammar for what devices are asked for by, in bodies and in queries.
-#include "api/selector_fields.hpp"
+#include "api/requests/selector_fields.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include "api/selector_body.hpp"
+#include "api/requests/selector_body.hpp"
 #include "tests/catch2.hpp"
 
 namespace devbindd::selector_fields_test {

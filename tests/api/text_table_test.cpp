@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tables for a terminal: widths, wrapping of the last column, and bytes that must not reach it.
-#include "api/text_table.hpp"
+#include "api/http/text_table.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Long reads in turns.
-#include "api/turns.hpp"
+#include "api/context/turns.hpp"
 
 #include <stdexcept>
 #include <string>

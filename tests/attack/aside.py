@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Work in a process of its own, as another user where that is wanted, until it is told to stop."""
 import json
 import os

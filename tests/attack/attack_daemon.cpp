@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The daemon that is attacked: the real server, handlers, engine, claims, journal on disk and worker processes, with
 // the daemon's own limits, on a directory instead of the kernel's file systems (host_directory.hpp). Everybody may
 // connect; root and one group may change things, over TCP nobody may. Prints "listening PORT" when it is ready, and
@@ -19,13 +20,13 @@
 #include <optional>
 #include <stdexcept>
 
-#include "api/route.hpp"
-#include "api/server.hpp"
+#include "api/handlers/route.hpp"
+#include "api/http/server.hpp"
 #include "daemon/aside_thread.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/limited_log.hpp"
-#include "handoff/worker_pool.hpp"
-#include "sysfs/linux_tree.hpp"
+#include "handoff/worker/worker_pool.hpp"
+#include "sysfs/kernel/linux_tree.hpp"
 #include "tests/attack/host_directory.hpp"
 
 namespace devbindd::tests {

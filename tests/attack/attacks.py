@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What attackers do. Each function gives the work of one process (aside.py); ATTACKS in run.py puts them together."""
 import collections
 import json

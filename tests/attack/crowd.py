@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many connections of one process, each with a state of its own, by one selector. Used by attacks.py."""
 import collections
 import errno

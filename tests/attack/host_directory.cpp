@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "tests/attack/host_directory.hpp"
 
 #include <filesystem>
 #include <fstream>
 
-#include "sysfs/pci_address.hpp"
+#include "sysfs/kernel/pci_address.hpp"
 
 namespace devbindd::tests {
 namespace {

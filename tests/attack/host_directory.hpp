@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A host as a directory of files: as many cards as are wanted, each alone in its IOMMU group, on a driver of the host.
 // test_worker with "drivers" moves them. Not here: the daemon (attack_daemon.cpp).
 #pragma once

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Root's own doing while others attack: how long his questions take, and what becomes of his changes."""
 import errno
 import os

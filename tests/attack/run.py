@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Attacks on the daemon as users of the host would do them, and what root gets meanwhile. Usage: run.py ATTACK_DAEMON [--long] [--print-times]
 
 For each attack a row: how long root's questions take over a connection that stays and over new ones, and what becomes of

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Inside the test machine: a bind to vfio-pci and the give-back, by the API and by the bare sysfs writes, alternating."""
 
 import http.client

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is asked of the contract daemon about claims, keys and lists; see scenarios.py for the rest."""
 import json
 import os

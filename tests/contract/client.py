@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Asks the contract daemon and holds every answer against openapi.yaml. Remembers what was seen."""
 import json
 from urllib.parse import parse_qsl

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The daemon for contract tests: the real server, routes, handlers, engine and journal, on a kernel in memory that
 // tests can hurt through standard input (control.hpp). One thread besides the journal's; worker processes are not
 // started. Ends with its standard input. Prints "listening PORT" first.
@@ -13,9 +14,9 @@
 #include <iostream>
 #include <stdexcept>
 
-#include "api/problem.hpp"
-#include "api/route.hpp"
-#include "api/server.hpp"
+#include "api/handlers/route.hpp"
+#include "api/http/problem.hpp"
+#include "api/http/server.hpp"
 #include "daemon/build_info.hpp"
 #include "tests/contract/control.hpp"
 #include "tests/contract/machine.hpp"

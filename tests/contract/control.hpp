@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The channel through which a test hurts the contract daemon's kernel: one command in, one line out ("ok ...", "error
 // ...").
 //   fail-write N ERRNO            the N-th write from now fails          fail-reads PREFIX ERRNO, heal-reads
@@ -25,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-#include "handoff/engine.hpp"
+#include "handoff/operation/engine.hpp"
 #include "tests/contract/faulty_tree.hpp"
 #include "tests/fake_workers.hpp"
 

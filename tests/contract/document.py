@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """openapi.yaml as the tests use it: finding operations and responses, and validating what came against them."""
 import copy
 import re

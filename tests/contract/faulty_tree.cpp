@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // See faulty_tree.hpp.
 #include "tests/contract/faulty_tree.hpp"
 

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Tree in front of another one, that can be told to fail: for errors of reads that the fake kernel never gives.
 #pragma once
 
 #include <map>
 #include <string>
 
-#include "sysfs/tree.hpp"
+#include "sysfs/kernel/tree.hpp"
 
 namespace devbindd::tests {
 

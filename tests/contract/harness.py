@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts the contract daemon and speaks HTTP to it byte by byte. Used by run.py and raw_http.py."""
 import json
 import os

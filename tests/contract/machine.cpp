@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // See machine.hpp.
 #include "tests/contract/machine.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host that the contract daemon pretends to run on: one of each kind of device that the API tells apart.
 #pragma once
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Many clients at once: for one device exactly one wins, and for different devices nobody loses. Usage: race.py CONTRACT_DAEMON"""
 import collections
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of raw requests: what is sent, byte by byte, and what must come back. Passive; raw_http.py runs it.
 
 A case is (name, bytes, expected, closes): `expected` lists "STATUS" or "STATUS code" for each answer in order, `closes` tells

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Sends raw bytes to the contract daemon over real sockets and looks at every answer. Usage: raw_http.py CONTRACT_DAEMON"""
 import contextlib
 import os

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Holds the daemon against openapi.yaml: every path, method and status must be seen, and nothing that is not documented.
 Usage: run.py CONTRACT_DAEMON"""
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -40,10 +42,9 @@ def codes_in_sources():
     calls = (r'(?:refuse|bad_request|problem)\((?:request_?,\s*)?(?:\d+,\s*)?"([a-z_0-9]+)"|Mistake\{"([a-z_]+)"'
              r'|mistakes(?:_|\(\))?\.add\(\s*"([a-z_]+)"|\{\d{3}, "([a-z_]+)"')
     found = set()
-    for name in sorted(os.listdir(os.path.join(SOURCE, "api"))):
-        with open(os.path.join(SOURCE, "api", name), encoding="utf-8") as file:
-            for match in re.finditer(calls, file.read()):
-                found.add(next(group for group in match.groups() if group))
+    for path in sorted(pathlib.Path(SOURCE, "api").rglob("*.[ch]pp")):
+        for match in re.finditer(calls, path.read_text(encoding="utf-8")):
+            found.add(next(group for group in match.groups() if group))
     return found
 
 

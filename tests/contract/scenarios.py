@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a caller does with the daemon, one function for each thing; each gets a fresh daemon (machine.cpp says what it holds)."""
 import contextlib
 import json

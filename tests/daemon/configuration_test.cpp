@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The configuration file: what it may say, and that every mistake names its place.
 #include "daemon/configuration.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many lines of one kind the log gets.
 #include "daemon/line_limit.hpp"
 

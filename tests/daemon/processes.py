@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The daemon and its worker processes as others see them: what a worker holds, and what a stuck one keeps from the next
 daemon. Runs the daemon with --read-only, so that it can never write to this machine's devices, on a Unix socket and a
 loopback port of its own. Usage: processes.py DEVBINDD"""

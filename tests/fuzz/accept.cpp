@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Accept and Content-Type headers of a client.
-#include "api/media_ranges.hpp"
+#include "api/http/media_ranges.hpp"
 
 #include <algorithm>
 

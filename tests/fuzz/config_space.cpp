@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // A configuration space as a device gives it: a device may hold anything. The first byte chooses what is known of its
 // size.
 #include <algorithm>
 #include <set>
 
-#include "sysfs/capabilities.hpp"
+#include "sysfs/config_space/capabilities.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The configuration file: whatever stands in it, the daemon stays on the loopback and on absolute paths.
 #include "daemon/configuration.hpp"
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The attributes of a device: a byte chooses which one, its content ends with a zero.
-#include "sysfs/device_facts.hpp"
+#include "sysfs/device/device_facts.hpp"
 
 #include <algorithm>
 

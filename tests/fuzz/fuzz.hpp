@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the fuzz targets share: the input as text, and a check that ends the run.
 #pragma once
 

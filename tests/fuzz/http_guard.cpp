@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // The head of a request: what the guard lets through keeps all of its promises, and its target can be taken apart.
-#include "api/http_guard.hpp"
+#include "api/http/http_guard.hpp"
 
 #include <algorithm>
 
-#include "api/query.hpp"
+#include "api/http/query.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 using namespace devbindd;

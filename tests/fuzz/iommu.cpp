@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the host says of its IOMMUs: kernel command line, register files, names. The input is a list of contents that
 // end with a zero.
 #include <algorithm>
@@ -6,8 +7,8 @@
 #include <cstring>
 #include <map>
 
-#include "sysfs/iommu_state.hpp"
-#include "sysfs/iommu_unit.hpp"
+#include "sysfs/iommu/iommu_state.hpp"
+#include "sysfs/iommu/iommu_unit.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 using namespace devbindd::sysfs;

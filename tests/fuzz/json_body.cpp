@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // Request bodies: what is taken is an object that can be written and read again to the same value.
-#include "api/json_body.hpp"
+#include "api/http/json_body.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include "api/selector_body.hpp"
+#include "api/requests/selector_body.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 using namespace devbindd;

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Records of /dev/kmsg.
-#include "sysfs/kernel_log.hpp"
+#include "sysfs/kernel/kernel_log.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

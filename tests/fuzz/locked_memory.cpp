@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/PID/status and /proc/PID/limits.
-#include "sysfs/locked_memory.hpp"
+#include "sysfs/kernel/locked_memory.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

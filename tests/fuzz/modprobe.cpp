@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // A file of modprobe.d.
-#include "sysfs/modprobe_lines.hpp"
+#include "sysfs/kernel/modprobe_lines.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

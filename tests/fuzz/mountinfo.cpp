@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/PID/mountinfo: any user names mount points in a namespace of his own.
-#include "sysfs/mounts.hpp"
+#include "sysfs/use/mounts.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

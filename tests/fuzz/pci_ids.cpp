@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The text of a pci.ids file.
-#include "sysfs/device_names.hpp"
+#include "sysfs/device/device_names.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

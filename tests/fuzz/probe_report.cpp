@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel's answers to an active probe. The input is a list of answers: a byte for the question, one for the errno,
 // one for the length in words of 4 bytes, and the bytes.
 #include <algorithm>

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/PID/stat, maps and the targets of descriptors: a process chooses its name and the paths of its files.
-#include "sysfs/process_files.hpp"
+#include "sysfs/use/process_files.hpp"
 
 #include <cerrno>
 #include <string>

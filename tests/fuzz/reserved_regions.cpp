@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // The reserved_regions file of an IOMMU group.
 #include <algorithm>
 
-#include "sysfs/iommu_group.hpp"
+#include "sysfs/iommu/iommu_group.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 using namespace devbindd::sysfs;

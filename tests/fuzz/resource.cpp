@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // A device's `resource` file.
-#include "sysfs/resource.hpp"
+#include "sysfs/device/resource.hpp"
 
 #include <algorithm>
 

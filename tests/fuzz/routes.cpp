@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/net/route and /proc/net/ipv6_route.
-#include "sysfs/network_routes.hpp"
+#include "sysfs/use/network_routes.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

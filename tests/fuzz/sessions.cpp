@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/net/pppoe, ip_mr_vif, can/rcvlist_* and packet: their interfaces have names that users gave.
-#include "sysfs/network_sessions.hpp"
+#include "sysfs/use/network_sessions.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Kernel uevents, and the addresses in their device paths.
-#include "sysfs/uevent.hpp"
+#include "sysfs/kernel/uevent.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is kept of a VF in ip-link's words.
-#include "sysfs/vf_settings.hpp"
+#include "sysfs/device/vf_settings.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

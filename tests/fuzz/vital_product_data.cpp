@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Vital product data: a card may hold anything.
-#include "sysfs/vital_product_data.hpp"
+#include "sysfs/device/vital_product_data.hpp"
 
 #include <algorithm>
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frames between the daemon and a worker: what decodes encodes to the same frame again.
-#include "handoff/worker_wire.hpp"
+#include "handoff/worker/worker_wire.hpp"
 
 #include "tests/fuzz/fuzz.hpp"
 

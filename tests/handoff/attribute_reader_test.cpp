@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reading attributes through workers: what is there, what is not, what fails, and what hangs.
-#include "handoff/attribute_reader.hpp"
+#include "handoff/worker/attribute_reader.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/handoff/reader_bench.hpp"

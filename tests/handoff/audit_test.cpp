@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 // The audit: a line for every change that was begun, ended or refused, and it survives the daemon.
-#include "handoff/audit.hpp"
+#include "handoff/model/audit.hpp"
 
 #include <cerrno>
 
-#include "handoff/json.hpp"
-#include "handoff/operation_document.hpp"
-#include "handoff/usage_rules.hpp"
+#include "handoff/journal/json.hpp"
+#include "handoff/journal/operation_document.hpp"
+#include "handoff/usage/usage_rules.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 

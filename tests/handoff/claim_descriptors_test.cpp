@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which nodes of a claim are opened, in which order, and what their errors mean. The nodes themselves are fake ones.
-#include "handoff/claim_descriptors.hpp"
+#include "handoff/claim/claim_descriptors.hpp"
 
 #include <cerrno>
 

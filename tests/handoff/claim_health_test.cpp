@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The health check of a claim that ends: what does not answer or could not be recovered is neither given back nor given
 // to the next one. The uevents are as the kernel sends them for AER.
 #include "tests/catch2.hpp"

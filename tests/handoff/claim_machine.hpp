@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claims on a kernel in memory, over several lives of the daemon.
 #pragma once
 
@@ -8,7 +9,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "handoff/claims.hpp"
+#include "handoff/claim/claims.hpp"
 #include "tests/handoff/stage.hpp"
 
 namespace devbindd::tests {

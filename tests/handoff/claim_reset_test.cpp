@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // The reset of devices at the end of their claim: after the last close and before their drivers get them; what does not
 // come back from it is not given back.
 #include <algorithm>
 #include <cerrno>
 
-#include "handoff/claim_document.hpp"
+#include "handoff/journal/claim_document.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/claim_machine.hpp"
 

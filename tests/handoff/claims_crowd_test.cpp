@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Many claims by selector at once: each device is given once, nobody waits for nothing, and one claim costs as much as
 // another.
 #include <algorithm>

@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 // Claims on a kernel in memory: made all or none, kept from others, ended without pulling a device from under anybody,
 // and carried over from one daemon to the next whenever the last one was cut off.
-#include "handoff/claims.hpp"
+#include "handoff/claim/claims.hpp"
 
 #include <sqlite3.h>
 
 #include <algorithm>
 #include <cerrno>
 
-#include "handoff/claim_document.hpp"
+#include "handoff/journal/claim_document.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/claim_machine.hpp"
 

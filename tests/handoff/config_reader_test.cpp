@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reading configuration spaces through workers: never a hang, and never twice at a device that hangs.
-#include "handoff/config_reader.hpp"
+#include "handoff/worker/config_reader.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/handoff/reader_bench.hpp"

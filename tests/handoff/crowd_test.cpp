@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 // Many readers that ask beside one who changes things: real worker processes on a directory, whose drivers take devices
 // and leave them.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 
-#include "handoff/worker_pool.hpp"
-#include "sysfs/linux_tree.hpp"
+#include "handoff/worker/worker_pool.hpp"
+#include "sysfs/kernel/linux_tree.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 #include "tests/test_paths.hpp"

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether a consumer's limit suffices, and raising it.
-#include "handoff/dma_memory.hpp"
+#include "handoff/claim/dma_memory.hpp"
 
 #include <cerrno>
 #include <limits>

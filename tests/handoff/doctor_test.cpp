@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The preflight: each check with each of its verdicts, and how the facts are found.
-#include "handoff/doctor.hpp"
+#include "handoff/doctor/doctor.hpp"
 
 #include <algorithm>
 #include <cerrno>

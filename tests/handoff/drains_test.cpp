@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // Devices that get no new claims, over the daemon's restarts.
-#include "handoff/drains.hpp"
+#include "handoff/operation/drains.hpp"
 
-#include "handoff/claims.hpp"
+#include "handoff/claim/claims.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Changes that the kernel does not finish: an unbind hangs while somebody has the device open.
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"

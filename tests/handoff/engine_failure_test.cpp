@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every write of a change fails once, with every errno that a kernel may answer: afterwards everything is as it was, or
 // the operation says that it is not.
 #include <cerrno>

@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a new daemon does about the operations that an earlier one left unfinished: cut off after every single write.
 #include <cerrno>
 
-#include "handoff/operation_document.hpp"
+#include "handoff/journal/operation_document.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a new daemon finds of an earlier one: the records on disk.
 #include <sqlite3.h>
 

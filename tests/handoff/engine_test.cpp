@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The engine on a whole machine: requests in, the kernel's state and the records out.
-#include "handoff/engine.hpp"
+#include "handoff/operation/engine.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"

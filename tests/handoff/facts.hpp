@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // Facts for the pure functions of handoff/, made by hand.
 #pragma once
 
-#include "handoff/plan.hpp"
+#include "handoff/plan/plan.hpp"
 #include "tests/handoff/requests.hpp"
 
 namespace devbindd::tests {

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a caller expects of the device at an address: compared before anything is changed.
-#include "handoff/identity.hpp"
+#include "handoff/model/identity.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The journal on disk: what a next daemon finds, and whom it keeps out.
-#include "handoff/journal.hpp"
+#include "handoff/journal/journal.hpp"
 
 #include <sqlite3.h>
 

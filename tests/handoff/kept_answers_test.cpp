@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers to requests with a key: for whom, for how long, how many, and over a restart.
-#include "handoff/kept_answers.hpp"
+#include "handoff/journal/kept_answers.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What driverctl and libvirt have written about devices, from files as those tools write them.
-#include "handoff/other_tools.hpp"
+#include "handoff/usage/other_tools.hpp"
 
 #include <cerrno>
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reading overrides through workers: never a hang, and never twice at a device that hangs.
-#include "handoff/override_reader.hpp"
+#include "handoff/worker/override_reader.hpp"
 
 #include <cerrno>
 

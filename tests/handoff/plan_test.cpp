@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The planner: the exact steps of every kind of change, each with its undo.
-#include "handoff/plan.hpp"
+#include "handoff/plan/plan.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/handoff/facts.hpp"

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // Policies on a kernel in memory: put in force at the start and on new devices, never against anybody.
-#include "handoff/policies.hpp"
+#include "handoff/policy/policies.hpp"
 
 #include <cerrno>
 
-#include "handoff/claims.hpp"
+#include "handoff/claim/claims.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Policies out of driverctl's files and vfio-pci's module parameter, and the configuration that says them.
-#include "handoff/policy_import.hpp"
+#include "handoff/policy/policy_import.hpp"
 
 #include <array>
 #include <cstdio>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A reader of handoff/ on a FakeKernel with workers.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Requests in one line each, and what their refusals are for.
 #pragma once
 
@@ -6,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "handoff/evidence.hpp"
-#include "handoff/request.hpp"
+#include "handoff/model/evidence.hpp"
+#include "handoff/model/request.hpp"
 
 namespace devbindd::tests {
 

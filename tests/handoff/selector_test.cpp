@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a selector takes, by itself and along with another, and what none does.
-#include "handoff/selector.hpp"
+#include "handoff/model/selector.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/handoff/claim_machine.hpp"

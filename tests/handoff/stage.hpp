@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A whole engine on a FakeKernel: the machine, workers, journal and inventory that the tests of handoff/ put requests
 // to.
 #pragma once
@@ -11,8 +12,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
-#include "handoff/engine.hpp"
-#include "sysfs/fields.hpp"
+#include "handoff/operation/engine.hpp"
+#include "sysfs/kernel/fields.hpp"
 #include "tests/fake_ioctl.hpp"
 #include "tests/fake_workers.hpp"
 #include "tests/handoff/requests.hpp"

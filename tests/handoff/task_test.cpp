@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a worker does with a task, and the bytes between it and the daemon.
-#include "handoff/task.hpp"
+#include "handoff/worker/task.hpp"
 
 #include <cerrno>
 #include <random>
 
-#include "handoff/worker_wire.hpp"
+#include "handoff/worker/worker_wire.hpp"
 #include "tests/catch2.hpp"
 #include "tests/fake_ioctl.hpp"
 #include "tests/fake_kernel.hpp"

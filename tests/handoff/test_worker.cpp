@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A worker process for the tests of the pool: the real worker loop on a directory instead of the kernel's file systems.
 // Usage: test_worker ROOT [LOCKS [drivers]], with the daemon's socket as descriptor 3. With "drivers" those in the
 // directory take devices and leave them, as the kernel's do.
@@ -9,8 +10,8 @@
 #include <fstream>
 #include <string>
 
-#include "handoff/worker.hpp"
-#include "sysfs/linux_tree.hpp"
+#include "handoff/worker/worker.hpp"
+#include "sysfs/kernel/linux_tree.hpp"
 
 namespace {
 

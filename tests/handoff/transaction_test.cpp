@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several requests as one change: one plan, one operation, all or nothing.
-#include "handoff/transaction.hpp"
+#include "handoff/plan/transaction.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // Everything about the use of one function put together, what it means, and its way over the worker's wire.
-#include "handoff/usage.hpp"
+#include "handoff/usage/usage.hpp"
 
 #include <cerrno>
 
-#include "handoff/usage_rules.hpp"
+#include "handoff/usage/usage_rules.hpp"
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The verdict: each reason when it holds and when it does not, and whether it may be accepted.
-#include "handoff/verdict.hpp"
+#include "handoff/plan/verdict.hpp"
 
 #include <algorithm>
 #include <functional>

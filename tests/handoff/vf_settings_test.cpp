@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // Settings of VFs through a change of their number, its undo, bindings and claims, on a kernel that forgets them with
 // the VFs.
 #include <algorithm>
 #include <cerrno>
 
-#include "handoff/claims.hpp"
+#include "handoff/claim/claims.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 

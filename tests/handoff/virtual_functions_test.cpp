@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The number of a PF's VFs as one change, on a kernel that creates and destroys them.
-#include "handoff/virtual_functions.hpp"
+#include "handoff/plan/virtual_functions.hpp"
 
 #include <linux/vfio.h>
 

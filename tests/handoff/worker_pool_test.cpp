@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real worker processes, on a directory instead of the kernel. A write that hangs is a pipe that nobody reads yet.
-#include "handoff/worker_pool.hpp"
+#include "handoff/worker/worker_pool.hpp"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -13,9 +14,9 @@
 #include <fstream>
 #include <map>
 
-#include "handoff/worker_lock.hpp"
-#include "handoff/worker_wire.hpp"
-#include "sysfs/file_descriptor.hpp"
+#include "handoff/worker/worker_lock.hpp"
+#include "handoff/worker/worker_wire.hpp"
+#include "sysfs/kernel/file_descriptor.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 #include "tests/test_paths.hpp"

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who gets a worker of a share, and who waits.
-#include "handoff/worker_share.hpp"
+#include "handoff/worker/worker_share.hpp"
 
 #include <algorithm>
 #include <set>

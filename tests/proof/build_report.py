@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What the build of the release preset costs: its slowest objects, and the headers that cost most over all objects.
 
 An object's time is that of its last build (.ninja_log). A header's cost is the time that the compiler needs to read it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a suite's output says: how many tests passed and failed, and how long each took."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How fast this machine is now, beside the one that limits in seconds were written for. Limits are multiplied by it.
 
 A limit only ends what hangs, so a generous one costs nothing where nothing hangs.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run prints of its suites: each one's output when it has ended, and a table of them all."""
 
 import counts

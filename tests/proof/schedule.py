@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs suites side by side: each lane has seats, a suite starts when its lane has room and what it waits for is done.
 
 The processor time of a suite is that of its process and of all that it has waited for. How long both cores were idle is

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Runs the unit tests in several processes at once: many of them wait for a timer or for a worker process.
 
   tests/proof/unit.py build/release/unit_tests [TEST-SPEC]

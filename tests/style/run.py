@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks of the source's shape: who may include whom, who may write to the kernel, what every file begins with.
 
 Each rule is tried on a file of tests/style/bad that breaks it, too: a rule that finds nothing there finds nothing anywhere.
@@ -12,6 +13,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BAD = ROOT / "tests/style/bad"
+LICENCE = "// SPDX-License-Identifier: Apache-2.0\n"
 LAYERS = ["sysfs", "vfio", "handoff", "api", "daemon"]  # each may include those before it
 
 
@@ -26,9 +28,26 @@ def includes_go_down(path, folder, text):
     return lines_matching(rf'#include "({above})/', text) if above else []
 
 
+def rooms_of(folder):
+    """The subfolders of a folder, as the line "Order: a < b < c" of its README has them; none where it has no such line."""
+    order = re.search(r"^Order: (.+)$", (ROOT / folder / "README.md").read_text(), re.MULTILINE)
+    return order.group(1).split(" < ") if order else []
+
+
+def rooms_go_down(path, folder, text):
+    if folder not in LAYERS or folder == "daemon" or not rooms_of(folder):
+        return []
+    rooms = rooms_of(folder)
+    room = path.parts[path.parts.index(folder) + 1]
+    if room not in rooms:
+        return [1]
+    above = "|".join(rooms[rooms.index(room) + 1:])
+    return lines_matching(rf'#include "{folder}/({above})/', text) if above else []
+
+
 def only_the_tree_writes(path, folder, text):
-    """Files are opened for writing in sysfs/linux_tree.cpp and processor_share.cpp, for the kernel, and in api/cdi_files.cpp, for
-    container runtimes."""
+    """Files are opened for writing in linux_tree.cpp and processor_share.cpp of sysfs/kernel, for the kernel, and in
+    api/render/cdi_files.cpp, for container runtimes."""
     if folder not in LAYERS or path.name in ("linux_tree.cpp", "processor_share.cpp", "cdi_files.cpp"):
         return []
     return lines_matching(r'^(?!.*"/dev/null").*\bO_WRONLY\b|std::ofstream|\bfopen\(', text)
@@ -72,13 +91,17 @@ def no_vague_names(path, folder, text):
     return [1] if re.match(r"(util|common|helper|manager)s?\b", path.stem) else []
 
 
+def has_licence(path, folder, text):
+    return [] if text.startswith(LICENCE) else [1]
+
+
 def headers_say_what_they_are(path, folder, text):
-    return [1] if path.suffix == ".hpp" and not text.startswith("// ") else []
+    return [1] if path.suffix == ".hpp" and not text.removeprefix(LICENCE).startswith("// ") else []
 
 
-RULES = [includes_go_down, only_the_tree_writes, only_steps_write_to_sysfs, only_vfio_opens_vfio, one_translation_unit_has_beast,
+RULES = [includes_go_down, rooms_go_down, only_the_tree_writes, only_steps_write_to_sysfs, only_vfio_opens_vfio, one_translation_unit_has_beast,
          http_stays_in_api, json_stays_above, no_coroutines, no_sleeping, no_unfinished_marks, no_vague_names,
-         headers_say_what_they_are]
+         has_licence, headers_say_what_they_are]
 
 
 def sources():

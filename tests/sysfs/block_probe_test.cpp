@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The questions that open a disk's node, put to files instead: claiming, and what libblkid recognises.
-#include "sysfs/block_probe.hpp"
+#include "sysfs/use/block_probe.hpp"
 
 #include <cerrno>
 #include <fstream>

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What counts as use of a disk: whatever is mounted, swapped to or claimed on any way up from it.
-#include "sysfs/block_use.hpp"
+#include "sysfs/use/block_use.hpp"
 
 #include <cerrno>
 

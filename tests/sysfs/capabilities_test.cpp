@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 // Decoded capabilities: values of saved spaces that are written here by hand from the specification, what is unknown,
 // what is cut off. Against lspci all fields of these spaces are compared in lspci_test.py.
-#include "sysfs/capabilities.hpp"
+#include "sysfs/config_space/capabilities.hpp"
 
 #include <fstream>
 
-#include "sysfs/capability_table.hpp"
+#include "sysfs/config_space/capability_table.hpp"
 #include "tests/catch2.hpp"
 #include "tests/sysfs/config_dumps.hpp"
 #include "tests/test_paths.hpp"

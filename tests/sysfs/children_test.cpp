@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The class devices below a PCI device, as the `subsystem` links of its directories tell them.
-#include "sysfs/children.hpp"
+#include "sysfs/device/children.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // See config_dumps.hpp.
 #include "tests/sysfs/config_dumps.hpp"
 

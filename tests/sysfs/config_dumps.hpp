@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Configuration spaces as lspci -x, -xxx and -xxxx write them, for tests.
 #pragma once
 
@@ -5,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "sysfs/config_space.hpp"
+#include "sysfs/config_space/config_space.hpp"
 
 namespace devbindd::tests {
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The header and the walks: good lists, and every way in which a list can be bad.
-#include "sysfs/config_space.hpp"
+#include "sysfs/config_space/config_space.hpp"
 
 #include <cstring>
 

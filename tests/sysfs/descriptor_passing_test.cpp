@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Descriptors over a socket pair, to and from this very process.
-#include "sysfs/descriptor_passing.hpp"
+#include "sysfs/kernel/descriptor_passing.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>

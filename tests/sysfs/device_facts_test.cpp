@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the attributes of a device say beyond its identity: link, power, resets, error counters, interrupts, slot.
-#include "sysfs/device_facts.hpp"
+#include "sysfs/device/device_facts.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"

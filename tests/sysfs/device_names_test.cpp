@@ -1,11 +1,12 @@
-#include "sysfs/device_names.hpp"
+// SPDX-License-Identifier: Apache-2.0
+#include "sysfs/device/device_names.hpp"
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 
-#include "sysfs/linux_tree.hpp"
+#include "sysfs/kernel/linux_tree.hpp"
 #include "tests/catch2.hpp"
 
 namespace devbindd::device_names_test {

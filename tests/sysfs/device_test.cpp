@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 // One device, its group and the drivers, as sysfs shows them.
-#include "sysfs/device.hpp"
+#include "sysfs/device/device.hpp"
 
 #include <cerrno>
 
-#include "sysfs/iommu_group.hpp"
-#include "sysfs/pci_driver.hpp"
+#include "sysfs/device/pci_driver.hpp"
+#include "sysfs/iommu/iommu_group.hpp"
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"
 

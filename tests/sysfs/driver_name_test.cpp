@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Driver names: what may be put into a path, and what a name says.
-#include "sysfs/driver_name.hpp"
+#include "sysfs/kernel/driver_name.hpp"
 
 #include "tests/catch2.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Tree over fake files that nothing moves: for code that only reads. Besides, words for what a kernel shows of disks,
 // processes and mounts. Not here: anything that behaves (fake_kernel.hpp).
 #pragma once
@@ -6,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "sysfs/tree.hpp"
+#include "sysfs/kernel/tree.hpp"
 #include "tests/fake_files.hpp"
 
 namespace devbindd::tests {

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which nodes belong to a function, and what of it the host needs for its console and its keyboard.
-#include "sysfs/function_nodes.hpp"
+#include "sysfs/use/function_nodes.hpp"
 
-#include "sysfs/display_use.hpp"
-#include "sysfs/usb_use.hpp"
+#include "sysfs/use/display_use.hpp"
+#include "sysfs/use/usb_use.hpp"
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 

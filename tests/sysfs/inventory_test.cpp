@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The snapshot: what is read again, and when.
-#include "sysfs/inventory.hpp"
+#include "sysfs/device/inventory.hpp"
 
 #include <cerrno>
 

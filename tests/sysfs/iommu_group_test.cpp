@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // IOMMU groups: their files, and whether VFIO could take them by the rules of either kernel.
-#include "sysfs/iommu_group.hpp"
+#include "sysfs/iommu/iommu_group.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"

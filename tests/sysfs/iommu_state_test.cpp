@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether translation is on, and why not.
-#include "sysfs/iommu_state.hpp"
+#include "sysfs/iommu/iommu_state.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 // IOMMU units and their registers. The register values are those that real kernels printed, with their own reading of
 // them where they printed one.
-#include "sysfs/iommu_unit.hpp"
+#include "sysfs/iommu/iommu_unit.hpp"
 
 #include <cerrno>
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why a group is as large as it is, from configuration spaces made by hand.
-#include "sysfs/isolation.hpp"
+#include "sysfs/device/isolation.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/handoff/requests.hpp"

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Records of the kernel log.
-#include "sysfs/kernel_log.hpp"
+#include "sysfs/kernel/kernel_log.hpp"
 
 #include "tests/catch2.hpp"
 

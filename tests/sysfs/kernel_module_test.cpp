@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 // No module is ever loaded: the modules are made here, hold no code, and every path that would reach the kernel ends
 // before it. Needs depmod.
-#include "sysfs/kernel_module.hpp"
+#include "sysfs/kernel/kernel_module.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -10,9 +11,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "sysfs/file_descriptor.hpp"
-#include "sysfs/linux_tree.hpp"
-#include "sysfs/module_bans.hpp"
+#include "sysfs/kernel/file_descriptor.hpp"
+#include "sysfs/kernel/linux_tree.hpp"
+#include "sysfs/kernel/module_bans.hpp"
 #include "tests/catch2.hpp"
 
 namespace devbindd::kernel_module_test {

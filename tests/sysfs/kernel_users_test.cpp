@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the kernel does with a function by itself: consoles, targets that serve its disks, ciphers, firmware, children.
-#include "sysfs/kernel_users.hpp"
+#include "sysfs/use/kernel_users.hpp"
 
-#include "sysfs/block_servers.hpp"
-#include "sysfs/console_use.hpp"
+#include "sysfs/use/block_servers.hpp"
+#include "sysfs/use/console_use.hpp"
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The real Tree, on a directory made here. Nothing outside of it is touched.
-#include "sysfs/linux_tree.hpp"
+#include "sysfs/kernel/linux_tree.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

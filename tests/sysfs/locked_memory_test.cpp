@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What /proc says of a process's locked memory.
-#include "sysfs/locked_memory.hpp"
+#include "sysfs/kernel/locked_memory.hpp"
 
 #include <sys/resource.h>
 #include <sys/wait.h>

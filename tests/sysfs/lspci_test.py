@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Holds devbindd's decoding of configuration spaces against `lspci -F DUMP -nnvvv`, line by line.
 
   lspci_test.py DECODE_CONFIG [--mutations N] [DUMP...]

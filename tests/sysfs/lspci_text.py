@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `lspci -nnvvv` of pciutils 3.9.0 says about a function, put together from devbindd's decoded configuration space.
 
 Compared line by line with lspci's own output (tests/sysfs/lspci_test.py on saved dumps, tests/vm/guest/test_70_config.py on

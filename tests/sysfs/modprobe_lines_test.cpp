@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // modprobe.d line by line, and that libkmod reads the same in it.
-#include "sysfs/modprobe_lines.hpp"
+#include "sysfs/kernel/modprobe_lines.hpp"
 
 #include <libkmod.h>
 

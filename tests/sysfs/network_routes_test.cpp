@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which interfaces carry routes.
-#include "sysfs/network_routes.hpp"
+#include "sysfs/use/network_routes.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"

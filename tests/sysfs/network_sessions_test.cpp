@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // Protocols that take an interface without an address, as files show them, and who has a socket.
-#include "sysfs/network_sessions.hpp"
+#include "sysfs/use/network_sessions.hpp"
 
-#include "sysfs/network_use.hpp"
-#include "sysfs/socket_diag.hpp"
-#include "sysfs/socket_owners.hpp"
+#include "sysfs/use/network_use.hpp"
+#include "sysfs/use/socket_diag.hpp"
+#include "sysfs/use/socket_owners.hpp"
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 

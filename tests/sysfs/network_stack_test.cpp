@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is stacked on a network interface, by the links of sysfs.
-#include "sysfs/network_stack.hpp"
+#include "sysfs/use/network_stack.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"

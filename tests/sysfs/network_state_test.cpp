@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // The network of the machine that runs the tests: only what is true on any.
-#include "sysfs/network_state.hpp"
+#include "sysfs/use/network_state.hpp"
 
 #include <algorithm>
 
-#include "sysfs/linux_tree.hpp"
+#include "sysfs/kernel/linux_tree.hpp"
 #include "tests/catch2.hpp"
 
 namespace devbindd::network_state_test {

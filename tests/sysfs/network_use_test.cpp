@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What counts as use of a network card: addresses, routes and stacks, wherever they stand on it.
-#include "sysfs/network_use.hpp"
+#include "sysfs/use/network_use.hpp"
 
 #include "tests/catch2.hpp"
 

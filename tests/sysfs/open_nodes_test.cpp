@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who has a node open: by the device number behind the descriptor, not by its name.
-#include "sysfs/open_nodes.hpp"
+#include "sysfs/use/open_nodes.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // PCI addresses: what is one, and that text and value are the same thing.
-#include "sysfs/pci_address.hpp"
+#include "sysfs/kernel/pci_address.hpp"
 
 #include "tests/catch2.hpp"
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // What processes have open and mapped: every descriptor and every mapping that may be a device's, however it is named.
-#include "sysfs/process_files.hpp"
+#include "sysfs/use/process_files.hpp"
 
 #include <cerrno>
 #include <chrono>
@@ -7,7 +8,7 @@
 #include <fstream>
 #include <iostream>
 
-#include "sysfs/linux_tree.hpp"
+#include "sysfs/kernel/linux_tree.hpp"
 #include "tests/catch2.hpp"
 #include "tests/contract/faulty_tree.hpp"
 #include "tests/sysfs/files_tree.hpp"

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which mount lies over a path, and whether it can be written.
-#include "sysfs/read_only_mount.hpp"
+#include "sysfs/use/read_only_mount.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The `resource` file: which line is what on which kernel, and what its flags say.
-#include "sysfs/resource.hpp"
+#include "sysfs/device/resource.hpp"
 
 #include <cstdio>
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // File systems on a function without a block device in between: seen by a mount table, or only by a use count.
-#include "sysfs/shared_folders.hpp"
+#include "sysfs/use/shared_folders.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"

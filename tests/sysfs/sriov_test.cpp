@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where virtual functions come to sit.
-#include "sysfs/sriov.hpp"
+#include "sysfs/device/sriov.hpp"
 
 #include "tests/catch2.hpp"
 #include "tests/fake_kernel.hpp"

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The primitive steps: what each writes, what comes of it, and what its errnos mean.
-#include "sysfs/step.hpp"
+#include "sysfs/kernel/step.hpp"
 
 #include <cerrno>
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names of boards: four IDs, from pci.ids alone.
-#include "sysfs/device_names.hpp"
+#include "sysfs/device/device_names.hpp"
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 

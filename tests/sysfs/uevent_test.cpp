@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Kernel uevents: the parser of their bytes.
-#include "sysfs/uevent.hpp"
+#include "sysfs/kernel/uevent.hpp"
 
 #include "tests/catch2.hpp"
 

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names of uses, and the small grammars that the searches for them rest on.
-#include "sysfs/use.hpp"
+#include "sysfs/use/use.hpp"
 
-#include "sysfs/fields.hpp"
-#include "sysfs/ip_address.hpp"
+#include "sysfs/kernel/fields.hpp"
+#include "sysfs/kernel/ip_address.hpp"
 #include "tests/catch2.hpp"
 
 namespace devbindd::use_test {

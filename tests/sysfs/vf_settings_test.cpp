@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // The settings of VFs as text, and what differs. Asking the kernel: tests/vm/guest/test_34_functions.py.
-#include "sysfs/vf_settings.hpp"
+#include "sysfs/device/vf_settings.hpp"
 
 #include "tests/catch2.hpp"
 

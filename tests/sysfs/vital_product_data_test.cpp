@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // Vital product data: tags, fields, and what ends them early.
-#include "sysfs/vital_product_data.hpp"
+#include "sysfs/device/vital_product_data.hpp"
 
 #include "tests/catch2.hpp"
 

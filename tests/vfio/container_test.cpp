@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the container is asked, call by call, and the nodes below /dev/vfio.
 #include "vfio/container.hpp"
 

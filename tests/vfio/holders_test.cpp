@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who has a VFIO device open: what is sure, what is only possible, and what is somebody else's.
 #include "vfio/holders.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What VFIO would report, derived from BARs and configuration spaces made by hand.
 #include "vfio/passive_regions.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The active probe: what the kernel is asked in which order, what becomes of its errors, and what its answers mean.
 #include "vfio/probe.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel's answers about regions and IRQs, byte for byte: capability chains good and bad, and what may be mapped.
 #include "vfio/region.hpp"
 

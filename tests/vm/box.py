@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One running test machine: QEMU, the folder through which it is asked and reports, and its end. It judges no test."""
 
 import ctypes

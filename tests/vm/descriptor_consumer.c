@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Uses a VFIO device by descriptors that it was given, and opens no node itself: what a consumer without any right does.
  * Usage: descriptor_consumer group CONTAINER GROUP BDF | cdev IOMMUFD DEVICE, with numbers of open descriptors.
  * Prints `region INDEX SIZE` of each region, `config VENDOR DEVICE`, `mapped SIZE`. From the kernel's headers alone;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the tests on one or several machines, which take them from one queue, and counts what comes out.
 
 The queue is a folder that all machines share. A machine takes a unit (a test, or a class whose tests belong together) by

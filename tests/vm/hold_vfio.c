@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Opens a VFIO device through its group and holds it until standard input ends: a stand-in for a VMM.
  * Written against linux/vfio.h alone. Usage: hold_vfio GROUP BDF. Prints "viable=N" and then "open". */
 #include <fcntl.h>

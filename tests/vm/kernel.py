@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The guest's kernels and initramfs: fetched into a cache and built there. Nothing of it is installed or loaded here."""
 
 import gzip

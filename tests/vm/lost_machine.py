@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a test machine that fell silent was doing: where its processors and its tasks stand. Used by tests/vm/run on the host.
 
 The guest's own programs may all hang, so QEMU is asked for the processors and then sends an NMI, at which the guest's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The test machine: which devices it has, at which addresses the guest sees them, and QEMU's command line for it.
 
 Imported on the host (tests/vm/run) and in the guest (the tests), so that both speak of the same addresses.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Prints what the kernel says about a VFIO device, from linux/vfio.h alone and nothing of devbindd: the other witness.
  * Usage: vfio_facts GROUP BDF. One line for each fact:
  *   device FLAGS REGIONS IRQS | region INDEX FLAGS SIZE OFFSET | cap REGION ID VERSION | area REGION OFFSET SIZE

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A client that makes a claim and takes it over, as a program in TypeScript would: it must compile with what a generator makes of
 // the contract, and say nothing that the contract does not demand.
 import type { components, paths } from "./api";

@@ -1,2 +1,2 @@
-// as: sysfs/step.hpp
+// as: sysfs/kernel/step.hpp
 #pragma once

@@ -1,2 +1,2 @@
-// as: handoff/engine.cpp
+// as: handoff/operation/engine.cpp
 namespace http = beast; auto s = http::status::ok;

@@ -1,2 +1,2 @@
-// as: sysfs/device.cpp
+// as: sysfs/device/device.cpp
 #include "vfio/nodes.hpp"

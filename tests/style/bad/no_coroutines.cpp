@@ -1,2 +1,2 @@
-// as: api/server.cpp
+// as: api/http/server.cpp
 auto f() { co_await g(); }

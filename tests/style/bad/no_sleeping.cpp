@@ -1,2 +1,2 @@
-// as: handoff/execution.cpp
+// as: handoff/operation/execution.cpp
 std::this_thread::sleep_for(1s);

@@ -1,2 +1,2 @@
-// as: sysfs/step.cpp
+// as: sysfs/kernel/step.cpp
 // TODO: later

@@ -1,2 +1,2 @@
-// as: handoff/engine.cpp
+// as: handoff/operation/engine.cpp
 void f() { tree.write("sys/bus/pci/rescan", "1"); }

@@ -1,2 +1,2 @@
-// as: handoff/plan.cpp
+// as: handoff/plan/plan.cpp
 std::ofstream file("/sys/bus/pci/drivers_probe");

@@ -1,2 +1,2 @@
-// as: handoff/task.cpp
+// as: handoff/worker/task.cpp
 int fd = ::open("/dev/vfio/vfio", O_RDWR);

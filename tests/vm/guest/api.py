@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tests in the guest use: the daemon's API over its Unix socket, sysfs readers, commands, the host's QMP.
 
 Runs in the guest only. It asserts nothing about devices; the tests do.

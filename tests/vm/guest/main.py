@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Main program of the test machine (vm-main.service): network, udev, installation of the stage, then what the host asked.
 
 Reads /mnt/results/request.json, written by tests/vm/run, and reports through /mnt/results. Runs in the guest only.

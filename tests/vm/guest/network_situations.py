@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds the ways in which a host uses a NIC that has no address: routes, tunnels, and protocols below IP, for real.
 
 Builders as those of situations.py; it asserts nothing.

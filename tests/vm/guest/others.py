@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds what looks like a use of a device and is none: uses of other devices, and mere mentions of this one.
 
 It asserts nothing; test_90_usage does.

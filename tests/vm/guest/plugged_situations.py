@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds uses of devices that are plugged in for it, at the USB controller and at a spare port, and of functions below a function.
 
 Builders as those of situations.py; it asserts nothing.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds and runs tests/vm/guest/test_*.py (unittest cases, and plain functions named test_*) in the guest.
 
 Each test runs in a forked child with a time limit, so that one that hangs, even unkillably in the kernel, fails alone.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds the ways in which a host uses its devices, for real: interfaces, disks, virtual functions, USB, open nodes.
 
 Each is a context manager that takes away again all that it made, whatever happens meanwhile. One that lets a process

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The test machine itself is what the other tests take it for. Needs no daemon."""
 
 import os

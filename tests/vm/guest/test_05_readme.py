@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """README's transcripts: every command of its console blocks is run here in their order, and its output compared with what README shows.
 
 What differs from run to run is made equal: identifiers of claims and operations, times, process ids, fencing tokens. README as it would be with

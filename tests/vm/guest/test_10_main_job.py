@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The main job, by the API alone: see a NIC, hand it to vfio-pci, see it there, give it back."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is refused, with exactly which answer, and that nothing was changed by it."""
 
 import unittest

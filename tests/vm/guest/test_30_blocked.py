@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A device that somebody holds open through VFIO: refused with his name; when told to go on, nothing else suffers."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Claims with real nodes, ACLs, udev and consumers: the owner can use the devices and nobody else, whatever happens to the
 daemon; the end of a claim never pulls a device from under whoever has it open."""
 

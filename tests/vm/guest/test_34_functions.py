@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PUT /v1/devices/{bdf}/sriov on the real kernel: no driver of the host ever sees VFs that are meant for VFIO."""
 
 import json

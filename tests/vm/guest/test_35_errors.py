@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Errors of claimed devices on the real kernel: QEMU has the port above a card report a fatal one, AER resets what is below it, and
 the claim tells what came of it. What the kernel has given up is not given to its driver.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The daemon as the administrator meets it: the unit, restarts, options, and what others do behind its back."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The text of /v1/devices is the text of `dpdk-devbind.py -s`, byte for byte, whatever is bound to what."""
 
 import subprocess

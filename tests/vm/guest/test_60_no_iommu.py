@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A machine whose IOMMU is off: what cannot work is refused with the reason."""
 
 import unittest

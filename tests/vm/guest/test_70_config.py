@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configuration space of every device of the machine: the bytes as in sysfs, the decoding as lspci says, and what is said
 without the right to read all of it."""
 

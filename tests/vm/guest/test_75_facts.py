@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is told about devices, groups, IOMMUs and the host: as sysfs has it, and without changing anything."""
 
 import os

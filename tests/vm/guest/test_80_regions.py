@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Regions and IRQs: the active probe says what an independent program says, and the passive answer says the same without
 opening the device, except where it cannot know (EXCEPTIONS)."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kill -9 of the daemon, of its worker, or of both, at each single write to sysfs, and what the next daemon makes of it.
 
 A tracer (tracer.py) stops a worker right before or right after its N-th write(2) to sysfs, and kills exactly then. Every

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A device is pulled out in the middle of a bind or a give-back, while bound to vfio-pci, and while open: a clear end, no harm.
 
 The device is plugged into a spare slot. A tracer holds the worker at a given write while the device goes.

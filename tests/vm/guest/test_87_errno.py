@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every single write to sysfs fails, with each errno that a kernel may give: the devices are as they were before.
 
 A tracer (tracer.py) skips a worker's N-th write and lets it return the errno. The ordinary run takes every write of one

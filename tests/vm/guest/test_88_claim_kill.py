@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The daemon and its workers are killed at writes of making and releasing a claim; see test_85_kill for the rest."""
 
 import contextlib

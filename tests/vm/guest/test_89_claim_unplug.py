@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A claimed device is pulled out while its claim is made, while it is idle or open, and while the claim ends: the claim comes
 to a clear end, and the other devices of it are as they were. The device is that of test_86_unplug."""
 

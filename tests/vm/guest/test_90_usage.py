@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a host uses is refused, with the code, the way to it and the process; the same device idle is accepted.
 
 A row of SITUATIONS is a test: idle, in use, idle again. What is missing: net.api_client, since the daemon listens on TCP

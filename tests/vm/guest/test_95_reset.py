@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Power loss in the middle of changes: the machine is reset, and the next boot's daemon brings its books in order.
 
 The daemon's state is on a disk (main.py); everything else of the guest is gone with the reset.

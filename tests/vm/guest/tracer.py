@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stops the daemon's workers at single writes to sysfs (ptrace). Runs in the guest only; asserts nothing about devices."""
 
 import contextlib

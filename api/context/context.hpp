@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the handlers work with. Passive; owned by the daemon.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "api/context/aside.hpp"
+#include "api/context/repeated.hpp"
+#include "api/context/turns.hpp"
+#include "handoff/claim/claims.hpp"
+#include "handoff/journal/kept_answers.hpp"
+#include "handoff/operation/engine.hpp"
+#include "handoff/policy/policies.hpp"
+#include "sysfs/device/device_names.hpp"
+
+namespace devbindd::api {
+
+/// The modules that match a modalias. Opening the module index costs 0.2 ms per device, so answers are kept for a
+/// while; a depmod meanwhile shows half a minute late.
+struct ModuleCache {
+  std::chrono::steady_clock::time_point filled_at;
+  std::map<std::string, std::vector<std::string>> modules;
+};
+
+struct Context {
+  handoff::Engine& engine;
+  handoff::Claims& claims;
+  const handoff::Policies& policies;
+  handoff::KeptAnswers& kept_answers;
+  const sysfs::DeviceNames& names;
+  std::string version;
+  std::string boot_id;
+  std::string openapi;       ///< the contract, as it is served
+  std::string openapi_json;  ///< the same as JSON
+  bool read_only = false;
+  std::chrono::seconds default_wait{30};  ///< how long a write waits for its operation before it answers 202
+  /// Runs a function after a while, on the daemon's thread.
+  std::function<void(std::chrono::milliseconds, std::function<void()>)> after;
+  /// Whether the daemon can do its work now; "" or the reason why not.
+  std::function<std::string()> not_ready;
+  /// Runs the first function on another thread, and then the second one on the daemon's; without threads at once.
+  Asides::RunAside run_aside = [](const std::function<void()>& work, const std::function<void()>& done) {
+    work();
+    done();
+  };
+  UnderWay under_way = {};
+  ModuleCache module_cache = {};
+  Turns turns = {};
+  Asides asides = {};
+};
+
+/// Works on an answer in turns with all others; see Turns::add().
+void in_turns(Context& context, const Request& request, Turns::Step step);
+
+}  // namespace devbindd::api

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "api/handlers/handlers.hpp"
+#include "api/handlers/listing.hpp"
+#include "api/http/field_text.hpp"
+#include "api/http/parameters.hpp"
+#include "api/http/text_table.hpp"
+#include "api/render/devbind_status.hpp"
+#include "api/render/render.hpp"
+#include "api/render/render_facts.hpp"
+#include "api/requests/selector_fields.hpp"
+#include "sysfs/kernel/kernel_module.hpp"
+#include "sysfs/kernel/paths.hpp"
+
+namespace devbindd::api {
+namespace {
+
+using nlohmann::json;
+
+// What a person types to find a device: part of its address, IDs or any of its names, in whatever case.
+bool is_found(Context& context, const sysfs::Device& device, const sysfs::AlternativeNames& alternatives,
+              const std::vector<std::string>& searched) {
+  if (searched.empty()) return true;
+  const auto& names = context.names;
+  std::vector<std::string> texts = {sysfs::to_string(device.address),
+                                    hex_id(device.vendor) + ":" + hex_id(device.device),
+                                    names.vendor(device.vendor).value_or(""),
+                                    names.device(device.vendor, device.device).value_or(""),
+                                    names.class_name(device.class_code).value_or(""),
+                                    names.vendor(device.subsystem_vendor).value_or(""),
+                                    device.driver ? device.driver->text() : std::string{}};
+  for (const auto& interface : device.interfaces) {
+    texts.push_back(interface);
+    const auto known = alternatives.find(interface);
+    if (known != alternatives.end()) texts.insert(texts.end(), known->second.begin(), known->second.end());
+  }
+  return std::ranges::any_of(texts, [&searched](const std::string& text) {
+    return std::ranges::any_of(searched, [&](const std::string& part) { return lower(text).contains(part); });
+  });
+}
+
+std::vector<std::string> read_search(QueryReader& query) {
+  constexpr std::size_t longest = 128;
+  auto searched = query.all("search");
+  for (auto& part : searched) {
+    if (part.empty() || part.size() > longest) query.wrong("search", "a text of 1 to 128 bytes is searched for");
+    part = lower(part);
+  }
+  return searched;
+}
+
+json interface_details(const sysfs::Device& device, const sysfs::Result<sysfs::AlternativeNames>& alternatives) {
+  json details = json::array();
+  for (const auto& interface : device.interfaces) {
+    json names = alternatives ? json::array() : json(nullptr);
+    if (alternatives && alternatives->contains(interface)) names = alternatives->at(interface);
+    details.push_back({{"name", interface}, {"alternative_names", std::move(names)}});
+  }
+  return {{"interface_details", std::move(details)},
+          {"interface_details_error", alternatives ? json(nullptr) : json(alternatives.error().message)}};
+}
+
+// What workers read for one device; each part may be an error of its own.
+struct DeviceParts {
+  sysfs::Result<sysfs::AlternativeNames> alternative_names;
+  handoff::OverrideAnswer driver_override;
+  handoff::ConfigReader::Answer config;
+  sysfs::Result<handoff::Attributes> attributes;
+  std::optional<handoff::TaskResult> vpd;
+  std::vector<std::string> fields;  ///< that the answer is to have
+  int waiting = 0;
+};
+
+sysfs::Result<json> device_document(Context& context, const sysfs::PciAddress& address, const DeviceParts& parts) {
+  const auto& tree = context.engine.services().tree;
+  const auto device = context.engine.find_device(address);
+  if (!device) return std::unexpected(device.error());
+  auto routes = sysfs::read_routes(tree);
+  if (!routes) return std::unexpected(routes.error());
+  auto document = render_device(context, *device, *routes);
+  if (!document) return std::unexpected(document.error());
+  auto binding = render_binding(context, *device, parts.driver_override);
+  if (!binding) return std::unexpected(binding.error());
+  for (const auto* key : {"driver_override", "driver_override_set_by", "driver_override_error", "original", "claim",
+                          "drain", "half_way", "managed_by"})
+    (*document)[key] = (*binding)[key];
+  auto text = tree.read(sysfs::paths::attribute(address, "resource"));
+  if (!text) return std::unexpected(text.error());
+  auto resources = sysfs::parse_resources(*text);
+  if (!resources) return std::unexpected(resources.error());
+  document->update(render_facts(tree, *device, parts.attributes));
+  document->update(render_resources(*resources, *device));
+  document->update(render_serial(parts.config));
+  document->update(interface_details(*device, parts.alternative_names));
+  const auto board =
+      context.names.subsystem(device->vendor, device->device, device->subsystem_vendor, device->subsystem_device);
+  const auto maker = context.names.vendor(device->subsystem_vendor);
+  (*document)["subsystem_name"] = board ? json(*board) : json(nullptr);
+  (*document)["subsystem_vendor_name"] = maker ? json(*maker) : json(nullptr);
+  if (parts.vpd) (*document)["vital_product_data"] = render_vital_product_data(*parts.vpd);
+  return document;
+}
+
+Response device_response(Context& context, const Request& request, const sysfs::PciAddress& address,
+                         const DeviceParts& parts) {
+  auto document = device_document(context, address, parts);
+  if (!document) return problem_of(request, document.error());
+  if (auto refusal = keep_fields(request, parts.fields, *document)) return std::move(*refusal);
+  return json_response(*document);
+}
+
+struct ListQuery {
+  handoff::Selector filter = {};
+  std::vector<std::string> searched = {};
+  Paging page = {};
+};
+
+OrResponse<ListQuery> read_list_query(const Request& request) {
+  Mistakes mistakes;
+  QueryReader query(request.query, mistakes);
+  ListQuery wanted;
+  read_selector_fields(query, wanted.filter);
+  wanted.searched = read_search(query);
+  wanted.page = paging(query);
+  query.finish();
+  if (!mistakes.none()) return std::unexpected(to_response(request, mistakes));
+  return wanted;
+}
+
+/// What the items of one list are made of; it lives as long as the list is made.
+struct DeviceList {
+  ListQuery wanted;
+  sysfs::AlternativeNames alternatives;
+  sysfs::Routes routes;
+};
+
+bool belongs(Context& context, const DeviceList& list, const std::string& key) {
+  const auto* device = context.engine.services().inventory.find(sysfs::parse_pci_address(key).value());
+  return device != nullptr && handoff::fits(list.wanted.filter, *device) &&
+         is_found(context, *device, list.alternatives, list.wanted.searched);
+}
+
+sysfs::Result<std::optional<json>> device_item(Context& context, const DeviceList& list, const std::string& key) {
+  const auto* device = context.engine.services().inventory.find(sysfs::parse_pci_address(key).value());
+  if (device == nullptr) return std::nullopt;  // gone since it was listed
+  auto rendered = render_device(context, *device, list.routes);
+  if (!rendered) return std::unexpected(rendered.error());
+  return std::optional(std::move(*rendered));
+}
+
+DevbindDevice status_line(Context& context, const DeviceList& list, const std::string& key) {
+  const auto& device = *context.engine.services().inventory.find(sysfs::parse_pci_address(key).value());
+  const bool routed = std::ranges::any_of(
+      device.interfaces, [&](const auto& name) { return list.routes.routed_interfaces.contains(name); });
+  return {device, context.names.device(device.vendor, device.device).value_or("Device"),
+          matching_modules(context, device), routed};
+}
+
+// As dpdk-devbind.py -s: always the whole list.
+void answer_status(Context& context, const Request& request, const std::shared_ptr<const DeviceList>& list,
+                   std::vector<std::string> keys, Respond respond) {
+  const auto lines = std::make_shared<std::vector<DevbindDevice>>();
+  in_turns(context, request, [&context, list, keys = std::move(keys), at = std::size_t{0}, lines, respond]() mutable {
+    if (at == keys.size()) {
+      const auto drivers = sysfs::userspace_drivers(context.engine.services().tree);
+      respond(text_response(devbind_status(*lines, drivers)));
+      return false;
+    }
+    const auto& key = keys[at++];
+    if (belongs(context, *list, key)) lines->push_back(status_line(context, *list, key));
+    return true;
+  });
+}
+
+void answer_devices(Context& context, const Request& request, ListQuery wanted, sysfs::AlternativeNames alternatives,
+                    Respond respond) {
+  auto inventory = context.engine.current();
+  if (!inventory) return respond(problem_of(request, inventory.error()));
+  auto routes = sysfs::read_routes(context.engine.services().tree);
+  if (!routes) return respond(problem_of(request, routes.error()));
+  std::vector<std::string> keys;
+  for (const auto& [address, device] : (*inventory)->devices()) keys.push_back(sysfs::to_string(address));
+  auto page = wanted.page;
+  const auto list = std::make_shared<const DeviceList>(std::move(wanted), std::move(alternatives), std::move(*routes));
+  if (wants_text(request)) return answer_status(context, request, list, std::move(keys), std::move(respond));
+  static const std::vector<Column> no_columns;
+  answer_list(context, request,
+              {.keys = std::move(keys),
+               .belongs = [&context, list](const std::string& key) { return belongs(context, *list, key); },
+               .render = [&context, list](const std::string& key) { return device_item(context, *list, key); },
+               .columns = no_columns},
+              std::move(page), std::move(respond));
+}
+
+}  // namespace
+
+void list_devices(Context& context, const Request& request, const PathArguments&, Respond respond) {
+  auto wanted = read_list_query(request);
+  if (!wanted) return respond(std::move(wanted.error()));
+  if (wanted->searched.empty()) return answer_devices(context, request, std::move(*wanted), {}, std::move(respond));
+  context.engine.find_alternative_names(
+      asker_of(request.requester),
+      [&context, request, wanted = std::move(*wanted), respond](const sysfs::Result<sysfs::AlternativeNames>& names) {
+        if (!names) return respond(problem_of(request, names.error()));
+        answer_devices(context, request, wanted, *names, respond);
+      });
+}
+
+void get_device(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+  Mistakes mistakes;
+  const auto address = address_parameter(arguments[0], mistakes);
+  QueryReader query(request.query, mistakes);
+  const auto parts = std::make_shared<DeviceParts>();
+  const bool with_vpd = query.flag("vpd");
+  parts->fields = fields_parameter(query);
+  query.finish();
+  if (!mistakes.none()) return respond(to_response(request, mistakes));
+  parts->waiting = with_vpd ? 5 : 4;
+  const auto arrived = [&context, request, parts, address, respond] {
+    if (--parts->waiting == 0) respond(device_response(context, request, address, *parts));
+  };
+  auto& engine = context.engine;
+  const auto asker = asker_of(request.requester);
+  engine.find_alternative_names(asker, [parts, arrived](sysfs::Result<sysfs::AlternativeNames> names) {
+    parts->alternative_names = std::move(names);
+    arrived();
+  });
+  engine.overrides().read({address}, asker, [parts, arrived](handoff::OverrideAnswers answers) {
+    parts->driver_override = std::move(answers.begin()->second);
+    arrived();
+  });
+  engine.configs().read(address, asker, [parts, arrived](handoff::ConfigReader::Answer config) {
+    parts->config = std::move(config);
+    arrived();
+  });
+  engine.attributes().read(address, sysfs::fact_attributes(), asker,
+                           [parts, arrived](sysfs::Result<handoff::Attributes> attributes) {
+                             parts->attributes = std::move(attributes);
+                             arrived();
+                           });
+  if (!with_vpd) return;
+  engine.vital_product_data().read(address, {handoff::TaskKind::ReadVpd, {sysfs::to_string(address)}, asker},
+                                   [parts, arrived](handoff::TaskResult vpd) {
+                                     parts->vpd = std::move(vpd);
+                                     arrived();
+                                   });
+}
+
+}  // namespace devbindd::api

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "api/context/repeated.hpp"
+#include "api/handlers/route.hpp"
+#include "api/http/media_ranges.hpp"
+#include "api/http/preferences.hpp"
+#include "api/http/problem.hpp"
+#include "api/http/query.hpp"
+#include "sysfs/kernel/fields.hpp"
+
+namespace devbindd::api {
+namespace {
+
+// The parameters of a match, or nullopt.
+std::optional<PathArguments> match(std::string_view pattern, const std::vector<std::string>& path) {
+  PathArguments arguments;
+  std::size_t at = 0;
+  while (!pattern.empty()) {
+    pattern.remove_prefix(1);  // the slash
+    const auto segment = pattern.substr(0, pattern.find('/'));
+    pattern.remove_prefix(segment.size());
+    if (at == path.size()) return std::nullopt;
+    if (segment.starts_with('{')) {
+      if (path[at].empty()) return std::nullopt;
+      arguments.push_back(path[at]);
+    } else if (segment != path[at]) {
+      return std::nullopt;
+    }
+    ++at;
+  }
+  if (at != path.size()) return std::nullopt;
+  return arguments;
+}
+
+bool is_known(const std::vector<std::string>& path) {
+  return std::ranges::any_of(routes(), [&path](const Route& route) { return match(route.pattern, path).has_value(); });
+}
+
+// Without a slash at the end, and with the version in front; "" where that is no path either.
+std::string meant_path(std::vector<std::string> path) {
+  if (path.empty()) return "/v1";
+  if (path.back().empty()) path.pop_back();
+  if (!is_known(path)) path.insert(path.begin(), "v1");
+  return is_known(path) ? "/" + sysfs::joined(path, "/") : std::string{};
+}
+
+Response not_allowed(const Request& request, const std::vector<std::string_view>& methods) {
+  std::string allow;
+  for (const auto method : methods) {
+    allow += (allow.empty() ? "" : ", ") + std::string(method);
+    if (method == "GET") allow += ", HEAD";
+  }
+  auto response =
+      problem(request, 405, "method_not_allowed", request.method + " is not possible here; possible: " + allow);
+  response.headers.emplace_back("Allow", allow);
+  return response;
+}
+
+bool asks_dry_run(const Request& request) {
+  Mistakes mistakes;
+  return QueryReader(request.query, mistakes).flag("dry_run");
+}
+
+std::optional<Response> refused_at_the_door(const Route& route, const Request& request) {
+  if (request.access < Access::Read && route.access > Access::OwnClaims)
+    return problem(
+        request, 403, "forbidden",
+        "at this socket a caller has nothing but the claims whose owner he is; root and the daemon's group use "
+        "the other one");
+  if (route.access == Access::Change && request.access != Access::Change && !asks_dry_run(request))
+    return problem(
+        request, 403, "forbidden",
+        "this caller may read and ask for dry runs, but not change anything: on the Unix socket root and the "
+        "members of the daemon's group may (key \"group\" of \"unix\" in the configuration), over TCP "
+        "everybody with \"allow_changes\"");
+  const auto preferences = preferences_from(request.prefer);
+  if (preferences.strict && !preferences.not_understood.empty()) {
+    return bad_request(request, "invalid_value", "Prefer:",
+                       "with handling=strict the preference '" + preferences.not_understood.front() +
+                           "' is refused: respond-async, wait=SECONDS and handling are understood");
+  }
+  if (route.body == BodyRule::Json && media_type_of(request.content_type) != "application/json") {
+    return problem(request, 415, "unsupported_media_type", "the body must be sent as Content-Type: application/json");
+  }
+  return std::nullopt;
+}
+
+void perform(Context& context, const Route& route, const Request& request, const PathArguments& arguments,
+             Respond respond) {
+  if (!route.kept) return route.handler(context, request, arguments, std::move(respond));
+  perform_once(context, request, std::move(respond),
+               [&](Respond answer) { route.handler(context, request, arguments, std::move(answer)); });
+}
+
+// Who may change things is never behind those who only ask, and nothing is done for one of those who has left.
+void perform_in_turn(Context& context, const Route& route, const Request& request, const PathArguments& arguments,
+                     Respond respond) {
+  const auto kept = std::make_shared<Request>(request);
+  kept->body = Body(std::string(std::string_view(request.body)));
+  Request waiting;
+  waiting.access = request.access;
+  // Over TCP who has only said all that he has to say looks like one who has left, and gets his answer.
+  if (request.requester.transport != "tcp") waiting.client_left = request.client_left;
+  in_turns(context, waiting, [&context, &route, kept, arguments, respond = std::move(respond)]() mutable {
+    perform(context, route, *kept, arguments, std::move(respond));
+    kept->body = {};
+    return false;
+  });
+}
+
+}  // namespace
+
+void dispatch(Context& context, const Request& request, Respond respond) {
+  const auto wanted = request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
+  std::vector<std::string_view> methods;
+  for (const auto& route : routes()) {
+    const auto arguments = match(route.pattern, request.path);
+    if (!arguments) continue;
+    if (route.method != wanted) {
+      methods.push_back(route.method);
+      continue;
+    }
+    if (auto refusal = refused_at_the_door(route, request)) return respond(std::move(*refusal));
+    if (request.access == Access::Change) return perform(context, route, request, *arguments, std::move(respond));
+    return perform_in_turn(context, route, request, *arguments, std::move(respond));
+  }
+  if (!methods.empty()) return respond(not_allowed(request, methods));
+  const auto meant = meant_path(request.path);
+  respond(problem(request, 404, "not_found",
+                  "there is nothing at this path; GET /openapi.yaml lists what there is" +
+                      (meant.empty() ? "" : ". Did you mean " + meant + "?")));
+}
+
+}  // namespace devbindd::api

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests and responses as the handlers see them, without any type of the HTTP library.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "handoff/model/request.hpp"
+#include "sysfs/kernel/file_descriptor.hpp"
+
+namespace devbindd::api {
+
+/// What a caller may do, each more than the one before it. Asking for a dry run needs no more than Read.
+enum class Access {
+  OwnClaims,  ///< look at the claims whose owner he is, have what they are for, and end them
+  Read,
+  Change,
+};
+
+/// The body of a request, as long as its handler reads it. What is copied out of a request for a later answer has none:
+/// an answer may be waited for for minutes, by many.
+class Body {
+ public:
+  Body() = default;
+  explicit Body(std::string text) : text_(std::move(text)) {}
+  Body(const Body&) {}
+  Body(Body&& other) noexcept : text_(std::exchange(other.text_, {})) {}
+  // Also of an empty one: a string that is assigned to keeps its room.
+  Body& operator=(Body other) noexcept {
+    text_.swap(other.text_);
+    return *this;
+  }
+  ~Body() = default;
+  operator std::string_view() const { return text_; }  // NOLINT: it is read as a text
+
+ private:
+  std::string text_;
+};
+
+/// Whether the client has closed its connection, or is otherwise gone. Over TCP one that only shuts down its side
+/// cannot be told from one that has left, and counts as such.
+using ClientLeft = std::function<bool()>;
+
+struct Request {
+  std::string id;  ///< UUID of this request, for logs and problems
+  std::string method;
+  std::vector<std::string> path;  ///< decoded segments
+  std::vector<std::pair<std::string, std::string>> query;
+  std::string accept;  ///< the Accept headers as one list, "" when absent
+  std::string content_type;
+  std::string prefer;           ///< the Prefer headers as one list
+  std::string idempotency_key;  ///< the Idempotency-Key header
+  Body body;
+  handoff::Requester requester;
+  Access access = Access::Read;                        ///< what this caller may do
+  std::vector<unsigned> groups = {};                   ///< of a Unix caller
+  std::shared_ptr<const ClientLeft> client_left = {};  ///< null: it is there
+};
+
+struct Response {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+  /// What goes along with it over a Unix socket (SCM_RIGHTS); closed here when the answer is on its way.
+  std::shared_ptr<std::vector<sysfs::FileDescriptor>> descriptors = {};
+};
+
+/// An answer that says this document.
+Response json_response(const nlohmann::json& document, int status = 200);
+
+/// Called exactly once by a handler, now or later, on the daemon's thread.
+using Respond = std::function<void(Response)>;
+
+/// The values of the path's parameters, in order.
+using PathArguments = std::vector<std::string>;
+
+}  // namespace devbindd::api

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// IOMMU units and whether translation is on, as JSON and as text.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "sysfs/iommu/iommu_state.hpp"
+#include "sysfs/iommu/iommu_unit.hpp"
+
+namespace devbindd::api {
+
+nlohmann::json render_iommu_unit(const sysfs::IommuUnit& unit);
+nlohmann::json render_iommu_state(const sysfs::IommuState& state);
+
+/// {"items": units, "translation": state} for a person.
+std::string iommu_text(const nlohmann::json& document);
+
+}  // namespace devbindd::api

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "handoff/model/request.hpp"
+
+namespace devbindd::handoff {
+
+bool changes_binding(const ChangeRequest& request) {
+  return request.kind == ChangeKind::Bind || request.kind == ChangeKind::Unbind ||
+         request.kind == ChangeKind::Restore || request.kind == ChangeKind::SetVfs;
+}
+
+std::string_view name_of(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::Bind: return "bind";
+    case ChangeKind::Unbind: return "unbind";
+    case ChangeKind::Restore: return "restore";
+    case ChangeKind::SetOverride: return "set_driver_override";
+    case ChangeKind::ClearOverride: return "clear_driver_override";
+    case ChangeKind::AddId: return "add_id";
+    case ChangeKind::RemoveId: return "remove_id";
+    case ChangeKind::Transaction: return "transaction";
+    case ChangeKind::SetVfs: return "set_vfs";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(Scope scope) { return scope == Scope::Group ? "group" : "device"; }
+
+std::string_view name_of(Method method) { return method == Method::NewId ? "new_id" : "driver_override"; }
+
+Asker asker_of(const Requester& requester) {
+  const auto name = requester.uid ? "uid " + std::to_string(*requester.uid) : requester.transport;
+  return {.name = name.empty() ? "nobody" : name, .may_change = requester.may_change};
+}
+
+}  // namespace devbindd::handoff

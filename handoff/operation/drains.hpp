@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Devices that get no new claims: an administrator is about to service them, or does not trust them. Kept by the
+// journal, over restarts and reboots. Claims that are there go on, and bindings are not touched. Not here: what refuses
+// the claim (verdict.hpp).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "handoff/journal/journal.hpp"
+#include "handoff/model/identity.hpp"
+#include "handoff/model/operation.hpp"
+#include "sysfs/device/device.hpp"
+
+namespace devbindd::handoff {
+
+struct Drain {
+  std::uint16_t vendor = 0;  ///< of the device: another one at its address is not drained
+  std::uint16_t device = 0;
+  std::string reason = {};  ///< a person's words, "" for none
+  TimePoint since;
+  Requester requester = {};
+};
+
+class Drains {
+ public:
+  /// Takes over what an earlier daemon has kept; a row that cannot be read is given to `set_aside`.
+  Drains(Journal& journal, const std::function<void(DamagedRow)>& set_aside);
+
+  using Done = std::function<void(sysfs::Result<>)>;
+
+  /// In force at once; `done` comes when it is on disk. Error: JournalFailed, and then it is not in force.
+  void set(const sysfs::Device& device, std::string reason, Requester requester, Done done);
+  /// As set().
+  void clear(const sysfs::PciAddress& address, Done done);
+
+  bool contains(const sysfs::PciAddress& address) const { return drains_.contains(address); }
+  /// nullptr where the device is not drained.
+  const Drain* find(const sysfs::Device& device) const;
+
+ private:
+  Journal& journal_;
+  std::map<sysfs::PciAddress, Drain> drains_;
+};
+
+}  // namespace devbindd::handoff

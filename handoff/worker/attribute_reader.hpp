@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads attributes of a device through workers: some wake the device or wait for it (link speed, vital product data).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "handoff/worker/guarded_reader.hpp"
+
+namespace devbindd::handoff {
+
+/// What one attribute said. Absent where the kernel has no such file for the device.
+struct Attribute {
+  std::string content;
+  std::string error;  ///< "EIO": why it could not be read, "" when it was
+
+  bool operator==(const Attribute&) const = default;
+};
+using Attributes = std::map<std::string, Attribute>;
+
+class AttributeReader {
+ public:
+  explicit AttributeReader(RunTask run_task);
+
+  /// Calls `done` once, within the workers' deadline, with the attributes that are there; none of a device that is
+  /// gone. Errors: Overdue, and those of the task.
+  void read(const sysfs::PciAddress& address, const std::vector<std::string>& names, const Asker& asker,
+            std::function<void(sysfs::Result<Attributes>)> done);
+
+ private:
+  GuardedReader reader_;
+};
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Users and groups of this host by name. Asks the name service, which may take a network: only for workers.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "sysfs/kernel/result.hpp"
+
+namespace devbindd::handoff {
+
+/// The number of a user, or nullopt when there is none of that name. Error: Kernel, when the name service fails.
+/// Source: getpwnam_r(3).
+sysfs::Result<std::optional<unsigned>> user_id(const std::string& name);
+/// The same for a group; getgrnam_r(3).
+sysfs::Result<std::optional<unsigned>> group_id(const std::string& name);
+
+}  // namespace devbindd::handoff

@@ -1,0 +1,2 @@
+// as: sysfs/device/device.cpp
+#include "sysfs/use/use.hpp"
