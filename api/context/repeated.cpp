@@ -9,6 +9,7 @@
 #include "api/context/context.hpp"
 #include "api/http/parameters.hpp"
 #include "api/http/problem.hpp"
+#include "handoff/journal/json.hpp"
 #include "handoff/journal/kept_answers.hpp"
 
 namespace devbindd::api {
@@ -48,14 +49,16 @@ std::string operation_in(const Response& response) {
 // What is kept may be asked for again when the operation that it did not wait for has failed.
 bool has_failed(Context& context, const handoff::KeptAnswer& kept) {
   if (kept.operation.empty()) return false;
-  const auto document = context.engine.document(kept.operation);
-  return document && ((*document)["state"] == "failed" || (*document)["state"] == "interrupted");
+  const auto operation = context.engine.find_operation(kept.operation);
+  return operation && ((*operation)->state == handoff::OperationState::Failed ||
+                       (*operation)->state == handoff::OperationState::Interrupted);
 }
 
 Response kept_response(Context& context, const handoff::KeptAnswer& kept) {
   Response response{.status = kept.status, .content_type = kept.content_type, .body = kept.body, .headers = {}};
   if (kept.operation.empty()) return response;
-  if (const auto document = context.engine.document(kept.operation)) response.body = document->dump() + "\n";
+  if (const auto operation = context.engine.find_operation(kept.operation))
+    response.body = handoff::dump(handoff::to_json(**operation)) + "\n";
   response.headers = {{"Location", std::string(operations) + kept.operation}, {"Retry-After", "1"}};
   return response;
 }

@@ -7,6 +7,7 @@
 #include "api/http/parameters.hpp"
 #include "api/render/render.hpp"
 #include "api/requests/binding_request.hpp"
+#include "handoff/journal/json.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -16,12 +17,13 @@ using handoff::ChangeRequest;
 using nlohmann::json;
 
 // The devices of an operation; of `asked_for` they are told first.
-std::vector<sysfs::PciAddress> changed_devices(const json& document, const std::vector<sysfs::PciAddress>& asked_for) {
+std::vector<sysfs::PciAddress> changed_devices(const handoff::Operation* operation,
+                                               const std::vector<sysfs::PciAddress>& asked_for) {
   auto addresses = asked_for;
-  if (!document.contains("devices")) return addresses;
-  for (const auto& device : document["devices"]) {
-    const auto address = sysfs::parse_pci_address(device["address"].get<std::string>());
-    if (address && std::ranges::find(addresses, *address) == addresses.end()) addresses.push_back(*address);
+  if (operation == nullptr) return addresses;
+  for (const auto& transition : operation->transitions) {
+    const auto& address = transition.address;
+    if (std::ranges::find(addresses, address) == addresses.end()) addresses.push_back(address);
   }
   return addresses;
 }
@@ -31,11 +33,11 @@ RenderResult render_bindings(Context& context, const Request& request, std::vect
                              bool one_device) {
   return [&context, request, asked_for = std::move(asked_for), one_device](bool changed, const std::string& operation,
                                                                            const Respond& respond) {
-    const auto record =
-        operation.empty() ? json::object() : context.engine.document(operation).value_or(json::object());
+    const auto record = operation.empty() ? nullptr : context.engine.find_operation(operation).value_or(nullptr);
     read_bindings(
-        context, request, changed_devices(record, asked_for),
-        [request, one_device, changed, operation, evidence = record.value("evidence", json::array()),
+        context, request, changed_devices(record.get(), asked_for),
+        [request, one_device, changed, operation,
+         evidence = record == nullptr ? json::array() : handoff::to_json(record->evidence),
          respond](std::vector<json> bindings) {
           if (bindings.empty())
             return respond(problem_of(

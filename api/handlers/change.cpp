@@ -40,12 +40,12 @@ struct Wait : std::enable_shared_from_this<Wait> {
   void answer() {
     if (!respond) return;
     const auto reply = std::exchange(respond, nullptr);
-    auto document = context.engine.document(operation);
-    if (!document) return reply(problem_of(request, document.error()));
-    const auto state = (*document)["state"].get<std::string>();
-    if (state == "succeeded") return render(true, operation, reply);
-    if (state == "failed") return reply(problem_of_operation(request, *document));
-    auto response = json_response(*document, 202);
+    const auto found = context.engine.find_operation(operation);
+    if (!found) return reply(problem_of(request, found.error()));
+    const auto& now = **found;
+    if (now.state == handoff::OperationState::Succeeded) return render(true, operation, reply);
+    if (now.state == handoff::OperationState::Failed) return reply(problem_of_operation(request, now));
+    auto response = json_response(handoff::to_json(now), 202);
     response.headers.emplace_back("Location", "/v1/operations/" + operation);
     response.headers.emplace_back("Retry-After", "1");
     reply(std::move(response));

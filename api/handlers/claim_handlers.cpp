@@ -85,9 +85,9 @@ void answer_made(Context& context, const Request& request, const handoff::Claims
                  const Respond& respond) {
   if (const auto* refusal = std::get_if<handoff::Refusal>(&outcome)) return respond(problem_of(request, *refusal));
   if (const auto* failed = std::get_if<handoff::Claims::Failed>(&outcome)) {
-    auto document = context.engine.document(failed->operation);
-    if (!document) return respond(problem_of(request, document.error()));
-    return respond(problem_of_operation(request, *document));
+    const auto operation = context.engine.find_operation(failed->operation);
+    if (!operation) return respond(problem_of(request, operation.error()));
+    return respond(problem_of_operation(request, **operation));
   }
   if (const auto* preview = std::get_if<handoff::Preview>(&outcome))
     return respond(json_response(preview_json(*preview)));

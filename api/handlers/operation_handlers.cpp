@@ -6,6 +6,7 @@
 #include "api/http/parameters.hpp"
 #include "api/http/text_table.hpp"
 #include "api/render/render.hpp"
+#include "handoff/journal/json.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -31,9 +32,9 @@ const std::vector<Column>& operation_columns() {
 }
 
 sysfs::Result<std::optional<json>> operation_item(Context& context, const std::string& id) {
-  auto document = context.engine.document(id);
-  if (!document) return std::nullopt;  // newer ones have taken its place
-  return std::optional(std::move(*document));
+  const auto operation = context.engine.find_operation(id);
+  if (!operation) return std::nullopt;  // newer ones have taken its place
+  return std::optional(handoff::to_json(**operation));
 }
 
 }  // namespace
@@ -42,12 +43,13 @@ void list_operations(Context& context, const Request& request, const PathArgumen
   Mistakes mistakes;
   QueryReader query(request.query, mistakes);
   const auto state = query.one("state");
-  if (state && !handoff::operation_state_named(*state))
+  const auto wanted_state = handoff::operation_state_named(state.value_or(""));
+  if (state && !wanted_state)
     query.wrong("state", "'state' must be running, blocked, succeeded, failed or interrupted");
   auto wanted = paging(query);
   query.finish();
   if (!mistakes.none()) return respond(to_response(request, mistakes));
-  Listing listing{.keys = context.engine.operation_ids(state.value_or("")),
+  Listing listing{.keys = context.engine.operation_ids(wanted_state),
                   .render = [&context](const std::string& id) { return operation_item(context, id); },
                   .columns = operation_columns()};
   answer_list(context, request, std::move(listing), std::move(wanted), std::move(respond));
@@ -55,9 +57,9 @@ void list_operations(Context& context, const Request& request, const PathArgumen
 
 void get_operation(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
   if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
-  auto document = context.engine.document(arguments[0]);
-  if (!document) return respond(problem_of(request, document.error()));
-  respond(json_response(*document));
+  const auto operation = context.engine.find_operation(arguments[0]);
+  if (!operation) return respond(problem_of(request, operation.error()));
+  respond(json_response(handoff::to_json(**operation)));
 }
 
 }  // namespace devbindd::api

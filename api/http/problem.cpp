@@ -173,28 +173,17 @@ Response problem_of(const Request& request, const handoff::Refusal& refusal) {
   return response;
 }
 
-Response problem_of_operation(const Request& request, const json& operation) {
-  const auto& error = operation["error"];
-  const auto code = error["code"].get<std::string>();
-  const auto& restored = error["restored"];
-  auto extra = error;
+Response problem_of_operation(const Request& request, const handoff::Operation& operation) {
+  const auto error = operation.error.value_or(handoff::OperationError{});
+  auto extra = handoff::to_json(error);
   extra.erase("code");
   extra.erase("detail");
-  extra["operation"] = "/v1/operations/" + operation["id"].get<std::string>();
-  auto detail = error["detail"].get<std::string>();
-  detail += restored.is_null()     ? "; whether the state before the operation is back is not known"
-            : restored.get<bool>() ? "; the state before the operation is back"
-                                   : "; the state before the operation could not be brought back";
-  const auto known_status = [&] {
-    for (const auto candidate :
-         {ErrorCode::ModuleNotFound, ErrorCode::ModuleBlacklisted, ErrorCode::ModuleLoadFailed, ErrorCode::BindFailed,
-          ErrorCode::RestoreFailed, ErrorCode::RestoreUnknown, ErrorCode::DeviceGone, ErrorCode::DeviceNotFound,
-          ErrorCode::TooBusy, ErrorCode::Kernel}) {
-      if (sysfs::name_of(candidate) == code) return status_of(candidate);
-    }
-    return 500;
-  };
-  return problem(request, known_status(), code, detail, extra);
+  extra["operation"] = "/v1/operations/" + operation.id;
+  auto detail = error.error.message;
+  detail += !error.restored   ? "; whether the state before the operation is back is not known"
+            : *error.restored ? "; the state before the operation is back"
+                              : "; the state before the operation could not be brought back";
+  return problem(request, status_of(error.error.code), std::string(sysfs::name_of(error.error.code)), detail, extra);
 }
 
 }  // namespace devbindd::api

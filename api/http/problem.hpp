@@ -34,6 +34,6 @@ Response problem_of(const Request& request, const handoff::Refusal& refusal);
 nlohmann::json render_selection(const handoff::Selection& selection);
 
 /// The failure of an operation that ran: its errno, meaning, kernel log and whether the earlier state is back.
-Response problem_of_operation(const Request& request, const nlohmann::json& operation);
+Response problem_of_operation(const Request& request, const handoff::Operation& operation);
 
 }  // namespace devbindd::api

@@ -1,23 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "handoff/claim/claim_audit.hpp"
 
-#include <nlohmann/json.hpp>
-
-#include "handoff/journal/json.hpp"
+#include "handoff/journal/rows.hpp"
 
 namespace devbindd::handoff {
-
-namespace {
-
-void record(Journal& journal, const AuditEntry& entry, std::vector<std::string> devices,
-            std::function<void(sysfs::Result<>)> done) {
-  auto document = to_json(entry);
-  document["request"].erase("method");  // of a bind
-  document["request"]["devices"] = devices;
-  journal.record({.devices = std::move(devices), .document = dump(document)}, std::move(done));
-}
-
-}  // namespace
 
 void record(Journal& journal, const Claim& claim, AuditEvent event, const Requester& by,
             std::function<void(sysfs::Result<>)> done) {
@@ -35,9 +21,9 @@ void record(Journal& journal, const Claim& claim, AuditEvent event, const Reques
   entry.request.claim = claim.id;
   entry.request.driver = claim.request.driver;
   entry.request.accept_risks = claim.request.accept_risks;
-  std::vector<std::string> devices;
-  for (const auto& device : claim.devices) devices.push_back(sysfs::to_string(device.address));
-  record(journal, entry, std::move(devices), std::move(done));
+  std::vector<sysfs::PciAddress> devices;
+  for (const auto& device : claim.devices) devices.push_back(device.address);
+  journal.record(row_of_claim(entry, devices), std::move(done));
 }
 
 void record_refusal(Journal& journal, const ClaimRequest& request, const Refusal& refusal, const Requester& by,
@@ -56,9 +42,7 @@ void record_refusal(Journal& journal, const ClaimRequest& request, const Refusal
   for (const auto& item : refusal.evidence) entry.evidence.push_back(item.code);
   entry.request.driver = request.driver;
   entry.request.accept_risks = request.accept_risks;
-  std::vector<std::string> devices;
-  for (const auto& address : request.devices) devices.push_back(sysfs::to_string(address));
-  record(journal, entry, std::move(devices), std::move(done));
+  journal.record(row_of_claim(entry, request.devices), std::move(done));
 }
 
 }  // namespace devbindd::handoff

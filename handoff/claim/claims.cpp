@@ -5,14 +5,12 @@
 #include <boost/uuid/random_generator.hpp>
 #include <boost/uuid/uuid_io.hpp>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "handoff/claim/claim_audit.hpp"
 #include "handoff/claim/claims_parts.hpp"
 #include "handoff/journal/claim_document.hpp"
-#include "handoff/journal/json.hpp"
-#include "handoff/journal/operation_document.hpp"
+#include "handoff/journal/rows.hpp"
 #include "handoff/model/vfio_driver.hpp"
 #include "handoff/plan/verdict.hpp"
 #include "sysfs/kernel/fields.hpp"
@@ -23,8 +21,6 @@ namespace {
 using sysfs::ErrorCode;
 
 constexpr std::size_t max_claims = 1024;
-
-bool same_request(const ClaimRequest& left, const ClaimRequest& right) { return to_json(left) == to_json(right); }
 
 }  // namespace
 
@@ -53,8 +49,7 @@ std::string Claims::holder_of(const sysfs::Device& device) const {
 void Claims::store(const Claim& claim, std::function<void(sysfs::Result<>)> done) {
   // The journal keeps as many of the ended ones as it likes, but for those whose key is known.
   const bool kept = !holds_devices(claim) && is_key_known(claim);
-  engine_.services().journal.store({claim.id, kept ? "kept" : std::string(name_of(claim.state)), dump(to_json(claim))},
-                                   std::move(done));
+  engine_.services().journal.store(row_of(claim, kept ? "kept" : std::string(name_of(claim.state))), std::move(done));
 }
 
 void Claims::store(const Claim& claim) {
@@ -301,28 +296,22 @@ void Claims::bind(const std::shared_ptr<Attempt>& attempt) {
 // The operation has ended, or hangs: then the caller is told that the claim is still being made.
 void Claims::bound(const std::string& id, std::function<void(Outcome)> done) {
   const auto operation = claims_.at(id).operation;
-  const auto document = engine_.document(operation);
-  const auto state = document ? (*document)["state"].get<std::string>() : std::string("gone");
-  if (state == name_of(OperationState::Blocked)) {
+  const auto found = engine_.find_operation(operation);
+  if (found && (*found)->state == OperationState::Blocked) {
     done(Made{id});
     made(id);
     return engine_.when_ended(operation, [this, id] { bound(id, [](const Outcome&) {}); });
   }
-  if (state == name_of(OperationState::Succeeded)) return activate(id, std::move(done));
-  const bool half_way = document && (*document)["error"].is_object() &&
-                        (!(*document)["error"]["unrestored"].empty() || (*document)["error"]["restored"].is_null());
-  end(id, half_way ? ClaimState::Quarantined : ClaimState::Released,
-      "it was not made: " + (document ? failure_in(*document) : state));
+  if (found && (*found)->state == OperationState::Succeeded) return activate(id, std::move(done));
+  end(id, found && left_half_way(**found) ? ClaimState::Quarantined : ClaimState::Released,
+      "it was not made: " + (found ? failure_of(**found) : "gone"));
   done(Failed{operation});
 }
 
 // What its operation has changed is what its end gives back.
 void Claims::note_changes(Claim& claim) const {
-  const auto document = engine_.document(claim.operation);
-  if (!document || !claim.changed.empty()) return;
-  for (const auto& device : (*document)["devices"]) {
-    if (auto transition = transition_from(device)) claim.changed.push_back(std::move(*transition));
-  }
+  const auto operation = engine_.find_operation(claim.operation);
+  if (operation && claim.changed.empty()) claim.changed = (*operation)->transitions;
 }
 
 // On its driver before, a VF may be told other settings while the claim has it.

@@ -172,7 +172,7 @@ class Claims {
   void give_back_healthy(const std::string& id);
   void not_given_back(const std::string& id, const Refusal& refusal);
   void fail_once_more(const std::string& id, std::string reason);
-  bool is_left_out(const std::string& id, const nlohmann::json& operation);
+  bool is_left_out(const std::string& id, const Operation& operation);
   void given_back(const std::string& id);
   bool has_reset(const sysfs::PciAddress& address) const;
   std::optional<sysfs::Step> reset_of(const Claim& claim, const ClaimedDevice& claimed) const;

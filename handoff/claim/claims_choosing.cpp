@@ -3,7 +3,6 @@
 // others a dry run of their binding tells whether they may be taken. Choosing and holding happen in one turn of the
 // loop, so that no two claims choose the same device. Not here: what becomes of the chosen ones (claims.cpp).
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "handoff/claim/claims_parts.hpp"
 #include "handoff/model/vfio_driver.hpp"

@@ -4,12 +4,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
 #include "handoff/claim/claim_audit.hpp"
 #include "handoff/claim/claims_parts.hpp"
-#include "handoff/journal/json.hpp"
-#include "handoff/journal/operation_document.hpp"
 #include "handoff/plan/verdict.hpp"
 #include "vfio/nodes.hpp"
 
@@ -294,28 +291,26 @@ void Claims::not_given_back(const std::string& id, const Refusal& refusal) {
 
 // Whether the failed give-back is tried again without the device that has spoilt it for all: one that has been pulled
 // meanwhile, or that its driver does not take. Each time there is one less.
-bool Claims::is_left_out(const std::string& id, const nlohmann::json& operation) {
-  const auto& error = operation["error"];
-  if (!error.is_object() || !error["unrestored"].empty() || error["restored"].is_null() || !engine_.current())
-    return false;
-  for (const auto& device : operation["devices"]) {
-    const auto address = sysfs::parse_pci_address(device["address"].get<std::string>());
-    if (address && engine_.services().inventory.find(*address) == nullptr) return true;
+bool Claims::is_left_out(const std::string& id, const Operation& operation) {
+  if (!operation.error || left_half_way(operation) || !engine_.current()) return false;
+  for (const auto& transition : operation.transitions) {
+    if (engine_.services().inventory.find(transition.address) == nullptr) return true;
   }
-  const auto* culprit = error["step"].is_object() ? error["step"]["device"].get_ptr<const std::string*>() : nullptr;
-  const auto address = sysfs::parse_pci_address(culprit != nullptr ? *culprit : std::string());
-  return address &&
-         faults_[id].emplace(*address, "giving " + *culprit + " back failed: " + failure_in(operation)).second;
+  const auto culprit = operation.error->step ? operation.error->step->address : std::nullopt;
+  return culprit &&
+         faults_[id]
+             .emplace(*culprit, "giving " + sysfs::to_string(*culprit) + " back failed: " + failure_of(operation))
+             .second;
 }
 
 void Claims::given_back(const std::string& id) {
-  const auto document = engine_.document(claims_.at(id).release_operation);
-  const bool succeeded = document && (*document)["state"] == name_of(OperationState::Succeeded);
-  if (succeeded) return check_health(id, [this, id] { given_back_or_quarantined(id); });
-  if (document && is_left_out(id, *document)) return give_back_healthy(id);
+  const auto operation = engine_.find_operation(claims_.at(id).release_operation);
+  if (operation && (*operation)->state == OperationState::Succeeded)
+    return check_health(id, [this, id] { given_back_or_quarantined(id); });
+  if (operation && is_left_out(id, **operation)) return give_back_healthy(id);
   const auto faults = faults_of(id);
   end(id, ClaimState::Quarantined,
-      "giving it back failed: " + (document ? failure_in(*document) : "unknown") +
+      "giving it back failed: " + (operation ? failure_of(**operation) : "unknown") +
           (faults.empty() ? "" : "; " + faults));
 }
 

@@ -2,11 +2,10 @@
 // How a claim is kept: its time, process and connection are watched, and the next daemon takes it over. Not here: its
 // nodes (claims_access.cpp).
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "handoff/claim/claims_parts.hpp"
-#include "handoff/journal/claim_document.hpp"
+#include "handoff/journal/rows.hpp"
 #include "sysfs/kernel/fields.hpp"
 #include "vfio/nodes.hpp"
 
@@ -149,7 +148,7 @@ void Claims::renew(const std::string& id, const Requester& requester, std::optio
 
 void Claims::start() {
   for (const auto& row : engine_.services().journal.remembered().claims) {
-    auto claim = claim_from(nlohmann::json::parse(row.document, nullptr, false));
+    auto claim = claim_of(row);
     if (!claim) {
       engine_.set_aside({.table = "claims", .key = row.id, .reason = "it is no document of a claim"});
       continue;

@@ -278,4 +278,6 @@ std::optional<Claim> claim_from(const json& document) {
   }
 }
 
+bool same_request(const ClaimRequest& left, const ClaimRequest& right) { return to_json(left) == to_json(right); }
+
 }  // namespace devbindd::handoff

@@ -12,6 +12,8 @@ namespace devbindd::handoff {
 
 nlohmann::json to_json(const ClaimRequest& request);
 nlohmann::json to_json(const Claim& claim);
+/// Whether two requests ask for the same, as far as a document shows it.
+bool same_request(const ClaimRequest& left, const ClaimRequest& right);
 
 /// nullopt for a document that is not one of a claim.
 std::optional<Claim> claim_from(const nlohmann::json& document);

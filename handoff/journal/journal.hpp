@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "handoff/model/audit.hpp"
-#include "handoff/plan/plan.hpp"
+#include "handoff/model/binding_change.hpp"
 #include "sysfs/kernel/result.hpp"
 
 namespace devbindd::handoff {
@@ -32,7 +32,7 @@ struct ClaimRow {
 
 struct DrainRow {
   std::string address;
-  std::string document;  ///< JSON (handoff/operation/drains.cpp)
+  std::string document;  ///< JSON (handoff/journal/rows.cpp)
 };
 
 struct AnswerRow {

@@ -101,9 +101,78 @@ std::optional<StepRecord> record_from(const json& document) {
   for (const auto& undo : list(document, "undo")) {
     if (auto undone = step_from(undo)) record.planned.undo.push_back(std::move(*undone));
   }
-  record.state = StepState::Unknown;
+  record.state = step_state_named(text(document, "state").value_or("")).value_or(StepState::Unknown);
   record.started_at = time(document, "started_at");
+  record.finished_at = time(document, "finished_at");
+  record.errno_value = sysfs::errno_named(text(document, "errno").value_or(""));
+  record.message = text(document, "message").value_or("");
   return record;
+}
+
+std::vector<std::string> texts(const json& object, const char* key) {
+  std::vector<std::string> found;
+  for (const auto& item : list(object, key)) {
+    if (item.is_string()) found.push_back(item.get<std::string>());
+  }
+  return found;
+}
+
+std::int64_t number(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+}
+
+std::vector<vfio::Holder> holders_from(const json& object, const char* key) {
+  std::vector<vfio::Holder> holders;
+  for (const auto& item : list(object, key)) {
+    if (!item.is_object()) continue;
+    holders.push_back({.pid = static_cast<int>(number(item, "pid")),
+                       .command = text(item, "command").value_or(""),
+                       .path = text(item, "path").value_or(""),
+                       .certain = flag(item, "certain", true)});
+  }
+  return holders;
+}
+
+std::optional<Evidence> evidence_from(const json& document) {
+  auto code = text(document, "code");
+  if (!code) return std::nullopt;
+  return Evidence{.code = std::move(*code),
+                  .severity = text(document, "severity") == "warn" ? Severity::Warn : Severity::Block,
+                  .acceptable = flag(document, "acceptable", false),
+                  .device = address(document, "device"),
+                  .detail = text(document, "detail").value_or(""),
+                  .next_step = text(document, "next_step").value_or(""),
+                  .path = texts(document, "path"),
+                  .processes = holders_from(document, "processes")};
+}
+
+Blockage blockage_from(const json& document) {
+  return {.step = static_cast<std::size_t>(std::max<std::int64_t>(number(document, "step"), 0)),
+          .since = time(document, "since").value_or(TimePoint{}),
+          .worker_pid = static_cast<int>(number(document, "worker_pid")),
+          .wait_channel = text(document, "wait_channel").value_or(""),
+          .holders = holders_from(document, "holders")};
+}
+
+OperationError error_from(const json& document) {
+  OperationError error;
+  error.error.code = sysfs::error_code_named(text(document, "code").value_or("")).value_or(sysfs::ErrorCode::Kernel);
+  error.error.message = text(document, "detail").value_or("");
+  error.error.errno_value = sysfs::errno_named(text(document, "errno").value_or(""));
+  if (const auto step = document.find("step"); step != document.end()) error.step = step_from(*step);
+  error.meaning = text(document, "meaning").value_or("");
+  error.next_step = text(document, "next_step").value_or("");
+  const auto restored = document.find("restored");
+  error.restored =
+      restored != document.end() && restored->is_boolean() ? std::optional(restored->get<bool>()) : std::nullopt;
+  error.undo_failures = texts(document, "undo_failures");
+  error.unrestored = addresses_in(document, "unrestored");
+  error.unknown = addresses_in(document, "unknown");
+  error.kernel_log = texts(document, "kernel_log");
+  const auto log = document.find("kernel_log");
+  error.kernel_log_readable = log != document.end() && log->is_array();
+  return error;
 }
 
 std::vector<RuleOutcome> rules_from(const json& document) {
@@ -204,11 +273,6 @@ Requester requester_from(const json& document) {
   return requester;
 }
 
-std::string failure_in(const json& document) {
-  const auto& error = document["error"];
-  return error.is_object() ? error["detail"].get<std::string>() : std::string("no reason is known");
-}
-
 std::optional<Operation> operation_from(const json& document) {
   const auto id = text(document, "id");
   const auto kind = kind_from(document);
@@ -217,17 +281,21 @@ std::optional<Operation> operation_from(const json& document) {
   Operation operation;
   operation.id = *id;
   operation.boot_id = text(document, "boot_id").value_or("");
+  operation.state = operation_state_named(text(document, "state").value_or("")).value_or(OperationState::Running);
   operation.created_at = *created;
+  operation.finished_at = time(document, "finished_at");
   operation.request.kind = *kind;
   if (document.contains("request")) read_request(document["request"], operation.request);
   if (document.contains("requested_by")) operation.requester = requester_from(document["requested_by"]);
   for (const auto& item : list(document, "devices")) {
     if (auto transition = transition_from(item)) operation.transitions.push_back(std::move(*transition));
   }
-  if (const auto error = document.find("error"); error != document.end() && error->is_object()) {
-    operation.error.emplace();
-    operation.error->unrestored = addresses_in(*error, "unrestored");
-    operation.error->unknown = addresses_in(*error, "unknown");
+  if (const auto error = document.find("error"); error != document.end() && error->is_object())
+    operation.error = error_from(*error);
+  if (const auto blocked = document.find("blocked"); blocked != document.end() && blocked->is_object())
+    operation.blocked = blockage_from(*blocked);
+  for (const auto& item : list(document, "evidence")) {
+    if (auto evidence = evidence_from(item)) operation.evidence.push_back(std::move(*evidence));
   }
   for (const auto& item : list(document, "looked_at")) {
     if (const auto where = address(item, "device")) operation.looked_at.push_back({*where, rules_from(item)});

@@ -10,13 +10,9 @@
 
 namespace devbindd::handoff {
 
-/// The operation as far as a recovery needs it: id, kind, request, requester, times, devices, steps, and of its
-/// error which devices it left half-way. Steps whose end is not told are Unknown. nullopt for a document that is not
-/// one of an operation.
+/// The operation whose document it is: to_json() gives the same again. What only its own daemon had to know is not in
+/// it (the expected identities of a request, a VF's token). nullopt for a document that is not one of an operation.
 std::optional<Operation> operation_from(const nlohmann::json& document);
-
-/// Why the operation failed, a sentence from its document.
-std::string failure_in(const nlohmann::json& document);
 
 /// The inverse of rfc3339(); nullopt for another text.
 std::optional<TimePoint> time_from(const std::string& text);

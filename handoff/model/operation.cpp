@@ -9,6 +9,14 @@ bool is_finished(const Operation& operation) {
   return operation.state != OperationState::Running && operation.state != OperationState::Blocked;
 }
 
+std::string failure_of(const Operation& operation) {
+  return operation.error ? operation.error->error.message : "no reason is known";
+}
+
+bool left_half_way(const Operation& operation) {
+  return operation.error && (!operation.error->unrestored.empty() || !operation.error->restored);
+}
+
 std::string_view name_of(OperationState state) {
   switch (state) {
     case OperationState::Running: return "running";
@@ -34,6 +42,13 @@ std::string_view name_of(StepState state) {
     case StepState::Unknown: return "unknown";
   }
   return "unknown";
+}
+
+std::optional<StepState> step_state_named(std::string_view name) {
+  for (int number = 0; number <= static_cast<int>(StepState::Unknown); ++number) {
+    if (name_of(static_cast<StepState>(number)) == name) return static_cast<StepState>(number);
+  }
+  return std::nullopt;
 }
 
 std::optional<OperationState> operation_state_named(std::string_view name) {

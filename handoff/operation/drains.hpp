@@ -9,19 +9,10 @@
 #include <string>
 
 #include "handoff/journal/journal.hpp"
-#include "handoff/model/identity.hpp"
-#include "handoff/model/operation.hpp"
+#include "handoff/model/drain.hpp"
 #include "sysfs/device/device.hpp"
 
 namespace devbindd::handoff {
-
-struct Drain {
-  std::uint16_t vendor = 0;  ///< of the device: another one at its address is not drained
-  std::uint16_t device = 0;
-  std::string reason = {};  ///< a person's words, "" for none
-  TimePoint since;
-  Requester requester = {};
-};
 
 class Drains {
  public:

@@ -4,11 +4,8 @@
 #include <algorithm>
 #include <boost/uuid/random_generator.hpp>
 #include <boost/uuid/uuid_io.hpp>
-#include <nlohmann/json.hpp>
 
-#include "handoff/journal/document_check.hpp"
-#include "handoff/journal/json.hpp"
-#include "handoff/journal/operation_document.hpp"
+#include "handoff/journal/rows.hpp"
 #include "handoff/model/audit.hpp"
 #include "handoff/operation/engine_parts.hpp"
 #include "sysfs/kernel/paths.hpp"
@@ -16,7 +13,6 @@
 namespace devbindd::handoff {
 namespace {
 
-using nlohmann::json;
 using sysfs::ErrorCode;
 
 constexpr std::size_t max_running = 64;
@@ -35,14 +31,14 @@ Original original_of(const MemberFacts& member, Scope scope, const std::string& 
   return original;
 }
 
-OperationRow row_of(const Operation& operation) {
-  return {operation.id, rfc3339(operation.created_at), std::string(name_of(operation.state)), dump(to_json(operation))};
-}
-
-AuditRow row_of(const AuditEntry& entry, const std::vector<sysfs::PciAddress>& devices) {
-  AuditRow row{.id = 0, .devices = {}, .document = dump(to_json(entry))};
-  for (const auto& address : devices) row.devices.push_back(sysfs::to_string(address));
-  return row;
+// Nobody needs the VFs' token any longer, which is a secret.
+void forget_tokens(Operation& operation) {
+  if (operation.request.functions) operation.request.functions->vf_token.clear();
+  for (auto& step : operation.steps) {
+    if (step.planned.step.kind == sysfs::StepKind::SetVfToken) step.planned.step.argument.clear();
+    for (auto& undo : step.planned.undo)
+      if (undo.kind == sysfs::StepKind::SetVfToken) undo.argument.clear();
+  }
 }
 
 AuditRow row_of(const Operation& operation, AuditEvent event) {
@@ -105,16 +101,17 @@ Engine::~Engine() = default;
 void Engine::adopt(const Remembered& remembered) {
   for (const auto& original : remembered.originals) originals_.emplace(original.address, original);
   for (const auto& row : remembered.operations) {
-    auto fault = fault_of_operation(json::parse(row.document, nullptr, false), row.id);
-    if (!fault.empty()) {
-      set_aside({.table = "operations", .key = row.id, .reason = std::move(fault)});
+    auto operation = operation_of(row);
+    if (!operation) {
+      set_aside({.table = "operations", .key = row.id, .reason = std::move(operation.error())});
       continue;
     }
-    const auto state = operation_state_named(row.state);
-    const bool unfinished = state == OperationState::Running || state == OperationState::Blocked;
-    if (!unfinished || !adopt_unfinished(row)) past_.push_back({row.id, row.created_at, row.state, row.document});
+    if (is_finished(*operation))
+      past_.push_back(std::make_shared<const Operation>(std::move(*operation)));
+    else
+      adopt_unfinished(std::move(*operation));
   }
-  adopt_half_way(remembered);
+  adopt_half_way();
 }
 
 void Engine::set_aside(DamagedRow row) {
@@ -128,19 +125,18 @@ void Engine::set_aside(DamagedRow row) {
 }
 
 // The newest operation that changed a device tells how it was left.
-void Engine::adopt_half_way(const Remembered& remembered) {
+void Engine::adopt_half_way() {
   std::set<sysfs::PciAddress> told;
-  for (const auto& row : remembered.operations) {
-    const auto operation = operation_from(json::parse(row.document, nullptr, false));
-    if (!operation || operation->boot_id != services_.boot_id) continue;
-    const bool succeeded = row.state == name_of(OperationState::Succeeded);
+  for (const auto& operation : past_) {
+    if (operation->boot_id != services_.boot_id) continue;
+    const bool succeeded = operation->state == OperationState::Succeeded;
     for (const auto& transition : operation->transitions) {
       const auto& address = transition.address;
       const bool half_way = operation->error && (std::ranges::count(operation->error->unrestored, address) > 0 ||
                                                  std::ranges::count(operation->error->unknown, address) > 0);
       const bool settled = succeeded && settles(*operation, transition);
       if ((!settled && !half_way) || !told.insert(address).second) continue;
-      if (half_way) half_way_.emplace(address, row.id);
+      if (half_way) half_way_.emplace(address, operation->id);
     }
   }
 }
@@ -414,9 +410,10 @@ void Engine::ended(const std::string& id) {
   auto row = row_of(*running.operation);
   row.audit = row_of(*running.operation, AuditEvent::Ended);
   // The answer waits for the disk: what is told as done stays told after a crash.
-  services_.journal.finish(row, forget, [this, id, row](const sysfs::Result<>& stored) {
+  services_.journal.finish(std::move(row), forget, [this, id](const sysfs::Result<>& stored) {
     warn(stored);
-    past_.push_front({row.id, row.created_at, row.state, row.document});
+    forget_tokens(*running_.at(id)->operation);
+    past_.push_front(running_.at(id)->operation);
     if (past_.size() > max_operations) past_.pop_back();
     for (const auto& key : running_.at(id)->keys) locks_.erase(key);
     running_.erase(id);

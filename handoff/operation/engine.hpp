@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
 #include <variant>
@@ -18,6 +17,7 @@
 #include "handoff/model/selection.hpp"
 #include "handoff/operation/drains.hpp"
 #include "handoff/operation/execution.hpp"
+#include "handoff/plan/plan.hpp"
 #include "handoff/worker/attribute_reader.hpp"
 #include "handoff/worker/config_reader.hpp"
 #include "handoff/worker/leftover_workers.hpp"
@@ -51,14 +51,6 @@ using HoldersAnswer = sysfs::Result<std::vector<vfio::Holder>>;
 /// The uses of a device. Error: as GuardedReader; then nothing is known.
 using UsageAnswer = sysfs::Result<Usage>;
 using Decision = std::variant<Refusal, Preview, Unchanged, Accepted>;
-
-/// An operation that ended, as its document.
-struct PastOperation {
-  std::string id;
-  std::string created_at;
-  std::string state;
-  std::string document;
-};
 
 class Engine {
  public:
@@ -100,13 +92,11 @@ class Engine {
   /// The device at the address as the kernel has it now. Errors: DeviceNotFound; as current().
   sysfs::Result<sysfs::Device> find_device(const sysfs::PciAddress& address);
 
-  /// The operation's document, running or past.
-  sysfs::Result<nlohmann::json> document(const std::string& id) const;
-  /// The ids of all operations, newest first, those that run before the others; `state` filters by name when it is not
-  /// empty.
-  std::vector<std::string> operation_ids(const std::string& state) const;
-  /// Their documents.
-  std::vector<nlohmann::json> documents(const std::string& state) const;
+  /// The operation, running or past, as it is now. Its end is shown when that is on disk and the devices are free
+  /// again: until then the operation runs. Error: OperationNotFound.
+  sysfs::Result<std::shared_ptr<const Operation>> find_operation(const std::string& id) const;
+  /// The ids of all operations, newest first, those that run before the others; or of those in a state.
+  std::vector<std::string> operation_ids(std::optional<OperationState> state = {}) const;
   /// Calls `ready` when the operation has ended or got blocked; at once if that is so now. `ready` may outlive its use.
   void when_settled(const std::string& id, std::function<void()> ready);
   /// Calls `ready` when the operation has ended; at once if it has. As long as the kernel takes.
@@ -177,9 +167,9 @@ class Engine {
   struct Running;
 
   void adopt(const Remembered& remembered);
-  void adopt_half_way(const Remembered& remembered);
+  void adopt_half_way();
   void forget_devices_of_before();
-  bool adopt_unfinished(const OperationRow& row);
+  void adopt_unfinished(Operation operation);
   void recover(const std::string& id);
   bool wait_for_leftovers(const std::string& id);
   void select_unfinished(Gathering& gathering);
@@ -234,7 +224,7 @@ class Engine {
   std::map<sysfs::PciAddress, Original> originals_;
   std::map<std::string, std::unique_ptr<Running>> running_;
   std::map<sysfs::PciAddress, std::string> half_way_;  ///< device -> id of the operation that left it so
-  std::deque<PastOperation> past_;                     ///< newest first
+  std::deque<std::shared_ptr<const Operation>> past_;  ///< newest first
   std::map<std::string, std::string> locks_;           ///< key -> operation id
   std::map<std::string, std::vector<std::function<void()>>> waiting_;
   std::map<std::string, std::vector<std::function<void()>>> waiting_for_end_;

@@ -3,10 +3,8 @@
 // those devices. The journal had the whole operation, with the state before it, before its first write; what the kernel
 // shows now decides.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
-#include "handoff/journal/json.hpp"
-#include "handoff/journal/operation_document.hpp"
+#include "handoff/journal/rows.hpp"
 #include "handoff/operation/engine_parts.hpp"
 #include "handoff/worker/leftover_workers.hpp"
 #include "sysfs/device/vf_settings.hpp"
@@ -103,16 +101,22 @@ sysfs::Error interrupted(std::string outcome) {
 
 }  // namespace
 
-// False: the row is told as it is. Another boot has undone every binding by itself.
-bool Engine::adopt_unfinished(const OperationRow& row) {
-  auto operation = operation_from(nlohmann::json::parse(row.document, nullptr, false));
-  if (!operation) return false;
+// What its steps have done is looked for in the kernel: the journal knows of the first one only that it was begun.
+void Engine::adopt_unfinished(Operation operation) {
+  operation.state = OperationState::Running;
+  operation.blocked.reset();
+  operation.error.reset();
+  for (auto& step : operation.steps) {
+    step.state = StepState::Unknown;
+    step.finished_at.reset();
+    step.errno_value = 0;
+    step.message.clear();
+  }
   auto running = std::make_unique<Running>();
-  running->operation = std::make_shared<Operation>(std::move(*operation));
-  running->operation->error.reset();
+  running->operation = std::make_shared<Operation>(std::move(operation));
   running->unfinished = true;
-  running_.emplace(row.id, std::move(running));
-  return true;
+  const auto id = running->operation->id;
+  running_.emplace(id, std::move(running));
 }
 
 void Engine::start_recovery() {

@@ -2,9 +2,7 @@
 #include "handoff/policy/policies.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
-#include "handoff/journal/operation_document.hpp"
 #include "handoff/plan/verdict.hpp"
 
 namespace devbindd::handoff {
@@ -219,19 +217,20 @@ void Policies::refused(const sysfs::PciAddress& address, const Refusal& refusal)
 }
 
 void Policies::begun(const sysfs::PciAddress& address, const std::string& operation) {
-  const auto document = engine_.document(operation);
-  const auto state = document ? (*document)["state"].get<std::string>() : std::string{};
-  if (state == name_of(OperationState::Succeeded)) return tried(address, PolicyOutcome::InForce, {});
-  if (state == name_of(OperationState::Blocked)) {
+  const auto found = engine_.find_operation(operation);
+  if (!found) return tried(address, PolicyOutcome::Failed, found.error().message);
+  const auto state = (*found)->state;
+  if (state == OperationState::Succeeded) return tried(address, PolicyOutcome::InForce, {});
+  if (state == OperationState::Blocked) {
     engine_.when_ended(operation, [this, address, operation] {
-      const auto ended = engine_.document(operation);
-      const bool good = ended && (*ended)["state"] == name_of(OperationState::Succeeded);
+      const auto ended = engine_.find_operation(operation);
+      const bool good = ended && (*ended)->state == OperationState::Succeeded;
       const auto record = records_.find(address);
       if (record != records_.end()) record->second.outcome = good ? PolicyOutcome::InForce : PolicyOutcome::Failed;
     });
     return tried(address, PolicyOutcome::Pending, "the kernel has not finished yet");
   }
-  tried(address, PolicyOutcome::Failed, document ? failure_in(*document) : document.error().message);
+  tried(address, PolicyOutcome::Failed, failure_of(**found));
 }
 
 void Policies::tried(const sysfs::PciAddress& address, PolicyOutcome outcome, std::string reason) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sysfs/kernel/result.hpp"
 
+#include <charconv>
 #include <cstring>
 
 namespace devbindd::sysfs {
@@ -47,9 +48,28 @@ std::string_view name_of(ErrorCode code) {
   return "kernel_error";
 }
 
+std::optional<ErrorCode> error_code_named(std::string_view name) {
+  for (int number = 0; number <= static_cast<int>(ErrorCode::Kernel); ++number) {
+    if (name_of(static_cast<ErrorCode>(number)) == name) return static_cast<ErrorCode>(number);
+  }
+  return std::nullopt;
+}
+
 std::string errno_name(int errno_value) {
   const char* name = ::strerrorname_np(errno_value);
   return name != nullptr ? name : "errno " + std::to_string(errno_value);
+}
+
+int errno_named(std::string_view name) {
+  constexpr int most = 4095;  // MAX_ERRNO of include/linux/err.h
+  constexpr std::string_view number = "errno ";
+  int value = 0;
+  if (name.starts_with(number)) std::from_chars(name.data() + number.size(), name.data() + name.size(), value);
+  for (int candidate = 1; value == 0 && candidate <= most; ++candidate) {
+    const char* known = ::strerrorname_np(candidate);
+    if (known != nullptr && name == known) return candidate;
+  }
+  return value;
 }
 
 std::string errno_text(int errno_value) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,6 +54,8 @@ enum class ErrorCode {
 
 /// The name of `code` on the wire, for instance "device_not_found". Never changes once released.
 std::string_view name_of(ErrorCode code);
+/// Its inverse; nullopt for another name.
+std::optional<ErrorCode> error_code_named(std::string_view name);
 
 /// The error of a fallible function.
 struct Error {
@@ -71,6 +74,8 @@ inline std::unexpected<Error> fail(ErrorCode code, std::string message, int errn
 
 /// "EBUSY" for 16; "errno 9999" where libc knows no name.
 std::string errno_name(int errno_value);
+/// Its inverse; 0 for a name that is none.
+int errno_named(std::string_view name);
 
 /// The system's sentence for an errno ("Device or resource busy"), thread-safe.
 std::string errno_text(int errno_value);

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "handoff/journal/json.hpp"
 #include "tests/catch2.hpp"
 
 namespace devbindd::problem_test {
@@ -24,7 +23,7 @@ api::Request request() {
 
 json body(const api::Response& response) { return json::parse(response.body); }
 
-json failed_operation(ErrorCode code, bool restored) {
+handoff::Operation failed_operation(ErrorCode code, bool restored) {
   handoff::Operation operation;
   operation.id = "11111111-1111-4111-8111-111111111111";
   operation.state = handoff::OperationState::Failed;
@@ -36,7 +35,7 @@ json failed_operation(ErrorCode code, bool restored) {
                                             .undo_failures = {"undo"},
                                             .kernel_log = {},
                                             .kernel_log_readable = false};
-  return handoff::to_json(operation);
+  return operation;
 }
 
 }  // namespace

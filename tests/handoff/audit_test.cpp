@@ -8,6 +8,7 @@
 #include "handoff/journal/operation_document.hpp"
 #include "handoff/usage/usage_rules.hpp"
 #include "tests/catch2.hpp"
+#include "tests/handoff/documents.hpp"
 #include "tests/handoff/stage.hpp"
 
 namespace devbindd::audit_test {
@@ -87,7 +88,7 @@ TEST_CASE("Every line of a change says which rules had been looked at, and what 
     CHECK(looked["nothing"].back() == "claims");
     CHECK(looked["not_visible"].empty());
   }
-  CHECK(stage.engine->document(id).value()["looked_at"] == all[0]["looked_at"]);
+  CHECK(document_of(*stage.engine, id)["looked_at"] == all[0]["looked_at"]);
 }
 
 TEST_CASE("What was looked at comes back from an operation's document") {

@@ -11,6 +11,7 @@
 #include "handoff/journal/claim_document.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/claim_machine.hpp"
+#include "tests/handoff/documents.hpp"
 
 namespace devbindd::claims_test {
 
@@ -506,7 +507,7 @@ TEST_CASE("When one group fails, none is taken and the claim is over") {
   machine.kernel->refuse_probe("vfio-pci", disk, EIO);
   const auto outcome = machine.create(of({card, pair0}));
   const auto& failed = std::get<Claims::Failed>(outcome);
-  CHECK(machine.stage->engine->document(failed.operation).value()["state"] == "failed");
+  CHECK(document_of(*machine.stage->engine, failed.operation)["state"] == "failed");
   CHECK(machine.kernel->bindings() == before);
   CHECK(machine.claims->all().front()->state == ClaimState::Released);
   machine.kernel->refuse_probe("vfio-pci", disk, 0);

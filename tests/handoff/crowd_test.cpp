@@ -8,6 +8,7 @@
 #include "handoff/worker/worker_pool.hpp"
 #include "sysfs/kernel/linux_tree.hpp"
 #include "tests/catch2.hpp"
+#include "tests/handoff/documents.hpp"
 #include "tests/handoff/stage.hpp"
 #include "tests/test_paths.hpp"
 
@@ -100,7 +101,7 @@ struct Crowd {
                      const auto* accepted = std::get_if<Accepted>(&decision);
                      if (accepted == nullptr) return void(outcome = "");
                      engine->when_ended(accepted->operation, [&, id = accepted->operation] {
-                       outcome = engine->document(id).value()["state"].get<std::string>();
+                       outcome = document_of(*engine, id)["state"].get<std::string>();
                      });
                    });
     run_until(io, [&] { return outcome.has_value(); });

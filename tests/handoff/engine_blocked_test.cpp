@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changes that the kernel does not finish: an unbind hangs while somebody has the device open.
 #include "tests/catch2.hpp"
+#include "tests/handoff/documents.hpp"
 #include "tests/handoff/stage.hpp"
 
 namespace devbindd::engine_blocked_test {
@@ -27,10 +28,9 @@ struct Machine : Stage {
     workers.resume();
   }
   nlohmann::json finished(const std::string& id) {
-    run_until(io, [&] {
-      return engine->document(id).value()["state"] != "blocked" && engine->operation_on(at(card)).empty();
-    });
-    return engine->document(id).value();
+    run_until(io,
+              [&] { return document_of(*engine, id)["state"] != "blocked" && engine->operation_on(at(card)).empty(); });
+    return document_of(*engine, id);
   }
 };
 
@@ -51,7 +51,7 @@ TEST_CASE("An open device is refused with who has it open") {
 TEST_CASE("An unbind that hangs is told as blocked, with who holds it up, and ends when they let go") {
   Machine machine;
   const auto id = machine.hanging_restore();
-  const auto document = machine.engine->document(id).value();
+  const auto document = document_of(*machine.engine, id);
   CHECK(document["state"] == "blocked");
   CHECK(document["blocked"]["worker_pid"].get<int>() >= 9000);
   REQUIRE_FALSE(document["blocked"]["holders"].empty());
@@ -75,7 +75,7 @@ TEST_CASE("While one group is blocked the others go on, and its own requests nam
   const auto refusal = machine.refused(bind_request(card));
   CHECK(refusal.error.code == sysfs::ErrorCode::OperationInProgress);
   CHECK(refusal.operation == id);
-  CHECK(machine.engine->documents("blocked").size() == 1);
+  CHECK(documents_of(*machine.engine, "blocked").size() == 1);
 
   machine.let_go();
   machine.finished(id);

@@ -4,6 +4,7 @@
 
 #include "handoff/journal/operation_document.hpp"
 #include "tests/catch2.hpp"
+#include "tests/handoff/documents.hpp"
 #include "tests/handoff/stage.hpp"
 
 namespace devbindd::engine_recovery_test {
@@ -27,7 +28,7 @@ struct Machine {
   std::pair<std::string, bool> cut_off(ChangeRequest request, std::size_t writes) {
     const auto id = std::get<Accepted>(stage->decide(std::move(request))).operation;
     kernel->forget_writes();
-    const auto ended = [&] { return stage->engine->document(id).value()["state"] != "running"; };
+    const auto ended = [&] { return document_of(*stage->engine, id)["state"] != "running"; };
     run_until(stage->io, [&] { return kernel->writes().size() >= writes || ended(); });
     return {id, !ended()};
   }
@@ -105,10 +106,10 @@ TEST_CASE("Cut off after any write, every operation ends as asked for or as it w
               (driver.is_null() ? std::string() : driver.get<std::string>()));
       }
       for (const auto& driver : {"vfio-pci", "e1000e"}) CHECK(machine.kernel->driver(driver)->dynamic_ids.empty());
-      CHECK(machine.stage->engine->documents("running").empty());
-      CHECK(machine.stage->engine->documents("interrupted").empty());
+      CHECK(documents_of(*machine.stage->engine, "running").empty());
+      CHECK(documents_of(*machine.stage->engine, "interrupted").empty());
       machine.restart();
-      CHECK(machine.stage->engine->document(id).value() == document);
+      CHECK(document_of(*machine.stage->engine, id) == document);
     }
   }
   CHECK(points > 25);
@@ -139,7 +140,7 @@ TEST_CASE("What a worker of the earlier daemon still does is waited for") {
   SECTION("it works on the device") {
     add_leftover(*machine.kernel, card + "   ");
     machine.restart();
-    const auto document = machine.stage->engine->document(id).value();
+    const auto document = document_of(*machine.stage->engine, id);
     CHECK(document["state"] == "blocked");
     CHECK(document["blocked"]["worker_pid"] == 77);
     CHECK(document["blocked"]["wait_channel"] == "vfio_unregister_group_dev");
@@ -149,7 +150,7 @@ TEST_CASE("What a worker of the earlier daemon still does is waited for") {
     CHECK(machine.stage->carry_out(bind_request("0000:08:00.0"))["state"] == "succeeded");
     CHECK(machine.stage->ended_leftovers.empty());
     machine.kernel->set_file("test/lock-holders", "");
-    run_until(machine.stage->io, [&] { return machine.stage->engine->document(id).value()["state"] == "failed"; });
+    run_until(machine.stage->io, [&] { return document_of(*machine.stage->engine, id)["state"] == "failed"; });
     machine.stage->carry_out(request_of(ChangeKind::Restore, "0000:08:00.0"));
     CHECK(machine.kernel->bindings() == before);
   }
@@ -171,10 +172,10 @@ TEST_CASE("A worker of the earlier daemon that is stopped is ended, since it mig
   machine.stage.reset();
   add_leftover(*machine.kernel, card, true, "T (stopped)");
   machine.restart();
-  CHECK(machine.stage->engine->document(id).value()["blocked"]["worker_pid"] == 77);
+  CHECK(document_of(*machine.stage->engine, id)["blocked"]["worker_pid"] == 77);
   CHECK(machine.stage->ended_leftovers == std::vector<std::int32_t>{77});
   machine.kernel->set_file("test/lock-holders", "");
-  run_until(machine.stage->io, [&] { return machine.stage->engine->document(id).value()["state"] == "failed"; });
+  run_until(machine.stage->io, [&] { return document_of(*machine.stage->engine, id)["state"] == "failed"; });
 }
 
 TEST_CASE("A worker that does not tell what it works on may work on anything") {
@@ -183,7 +184,7 @@ TEST_CASE("A worker that does not tell what it works on may work on anything") {
   machine.stage.reset();
   machine.kernel->set_file("test/lock-holders", "0");  // of another PID namespace
   machine.restart();
-  CHECK(machine.stage->engine->document(id).value()["state"] == "blocked");
+  CHECK(document_of(*machine.stage->engine, id)["state"] == "blocked");
 }
 
 TEST_CASE("A device in use is left as it is, and the operation says why") {
@@ -292,6 +293,7 @@ TEST_CASE("An operation read back from its document is the one that was written"
       CHECK(operation->steps[at].planned.undo.size() == document["steps"][at]["undo"].size());
     }
     CHECK(operation->transitions.size() == document["devices"].size());
+    CHECK(to_json(*operation) == document);
   }
   for (const auto* text : {"null", "[]", "{}", "5", R"({"id":1})", R"({"id":"x","kind":"bind","created_at":"never"})"})
     CHECK_FALSE(operation_from(nlohmann::json::parse(text)));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tests/catch2.hpp"
+#include "tests/handoff/documents.hpp"
 #include "tests/handoff/stage.hpp"
 
 namespace devbindd::engine_restart_test {
@@ -54,8 +55,8 @@ TEST_CASE("A row that cannot be read is kept aside and named, and the daemon goe
   execute(machine, "INSERT INTO originals VALUES('nonsense',1,2,3,4,'e1000e',NULL,'device','x','boot-1',NULL,NULL)");
   for (int life = 0; life < 2; ++life) {
     machine.restart();
-    CHECK(machine.stage->engine->documents("").size() == 1);
-    CHECK(machine.stage->engine->documents("running").empty());
+    CHECK(documents_of(*machine.stage->engine).size() == 1);
+    CHECK(documents_of(*machine.stage->engine, "running").empty());
     std::vector<std::string> tables;
     for (const auto& row : machine.stage->engine->damaged_rows()) {
       tables.push_back(row.table);
@@ -82,7 +83,7 @@ TEST_CASE("A device is given back by another daemon than the one that took it") 
   CHECK(machine.kernel->bindings() == before);
   machine.restart();
   CHECK(machine.stage->engine->originals().empty());
-  CHECK(machine.stage->engine->documents("succeeded").size() == 2);
+  CHECK(documents_of(*machine.stage->engine, "succeeded").size() == 2);
 }
 
 TEST_CASE("What was known of a card that was replaced while no daemon ran is not applied to the next one") {
@@ -119,7 +120,7 @@ TEST_CASE("After a reboot nothing is given back: the kernel has forgotten it all
   machine.restart("boot-2");
   CHECK(machine.stage->engine->originals().empty());
   CHECK(machine.stage->refused(request_of(ChangeKind::Restore, card)).error.code == sysfs::ErrorCode::NothingToRestore);
-  CHECK(machine.stage->engine->documents("").size() == 1);
+  CHECK(documents_of(*machine.stage->engine).size() == 1);
 }
 
 TEST_CASE("A change that failed and was undone leaves no record") {

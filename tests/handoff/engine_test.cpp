@@ -3,6 +3,7 @@
 #include "handoff/operation/engine.hpp"
 
 #include "tests/catch2.hpp"
+#include "tests/handoff/documents.hpp"
 #include "tests/handoff/stage.hpp"
 
 namespace devbindd::engine_test {
@@ -122,7 +123,7 @@ TEST_CASE("What is as asked already takes no operation") {
                                 request_of(ChangeKind::ClearOverride, card), request_of(ChangeKind::Restore, card));
   const auto decision = machine.decide(request);
   REQUIRE(std::holds_alternative<Unchanged>(decision));
-  CHECK(machine.engine->documents("").empty());
+  CHECK(documents_of(*machine.engine).empty());
   CHECK(machine.kernel.writes().empty());
 }
 
@@ -134,7 +135,7 @@ TEST_CASE("A dry run shows the plan and writes nothing") {
   CHECK(preview->refused_by.empty());
   CHECK(preview->plan.steps.size() == 3);
   CHECK(machine.kernel.writes().empty());
-  CHECK(machine.engine->documents("").empty());
+  CHECK(documents_of(*machine.engine).empty());
   CHECK(machine.engine->originals().empty());
 
   const auto refused = machine.decide(bind_request("0000:09:00.0"), true);
@@ -342,12 +343,12 @@ TEST_CASE("Operations are listed newest first and by state") {
   const auto first = machine.carry_out(bind_request(card))["id"];
   machine.kernel.fail_nth_write(1, EIO);
   const auto second = machine.carry_out(bind_request("0000:07:00.0"))["id"];
-  CHECK(machine.engine->documents("").size() == 2);
-  CHECK(machine.engine->documents("")[0]["id"] == second);
-  CHECK(machine.engine->documents("succeeded").size() == 1);
-  CHECK(machine.engine->documents("succeeded")[0]["id"] == first);
-  CHECK(machine.engine->documents("running").empty());
-  CHECK(machine.engine->document("no-such-id").error().code == sysfs::ErrorCode::OperationNotFound);
+  CHECK(documents_of(*machine.engine).size() == 2);
+  CHECK(documents_of(*machine.engine)[0]["id"] == second);
+  CHECK(documents_of(*machine.engine, "succeeded").size() == 1);
+  CHECK(documents_of(*machine.engine, "succeeded")[0]["id"] == first);
+  CHECK(documents_of(*machine.engine, "running").empty());
+  CHECK(machine.engine->find_operation("no-such-id").error().code == sysfs::ErrorCode::OperationNotFound);
 }
 
 }  // namespace devbindd::engine_test

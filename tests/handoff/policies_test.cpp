@@ -6,6 +6,7 @@
 
 #include "handoff/claim/claims.hpp"
 #include "tests/catch2.hpp"
+#include "tests/handoff/documents.hpp"
 #include "tests/handoff/stage.hpp"
 
 namespace devbindd::policies_test {
@@ -45,7 +46,7 @@ TEST_CASE("A policy binds what fits it, once, and leaves the rest") {
     CHECK(machine.at_device(address).outcome == PolicyOutcome::InForce);
   }
   CHECK(machine.kernel.bindings().at(igb) == "igb override -");
-  CHECK(machine.engine->document(machine.at_device(card).operation).value()["requested_by"]["transport"] == "policy");
+  CHECK(document_of(*machine.engine, machine.at_device(card).operation)["requested_by"]["transport"] == "policy");
   machine.kernel.forget_writes();
   machine.start();
   CHECK(machine.kernel.writes().empty());
@@ -141,7 +142,7 @@ TEST_CASE("A policy that fails is not tried for ever, whatever events its own op
              {.action = "change", .devpath = "/devices/pci0000:00/" + physical, .subsystem = "pci", .keys = {}}}});
     machine.io.restart();
     machine.io.run_for(std::chrono::milliseconds(80));
-    tries = machine.engine->documents("").size();
+    tries = documents_of(*machine.engine).size();
   }
   CHECK(machine.at_device(physical).outcome == PolicyOutcome::Failed);
   CHECK(tries == 3);

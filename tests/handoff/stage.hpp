@@ -16,6 +16,7 @@
 #include "sysfs/kernel/fields.hpp"
 #include "tests/fake_ioctl.hpp"
 #include "tests/fake_workers.hpp"
+#include "tests/handoff/documents.hpp"
 #include "tests/handoff/requests.hpp"
 #include "tests/temporary_directory.hpp"
 
@@ -94,7 +95,7 @@ class Stage {
     bool ready = false;
     engine->when_settled(id, [&ready] { ready = true; });
     run_until(io, [&ready] { return ready; });
-    return engine->document(id).value();
+    return document_of(*engine, id);
   }
 
   /// Puts a request through to its end. A refusal is an error of the test.

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "tests/catch2.hpp"
+#include "tests/handoff/documents.hpp"
 #include "tests/handoff/facts.hpp"
 #include "tests/handoff/stage.hpp"
 
@@ -83,7 +84,7 @@ TEST_CASE("A transaction keeps all its groups from others, and is kept by any of
   CHECK(machine.carry_out(bind_request(card))["state"] == "succeeded");
   machine.kernel.unblock("sys/bus/pci/drivers/e1000e/unbind", pair0);
   machine.workers.resume();
-  run_until(machine.io, [&] { return machine.engine->document(id).value()["state"] == "succeeded"; });
+  run_until(machine.io, [&] { return document_of(*machine.engine, id)["state"] == "succeeded"; });
 }
 
 TEST_CASE("What one item lacks keeps all of them") {

@@ -6,6 +6,7 @@
 
 #include "handoff/claim/claims.hpp"
 #include "tests/catch2.hpp"
+#include "tests/handoff/documents.hpp"
 #include "tests/handoff/stage.hpp"
 
 namespace devbindd::vf_settings_test {
@@ -170,7 +171,7 @@ TEST_CASE("Cut off after any write, the next daemon brings the settings to where
       if (restores) tell(0, tenant_b);
       const auto id = std::get<Accepted>(lives.stage->decide(request)).operation;
       lives.kernel->forget_writes();
-      const auto ended = [&] { return lives.stage->engine->document(id).value()["state"] != "running"; };
+      const auto ended = [&] { return document_of(*lives.stage->engine, id)["state"] != "running"; };
       run_until(lives.stage->io, [&] { return lives.kernel->writes().size() >= writes || ended(); });
       if (ended()) break;
       ++points;

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "tests/catch2.hpp"
+#include "tests/handoff/documents.hpp"
 #include "tests/handoff/stage.hpp"
 
 namespace devbindd::virtual_functions_test {
@@ -208,7 +209,7 @@ TEST_CASE("While the number of VFs changes, nobody else moves the family") {
   }
   stage.kernel.unblock("sys/bus/pci/devices/" + physical + "/sriov_numvfs");
   stage.workers.resume();
-  run_until(stage.io, [&] { return stage.engine->document(id).value()["state"] == "succeeded"; });
+  run_until(stage.io, [&] { return document_of(*stage.engine, id)["state"] == "succeeded"; });
   CHECK_FALSE(stage.kernel.has_device(vf1));
 }
 
@@ -254,7 +255,7 @@ TEST_CASE("A VF that is opened before its unbind holds up that alone, and the op
   CHECK(stage.kernel.has_device(vf0));
   stage.kernel.close_device(vf1);
   stage.workers.resume();
-  run_until(stage.io, [&] { return stage.engine->document(id).value()["state"] == "succeeded"; });
+  run_until(stage.io, [&] { return document_of(*stage.engine, id)["state"] == "succeeded"; });
 }
 
 TEST_CASE("The undo of created VFs waits at one that was opened, and not with all of PCI") {
@@ -269,8 +270,8 @@ TEST_CASE("The undo of created VFs waits at one that was opened, and not with al
   CHECK(stage.kernel.writes().back().path != "sys/bus/pci/devices/" + physical + "/sriov_numvfs");
   stage.kernel.close_device(vf0);
   stage.workers.resume();
-  run_until(stage.io, [&] { return stage.engine->document(id).value()["state"] == "failed"; });
-  CHECK(stage.engine->document(id).value()["error"]["restored"] == true);
+  run_until(stage.io, [&] { return document_of(*stage.engine, id)["state"] == "failed"; });
+  CHECK(document_of(*stage.engine, id)["error"]["restored"] == true);
   CHECK_FALSE(stage.kernel.has_device(vf0));
 }
 
@@ -312,7 +313,7 @@ TEST_CASE("A VF that is opened just before it goes holds the operation up, which
   stage.kernel.close_device(vf1);
   stage.kernel.unblock("sys/bus/pci/devices/" + physical + "/sriov_numvfs");
   stage.workers.resume();
-  run_until(stage.io, [&] { return stage.engine->document(id).value()["state"] == "succeeded"; });
+  run_until(stage.io, [&] { return document_of(*stage.engine, id)["state"] == "succeeded"; });
 }
 
 TEST_CASE("Where VFs come to sit need not be known when the kernel chooses their driver") {
