@@ -10,15 +10,14 @@ namespace devbindd::sysfs {
 namespace {
 
 constexpr std::size_t most_descendants = 8192;
-constexpr int most_levels = 40;  // a disk below a switch below a VMD is 20 deep
+constexpr std::size_t most_entries = 65536;  // of a directory
+constexpr int most_levels = 40;              // a disk below a switch below a VMD is 20 deep
 
 // Directories of attributes, some of them with hundreds of entries; no device is below them.
 constexpr std::array<std::string_view, 12> barren = {"power",     "queues", "statistics", "msi_irqs", "wakeup", "mq",
                                                      "integrity", "trace",  "holders",    "slaves",   "queue",  "link"};
 
 bool is_own_directory(const Tree& tree, const std::string& path) {
-  const auto link = tree.link(path);
-  if (!link || *link) return false;
   const auto status = tree.status(path);
   return status && *status && (*status)->directory;
 }
@@ -36,9 +35,11 @@ struct Descent {
 
   void enter(const std::string& path, int level) {
     const auto names = tree.list(path);
-    if (!names) return;
+    const auto links = tree.links(path, most_entries);
+    if (!names || !links) return;
     for (const auto& name : *names) {
       if (found.size() >= most_descendants) return;
+      if (std::ranges::find(*links, name, &SymbolicLink::name) != links->end()) continue;
       if (std::ranges::find(barren, name) != barren.end()) continue;
       if (!enters_functions && parse_pci_address(name)) continue;
       const auto below = path + "/" + name;

@@ -3,9 +3,6 @@
 // The only file that reads, lists or writes the kernel's file systems.
 #pragma once
 
-#include <dirent.h>
-
-#include <memory>
 #include <string>
 
 #include "sysfs/kernel/file_descriptor.hpp"
@@ -27,9 +24,7 @@ class LinuxTree final : public Tree {
   Result<std::optional<NodeStatus>> status(std::string_view path) const override;
 
  private:
-  using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
-
-  Result<Directory> open_directory(std::string_view path) const;
+  Result<FileDescriptor> open_directory(std::string_view path) const;
   LinuxTree(FileDescriptor root, std::string prefix) : root_(std::move(root)), prefix_(std::move(prefix)) {}
   std::string absolute(std::string_view path) const { return prefix_ + std::string(path); }
 

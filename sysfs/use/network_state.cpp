@@ -15,6 +15,7 @@
 #include "sysfs/use/network_dump.hpp"
 #include "sysfs/use/network_sessions.hpp"
 #include "sysfs/use/network_stack.hpp"
+#include "sysfs/use/process_files.hpp"
 #include "sysfs/use/socket_diag.hpp"
 #include "sysfs/use/traffic_redirects.hpp"
 
@@ -115,8 +116,10 @@ struct Visitor {
   Result<> visit_processes() {
     const auto names = tree.list("proc");
     if (!names) return std::unexpected(names.error());
+    const auto of_kernel = kernel_threads(tree);  // in that of process 1
     for (const auto& name : *names) {
-      if (!number_from<std::int32_t>(name)) continue;
+      const auto pid = number_from<std::int32_t>(name);
+      if (!pid || of_kernel.contains(*pid)) continue;
       const auto link = tree.link("proc/" + name + "/ns/net");
       if (!link && link.error().errno_value != ESRCH) state.others_unknown = true;
       if (!link || !*link) continue;

@@ -74,20 +74,10 @@ bool is_kernel_thread(std::string_view stat) {
   return words.size() > 6 && (number_from<std::uint64_t>(words[6], 10).value_or(0) & kernel_thread) != 0;
 }
 
-// Empty where the kernel does not tell (CONFIG_PROC_CHILDREN). Source: proc_pid_task(5), "children".
-std::set<std::int32_t> children_of_kthreadd(const Tree& tree) {
-  std::set<std::int32_t> children;
-  const auto text = tree.read("proc/2/task/2/children", most_maps_bytes).value_or("");
-  for (const auto word : words_of(text)) {
-    if (const auto pid = number_from<std::int32_t>(word, 10)) children.insert(*pid);
-  }
-  return children;
-}
-
 class Pass {
  public:
   Pass(const Tree& tree, const std::function<void(const ProcessFile&)>& visit)
-      : tree_(tree), visit_(visit), of_kthreadd_(children_of_kthreadd(tree)) {}
+      : tree_(tree), visit_(visit), of_kthreadd_(kernel_threads(tree)) {}
 
   void look_at(std::int32_t pid, const std::string& process) {
     if (seen.descriptors >= most_descriptors) {
@@ -106,12 +96,13 @@ class Pass {
 
  private:
   // A host has more kernel threads than processes, and a link is read in a quarter of the time of a file. A child of
-  // kthreadd that has a program is one that the kernel has started (modprobe).
+  // kthreadd that has a program is one that the kernel has started (modprobe). One that began meanwhile shows nothing.
   bool is_without_files(std::int32_t pid, const std::string& process) const {
     if (of_kthreadd_.contains(pid)) {
       const auto program = tree_.link(process + "/exe");
-      if (program && !*program) return true;
+      return program && !*program;
     }
+    if (!of_kthreadd_.empty()) return false;
     const auto stat = tree_.read(process + "/stat");
     return stat && is_kernel_thread(*stat);
   }
@@ -147,6 +138,7 @@ class Pass {
 
   void look_at_descriptor(const std::string& link, const std::string& target) {
     if (!target.starts_with('/')) return;  // sockets, pipes and their like
+    if (target == "/dev/null") return;     // three of each daemon's
     auto file = file_;
     file.path = target;
     file.function = function_of_resource_file(target);
@@ -227,6 +219,18 @@ std::optional<PciAddress> address_from(std::string_view text) {
 }
 
 }  // namespace
+
+std::set<std::int32_t> kernel_threads(const Tree& tree) {
+  std::set<std::int32_t> threads;
+  const auto stat = tree.read("proc/2/stat");
+  if (!stat || !is_kernel_thread(*stat)) return threads;  // in a container another process has that number
+  const auto text = tree.read("proc/2/task/2/children", most_maps_bytes).value_or("");
+  for (const auto word : words_of(text)) {
+    if (const auto pid = number_from<std::int32_t>(word, 10)) threads.insert(*pid);
+  }
+  if (!threads.empty()) threads.insert(2);
+  return threads;
+}
 
 std::optional<PciAddress> function_of_resource_file(std::string_view path) {
   const auto [directory, name] = last_parts(path);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -39,12 +40,17 @@ struct ProcessesSeen {
 
 /// Tells `visit` of every descriptor and every mapping that is a device node or maps memory of a PCI function. A node
 /// is known by the number behind it (stat of /proc/PID/fd/N and /proc/PID/map_files), in whatever mount namespace and
-/// under whatever name; files on network and FUSE file systems are not asked, since the answer may never come. The
-/// calling process is left out, and so are the threads of the kernel and one that vanishes meanwhile. A process whose
-/// first thread has ended is seen through the others; a thread that has descriptors of its own beside the first one's
-/// is not. Looks at four million descriptors at most. Without CAP_SYS_PTRACE the processes of other users stay hidden.
-/// Errors: Kernel, when /proc itself cannot be listed. Source: proc(5).
+/// under whatever name, but for /dev/null; files on network and FUSE file systems are not asked, since the answer may
+/// never come. The calling process is left out, and so are the threads of the kernel and one that vanishes meanwhile. A
+/// process whose first thread has ended is seen through the others; a thread that has descriptors of its own beside the
+/// first one's is not. Looks at four million descriptors at most. Without CAP_SYS_PTRACE the processes of other users
+/// stay hidden. Errors: Kernel, when /proc itself cannot be listed. Source: proc(5).
 Result<ProcessesSeen> each_process_file(const Tree& tree, const std::function<void(const ProcessFile&)>& visit);
+
+/// kthreadd and its children: threads of the kernel, and for a moment what the kernel starts (modprobe). All of them
+/// are in the first network namespace. Empty where the kernel does not tell (CONFIG_PROC_CHILDREN), and in a container.
+/// Source: proc_pid_task(5), "children"; kernel/kthread.c.
+std::set<std::int32_t> kernel_threads(const Tree& tree);
 
 /// Whether the descriptor was opened with O_PATH: then it only marks a place, and nothing is open. False where that
 /// cannot be read. Asked for single files only, since there is one more file to read for each. Source: proc(5), fdinfo.

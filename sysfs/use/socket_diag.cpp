@@ -170,19 +170,26 @@ void add_socket_facts(const Tree& tree, NetworkState& state) {
   };
   auto socket = netlink::connect(NETLINK_SOCK_DIAG);
   if (!socket) return note("sockets", std::unexpected(socket.error()));
+  const auto protocols_in_use = tree.read("proc/net/protocols", most_answer_bytes).value_or("");
   // Asked for only when there are some: a kernel that cannot tell looks for a module each time.
-  if (const auto count = count_of_protocol(tree.read("proc/net/protocols", most_answer_bytes).value_or(""), "XDP");
-      count > 0) {
+  if (const auto count = count_of_protocol(protocols_in_use, "XDP"); count > 0) {
     const auto asked = ask_xdp_sockets(socket->get(), state);
     note("AF_XDP sockets", asked);
     if (!asked) state.unplaced_xdp_sockets = count;
   }
-  constexpr std::array<std::pair<int, std::string_view>, 3> protocols = {{{IPPROTO_TCP, "a TCP connection"},
-                                                                          {IPPROTO_UDP, "a connected UDP socket"},
-                                                                          {IPPROTO_RAW, "a connected raw socket"}}};
-  for (const auto& [protocol, name] : protocols) {
+  struct Protocol {
+    std::uint8_t number;
+    std::string key;  // of IPv4; that of IPv6 has "v6" behind it
+    std::string_view name;
+  };
+  const std::array<Protocol, 3> protocols = {{{IPPROTO_TCP, "TCP", "a TCP connection"},
+                                              {IPPROTO_UDP, "UDP", "a connected UDP socket"},
+                                              {IPPROTO_RAW, "RAW", "a connected raw socket"}}};
+  for (const auto& [protocol, key, name] : protocols) {
     for (const int family : {AF_INET6, AF_INET}) {
-      const auto asked = ask_sockets(socket->get(), {family, static_cast<std::uint8_t>(protocol), name}, state);
+      const auto row = family == AF_INET6 ? key + "v6" : key;
+      if (!protocols_in_use.empty() && count_of_protocol(protocols_in_use, row) == 0) continue;
+      const auto asked = ask_sockets(socket->get(), {family, protocol, name}, state);
       note(std::string(name), asked);
       if (!asked) break;  // the kernel looks for a module each time
     }

@@ -56,6 +56,9 @@ TEST_CASE("A node counts wherever it lies") {
   tree.files.add_block_node("home/node7", 8, 0);
   tree.add_process(30, "dd", {{3, "/dev/sda"}, {4, "/home/node7"}, {5, "socket:[8]"}, {6, "anon_inode:[eventpoll]"}});
   CHECK(seen(tree) == Names{"30 /dev/sda 8:0 block", "30 /home/node7 8:0 block"});
+  tree.files.add_node("dev/null", 0666, 1, 3);
+  tree.add_process(31, "daemon", {{0, "/dev/null"}, {1, "/dev/uio0"}});
+  CHECK(seen(tree) == Names{"30 /dev/sda 8:0 block", "30 /home/node7 8:0 block", "31 /dev/uio0 242:0"});
 }
 
 TEST_CASE("A thread of the kernel is known by its flag, which a name cannot imitate") {
@@ -83,6 +86,10 @@ TEST_CASE("A child of kthreadd without a program is a thread of the kernel, and 
   auto tree = machine();
   tree.add_process(30, "kworker/0:1", {{3, "/dev/sda"}});
   tree.files.add_file("proc/2/task/2/children", "3 30 4\n");
+  CHECK(seen(tree).size() == 1);  // in a container any process may have that number
+  CHECK(kernel_threads(tree).empty());
+  tree.files.add_file("proc/2/stat", "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 3 0 0 20 0 1 0 57 0 0\n");
+  CHECK(kernel_threads(tree) == std::set<std::int32_t>{2, 3, 4, 30});
   CHECK(seen(tree).empty());
   tree.files.add_link("proc/30/exe", "/usr/bin/kmod");
   CHECK(seen(tree) == Names{"30 /dev/sda 8:0 block"});
@@ -190,7 +197,7 @@ TEST_CASE("Ten thousand processes with a hundred descriptors each: the time is p
     const auto process = root / "kinds" / std::to_string(kind);
     std::filesystem::create_directories(process / "fd");
     for (int at = 0; at < 100; ++at) {
-      const auto target = at % 10 == 0 ? "/dev/null" : "socket:[" + std::to_string(at) + "]";
+      const auto target = at % 10 == 0 ? "/dev/zero" : "socket:[" + std::to_string(at) + "]";
       std::filesystem::create_symlink(target, process / "fd" / std::to_string(at));
     }
     std::ofstream maps(process / "maps");
@@ -207,7 +214,7 @@ TEST_CASE("Ten thousand processes with a hundred descriptors each: the time is p
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - started;
   REQUIRE(counts);
   CHECK(counts->descriptors == 1000000);
-  CHECK(nodes == 100000);  // /dev/null is one
+  CHECK(nodes == 100000);  // /dev/zero is one
   std::cout << "note: a look through 10000 processes with 100 descriptors each took " << taken.count() << " s\n";
 }
 
