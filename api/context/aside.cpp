@@ -6,25 +6,20 @@
 namespace devbindd::api {
 
 void Asides::add(const Request& request, const RunAside& run, std::function<void()> work, std::function<void()> done) {
-  auto& queue = request.access == Access::Change ? queues_->first : queues_->others;
-  queue.push_back({request.client_left, std::move(work), std::move(done)});
-  next(queues_, run);
+  state_->line.add(request, {std::move(work), std::move(done)});
+  next(state_, run);
 }
 
-void Asides::next(const std::shared_ptr<Queues>& queues, const RunAside& run) {
-  if (queues->busy) return;
-  while (!queues->first.empty() || !queues->others.empty()) {
-    auto& queue = queues->first.empty() ? queues->others : queues->first;
-    auto piece = std::move(queue.front());
-    queue.pop_front();
-    if (piece.client_left && (*piece.client_left)()) continue;
-    queues->busy = true;
-    return run(std::move(piece.work), [queues, run, done = std::move(piece.done)] {
-      queues->busy = false;
-      next(queues, run);  // also when what follows throws
-      done();
-    });
-  }
+void Asides::next(const std::shared_ptr<State>& state, const RunAside& run) {
+  if (state->busy) return;
+  auto piece = state->line.next();
+  if (!piece) return;
+  state->busy = true;
+  run(std::move(piece->work.work), [state, run, done = std::move(piece->work.done)] {
+    state->busy = false;
+    next(state, run);  // also when what follows throws
+    done();
+  });
 }
 
 void add_aside(Context& context, const Request& request, std::function<void()> work, std::function<void()> done) {

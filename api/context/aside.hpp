@@ -3,13 +3,13 @@
 // waits for it. Not here: the thread itself (the daemon), and what is read (the handlers).
 #pragma once
 
-#include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "api/context/waiting_line.hpp"
 #include "api/http/message.hpp"
 
 namespace devbindd::api {
@@ -25,19 +25,17 @@ class Asides {
 
  private:
   struct Piece {
-    std::shared_ptr<const ClientLeft> client_left;
     std::function<void()> work;
     std::function<void()> done;
   };
-  struct Queues {
-    std::deque<Piece> first;  ///< of those who may change things
-    std::deque<Piece> others;
+  struct State {
+    WaitingLine<Piece> line;
     bool busy = false;
   };
 
-  static void next(const std::shared_ptr<Queues>& queues, const RunAside& run);
+  static void next(const std::shared_ptr<State>& state, const RunAside& run);
 
-  std::shared_ptr<Queues> queues_ = std::make_shared<Queues>();
+  std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 struct Context;

@@ -8,30 +8,27 @@
 namespace devbindd::api {
 
 void Turns::add(const Request& request, const Later& later, Step step) {
-  auto& queue = request.access == Access::Change ? queues_->first : queues_->others;
-  queue.push_back({request.client_left, std::move(step)});
-  wait(queues_, later);
+  state_->line.add(request, std::move(step));
+  wait(state_, later);
 }
 
-void Turns::wait(const std::shared_ptr<Queues>& queues, const Later& later) {
-  if (queues->waits || (queues->first.empty() && queues->others.empty())) return;
-  queues->waits = true;
-  later([queues, later] {
-    queues->waits = false;
-    auto& queue = queues->first.empty() ? queues->others : queues->first;
-    auto work = std::move(queue.front());
-    queue.pop_front();
-    wait(queues, later);  // the next turn comes also when this one throws
-    if (!run(work)) return;
-    queue.push_back(std::move(work));
-    wait(queues, later);
+void Turns::wait(const std::shared_ptr<State>& state, const Later& later) {
+  if (state->waits || state->line.empty()) return;
+  state->waits = true;
+  later([state, later] {
+    state->waits = false;
+    auto next = state->line.next();
+    if (!next) return;
+    wait(state, later);  // the next turn comes also when this one throws
+    if (!run(next->work)) return;
+    state->line.put_back(std::move(*next));
+    wait(state, later);
   });
 }
 
-bool Turns::run(const Work& work) {
-  if (work.client_left && (*work.client_left)()) return false;
+bool Turns::run(const Step& step) {
   const auto end = std::chrono::steady_clock::now() + turn;
-  while (work.step()) {
+  while (step()) {
     if (std::chrono::steady_clock::now() >= end) return true;
   }
   return false;

@@ -4,10 +4,10 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
 #include <functional>
 #include <memory>
 
+#include "api/context/waiting_line.hpp"
 #include "api/http/message.hpp"
 
 namespace devbindd::api {
@@ -26,21 +26,16 @@ class Turns {
   void add(const Request& request, const Later& later, Step step);
 
  private:
-  struct Work {
-    std::shared_ptr<const ClientLeft> client_left;
-    Step step;
-  };
-  struct Queues {
-    std::deque<Work> first;  ///< of those who may change things
-    std::deque<Work> others;
+  struct State {
+    WaitingLine<Step> line;
     bool waits = false;  ///< for its next turn
   };
 
-  static void wait(const std::shared_ptr<Queues>& queues, const Later& later);
+  static void wait(const std::shared_ptr<State>& state, const Later& later);
   /// Whether there is more to do.
-  static bool run(const Work& work);
+  static bool run(const Step& step);
 
-  std::shared_ptr<Queues> queues_ = std::make_shared<Queues>();
+  std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 }  // namespace devbindd::api
