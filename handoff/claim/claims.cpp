@@ -6,6 +6,7 @@
 #include <boost/uuid/uuid_io.hpp>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "handoff/claim/claim_audit.hpp"
 #include "handoff/claim/claims_parts.hpp"
@@ -131,7 +132,7 @@ void Claims::when_made(const std::string& id, const Requester& requester, std::f
   if (find(id)->state != ClaimState::Preparing) return done(Made{id, true});
   const auto& operation = find(id)->operation;
   if (!operation.empty() && engine_.is_blocked(operation)) return done(Made{id, true});
-  making_[id].push_back([this, id, done = std::move(done)] {
+  runs_[id].when_made.push_back([this, id, done = std::move(done)] {
     const auto* claim = find(id);
     if (claim != nullptr && holds_devices(*claim)) return done(Made{id, true});
     done(refusal(ErrorCode::ClaimNotActive, claim != nullptr ? claim->reason : "the claim is over"));
@@ -146,9 +147,9 @@ void Claims::answer_again(const Claim& known, const ClaimRequest& request, const
 }
 
 void Claims::made(const std::string& id) {
-  const auto waiting = making_.extract(id);
-  if (waiting.empty()) return;
-  for (const auto& ready : waiting.mapped()) ready();
+  const auto run = runs_.find(id);
+  if (run == runs_.end()) return;
+  for (const auto& ready : std::exchange(run->second.when_made, {})) ready();
 }
 
 const Claim* Claims::same_key(const ClaimRequest& request, const Requester& requester) const {
@@ -246,6 +247,7 @@ void Claims::hold(const std::shared_ptr<Attempt>& attempt) {
     std::erase(order_, attempt->claim.id);
     attempt->done(Refusal{stored.error(), {}, {}});
     made(attempt->claim.id);
+    runs_.erase(attempt->claim.id);
   });
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "handoff/claim/access_queue.hpp"
+#include "handoff/claim/claim_run.hpp"
 #include "handoff/model/claim.hpp"
 #include "handoff/operation/engine.hpp"
 #include "vfio/nodes.hpp"
@@ -94,7 +95,6 @@ class Claims {
   void nodes_changed();
 
  private:
-  using SteadyTime = std::chrono::steady_clock::time_point;
   struct Attempt;
   /// What a dry run of the binding of a device with its group says.
   struct Finding {
@@ -218,22 +218,14 @@ class Claims {
   Engine& engine_;
   Hooks hooks_;
   std::map<std::string, Claim> claims_;
-  std::set<std::string> holding_;   ///< ids of those that hold devices
-  std::vector<std::string> order_;  ///< ids, oldest first; one that has ended moves to the end
-  std::map<std::string, std::function<void()>> stop_watching_;
-  std::map<std::string, std::vector<std::function<void()>>> making_;        ///< who asked for the same again
-  std::map<std::string, unsigned> failures_;                                ///< of giving back
-  std::map<std::string, unsigned> late_;                                    ///< reads of devices, while it ends
-  std::set<std::string> closed_;                                            ///< ending, and their nodes are closed
-  std::map<std::string, std::map<sysfs::PciAddress, std::string>> faults_;  ///< of devices whose claim is ending
-  std::map<std::string, SteadyTime> timed_;                                 ///< claims with a timer, and when it looks
-  std::map<std::string, std::set<std::shared_ptr<Connection>>> connections_;  ///< of claims that end with the last one
+  std::set<std::string> holding_;         ///< ids of those that hold devices
+  std::vector<std::string> order_;        ///< ids, oldest first; one that has ended moves to the end
+  std::map<std::string, ClaimRun> runs_;  ///< by the id of the claim
   Line making_now_;
   Line trying_;                                              ///< dry runs
   std::set<std::string> looked_at_;                          ///< groups and devices, each for one claim
   std::vector<std::shared_ptr<Attempt>> waiting_for_looks_;  ///< of others, at the devices that are left
   AccessQueue access_;
-  std::map<std::string, std::vector<std::function<void(std::optional<Refusal>)>>> waiting_;
   std::uint64_t last_token_ = 0;
 };
 

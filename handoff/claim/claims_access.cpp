@@ -136,11 +136,11 @@ void Claims::grant(const std::string& id, std::function<void(sysfs::Result<>)> d
 }
 
 void Claims::revoke(const std::string& id, std::function<void(sysfs::Result<>)> done) {
-  if (closed_.contains(id)) return done({});
+  if (runs_[id].nodes_closed) return done({});
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
   access_.add([this, id] { return tasks_for(claims_.at(id), TaskKind::RevokeAccess); },
               [this, id, done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& revoked) {
-                if (revoked) closed_.insert(id);
+                if (revoked && find(id) != nullptr) runs_[id].nodes_closed = true;
                 done(without_value(revoked));
               });
 }

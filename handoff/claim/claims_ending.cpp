@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <utility>
 
 #include "handoff/claim/claim_audit.hpp"
 #include "handoff/claim/claims_parts.hpp"
@@ -125,7 +126,7 @@ void Claims::release(const std::string& id, const Requester& requester, bool whe
       const auto evidence = in_use_evidence(open->holders);
       return done(Refusal{{ErrorCode::ClaimInUse, "a device of the claim is still open"}, {evidence}, {}});
     }
-    waiting_[id].push_back(done);
+    runs_[id].when_released.push_back(done);
     claims_.at(id).ended_by = requester;
     begin_release(id, "it was released");
     if (accepted) accepted();
@@ -142,7 +143,7 @@ void Claims::begin_release(const std::string& id, std::string reason) {
   claim.cause = reason;
   claim.reason = std::move(reason);
   begin_grace(claim);
-  if (const auto watching = stop_watching_.extract(id); !watching.empty()) watching.mapped()();
+  if (const auto stop = std::exchange(runs_[id].stop_watching, nullptr)) stop();
   withdraw(claim);
   store(claim, [this, id](const sysfs::Result<>& stored) {
     warn(stored);
@@ -212,7 +213,7 @@ void Claims::try_again(const std::string& id, std::string reason) {
 }
 
 void Claims::fail_once_more(const std::string& id, std::string reason) {
-  if (++failures_[id] < most_failures) return try_again(id, std::move(reason));
+  if (++runs_[id].failures < most_failures) return try_again(id, std::move(reason));
   end(id, ClaimState::Quarantined, std::move(reason));
 }
 
@@ -228,9 +229,9 @@ ChangeRequest Claims::give_back_of(const Claim& claim) const {
   // `request`.
   request.after_grace = is_grace_over(claim);
   if (request.after_grace) request.accept_risks.emplace_back("vfio.open");
-  const auto faults = faults_.find(claim.id);
+  const auto run = runs_.find(claim.id);
   for (const auto& transition : claim.changed) {
-    if (faults != faults_.end() && faults->second.contains(transition.address)) continue;
+    if (run != runs_.end() && run->second.faults.contains(transition.address)) continue;
     const auto* device = engine_.services().inventory.find(transition.address);
     if (!claim.request.restore || device == nullptr) continue;
     const auto claimed = std::ranges::find(claim.devices, transition.address, &ClaimedDevice::address);
@@ -253,7 +254,7 @@ ChangeRequest Claims::give_back_of(const Claim& claim) const {
 void Claims::give_back(const std::string& id, const std::set<sysfs::PciAddress>& open) {
   if (is_being_recovered(claims_.at(id)))
     return fail_once_more(id, "the kernel has not ended the recovery of one of its devices from an error");
-  faults_.erase(id);
+  runs_[id].faults.clear();
   reset_devices(id, 0, open, [this, id] { check_health(id, [this, id] { give_back_healthy(id); }); });
 }
 
@@ -298,7 +299,8 @@ bool Claims::is_left_out(const std::string& id, const Operation& operation) {
   }
   const auto culprit = operation.error->step ? operation.error->step->address : std::nullopt;
   return culprit &&
-         faults_[id]
+         runs_[id]
+             .faults
              .emplace(*culprit, "giving " + sysfs::to_string(*culprit) + " back failed: " + failure_of(operation))
              .second;
 }
@@ -322,8 +324,11 @@ void Claims::given_back_or_quarantined(const std::string& id) {
 }
 
 void Claims::end(const std::string& id, ClaimState state, std::string reason) {
-  closed_.erase(id);
-  late_.erase(id);
+  auto& run = runs_[id];
+  run.nodes_closed = false;
+  run.late_reads = 0;
+  run.failures = 0;
+  run.faults.clear();
   auto& claim = claims_.at(id);
   claim.state = state;
   claim.reason = std::move(reason);
@@ -332,8 +337,6 @@ void Claims::end(const std::string& id, ClaimState state, std::string reason) {
   claim.expires_at.reset();
   claim.expires_uptime.reset();
   forget_connections(id);
-  failures_.erase(id);
-  faults_.erase(id);
   if (engine_.services().inform && state != ClaimState::Released)
     engine_.services().inform("claim " + id + " is " + std::string(name_of(state)) + ": " + claim.reason);
   audit(claim, AuditEvent::Ended);
@@ -377,6 +380,7 @@ void Claims::forget_oldest(const std::string& ended) {
 void Claims::forget(const std::string& id) {
   std::erase(order_, id);
   claims_.erase(id);
+  runs_.erase(id);
 }
 
 // From now on it is one of the others that are over.
@@ -388,9 +392,9 @@ void Claims::drop_key(const std::string& id) {
 
 // Whoever asked for the release learns how it stands.
 void Claims::told(const std::string& id) {
-  const auto waiting = waiting_.extract(id);
-  if (waiting.empty()) return;
-  for (const auto& done : waiting.mapped()) done(std::nullopt);
+  const auto run = runs_.find(id);
+  if (run == runs_.end()) return;
+  for (const auto& done : std::exchange(run->second.when_released, {})) done(std::nullopt);
 }
 
 void Claims::acknowledge(const std::string& id, const Requester& requester, std::function<void(sysfs::Result<>)> done) {
@@ -404,8 +408,8 @@ void Claims::acknowledge(const std::string& id, const Requester& requester, std:
   }
   // It may be here since its nodes could not be closed: the next claim's owner is not to share them.
   revoke(id, [this, id, requester, done = std::move(done)](sysfs::Result<> revoked) {
-    closed_.erase(id);
     const auto still = claims_.find(id);
+    if (still != claims_.end()) runs_[id].nodes_closed = false;
     const bool waits = still != claims_.end() && still->second.state == ClaimState::Quarantined;
     if (!revoked || !waits) return done(std::move(revoked));
     auto& acknowledged = still->second;

@@ -144,8 +144,9 @@ void Claims::note_reset(const std::string& id, ClaimedDevice& claimed, const Tas
   const bool required = claims_.at(id).request.reset == ReleaseReset::Required;
   if (claimed.reset == ResetOutcome::Done || (unavailable && !required)) return;
   const auto meaning = sysfs::meaning_of({sysfs::StepKind::Reset, claimed.address, {}}, error);
-  faults_[id].emplace(claimed.address, sysfs::to_string(claimed.address) + " could not be reset (" +
-                                           result.error().message + "): " + meaning.meaning + " " + meaning.next_step);
+  runs_[id].faults.emplace(claimed.address, sysfs::to_string(claimed.address) + " could not be reset (" +
+                                                result.error().message + "): " + meaning.meaning + " " +
+                                                meaning.next_step);
 }
 
 std::optional<Evidence> Claims::without_reset(const ClaimRequest& request,
@@ -173,18 +174,18 @@ void Claims::check_health(const std::string& id, std::function<void()> checked) 
   };
   for (const auto& claimed : claims_.at(id).devices) {
     const auto* device = engine_.services().inventory.find(claimed.address);
-    if (device == nullptr || is_another(claimed, *device) || faults_[id].contains(claimed.address)) continue;
+    if (device == nullptr || is_another(claimed, *device) || runs_[id].faults.contains(claimed.address)) continue;
     ++search->waiting;
     engine_.configs().read(
         claimed.address, {}, [this, id, search, arrived, claimed](const ConfigReader::Answer& config) {
           const bool unread =
               !config && (config.error().code == ErrorCode::Overdue || config.error().code == ErrorCode::TooBusy);
-          if (unread && ++late_[id] <= most_late_reads) {
+          if (unread && ++runs_[id].late_reads <= most_late_reads) {
             search->late = config.error().message;
             return arrived();
           }
           auto fault = fault_in(claimed, config);
-          if (!fault.empty()) faults_[id].emplace(claimed.address, std::move(fault));
+          if (!fault.empty()) runs_[id].faults.emplace(claimed.address, std::move(fault));
           arrived();
         });
   }
@@ -204,9 +205,9 @@ std::string Claims::fault_in(const ClaimedDevice& claimed, const ConfigReader::A
 
 std::string Claims::faults_of(const std::string& id) const {
   std::string text;
-  const auto found = faults_.find(id);
-  if (found == faults_.end()) return text;
-  for (const auto& [address, fault] : found->second) text += (text.empty() ? "" : "; ") + fault;
+  const auto found = runs_.find(id);
+  if (found == runs_.end()) return text;
+  for (const auto& [address, fault] : found->second.faults) text += (text.empty() ? "" : "; ") + fault;
   return text;
 }
 

@@ -3,6 +3,7 @@
 // nodes (claims_access.cpp).
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "handoff/claim/claims_parts.hpp"
 #include "handoff/journal/rows.hpp"
@@ -48,7 +49,7 @@ void Claims::watch(const std::string& id) {
   const auto ended = [this, id] { begin_release(id, "its process has ended"); };
   auto watching = hooks_.watch_process(*claim.request.pid, ended);
   if (!watching) return ended();
-  stop_watching_[id] = std::move(*watching);
+  runs_[id].stop_watching = std::move(*watching);
   // Looked at after the watch has begun: from here on the number cannot become another process's.
   const auto start = process_start_of(engine_.services().tree, *claim.request.pid);
   if (!start || *start != claim.process_start) return ended();
@@ -60,14 +61,15 @@ void Claims::watch_time(const std::string& id) {
   const auto left = time_left(claims_.at(id));
   if (!left || !engine_.services().after) return;
   const auto looks_at = std::chrono::steady_clock::now() + *left;
-  if (const auto earlier = timed_.find(id); earlier != timed_.end() && earlier->second <= looks_at) return;
-  timed_[id] = looks_at;
+  auto& timer = runs_[id].timer;
+  if (timer && *timer <= looks_at) return;
+  timer = looks_at;
   engine_.services().after(std::max(*left, std::chrono::milliseconds(0)) + std::chrono::milliseconds(1),
                            [this, id, looks_at] {
-                             if (const auto timed = timed_.find(id); timed != timed_.end() && timed->second == looks_at)
-                               timed_.erase(timed);
                              const auto* still = find(id);
-                             if (still == nullptr || still->state != ClaimState::Active || !time_left(*still)) return;
+                             if (still == nullptr) return;
+                             if (auto& set = runs_[id].timer; set == looks_at) set.reset();
+                             if (still->state != ClaimState::Active || !time_left(*still)) return;
                              if (time_left(*still)->count() > 0) return watch_time(id);
                              begin_release(id, "its time has run out");
                            });
@@ -78,13 +80,17 @@ void Claims::watch_time(const std::string& id) {
 void Claims::connect(const std::string& id, const Requester& requester) {
   const auto connection = requester.connection.lock();
   if (!claims_.at(id).request.while_connected || !connection) return;
-  if (!connections_[id].insert(connection).second) return;
+  auto& connections = runs_[id].connections;
+  if (!connections) connections.emplace();
+  if (!connections->insert(connection).second) return;
   connection->on_close[id] = [this, id, closed = std::weak_ptr(connection)] { disconnected(id, closed.lock()); };
 }
 
 void Claims::disconnected(const std::string& id, const std::shared_ptr<Connection>& connection) {
-  const auto left = connections_.find(id);
-  if (left == connections_.end() || left->second.erase(connection) == 0 || !left->second.empty()) return;
+  const auto run = runs_.find(id);
+  if (run == runs_.end() || !run->second.connections) return;
+  auto& left = *run->second.connections;
+  if (left.erase(connection) == 0 || !left.empty()) return;
   // One that is still being made is looked at when it is: the empty set tells that somebody was there.
   if (const auto* claim = find(id); claim != nullptr && claim->state == ClaimState::Active)
     begin_release(id, connection_closed);
@@ -92,17 +98,17 @@ void Claims::disconnected(const std::string& id, const std::shared_ptr<Connectio
 
 // None of its connections matters any more.
 void Claims::forget_connections(const std::string& id) {
-  const auto known = connections_.extract(id);
-  if (known.empty()) return;
-  for (const auto& connection : known.mapped()) connection->on_close.erase(id);
+  const auto known = std::exchange(runs_[id].connections, std::nullopt);
+  if (!known) return;
+  for (const auto& connection : *known) connection->on_close.erase(id);
 }
 
 // Of a claim that has just become active, also one that an earlier daemon had begun to make.
 void Claims::watch_connection(const std::string& id) {
   if (!claims_.at(id).request.while_connected) return;
-  const auto known = connections_.find(id);
-  if (known == connections_.end()) return await_connection(id);
-  if (known->second.empty()) begin_release(id, connection_closed);
+  const auto& known = runs_[id].connections;
+  if (!known) return await_connection(id);
+  if (known->empty()) begin_release(id, connection_closed);
 }
 
 // The daemon's own end has closed them all: their other ends get time to come back.
@@ -110,7 +116,7 @@ void Claims::await_connection(const std::string& id) {
   if (!engine_.services().after) return;
   engine_.services().after(time_to_connect_again, [this, id] {
     const auto* claim = find(id);
-    if (claim == nullptr || claim->state != ClaimState::Active || connections_.contains(id)) return;
+    if (claim == nullptr || claim->state != ClaimState::Active || runs_[id].connections) return;
     begin_release(id, "nobody has connected again for it since devbindd was started anew");
   });
 }

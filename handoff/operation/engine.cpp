@@ -16,7 +16,6 @@ namespace {
 using sysfs::ErrorCode;
 
 constexpr std::size_t max_running = 64;
-constexpr const char* family_mark = " of ";  // between a PF and a VF in a key
 constexpr const char* too_many_operations = "too many operations are under way";
 
 std::string new_id() { return boost::uuids::to_string(boost::uuids::random_generator()()); }
@@ -72,11 +71,6 @@ bool settles(const Operation& operation, const Transition& transition) {
   return std::ranges::any_of(operation.steps, [&transition](const StepRecord& record) {
     return record.planned.step.address == transition.address;
   });
-}
-
-std::string device_key(const sysfs::Device& device) {
-  return device.iommu_group ? "group " + std::to_string(*device.iommu_group)
-                            : "device " + sysfs::to_string(device.address);
 }
 
 }  // namespace
@@ -247,7 +241,7 @@ std::function<void(Decision)> Engine::audited(const Gathering& gathering, std::f
 void Engine::decide(const std::shared_ptr<Gathering>& gathering) {
   const auto& request = gathering->request;
   if (!gathering->recovers.empty()) return decide_recovery(gathering);
-  if (const auto holder = holder_of(lock_keys(*gathering)); !holder.empty()) {
+  if (const auto holder = locks_.holder_of(lock_keys(*gathering)); !holder.empty()) {
     return gathering->decide(in_the_way(holder));
   }
   // A claim may have been made since the facts were gathered.
@@ -323,8 +317,7 @@ void Engine::begin(const std::shared_ptr<Gathering>& gathering, Plan made) {
   operation.looked_at = made.looked_at;
   for (auto& planned : made.steps) operation.steps.push_back({std::move(planned), StepState::Pending, {}, {}, 0, {}});
   for (const auto& part : gathering->parts) add_originals(part, operation.id, running->new_originals);
-  running->keys = lock_keys(*gathering);
-  for (const auto& key : running->keys) locks_.emplace(key, operation.id);
+  running->lock = locks_.take(lock_keys(*gathering), operation.id);
   const auto id = operation.id;
   auto row = row_of(operation);
   row.audit = row_of(operation, AuditEvent::Begun);
@@ -332,7 +325,6 @@ void Engine::begin(const std::shared_ptr<Gathering>& gathering, Plan made) {
   running_.emplace(id, std::move(running));
   services_.journal.begin(std::move(row), std::move(originals), [this, gathering, id](const sysfs::Result<>& stored) {
     if (!stored) {
-      for (const auto& key : running_.at(id)->keys) locks_.erase(key);
       running_.erase(id);
       return gathering->decide(Refusal{stored.error(), {}, {}});
     }
@@ -415,7 +407,6 @@ void Engine::ended(const std::string& id) {
     forget_tokens(*running_.at(id)->operation);
     past_.push_front(running_.at(id)->operation);
     if (past_.size() > max_operations) past_.pop_back();
-    for (const auto& key : running_.at(id)->keys) locks_.erase(key);
     running_.erase(id);
     ++ended_count_;
     notify(id);
@@ -425,19 +416,7 @@ void Engine::ended(const std::string& id) {
   });
 }
 
-std::set<std::string> Engine::keys_of(const std::vector<sysfs::Device>& devices) const {
-  std::set<std::string> keys;
-  for (const auto& device : devices) {
-    keys.insert(device_key(device));
-    // A PF and its VFs are one family: unbinding the PF destroys the VFs. They themselves do not hinder each other.
-    if (device.physfn)
-      keys.insert("function " + sysfs::to_string(*device.physfn) + family_mark + sysfs::to_string(device.address));
-    if (device.sriov_totalvfs) keys.insert("function " + sysfs::to_string(device.address));
-  }
-  return keys;
-}
-
-std::set<std::string> Engine::lock_keys(const Gathering& gathering) const {
+LockKeys Engine::lock_keys(const Gathering& gathering) const {
   std::vector<sysfs::Device> devices;
   for (const auto& part : gathering.parts) {
     for (const auto& member : part.facts.members) devices.push_back(member.device);
@@ -455,25 +434,13 @@ sysfs::Result<std::function<void()>> Engine::reserve(const sysfs::Device& device
     return sysfs::fail(ErrorCode::ReadOnly, "devbindd runs with --read-only: it opens no device");
   if (stopping_) return sysfs::fail(ErrorCode::ShuttingDown, "devbindd is stopping");
   const auto keys = keys_of({device});
-  if (const auto holder = holder_of(keys); !holder.empty()) {
+  if (const auto holder = locks_.holder_of(keys); !holder.empty()) {
     return std::unexpected(std::get<Refusal>(in_the_way(holder)).error);
   }
-  for (const auto& key : keys) locks_.emplace(key, probe_holder);
-  return [this, keys] {
-    for (const auto& key : keys) locks_.erase(key);
+  return [this, lock = std::make_shared<DeviceLocks::Lock>(locks_.take(keys, probe_holder))] {
+    *lock = {};
     ++ended_count_;  // a probe resets the device: facts that were gathered meanwhile are stale
   };
-}
-
-std::string Engine::holder_of(const std::set<std::string>& keys) const {
-  for (const auto& key : keys) {
-    if (const auto found = locks_.find(key); found != locks_.end()) return found->second;
-    const auto mark = key.find(family_mark);
-    if (const auto parent = locks_.find(key.substr(0, mark)); parent != locks_.end()) return parent->second;
-    const auto child = locks_.lower_bound(key + family_mark);
-    if (child != locks_.end() && child->first.starts_with(key + family_mark)) return child->second;
-  }
-  return {};
 }
 
 // An end that did not reach the disk changes nothing on the host; the next daemon will tell the operation as

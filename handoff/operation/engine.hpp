@@ -15,6 +15,7 @@
 
 #include "handoff/journal/journal.hpp"
 #include "handoff/model/selection.hpp"
+#include "handoff/operation/device_locks.hpp"
 #include "handoff/operation/drains.hpp"
 #include "handoff/operation/execution.hpp"
 #include "handoff/plan/plan.hpp"
@@ -127,7 +128,7 @@ class Engine {
   /// The id of the running operation on a device, or "".
   std::string operation_on(const sysfs::PciAddress& address) const;
   /// What keeps changes from the device or its group now: the id of an operation, "an active probe", or "".
-  std::string work_on(const sysfs::Device& device) const { return holder_of(keys_of({device})); }
+  std::string work_on(const sysfs::Device& device) const { return locks_.holder_of(keys_of({device})); }
   OverrideReader& overrides() { return overrides_; }
   ConfigReader& configs() { return configs_; }
   AttributeReader& attributes() { return attributes_; }
@@ -199,15 +200,13 @@ class Engine {
   void begin(const std::shared_ptr<Gathering>& gathering, Plan plan);
   sysfs::Result<RunTask> open_lane() const;
   void started(const std::string& id);
-  std::set<std::string> keys_of(const std::vector<sysfs::Device>& devices) const;
   bool is_remade(const sysfs::PciAddress& address) const;
   void mark_half_way(const Operation& operation);
   void forget_drain(const sysfs::PciAddress& address);
   void forget_drains_of_gone(const Operation& operation);
   void ended(const std::string& id);
   std::vector<sysfs::PciAddress> originals_to_forget(const Operation& operation) const;
-  std::set<std::string> lock_keys(const Gathering& gathering) const;
-  std::string holder_of(const std::set<std::string>& keys) const;
+  LockKeys lock_keys(const Gathering& gathering) const;
   void warn(const sysfs::Result<>& stored) const;
   void notify(const std::string& id);
 
@@ -225,7 +224,7 @@ class Engine {
   std::map<std::string, std::unique_ptr<Running>> running_;
   std::map<sysfs::PciAddress, std::string> half_way_;  ///< device -> id of the operation that left it so
   std::deque<std::shared_ptr<const Operation>> past_;  ///< newest first
-  std::map<std::string, std::string> locks_;           ///< key -> operation id
+  DeviceLocks locks_;                                  ///< by the id of an operation
   std::map<std::string, std::vector<std::function<void()>>> waiting_;
   std::map<std::string, std::vector<std::function<void()>>> waiting_for_end_;
   std::function<std::string(const sysfs::Device&)> claim_of_;

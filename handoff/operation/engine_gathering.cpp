@@ -72,7 +72,7 @@ void Engine::gather(std::shared_ptr<Gathering> gathering) {
   if (auto selected = select_members(*gathering); !selected) {
     return gathering->decide(Refusal{selected.error(), {}, {}});
   }
-  const auto holder = holder_of(lock_keys(*gathering));
+  const auto holder = locks_.holder_of(lock_keys(*gathering));
   if (!holder.empty() && holder != gathering->recovers) return gathering->decide(in_the_way(holder));
   if (auto looked_up = look_up_drivers(*gathering); !looked_up) {
     return gathering->decide(Refusal{looked_up.error(), {}, {}});

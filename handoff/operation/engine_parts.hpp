@@ -30,7 +30,7 @@ struct Engine::Gathering {
 
 struct Engine::Running {
   std::shared_ptr<Operation> operation = std::make_shared<Operation>();
-  std::set<std::string> keys;
+  DeviceLocks::Lock lock = {};
   std::vector<Original> new_originals;
   RunTask lane = {};  ///< its worker
   std::shared_ptr<Execution> execution;

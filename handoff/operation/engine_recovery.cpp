@@ -128,8 +128,7 @@ void Engine::start_recovery() {
     for (const auto& transition : running->operation->transitions) {
       if (const auto* device = services_.inventory.find(transition.address)) devices.push_back(*device);
     }
-    running->keys = keys_of(devices);
-    for (const auto& key : running->keys) locks_.emplace(key, id);
+    running->lock = locks_.take(keys_of(devices), id);
   }
   forget_devices_of_before();
   for (const auto& id : unfinished) recover(id);

@@ -372,13 +372,17 @@ void Execution::on_overdue(std::size_t index, int worker_pid) {
                     .worker_pid = worker_pid,
                     .wait_channel = {},
                     .holders = {}};
-  if (const auto channel = tree_.read("proc/" + std::to_string(worker_pid) + "/wchan"); channel && *channel != "0") {
-    blockage.wait_channel = *channel;
-  }
+  note_wait_channel(blockage);
   operation_->blocked = std::move(blockage);
   const auto in_the_way = held_up_by(record.planned.step);
   if (in_the_way.empty()) return hooks_.on_change();
   look_for_holders(in_the_way);
+}
+
+// "0": it was at work at that moment, as one that looks again every few seconds is for an instant.
+void Execution::note_wait_channel(Blockage& blockage) const {
+  const auto channel = tree_.read("proc/" + std::to_string(blockage.worker_pid) + "/wchan");
+  if (channel && *channel != "0") blockage.wait_channel = *channel;
 }
 
 // The devices that somebody may have open while the step waits: of a changed number of VFs these.
@@ -409,6 +413,8 @@ void Execution::look_for_holders(const std::vector<sysfs::PciAddress>& addresses
       if (!self->operation_->blocked) break;
       std::ranges::move(holders, std::back_inserter(self->operation_->blocked->holders));
     }
+    if (self->operation_->blocked && self->operation_->blocked->wait_channel.empty())
+      self->note_wait_channel(*self->operation_->blocked);
     self->hooks_.on_change();
   };
   run_task_(task_for(queries), within_deadline("looking through all processes took too long", tell));

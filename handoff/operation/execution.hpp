@@ -55,6 +55,7 @@ class Execution : public std::enable_shared_from_this<Execution> {
   void end(OperationState state);
 
   void on_overdue(std::size_t index, int worker_pid);
+  void note_wait_channel(Blockage& blockage) const;
   std::vector<sysfs::PciAddress> held_up_by(const sysfs::Step& step) const;
   void look_for_holders(const std::vector<sysfs::PciAddress>& addresses);
   void unblock();

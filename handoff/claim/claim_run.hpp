@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is known of a claim as long as this daemon lives and is not kept: who waits for it, what is watched for it, how
+// far its end has come. Passive. Not here: the claim (model/claim.hpp).
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "handoff/model/request.hpp"
+#include "handoff/operation/engine.hpp"
+#include "sysfs/kernel/pci_address.hpp"
+
+namespace devbindd::handoff {
+
+struct ClaimRun {
+  std::vector<std::function<void()>> when_made = {};  ///< of those who asked for the same again
+  std::vector<std::function<void(std::optional<Refusal>)>> when_released = {};  ///< of those who asked for its end
+  std::function<void()> stop_watching = {};                                     ///< its process; null: none is watched
+  std::optional<std::chrono::steady_clock::time_point> timer = {};              ///< when its time is looked at next
+  /// Of a claim that ends with the last one; nullopt: none has come yet.
+  std::optional<std::set<std::shared_ptr<Connection>>> connections = {};
+  unsigned failures = 0;                                 ///< of giving it back
+  unsigned late_reads = 0;                               ///< of its devices, while it ends
+  bool nodes_closed = false;                             ///< to its owners, while it ends
+  std::map<sysfs::PciAddress, std::string> faults = {};  ///< of its devices, while it ends
+};
+
+}  // namespace devbindd::handoff
