@@ -17,7 +17,7 @@ tests=(
     make libelf1
     qemu-utils podman fdisk lvm2 mdadm cryptsetup-bin btrfs-progs openvswitch-switch
     python3-jsonschema
-    clang-14 libclang-rt-14-dev clang-format shellcheck mold
+    clang-14 libclang-rt-14-dev clang-format shellcheck pyflakes3 mold
 )
 
 case "${1-}" in

@@ -123,7 +123,7 @@ def long_texts(client, daemon):
               ("POST", BINDINGS, {"items": [VFIO | {"device": device, "expect": {"serial": long}}]}, "/items/0/expect/serial"),
               ("PUT", SRIOV.format("0000:15:00.0"), {"vfs": 1, "vf_token": long}, "/vf_token"), ("PUT", SRIOV.format("0000:15:00.0"), {"vfs": 1, "driver": long}, "/driver"),
               ("PUT", f"/v1/devices/{device}/drain", {"reason": long}, "/reason"), ("POST", "/v1/drivers/vfio-pci/ids", {"vendor": long, "device": "beef"}, "/vendor"),
-              ("POST", f"/v1/devices/0000:17:00.0/probe", {"way": long}, "/way")]
+              ("POST", "/v1/devices/0000:17:00.0/probe", {"way": long}, "/way")]
     wrong += [("POST", CLAIMS, {"devices": [device]} | more, pointer) for more, pointer in (
         ({"devices": [long]}, "/devices"), ({"owner": {"users": [long]}}, "/owner/users/0"), ({"driver": long}, "/driver"), ({"reset": long}, "/reset"),
         ({"accept_risks": [long]}, "/accept_risks"))]

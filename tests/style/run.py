@@ -132,6 +132,32 @@ def formatted():
     return sorted({line.split(":")[0] for line in done.stderr.splitlines() if "code should be clang-formatted" in line})
 
 
+def scripts():
+    """(Python files, shell scripts), by their ending or their first line."""
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    python, shell = [], []
+    for name in names:
+        path = ROOT / name
+        if BAD in path.parents or not path.is_file() or (path.suffix and path.suffix not in (".py", ".sh")):
+            continue
+        first = path.open("rb").readline()
+        if path.suffix == ".py" or (first.startswith(b"#!") and b"python" in first):
+            python.append(name)
+        elif first.startswith(b"#!") and first.rstrip().endswith((b"bash", b"/sh")):
+            shell.append(name)
+    return python, shell
+
+
+def linted(command, files):
+    """What a linter says of files."""
+    if not shutil.which(command[0]):
+        return [f"{command[0]} is not installed"]
+    if not files:
+        return ["there is nothing to look at"]
+    done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True)
+    return (done.stdout + done.stderr).splitlines() if done.returncode else []
+
+
 def main():
     passed = failed = 0
     texts = [(path, folder, path.read_text()) for path, folder in sources()]
@@ -140,9 +166,11 @@ def main():
         for name, problems in ((rule.__name__, found), (f"{rule.__name__} finds its bad example", [] if bad_example(rule) else ["it does not"])):
             passed, failed = (passed + 1, failed) if not problems else (passed, failed + 1)
             print(f"{'ok' if not problems else 'FAIL'} style.{name} {' '.join(problems[:10])}")
-    changes = formatted()
-    passed, failed = (passed + 1, failed) if not changes else (passed, failed + 1)
-    print(f"{'ok' if not changes else 'FAIL'} style.clang_format {' '.join(changes[:10])}")
+    python, shell = scripts()
+    for name, problems in (("clang_format", formatted()), ("pyflakes", linted(["pyflakes3"], python)),
+                           ("shellcheck", linted(["shellcheck", "--severity=warning"], shell))):
+        passed, failed = (passed + 1, failed) if not problems else (passed, failed + 1)
+        print(f"{'ok' if not problems else 'FAIL'} style.{name} {' '.join(problems[:10])}")
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 

@@ -83,10 +83,10 @@ def busy(what, begin):
     if pid == 0:
         try:
             os.close(release)
-            kept = begin()
+            kept = [begin()]
             os.write(say, b"1")
             os.read(wait, 1)
-            del kept
+            kept.clear()
         finally:
             os._exit(0)
     os.close(say)
@@ -630,14 +630,14 @@ def without_first_thread(find_node):
         yield pid
 
 
-def map_and_close(path, length=4096, offset=0, prepare=lambda descriptor: None):
+def map_and_close(path, length=4096, offset=0, prepare=lambda descriptor: None, flags=mmap.MAP_SHARED):
     """A mapping whose descriptor is closed, in whatever way that leaves only the mapping."""
     descriptor = os.open(path, os.O_RDWR | os.O_SYNC)
     prepare(descriptor)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64]
-    address = libc.mmap(None, length, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, offset)
+    address = libc.mmap(None, length, mmap.PROT_READ, flags, descriptor, offset)
     if address == ctypes.c_void_p(-1).value:
         raise OSError(ctypes.get_errno(), path)
     os.close(descriptor)

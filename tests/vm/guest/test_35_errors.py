@@ -5,7 +5,6 @@ the claim tells what came of it. What the kernel has given up is not given to it
 A card is plugged in for each test: the kernel never uses one again that it has given up.
 """
 
-import unittest
 
 import api
 import machine

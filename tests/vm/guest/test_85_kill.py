@@ -9,7 +9,6 @@ than an hour on an idle machine:  tests/vm/run --filter 'test_85_kill.Every*' --
 import dataclasses
 import http.client
 import json
-import os
 import pathlib
 import socket
 import struct

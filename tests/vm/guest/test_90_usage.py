@@ -7,6 +7,7 @@ at the loopback address only, where no device can be in between (tests/sysfs/net
 
 import contextlib
 import dataclasses
+import mmap
 import os
 import pathlib
 import re
@@ -189,6 +190,8 @@ SITUATIONS = (
         f"{UNMOUNT}\n{given.NO_VOLUME}{given.NO_MIRROR}"), ground=given.unwatched_disk),
     block("an idle md array", "holder", "{disk} {disk}p1 md7", given.storage(given.MIRROR, given.NO_MIRROR),
           ground=given.unwatched_disk),
+    block("an md array that is not started", "holder", "{disk} {disk}p1 md7", given.storage(
+        given.MIRROR + "echo inactive >/sys/block/md7/md/array_state", given.NO_MIRROR), ground=given.unwatched_disk),
     block("an idle logical volume", "holder", "{disk} vg7-data", given.storage(given.volume("{disk}"), given.NO_VOLUME),
           ground=given.unwatched_disk),
     block("dm-crypt", "mounted", "{disk} crypt7", given.storage(
@@ -252,6 +255,7 @@ SITUATIONS = (
         "dmsetup create usage7 --table '0 2048 linear {disk} 0'", "udevadm settle\ndmsetup remove usage7")),
     block("a loop device by a node that is gone", "holder", "{disk} {disk}p1 loop", given.looped_by_another_name),
     block("mapped and closed", "open", "{disk}", lambda: given.mapping(given.disk_node())()),
+    block("mapped privately and closed", "open", "{disk}", lambda: given.mapping(given.disk_node(), flags=lambda: mmap.MAP_PRIVATE)()),
     block("open for reading", "open", "{disk}", given.opening(given.disk_node)),
     block("open for writing", "open", "{disk}", given.opening(given.disk_node, os.O_WRONLY)),
     block("open exclusively", "open", "{disk}", given.opening(given.disk_node, os.O_RDONLY | os.O_EXCL), also=("block.holder",),
