@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Notices the end of a process that is no child of the daemon. Not here: what that means (handoff/claim/claims.hpp).
+// Notices the end of a process that the daemon has not started. Not here: what that means (handoff/claim/claims.hpp).
 #pragma once
 
 #include <boost/asio/io_context.hpp>

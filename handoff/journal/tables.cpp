@@ -250,7 +250,7 @@ Result<Remembered> load(sqlite3* database) {
     if (auto moved = transaction(database, [&] { return move_aside(database, row); }); !moved)
       return std::unexpected(moved.error());
   }
-  // Unfinished ones however old they are: they are to be told as interrupted.
+  // Unfinished ones however old they are: the engine brings them to an end.
   auto rows =
       prepare(database,
               "SELECT id,created_at,state,document FROM operations WHERE state IN ('running','blocked') OR id IN "

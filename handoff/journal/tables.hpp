@@ -19,7 +19,7 @@ Result<> upsert_answer(sqlite3* database, const AnswerRow& row);
 Result<> upsert_operation(sqlite3* database, const OperationRow& row);
 Result<> insert_original(sqlite3* database, const Original& original, const std::string& boot_id);
 Result<> delete_original(sqlite3* database, const sysfs::PciAddress& address);
-/// From its table to that of damaged rows; one that is not there is no error.
+/// Moves the row from its table to that of damaged rows; a row that is missing is not an error.
 Result<> move_aside(sqlite3* database, const DamagedRow& row);
 /// Finished operations beyond the limit go.
 Result<> trim(sqlite3* database);

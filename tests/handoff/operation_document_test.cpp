@@ -135,7 +135,7 @@ TEST_CASE("Every name of a state, of an error and of an errno leads back") {
   CHECK(sysfs::errno_named("NONE") == 0);
 }
 
-TEST_CASE("A row that is no operation's says what is wrong with it") {
+TEST_CASE("What is wrong with a damaged row of an operation is said") {
   auto row = row_of(operation_with_everything());
   const auto document = std::exchange(row.document, "{");
   CHECK(operation_of(row).error() == "it is no JSON object");
