@@ -81,17 +81,17 @@ class ClaimWait : public std::enable_shared_from_this<ClaimWait> {
   bool impatient_ = false;
 };
 
-void answer_made(Context& context, const Request& request, const handoff::Claims::Outcome& outcome,
+void answer_made(Context& context, const Request& request, const handoff::ClaimOutcome& outcome,
                  const Respond& respond) {
   if (const auto* refusal = std::get_if<handoff::Refusal>(&outcome)) return respond(problem_of(request, *refusal));
-  if (const auto* failed = std::get_if<handoff::Claims::Failed>(&outcome)) {
+  if (const auto* failed = std::get_if<handoff::ClaimFailed>(&outcome)) {
     const auto operation = context.engine.find_operation(failed->operation);
     if (!operation) return respond(problem_of(request, operation.error()));
     return respond(problem_of_operation(request, **operation));
   }
   if (const auto* preview = std::get_if<handoff::Preview>(&outcome))
     return respond(json_response(preview_json(*preview)));
-  const auto& made = std::get<handoff::Claims::Made>(outcome);
+  const auto& made = std::get<handoff::ClaimMade>(outcome);
   const auto* claim = context.claims.find(made.id);
   const bool preparing = claim != nullptr && claim->state == handoff::ClaimState::Preparing;
   respond(claim_response(context, request, made.id, preparing ? 202 : made.existing ? 200 : 201));
@@ -172,7 +172,7 @@ void post_claim(Context& context, const Request& request, const PathArguments&, 
   const auto wait = std::make_shared<ClaimWait>(context, request, std::move(respond));
   context.claims.create(
       std::move(claim), request.requester, dry_run,
-      [&context, request, wait](const handoff::Claims::Outcome& outcome) {
+      [&context, request, wait](const handoff::ClaimOutcome& outcome) {
         if (auto reply = wait->take()) answer_made(context, request, outcome, *reply);
       },
       [wait](const std::string& id) { wait->accepted(id); });

@@ -18,6 +18,15 @@
 
 namespace devbindd::handoff {
 
+/// How long an ending claim waits for whatever it waits for before it looks again.
+constexpr std::chrono::milliseconds look_again{1000};
+
+/// What is wrong with the devices of a claim that ends, in a sentence each.
+using DeviceFaults = std::map<sysfs::PciAddress, std::string>;
+
+/// All of them, or "".
+std::string text_of(const DeviceFaults& faults);
+
 struct ClaimRun {
   std::vector<std::function<void()>> when_made = {};  ///< of those who asked for the same again
   std::vector<std::function<void(std::optional<Refusal>)>> when_released = {};  ///< of those who asked for its end
@@ -25,10 +34,16 @@ struct ClaimRun {
   std::optional<std::chrono::steady_clock::time_point> timer = {};              ///< when its time is looked at next
   /// Of a claim that ends with the last one; nullopt: none has come yet.
   std::optional<std::set<std::shared_ptr<Connection>>> connections = {};
-  unsigned failures = 0;                                 ///< of giving it back
-  unsigned late_reads = 0;                               ///< of its devices, while it ends
-  bool nodes_closed = false;                             ///< to its owners, while it ends
-  std::map<sysfs::PciAddress, std::string> faults = {};  ///< of its devices, while it ends
+  unsigned failures = 0;      ///< of giving it back
+  unsigned late_reads = 0;    ///< of its devices, while it ends
+  bool nodes_closed = false;  ///< to its owners, while it ends
+  DeviceFaults faults = {};   ///< while it ends
 };
+
+/// Its process matters no longer.
+void stop_watching_process(ClaimRun& run);
+
+/// None of the connections of this claim matters any longer.
+void forget_connections(ClaimRun& run, const std::string& claim);
 
 }  // namespace devbindd::handoff

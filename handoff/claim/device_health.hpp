@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a device that a claim gives back is any use to its driver and to the next one. Nothing here reads a device.
-// Not here: what is done about it (claims_ending.cpp), what is read of errors elsewhere
+// Not here: what is done about it (claim_release.cpp), what is read of errors elsewhere
 // (sysfs/device/device_facts.hpp).
 #pragma once
 

@@ -15,6 +15,19 @@ constexpr std::array states{
     std::pair{ClaimState::Preparing, "preparing"sv}, std::pair{ClaimState::Active, "active"sv},
     std::pair{ClaimState::Releasing, "releasing"sv}, std::pair{ClaimState::Quarantined, "quarantined"sv},
     std::pair{ClaimState::Lost, "lost"sv},           std::pair{ClaimState::Released, "released"sv}};
+// What may come after what.
+constexpr std::array following_states{std::pair{ClaimState::Preparing, ClaimState::Active},
+                                      std::pair{ClaimState::Preparing, ClaimState::Releasing},
+                                      std::pair{ClaimState::Preparing, ClaimState::Quarantined},
+                                      std::pair{ClaimState::Preparing, ClaimState::Lost},
+                                      std::pair{ClaimState::Preparing, ClaimState::Released},
+                                      std::pair{ClaimState::Active, ClaimState::Releasing},
+                                      std::pair{ClaimState::Active, ClaimState::Lost},
+                                      std::pair{ClaimState::Releasing, ClaimState::Quarantined},
+                                      std::pair{ClaimState::Releasing, ClaimState::Lost},
+                                      std::pair{ClaimState::Releasing, ClaimState::Released},
+                                      std::pair{ClaimState::Quarantined, ClaimState::Lost},
+                                      std::pair{ClaimState::Quarantined, ClaimState::Released}};
 constexpr std::array recoveries{std::pair{ErrorRecovery::Begun, "begun"sv},
                                 std::pair{ErrorRecovery::Succeeded, "succeeded"sv},
                                 std::pair{ErrorRecovery::Failed, "failed"sv}};
@@ -47,6 +60,10 @@ std::chrono::milliseconds uptime() {
 
 std::string_view name_of(ClaimState state) { return name_in(states, state); }
 std::optional<ClaimState> claim_state_named(std::string_view name) { return named(states, name); }
+
+bool may_become(ClaimState from, ClaimState to) {
+  return std::ranges::any_of(following_states, [&](const auto& pair) { return pair == std::pair(from, to); });
+}
 
 std::string_view name_of(ErrorRecovery recovery) { return name_in(recoveries, recovery); }
 std::optional<ErrorRecovery> error_recovery_named(std::string_view name) { return named(recoveries, name); }

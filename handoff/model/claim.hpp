@@ -26,6 +26,9 @@ enum class ClaimState {
   Released,
 };
 
+/// Whether a claim in one state may come into the other. What ends (Lost, Released) stays so.
+bool may_become(ClaimState from, ClaimState to);
+
 /// Who may use the nodes, as asked for: by name or by number.
 struct NodeOwner {
   std::vector<std::string> users = {};

@@ -46,10 +46,10 @@ struct ClaimMachine {
     return hooks;
   }
 
-  handoff::Claims::Outcome create(handoff::ClaimRequest request) {
-    std::optional<handoff::Claims::Outcome> outcome;
+  handoff::ClaimOutcome create(handoff::ClaimRequest request) {
+    std::optional<handoff::ClaimOutcome> outcome;
     claims->create(std::move(request), requester(), false,
-                   [&outcome](handoff::Claims::Outcome made) { outcome = std::move(made); });
+                   [&outcome](handoff::ClaimOutcome made) { outcome = std::move(made); });
     run_until(stage->io, [&outcome] { return outcome.has_value(); });
     return *outcome;
   }
@@ -75,7 +75,7 @@ struct ClaimMachine {
   std::string made(handoff::ClaimRequest request) {
     auto outcome = create(std::move(request));
     if (const auto* refusal = std::get_if<handoff::Refusal>(&outcome)) throw std::runtime_error(refusal->error.message);
-    return std::get<handoff::Claims::Made>(outcome).id;
+    return std::get<handoff::ClaimMade>(outcome).id;
   }
   handoff::Refusal refused(handoff::ClaimRequest request) {
     return std::get<handoff::Refusal>(create(std::move(request)));

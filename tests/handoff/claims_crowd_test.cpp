@@ -38,10 +38,10 @@ struct Fleet : ClaimMachine {
     return request;
   }
 
-  std::shared_ptr<std::optional<Claims::Outcome>> begin(ClaimRequest request) {
-    auto outcome = std::make_shared<std::optional<Claims::Outcome>>();
+  std::shared_ptr<std::optional<ClaimOutcome>> begin(ClaimRequest request) {
+    auto outcome = std::make_shared<std::optional<ClaimOutcome>>();
     claims->create(std::move(request), requester(), false,
-                   [outcome](Claims::Outcome made) { *outcome = std::move(made); });
+                   [outcome](ClaimOutcome made) { *outcome = std::move(made); });
     return outcome;
   }
 
@@ -50,7 +50,7 @@ struct Fleet : ClaimMachine {
 
 // The codes of the refused ones, and "made".
 std::map<std::string, int> outcomes_of(Fleet& fleet,
-                                       const std::vector<std::shared_ptr<std::optional<Claims::Outcome>>>& asked) {
+                                       const std::vector<std::shared_ptr<std::optional<ClaimOutcome>>>& asked) {
   run_until(fleet.stage->io,
             [&asked] { return std::ranges::all_of(asked, [](const auto& outcome) { return outcome->has_value(); }); });
   std::map<std::string, int> counts;
@@ -69,7 +69,7 @@ TEST_CASE("Many more claims than devices make one for each device, and the other
   constexpr int clients = 160;
   Fleet fleet(devices);
   const auto begin = std::chrono::steady_clock::now();
-  std::vector<std::shared_ptr<std::optional<Claims::Outcome>>> asked;
+  std::vector<std::shared_ptr<std::optional<ClaimOutcome>>> asked;
   for (int client = 0; client < clients; ++client) asked.push_back(fleet.begin(Fleet::any()));
   const auto counts = outcomes_of(fleet, asked);
   CHECK(counts == std::map<std::string, int>{{"made", static_cast<int>(devices)},
@@ -119,18 +119,18 @@ TEST_CASE("A claim asks nothing of devices that are held, drained or worked on")
 
 TEST_CASE("Claims of several devices that meet do not wait for each other for ever, and none is left over") {
   Fleet fleet(5);
-  std::vector<std::shared_ptr<std::optional<Claims::Outcome>>> asked;
+  std::vector<std::shared_ptr<std::optional<ClaimOutcome>>> asked;
   for (int client = 0; client < 6; ++client) asked.push_back(fleet.begin(Fleet::any(2)));
   CHECK(outcomes_of(fleet, asked) == std::map<std::string, int>{{"made", 2}, {"not_enough_devices", 4}});
-  CHECK(std::holds_alternative<Claims::Made>(fleet.create(Fleet::any(1))));
+  CHECK(std::holds_alternative<ClaimMade>(fleet.create(Fleet::any(1))));
 }
 
 TEST_CASE("A device that one claim looks at in vain is left to the next") {
   Fleet fleet(1);
   auto unreset = Fleet::any();
   unreset.reset = ReleaseReset::Required;  // it has none
-  std::vector<std::shared_ptr<std::optional<Claims::Outcome>>> asked{fleet.begin(unreset), fleet.begin(Fleet::any()),
-                                                                     fleet.begin(Fleet::any())};
+  std::vector<std::shared_ptr<std::optional<ClaimOutcome>>> asked{fleet.begin(unreset), fleet.begin(Fleet::any()),
+                                                                  fleet.begin(Fleet::any())};
   CHECK(outcomes_of(fleet, asked) == std::map<std::string, int>{{"made", 1}, {"not_enough_devices", 2}});
 }
 
@@ -139,14 +139,14 @@ TEST_CASE("Nothing is done for a client that has left") {
   const auto connection = fleet.connected();
   bool left = false;
   connection->has_left = [&left] { return left; };
-  std::vector<std::shared_ptr<std::optional<Claims::Outcome>>> asked;
+  std::vector<std::shared_ptr<std::optional<ClaimOutcome>>> asked;
   for (int client = 0; client < 40; ++client) asked.push_back(fleet.begin(Fleet::any()));
   left = true;  // most wait for their turn, the others are being looked at
   fleet.kernel->forget_writes();
   CHECK(outcomes_of(fleet, asked) == std::map<std::string, int>{{"claim_not_active", 40}});
   CHECK(fleet.kernel->writes().empty());
   left = false;
-  CHECK(std::holds_alternative<Claims::Made>(fleet.create(Fleet::any(4))));
+  CHECK(std::holds_alternative<ClaimMade>(fleet.create(Fleet::any(4))));
 }
 
 TEST_CASE("Virtual functions of one card are claimed side by side") {
@@ -154,17 +154,17 @@ TEST_CASE("Virtual functions of one card are claimed side by side") {
   machine.kernel = sriov_machine();
   machine.restart();
   machine.stage->carry_out(functions_request(physical, 3, "none"));
-  std::vector<std::optional<Claims::Outcome>> outcomes(3);
+  std::vector<std::optional<ClaimOutcome>> outcomes(3);
   for (auto& outcome : outcomes) {
     ClaimRequest request;
     request.selector = Selector{.physfn = at(physical)};
     machine.claims->create(std::move(request), machine.requester(), false,
-                           [&outcome](Claims::Outcome made) { outcome = std::move(made); });
+                           [&outcome](ClaimOutcome made) { outcome = std::move(made); });
   }
   run_until(machine.stage->io, [&outcomes] {
     return std::ranges::all_of(outcomes, [](const auto& outcome) { return outcome.has_value(); });
   });
-  for (const auto& outcome : outcomes) CHECK(std::holds_alternative<Claims::Made>(*outcome));
+  for (const auto& outcome : outcomes) CHECK(std::holds_alternative<ClaimMade>(*outcome));
 }
 
 }  // namespace devbindd::claims_crowd_test

@@ -48,7 +48,7 @@ std::string chosen(ClaimMachine& machine, Selector selector) {
   request.selector = std::move(selector);
   const auto outcome = machine.create(std::move(request));
   if (const auto* refusal = std::get_if<Refusal>(&outcome)) return refusal->error.message;
-  const auto id = std::get<Claims::Made>(outcome).id;
+  const auto id = std::get<ClaimMade>(outcome).id;
   std::string addresses;
   for (const auto& device : machine.claims->find(id)->devices) {
     if (!device.companion) addresses += (addresses.empty() ? "" : " ") + sysfs::to_string(device.address);
@@ -100,14 +100,14 @@ TEST_CASE("What a claim holds is kept from every other change") {
 
 TEST_CASE("Two claims for one device at the same moment: one has it, the other is told which") {
   ClaimMachine machine;
-  std::vector<Claims::Outcome> outcomes;
+  std::vector<ClaimOutcome> outcomes;
   for (int time = 0; time < 2; ++time) {
     machine.claims->create(of({card}), {}, false,
-                           [&outcomes](Claims::Outcome made) { outcomes.push_back(std::move(made)); });
+                           [&outcomes](ClaimOutcome made) { outcomes.push_back(std::move(made)); });
   }
   run_until(machine.stage->io, [&outcomes] { return outcomes.size() == 2; });
   std::ranges::sort(outcomes, {}, [](const auto& outcome) { return outcome.index(); });
-  const auto& winner = std::get<Claims::Made>(outcomes[1]).id;
+  const auto& winner = std::get<ClaimMade>(outcomes[1]).id;
   CHECK(std::get<Refusal>(outcomes[0]).evidence.front().detail.find(winner) != std::string::npos);
 }
 
@@ -119,18 +119,17 @@ TEST_CASE("The same request with one key at the same moment is one claim") {
   request.idempotency_key = "pod-7";
   request.owner.users = {"root"};
   for (int time = 0; time < 3; ++time) {
-    machine.claims->create(request, {.transport = "unix", .uid = 0, .pid = 1}, false,
-                           [&](const Claims::Outcome& outcome) {
-                             ids.insert(std::get<Claims::Made>(outcome).id);
-                             ++answers;
-                           });
+    machine.claims->create(request, {.transport = "unix", .uid = 0, .pid = 1}, false, [&](const ClaimOutcome& outcome) {
+      ids.insert(std::get<ClaimMade>(outcome).id);
+      ++answers;
+    });
   }
   run_until(machine.stage->io, [&answers] { return answers == 3; });
   CHECK(ids.size() == 1);
   CHECK(machine.claims->all().size() == 1);
   // Renewing it for longer does not make it another request.
   CHECK(machine.renew(*ids.begin(), std::chrono::seconds(600)));
-  CHECK(std::get<Claims::Made>(machine.create(request)).id == *ids.begin());
+  CHECK(std::get<ClaimMade>(machine.create(request)).id == *ids.begin());
 }
 
 TEST_CASE("A bridge is no device to be claimed, alone or beside others") {
@@ -372,7 +371,7 @@ TEST_CASE("The audit has one line for a claim that was refused, whoever refused 
   machine.kernel->open_device(card, 4711, "qemu");
   bool previewed = false;
   machine.claims->create(of({card}), machine.requester(), true,
-                         [&previewed](const Claims::Outcome&) { previewed = true; });
+                         [&previewed](const ClaimOutcome&) { previewed = true; });
   run_until(machine.stage->io, [&previewed] { return previewed; });
   std::vector<std::string> lines;
   bool read = false;
@@ -412,7 +411,7 @@ TEST_CASE("Devices that a failed claim left half-way are kept from the next one"
   ClaimMachine machine;
   machine.kernel->refuse_probe("vfio-pci", card, EIO);
   machine.kernel->refuse_probe("e1000e", card, EIO);
-  CHECK(std::holds_alternative<Claims::Failed>(machine.create(of({card}))));
+  CHECK(std::holds_alternative<ClaimFailed>(machine.create(of({card}))));
   CHECK(machine.claims->all().front()->state == ClaimState::Quarantined);
   CHECK(codes(machine.refused(of({card})).evidence).front() == "claim.held");
 }
@@ -506,7 +505,7 @@ TEST_CASE("When one group fails, none is taken and the claim is over") {
   const auto before = machine.kernel->bindings();
   machine.kernel->refuse_probe("vfio-pci", disk, EIO);
   const auto outcome = machine.create(of({card, pair0}));
-  const auto& failed = std::get<Claims::Failed>(outcome);
+  const auto& failed = std::get<ClaimFailed>(outcome);
   CHECK(document_of(*machine.stage->engine, failed.operation)["state"] == "failed");
   CHECK(machine.kernel->bindings() == before);
   CHECK(machine.claims->all().front()->state == ClaimState::Released);
@@ -705,8 +704,8 @@ TEST_CASE("A connection that closes while its claim is being made ends it, once 
   auto request = of({card});
   request.while_connected = true;
   const auto connection = machine.connected();
-  std::optional<Claims::Outcome> outcome;
-  machine.claims->create(request, machine.requester(), false, [&](Claims::Outcome made) { outcome = std::move(made); });
+  std::optional<ClaimOutcome> outcome;
+  machine.claims->create(request, machine.requester(), false, [&](ClaimOutcome made) { outcome = std::move(made); });
   run_until(machine.stage->io, [&] { return !machine.claims->all().empty(); });
   const auto id = machine.claims->all().front()->id;
   CHECK(machine.state(id) == ClaimState::Preparing);
@@ -741,8 +740,8 @@ TEST_CASE("The same request with the same key is the same claim; another request
   request.idempotency_key = "pod-7";
   const auto id = machine.made(request);
   const auto again = machine.create(request);
-  CHECK(std::get<Claims::Made>(again).id == id);
-  CHECK(std::get<Claims::Made>(again).existing);
+  CHECK(std::get<ClaimMade>(again).id == id);
+  CHECK(std::get<ClaimMade>(again).existing);
   request.devices = {at(other)};
   CHECK(machine.refused(request).error.code == ErrorCode::KeyReused);
 }
@@ -757,12 +756,12 @@ TEST_CASE("A key stands for its claim for a day after the end, also after a rest
   for (const bool restarted : {false, true}) {
     if (restarted) machine.restart();
     for (const bool dry_run : {false, true}) {
-      std::optional<Claims::Outcome> again;
+      std::optional<ClaimOutcome> again;
       machine.claims->create(request, machine.requester(), dry_run,
-                             [&again](Claims::Outcome made) { again = std::move(made); });
+                             [&again](ClaimOutcome made) { again = std::move(made); });
       run_until(machine.stage->io, [&again] { return again.has_value(); });
-      CHECK(std::get<Claims::Made>(*again).id == id);
-      CHECK(std::get<Claims::Made>(*again).existing);
+      CHECK(std::get<ClaimMade>(*again).id == id);
+      CHECK(std::get<ClaimMade>(*again).existing);
       CHECK(machine.state(id) == ClaimState::Released);
     }
   }
@@ -940,16 +939,16 @@ TEST_CASE("The same request by a selector, sent several times at once, is one cl
   ClaimMachine machine;
   auto request = some(2, 0x10d3);
   request.idempotency_key = "pod-7";
-  std::vector<Claims::Outcome> answers;
+  std::vector<ClaimOutcome> answers;
   for (int i = 0; i < 3; ++i) {
     machine.claims->create(request, machine.requester(), false,
-                           [&answers](Claims::Outcome answer) { answers.push_back(std::move(answer)); });
+                           [&answers](ClaimOutcome answer) { answers.push_back(std::move(answer)); });
   }
   run_until(machine.stage->io, [&answers] { return answers.size() == 3; });
   const auto& claims = machine.claims->all();
   REQUIRE(claims.size() == 1);
   for (const auto& answer : answers) {
-    const auto* made = std::get_if<Claims::Made>(&answer);
+    const auto* made = std::get_if<ClaimMade>(&answer);
     REQUIRE(made != nullptr);
     CHECK(made->id == claims.front()->id);
   }
@@ -960,8 +959,8 @@ TEST_CASE("Who asks again while a claim is made is told when it could not be rec
   change_database(machine, "CREATE TRIGGER no BEFORE INSERT ON claims BEGIN SELECT RAISE(ABORT,'full'); END");
   auto request = of({card});
   request.idempotency_key = "pod-7";
-  std::vector<Claims::Outcome> answers;
-  const auto take = [&answers](Claims::Outcome answer) { answers.push_back(std::move(answer)); };
+  std::vector<ClaimOutcome> answers;
+  const auto take = [&answers](ClaimOutcome answer) { answers.push_back(std::move(answer)); };
   machine.claims->create(request, machine.requester(), false, take);
   run_until(machine.stage->io, [&] { return !machine.claims->all().empty(); });
   machine.claims->create(request, machine.requester(), false, take);
@@ -1044,7 +1043,7 @@ TEST_CASE("Cut off after any write while it is made, a claim is active or over, 
     ClaimMachine machine;
     const auto before = machine.kernel->bindings();
     bool answered = false;
-    machine.claims->create(of({card, pair0}), {}, false, [&answered](const Claims::Outcome&) { answered = true; });
+    machine.claims->create(of({card, pair0}), {}, false, [&answered](const ClaimOutcome&) { answered = true; });
     run_until(machine.stage->io, [&] { return machine.kernel->writes().size() >= writes || answered; });
     if (answered) break;
     ++points;
@@ -1076,8 +1075,7 @@ TEST_CASE("A claim that was being made when the daemon ended waits for its conne
     request.while_connected = true;
     const auto connection = machine.connected();
     bool answered = false;
-    machine.claims->create(request, machine.requester(), false,
-                           [&answered](const Claims::Outcome&) { answered = true; });
+    machine.claims->create(request, machine.requester(), false, [&answered](const ClaimOutcome&) { answered = true; });
     run_until(machine.stage->io, [&] { return machine.kernel->writes().size() >= writes || answered; });
     REQUIRE_FALSE(answered);
     machine.restart();

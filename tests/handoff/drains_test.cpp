@@ -39,7 +39,7 @@ struct Machine {
   /// The addresses that a claim gets, or why it gets none.
   std::vector<std::string> claim(ClaimRequest request) {
     std::optional<std::vector<std::string>> got;
-    claims->create(std::move(request), {}, true, [&got](const Claims::Outcome& outcome) {
+    claims->create(std::move(request), {}, true, [&got](const ClaimOutcome& outcome) {
       got.emplace();
       if (const auto* refusal = std::get_if<Refusal>(&outcome)) {
         got->push_back(std::string(sysfs::name_of(refusal->error.code)));

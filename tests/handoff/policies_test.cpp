@@ -232,8 +232,7 @@ TEST_CASE("A policy never goes against the verdict, an override of somebody else
   std::optional<std::string> claimed;
   ClaimRequest request;
   request.devices = {at(card)};
-  claims.create(request, {}, false,
-                [&](const Claims::Outcome& outcome) { claimed = std::get<Claims::Made>(outcome).id; });
+  claims.create(request, {}, false, [&](const ClaimOutcome& outcome) { claimed = std::get<ClaimMade>(outcome).id; });
   run_until(machine.io, [&] { return claimed.has_value(); });
   REQUIRE(machine.kernel.write("sys/bus/pci/devices/" + igb + "/driver_override", "pci-stub"));
   machine.start();
@@ -257,7 +256,7 @@ TEST_CASE("What a claim has kept from a policy is looked at again when the claim
   std::optional<std::string> id;
   ClaimRequest request;
   request.devices = {at(card)};
-  claims.create(request, {}, false, [&](const Claims::Outcome& outcome) { id = std::get<Claims::Made>(outcome).id; });
+  claims.create(request, {}, false, [&](const ClaimOutcome& outcome) { id = std::get<ClaimMade>(outcome).id; });
   run_until(machine.io, [&] { return id.has_value(); });
   machine.start();
   CHECK(machine.at_device(card).outcome == PolicyOutcome::Refused);

@@ -278,8 +278,8 @@ TEST_CASE("The end of a claim brings back what a VF was told before it, whoever 
   ClaimRequest request;
   request.devices = {at(vf0)};
   std::optional<std::string> made;
-  claims.create(request, {}, false, [&](const Claims::Outcome& outcome) {
-    if (const auto* claim = std::get_if<Claims::Made>(&outcome)) made = claim->id;
+  claims.create(request, {}, false, [&](const ClaimOutcome& outcome) {
+    if (const auto* claim = std::get_if<ClaimMade>(&outcome)) made = claim->id;
   });
   run_until(machine.stage.io, [&] { return made.has_value(); });
   machine.tell(0, tenant_b);

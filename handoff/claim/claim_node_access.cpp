@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may use a claim's nodes: its owners from its beginning on, also where udev makes them anew, and at its end again
-// those who could before it.
+#include "handoff/claim/claim_node_access.hpp"
+
 #include <map>
 #include <memory>
 #include <ranges>
-
-#include "handoff/claim/claims_parts.hpp"
-#include "vfio/nodes.hpp"
+#include <utility>
 
 namespace devbindd::handoff {
 namespace {
@@ -36,13 +34,16 @@ sysfs::Result<> without_value(const sysfs::Result<AccessQueue::Answers>& result)
 
 }  // namespace
 
-// Nobody is given a card that has come in the place of his own; its node is closed to him all the same.
-sysfs::Result<std::vector<vfio::Node>> Claims::nodes_of(const Claim& claim, TaskKind kind) const {
+ClaimNodeAccess::ClaimNodeAccess(Engine& engine, ClaimTable& claims, const ClaimRecords& records)
+    : engine_(engine), claims_(claims), records_(records), queue_(engine.services().run_task) {}
+
+// Nobody is given a card that replaced his own; its node is closed to him all the same.
+sysfs::Result<std::vector<vfio::Node>> ClaimNodeAccess::nodes_of(const Claim& claim, bool of_another_card) const {
   std::map<std::string, vfio::Node> found;
   const auto& services = engine_.services();
   for (const auto& claimed : claim.devices) {
     const auto* device = services.inventory.find(claimed.address);
-    if (device == nullptr || (kind != TaskKind::RevokeAccess && is_another(claimed, *device))) continue;
+    if (device == nullptr || (!of_another_card && is_another(claimed, *device))) continue;
     const auto nodes = vfio::nodes_of(services.tree, *device);
     if (!nodes) return std::unexpected(nodes.error());
     if (nodes->group) found.insert({nodes->group->path, *nodes->group});
@@ -57,19 +58,20 @@ sysfs::Result<std::vector<vfio::Node>> Claims::nodes_of(const Claim& claim, Task
 
 // Who is to lose the node at the claim's end. /dev/iommu is everybody's: who has it by another claim still needs it.
 // One that has not opened its nodes yet may never do so, and opens this one itself.
-vfio::Grantees Claims::to_lose(const vfio::Node& node, const Claim& claim) const {
+vfio::Grantees ClaimNodeAccess::to_lose(const vfio::Node& node, const Claim& claim) const {
   if (!claim.earlier_access) return {};  // nothing was opened yet
   auto grantees = claim.grantees;
   take_away(grantees, earlier_on(claim, node));
   if (node.path != iommu_node) return grantees;
-  for (const auto& [id, other] : claims_) {
-    const bool opens = other.state == ClaimState::Preparing && other.earlier_access;
-    if (id != claim.id && (other.state == ClaimState::Active || opens)) take_away(grantees, other.grantees);
+  for (const auto* other : claims_.all()) {
+    const bool opens = other->state == ClaimState::Preparing && other->earlier_access;
+    if (other->id != claim.id && (other->state == ClaimState::Active || opens)) take_away(grantees, other->grantees);
   }
   return grantees;
 }
 
-std::vector<Task> Claims::access_tasks(TaskKind kind, const Claim& claim, const std::vector<vfio::Node>& nodes) const {
+std::vector<Task> ClaimNodeAccess::access_tasks(TaskKind kind, const Claim& claim,
+                                                const std::vector<vfio::Node>& nodes) const {
   std::vector<Task> tasks;
   for (const auto& node : nodes) {
     const auto grantees = kind == TaskKind::RevokeAccess ? to_lose(node, claim) : claim.grantees;
@@ -78,32 +80,38 @@ std::vector<Task> Claims::access_tasks(TaskKind kind, const Claim& claim, const 
   return tasks;
 }
 
-// On /dev/iommu, what another claim has given is not from before.
-void Claims::note_earlier_access(Claim& claim, const std::vector<vfio::Node>& nodes,
-                                 const AccessQueue::Answers& answers) const {
-  claim.earlier_access.emplace();
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    auto had = grantees_from(answers.at(i));
-    for (const auto& [id, other] : claims_) {
-      if (nodes[i].path != iommu_node || id == claim.id || !holds_devices(other)) continue;
-      auto given = other.grantees;
-      take_away(given, earlier_on(other, nodes[i]));
-      take_away(had, given);
-    }
-    if (!is_nobody(had)) claim.earlier_access->push_back({nodes[i].path, nodes[i].status.inode, std::move(had)});
-  }
+AccessQueue::Tasks ClaimNodeAccess::tasks_for(const Claim& claim, TaskKind kind) const {
+  const auto nodes = nodes_of(claim, kind == TaskKind::RevokeAccess);
+  if (!nodes) return std::unexpected(nodes.error());
+  return access_tasks(kind, claim, *nodes);
 }
 
-// Before any of its nodes is opened, and recorded before that: what the claim gives is what its end takes.
-void Claims::look_at_access(const std::string& id, std::function<void(sysfs::Result<>)> done) {
+// On /dev/iommu, what another claim has given is not from before.
+std::vector<EarlierAccess> ClaimNodeAccess::earlier_access(const Claim& claim, const std::vector<vfio::Node>& nodes,
+                                                           const AccessQueue::Answers& answers) const {
+  std::vector<EarlierAccess> earlier;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    auto had = grantees_from(answers.at(i));
+    for (const auto* other : claims_.all()) {
+      if (nodes[i].path != iommu_node || other->id == claim.id || !holds_devices(*other)) continue;
+      auto given = other->grantees;
+      take_away(given, earlier_on(*other, nodes[i]));
+      take_away(had, given);
+    }
+    if (!is_nobody(had)) earlier.push_back({nodes[i].path, nodes[i].status.inode, std::move(had)});
+  }
+  return earlier;
+}
+
+void ClaimNodeAccess::note_earlier(const std::string& id, Done done) {
   const auto& claim = claims_.at(id);
   if (claim.earlier_access || is_nobody(claim.grantees)) return done({});
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
   const auto nodes = std::make_shared<std::vector<vfio::Node>>();
-  access_.add(
+  queue_.add(
       [this, id, nodes]() -> AccessQueue::Tasks {
         const auto& looking = claims_.at(id);
-        auto found = nodes_of(looking, TaskKind::FindAccess);
+        auto found = nodes_of(looking, false);
         if (!found) return std::unexpected(found.error());
         *nodes = std::move(*found);
         return access_tasks(TaskKind::FindAccess, looking, *nodes);
@@ -111,23 +119,17 @@ void Claims::look_at_access(const std::string& id, std::function<void(sysfs::Res
       [this, id, nodes, done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& answers) {
         if (!answers) return done(std::unexpected(answers.error()));
         auto& looked = claims_.at(id);
-        note_earlier_access(looked, *nodes, *answers);
-        store(looked, done);
+        looked.earlier_access = earlier_access(looked, *nodes, *answers);
+        records_.store(looked, done);
       });
 }
 
-AccessQueue::Tasks Claims::tasks_for(const Claim& claim, TaskKind kind) const {
-  const auto nodes = nodes_of(claim, kind);
-  if (!nodes) return std::unexpected(nodes.error());
-  return access_tasks(kind, claim, *nodes);
-}
-
 // What was true when it was asked for may be over when its turn comes.
-void Claims::grant(const std::string& id, std::function<void(sysfs::Result<>)> done) {
+void ClaimNodeAccess::grant(const std::string& id, Done done) {
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  access_.add(
+  queue_.add(
       [this, id]() -> AccessQueue::Tasks {
-        const auto* claim = find(id);
+        const auto* claim = claims_.find(id);
         const bool wanted =
             claim != nullptr && (claim->state == ClaimState::Active || claim->state == ClaimState::Preparing);
         return wanted ? tasks_for(*claim, TaskKind::GrantAccess) : AccessQueue::Tasks();
@@ -135,20 +137,20 @@ void Claims::grant(const std::string& id, std::function<void(sysfs::Result<>)> d
       [done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& granted) { done(without_value(granted)); });
 }
 
-void Claims::revoke(const std::string& id, std::function<void(sysfs::Result<>)> done) {
-  if (runs_[id].nodes_closed) return done({});
+void ClaimNodeAccess::revoke(const std::string& id, Done done) {
+  if (claims_.run_of(id).nodes_closed) return done({});
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  access_.add([this, id] { return tasks_for(claims_.at(id), TaskKind::RevokeAccess); },
-              [this, id, done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& revoked) {
-                if (revoked && find(id) != nullptr) runs_[id].nodes_closed = true;
-                done(without_value(revoked));
-              });
+  queue_.add([this, id] { return tasks_for(claims_.at(id), TaskKind::RevokeAccess); },
+             [this, id, done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& revoked) {
+               if (revoked && claims_.find(id) != nullptr) claims_.run_of(id).nodes_closed = true;
+               done(without_value(revoked));
+             });
 }
 
-void Claims::nodes_changed() {
-  for (const auto& [id, claim] : claims_) {
-    if (claim.state != ClaimState::Active) continue;
-    grant(id, [this](const sysfs::Result<>& granted) { warn(granted); });
+void ClaimNodeAccess::grant_all() {
+  for (const auto* claim : claims_.all()) {
+    if (claim->state != ClaimState::Active) continue;
+    grant(claim->id, [this](const sysfs::Result<>& granted) { records_.warn(granted); });
   }
 }
 
