@@ -86,6 +86,7 @@ SUITES = [
     Suite("unit-tsan", unit("tsan"), 1800, after=("build-tsan",)),
     Suite("contract-tsan", contract("tsan"), 900, after=("build-tsan",)),
     Suite("fuzz", "tests/fuzz/run --runs 50000", 1200),
+    Suite("lint", "tests/lint/run", 3600),
     Suite("debian13", "tests/debian13/run", 5400),
     Suite("attack-long", attack("--long"), 1800, lane="machines", after=("build-contract",), seats=MACHINES + 1),
     Suite("vm-two-processors", "tests/vm/run --cpus 2 --filter 'test_[138][03568]_*.*' --timeout 3600", 3700, lane="machines", after=("build",)),
@@ -102,7 +103,7 @@ FAST = [
 ]
 # The plain level runs the unit tests with the sanitizers, which see more of the same; compiling them twice took ten minutes.
 ONLY_FAST_AND_FULL = {"build-unit", "unit"}
-ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "debian13", "attack-long", "vm-two-processors", "vm-iommufd-whole", "vm-kills", "vm-errnos"}
+ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "lint", "debian13", "attack-long", "vm-two-processors", "vm-iommufd-whole", "vm-kills", "vm-errnos"}
 
 
 def with_needs(names):
