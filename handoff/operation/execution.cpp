@@ -3,55 +3,19 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <iterator>
 
-#include "sysfs/device/sriov.hpp"
-#include "sysfs/kernel/paths.hpp"
-#include "vfio/nodes.hpp"
+#include "handoff/operation/read_back.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
 TimePoint now() { return std::chrono::system_clock::now(); }
 
-std::optional<std::string> driver_text(const sysfs::Device& device) {
-  return device.driver ? std::optional(device.driver->text()) : std::nullopt;
-}
-
-std::string or_none(const std::optional<std::string>& text) { return text ? "'" + *text + "'" : "no driver"; }
-
 std::vector<sysfs::PciAddress> addresses_of(const Operation& operation) {
   std::vector<sysfs::PciAddress> addresses;
   for (const auto& transition : operation.transitions) addresses.push_back(transition.address);
   return addresses;
-}
-
-// new_id binds devices before their own step has its turn.
-bool adds_id(const Operation& operation) {
-  return std::ranges::any_of(
-      operation.steps, [](const StepRecord& record) { return record.planned.step.kind == sysfs::StepKind::AddId; });
-}
-
-// The number of VFs that the undo of a change of it goes back to.
-std::size_t number_before(const PlannedStep& planned) {
-  const auto back = std::ranges::find(planned.undo, sysfs::StepKind::SetNumVfs, &sysfs::Step::kind);
-  return back == planned.undo.end() ? 0 : std::strtoul(back->argument.c_str(), nullptr, 10);
-}
-
-std::optional<FunctionsState> functions_now(const sysfs::Tree& tree, const sysfs::Device& device) {
-  const auto sriov = sysfs::read_sriov(tree, device);
-  if (!sriov) return std::nullopt;
-  return FunctionsState{static_cast<unsigned>(device.virtfns.size()), sriov->autoprobe};
-}
-
-std::string described(const FunctionsState& functions) {
-  return std::to_string(functions.count) + " virtual functions and sriov_drivers_autoprobe " +
-         (functions.autoprobe ? "on" : "off");
-}
-
-std::string described(const std::optional<FunctionsState>& functions) {
-  return functions ? described(*functions) : std::string("no SR-IOV");
 }
 
 }  // namespace
@@ -103,7 +67,8 @@ void Execution::on_step_result(std::size_t index, const TaskResult& result) {
   if (result) {
     const bool already = !result->empty() && result->front() == "already_done";
     record.state = already ? StepState::AlreadyDone : StepState::Done;
-    if (auto error = misplaced_function(record.planned.step)) return fail(std::move(*error), record.planned.step);
+    if (auto error = misplaced_function(tree_, *operation_, record.planned.step))
+      return fail(std::move(*error), record.planned.step);
     return run_step(index + 1);
   }
   record.state = StepState::Failed;
@@ -126,96 +91,9 @@ void Execution::tell_refused_settings(const StepRecord& record) {
                                   .next_step = "Set them by hand (ip link set dev ... vf ...)."});
 }
 
-// Offset and stride may change with the number of VFs: before anything is written to one, they must be where they were
-// foreseen. Source: Single Root I/O Virtualization 1.1, 3.3.9 and 3.3.10.
-std::optional<sysfs::Error> Execution::misplaced_function(const sysfs::Step& step) const {
-  if (step.kind != sysfs::StepKind::SetNumVfs || step.argument == "0") return std::nullopt;
-  const auto device = sysfs::read_device(tree_, *step.address);
-  if (!device) return device.error();
-  for (const auto& transition : operation_->transitions) {
-    if (!transition.remade || !transition.there_after || transition.kernel_chooses) continue;
-    if (std::ranges::find(device->virtfns, transition.address) != device->virtfns.end()) continue;
-    return sysfs::Error{sysfs::ErrorCode::BindFailed,
-                        "the kernel has put the virtual functions elsewhere than SR-IOV's offset and stride had said: "
-                        "none is at " +
-                            sysfs::to_string(transition.address)};
-  }
-  return std::nullopt;
-}
-
-// Whether the step has something to be undone. An error proves as little as a success: a worker may die after its write
-// (ECHILD). Where the kernel can be asked, it is.
-bool Execution::took_effect(const StepRecord& record) const {
-  const auto& step = record.planned.step;
-  if (record.state == StepState::Done) return true;
-  if (record.state == StepState::AlreadyDone)
-    return step.kind != sysfs::StepKind::AddId;  // an ID of before is not ours
-  if (record.state == StepState::Pending && !adds_id(*operation_)) return false;
-  if (step.kind == sysfs::StepKind::Bind) {
-    const auto driver = sysfs::link_name(tree_, sysfs::paths::attribute(*step.address, "driver"));
-    return driver && *driver == step.argument;
-  }
-  if (record.state != StepState::Failed) return false;
-  // A part of them may have been set.
-  if (step.kind == sysfs::StepKind::SetVfSettings) return true;
-  if (step.kind == sysfs::StepKind::SetNumVfs) {
-    const auto device = sysfs::read_device(tree_, *step.address);
-    return device && device->virtfns.size() != number_before(record.planned);
-  }
-  if (step.kind == sysfs::StepKind::Unbind) {
-    const auto device = sysfs::read_device(tree_, *step.address);
-    return device && !device->driver;
-  }
-  return record.errno_value == ECHILD;
-}
-
-// Kernel state is the truth: a write that returned proves nothing.
-std::optional<sysfs::Error> Execution::unexpected_state() const {
-  for (const auto& transition : operation_->transitions) {
-    const auto name = sysfs::to_string(transition.address);
-    if (!transition.there_after) {
-      if (!is_there(transition.address)) continue;
-      return sysfs::Error{sysfs::ErrorCode::BindFailed, "every write succeeded, but " + name + " is still there"};
-    }
-    if (transition.kernel_chooses) continue;  // where it comes to sit is the kernel's choice too
-    auto device = sysfs::read_device(tree_, transition.address);
-    if (!device) return device.error();
-    if (const auto functions = functions_now(tree_, *device);
-        transition.functions_after && functions != transition.functions_after) {
-      return sysfs::Error{sysfs::ErrorCode::BindFailed, "every write succeeded, but the kernel shows " +
-                                                            described(functions) + " for " + name + " instead of " +
-                                                            described(transition.functions_after)};
-    }
-    if (driver_text(*device) != transition.driver_after) {
-      return sysfs::Error{sysfs::ErrorCode::BindFailed, "every write succeeded, but the kernel shows " +
-                                                            or_none(driver_text(*device)) + " for " + name +
-                                                            " instead of " + or_none(transition.driver_after)};
-    }
-    if (!sysfs::is_vfio_bound(*device) || transition.driver_before == transition.driver_after) continue;
-    auto nodes = vfio::nodes_of(tree_, *device);
-    if (!nodes) return nodes.error();
-    if (!nodes->group && !nodes->cdev) {
-      return sysfs::Error{sysfs::ErrorCode::BindFailed, name + " is bound to " + or_none(transition.driver_after) +
-                                                            ", but no node below /dev/vfio appeared"};
-    }
-  }
-  return std::nullopt;
-}
-
 void Execution::read_back() {
-  if (auto error = unexpected_state()) return fail(std::move(*error), std::nullopt);
+  if (auto error = unexpected_state(tree_, *operation_)) return fail(std::move(*error), std::nullopt);
   end(OperationState::Succeeded);
-}
-
-bool Execution::is_there(const sysfs::PciAddress& address) const {
-  return sysfs::exists(tree_, sysfs::paths::device(address));
-}
-
-std::string Execution::vanished() const {
-  for (const auto& transition : operation_->transitions) {
-    if (!transition.remade && !is_there(transition.address)) return sysfs::to_string(transition.address);
-  }
-  return {};
 }
 
 void Execution::fail(sysfs::Error error, std::optional<sysfs::Step> step) {
@@ -226,7 +104,7 @@ void Execution::fail(sysfs::Error error, std::optional<sysfs::Step> step) {
     failure.next_step = meaning.next_step;
     if (error.code == sysfs::ErrorCode::Kernel) error.code = sysfs::ErrorCode::BindFailed;
   }
-  if (const auto gone = vanished(); !gone.empty()) {
+  if (const auto gone = vanished_device(tree_, *operation_); !gone.empty()) {
     error.code = sysfs::ErrorCode::DeviceGone;
     error.message = gone + " vanished while it was worked on: " + error.message;
     failure.next_step = "Look at what is at the address now; what is known of the device that was there is dropped.";
@@ -238,7 +116,7 @@ void Execution::fail(sysfs::Error error, std::optional<sysfs::Step> step) {
   operation_->error = std::move(failure);
   for (std::size_t index = operation_->steps.size(); index-- > 0;) {
     const auto& record = operation_->steps[index];
-    if (!took_effect(record)) continue;
+    if (!took_effect(tree_, *operation_, record)) continue;
     for (const auto& undo : record.planned.undo) undo_.push_back({index, undo});
   }
   run_undo(0);
@@ -246,7 +124,7 @@ void Execution::fail(sysfs::Error error, std::optional<sysfs::Step> step) {
 
 void Execution::run_undo(std::size_t at) {
   // What is gone is not brought back by its own steps: a VF comes back with its PF's.
-  while (at < undo_.size() && undo_[at].step.address && !is_there(*undo_[at].step.address)) ++at;
+  while (at < undo_.size() && undo_[at].step.address && !is_there(tree_, *undo_[at].step.address)) ++at;
   if (at == undo_.size()) return check_restored();
   const auto record = undo_[at].record;
   lane_(task_for(undo_[at].step),
@@ -287,72 +165,11 @@ void Execution::on_looked(const TaskResult& result) {
   on_overrides_read(result);
 }
 
-// What is not as before, and what could not be looked at, are told apart: the one is a failure of the undo, the other
-// only of the look.
 void Execution::on_overrides_read(const TaskResult& result) {
-  auto& error = *operation_->error;
-  const auto note = [&error](std::vector<sysfs::PciAddress>& list, const sysfs::PciAddress& address, std::string what) {
-    error.undo_failures.push_back(std::move(what));
-    if (list.empty() || list.back() != address) list.push_back(address);
-  };
-  const auto differs = [&](const sysfs::PciAddress& address, std::string what) {
-    note(error.unrestored, address, std::move(what));
-  };
-  for (std::size_t at = 0; at < operation_->transitions.size(); ++at) {
-    const auto& transition = operation_->transitions[at];
-    const auto name = sysfs::to_string(transition.address);
-    const auto device = sysfs::read_device(tree_, transition.address);
-    if (!transition.there_before) {
-      if (device) differs(transition.address, name + " is there now, and was not before");
-      continue;
-    }
-    // VFs go with their PF; one that is missing under a PF that is there was not brought back.
-    const bool gone = !device && device.error().code == sysfs::ErrorCode::DeviceNotFound;
-    if (gone && (!transition.remade || !vanished().empty())) {
-      error.restored = false;
-      error.error.code = sysfs::ErrorCode::DeviceGone;
-      continue;
-    }
-    if (!device && gone) {
-      differs(transition.address, device.error().message);
-      continue;
-    }
-    if (!device) {
-      note(error.unknown, transition.address, device.error().message);
-      continue;
-    }
-    if (driver_text(*device) != transition.driver_before) {
-      differs(transition.address, name + " has " + or_none(driver_text(*device)) + " now, and had " +
-                                      or_none(transition.driver_before) + " before");
-    }
-    if (const auto functions = functions_now(tree_, *device);
-        transition.functions_before && functions != transition.functions_before) {
-      differs(transition.address, name + " has " + described(functions) + " now, and had " +
-                                      described(transition.functions_before) + " before");
-    }
-    if (settings_lost_.contains(transition.address) && transition.vf_settings_before) {
-      differs(transition.address, "the settings of " + name + " are not all as they were before, which was " +
-                                      *transition.vf_settings_before);
-    }
-    if (!result || at >= result->size()) {
-      note(
-          error.unknown, transition.address,
-          "the driver_override of " + name + " could not be read back" + (result ? "" : ": " + result.error().message));
-    } else if (sysfs::override_from_attribute((*result)[at]) != transition.override_before) {
-      differs(transition.address, "the driver_override of " + name + " is not what it was before");
-    }
-  }
-  // The end of one that is gone is clear; what is still there and not as it was is the worse news.
-  if (!error.unrestored.empty()) {
-    error.error.code = sysfs::ErrorCode::RestoreFailed;
-    error.restored = false;
-  } else if (!error.unknown.empty() && error.restored == true) {
-    error.error.code = sysfs::ErrorCode::RestoreUnknown;
-    error.restored.reset();
-    error.next_step = "Look at the device again when the kernel has let go of it: GET its binding, or DELETE it.";
-  }
+  note_unrestored(tree_, result, settings_lost_, *operation_);
+  auto& log = operation_->error->kernel_log;
   const auto more = log_.lines_about(addresses_of(*operation_));
-  error.kernel_log.insert(error.kernel_log.end(), more.begin(), more.end());
+  log.insert(log.end(), more.begin(), more.end());
   end(OperationState::Failed);
 }
 
@@ -391,7 +208,7 @@ std::vector<sysfs::PciAddress> Execution::held_up_by(const sysfs::Step& step) co
     return step.address ? std::vector{*step.address} : std::vector<sysfs::PciAddress>{};
   std::vector<sysfs::PciAddress> addresses;
   for (const auto& transition : operation_->transitions) {
-    if (transition.remade && is_there(transition.address)) addresses.push_back(transition.address);
+    if (transition.remade && is_there(tree_, transition.address)) addresses.push_back(transition.address);
   }
   return addresses;
 }

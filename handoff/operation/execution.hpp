@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The course of one operation: its steps one after the other through workers, read back, and on any failure the undo in
 // reverse. Works on the Operation, shared with the engine, on the daemon's one thread.
-// Not here: whether the operation may run (engine.hpp), what the steps are (plan.hpp).
+// Not here: whether the operation may run (engine.hpp), what the steps are (plan.hpp), what the kernel shows after them
+// (read_back.hpp).
 #pragma once
 
 #include <functional>
@@ -38,14 +39,7 @@ class Execution : public std::enable_shared_from_this<Execution> {
   void on_step_result(std::size_t index, const TaskResult& result);
   bool must_skip(std::size_t index) const;
   void tell_refused_settings(const StepRecord& record);
-  std::optional<sysfs::Error> misplaced_function(const sysfs::Step& step) const;
-  bool took_effect(const StepRecord& record) const;
   void read_back();
-  std::optional<sysfs::Error> unexpected_state() const;
-
-  bool is_there(const sysfs::PciAddress& address) const;
-  /// The first of the operation's devices that is gone, or "".
-  std::string vanished() const;
   void fail(sysfs::Error error, std::optional<sysfs::Step> step);
   void run_undo(std::size_t at);
   void on_undo_result(std::size_t at, const TaskResult& result);
