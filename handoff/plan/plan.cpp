@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "handoff/plan/looked_at.hpp"
 #include "handoff/plan/step_builder.hpp"
 #include "handoff/plan/verdict.hpp"
 #include "handoff/plan/virtual_functions.hpp"
