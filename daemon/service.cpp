@@ -323,7 +323,7 @@ sysfs::Result<> Service::start_parts() {
   policies_ = std::make_unique<handoff::Policies>(
       *engine_, configuration_.read_only ? std::vector<handoff::Policy>{} : configuration_.policies);
   kept_answers_ = std::make_unique<handoff::KeptAnswers>(
-      *journal_, [this](const handoff::DamagedRow& row) { engine_->set_aside(row); });
+      *journal_, [this](const handoff::DamagedRow& row) { engine_->damaged_rows().set_aside(row); });
   fill_context();
   return listen();
 }

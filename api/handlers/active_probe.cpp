@@ -104,7 +104,7 @@ void probe_device(Context& context, const Request& request, const sysfs::Device&
                   handoff::TaskKind kind, Done done) {
   auto release = context.engine.reserve(device);
   if (!release) return done(std::unexpected(problem_of(request, release.error())));
-  context.engine.find_holders(
+  context.engine.readers().find_holders(
       device, asker_of(request.requester),
       [&context, request, query, kind, release = *release, done](const handoff::HoldersAnswer& holding) {
         if (!holding || holding->empty()) return run_probe(context, request, query, kind, release, done);

@@ -93,7 +93,7 @@ void list_audit(Context& context, const Request& request, const PathArguments&, 
         if (!page) return respond(problem_of(request, page.error()));
         const auto work = [request, page = *page] { return audit_answer(request, page); };
         aside(context, request, work, [&context, respond](AuditAnswer answer) {
-          for (const auto& row : answer.damaged) context.engine.set_aside(row);
+          for (const auto& row : answer.damaged) context.engine.damaged_rows().set_aside(row);
           respond(std::move(answer.response));
         });
       });

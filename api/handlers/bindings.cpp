@@ -12,7 +12,7 @@ using nlohmann::json;
 
 void read_bindings(Context& context, const Request& request, std::vector<sysfs::PciAddress> addresses,
                    std::function<void(std::vector<json>)> done, Respond respond) {
-  context.engine.overrides().read(
+  context.engine.readers().overrides().read(
       addresses, asker_of(request.requester),
       [&context, request, addresses, done = std::move(done), respond](const handoff::OverrideAnswers& answers) {
         auto inventory = context.engine.current();

@@ -33,7 +33,7 @@ void get_config(Context& context, const Request& request, const PathArguments& a
   if (!address) return respond(std::move(address.error()));
   auto found = context.engine.find_device(*address);
   if (!found) return respond(problem_of(request, found.error()));
-  context.engine.configs().read(
+  context.engine.readers().configs().read(
       *address, asker_of(request.requester),
       [&context, request, device = *found, respond](const handoff::ConfigReader::Answer& config) {
         if (!config) return respond(problem_of(request, config.error()));

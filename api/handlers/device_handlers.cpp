@@ -200,7 +200,7 @@ void list_devices(Context& context, const Request& request, const PathArguments&
   auto wanted = read_list_query(request);
   if (!wanted) return respond(std::move(wanted.error()));
   if (wanted->searched.empty()) return answer_devices(context, request, std::move(*wanted), {}, std::move(respond));
-  context.engine.find_alternative_names(
+  context.engine.readers().find_alternative_names(
       asker_of(request.requester),
       [&context, request, wanted = std::move(*wanted), respond](const sysfs::Result<sysfs::AlternativeNames>& names) {
         if (!names) return respond(problem_of(request, names.error()));
@@ -223,29 +223,29 @@ void get_device(Context& context, const Request& request, const PathArguments& a
   };
   auto& engine = context.engine;
   const auto asker = asker_of(request.requester);
-  engine.find_alternative_names(asker, [parts, arrived](sysfs::Result<sysfs::AlternativeNames> names) {
+  engine.readers().find_alternative_names(asker, [parts, arrived](sysfs::Result<sysfs::AlternativeNames> names) {
     parts->alternative_names = std::move(names);
     arrived();
   });
-  engine.overrides().read({address}, asker, [parts, arrived](handoff::OverrideAnswers answers) {
+  engine.readers().overrides().read({address}, asker, [parts, arrived](handoff::OverrideAnswers answers) {
     parts->driver_override = std::move(answers.begin()->second);
     arrived();
   });
-  engine.configs().read(address, asker, [parts, arrived](handoff::ConfigReader::Answer config) {
+  engine.readers().configs().read(address, asker, [parts, arrived](handoff::ConfigReader::Answer config) {
     parts->config = std::move(config);
     arrived();
   });
-  engine.attributes().read(address, sysfs::fact_attributes(), asker,
-                           [parts, arrived](sysfs::Result<handoff::Attributes> attributes) {
-                             parts->attributes = std::move(attributes);
-                             arrived();
-                           });
+  engine.readers().attributes().read(address, sysfs::fact_attributes(), asker,
+                                     [parts, arrived](sysfs::Result<handoff::Attributes> attributes) {
+                                       parts->attributes = std::move(attributes);
+                                       arrived();
+                                     });
   if (!with_vpd) return;
-  engine.vital_product_data().read(address, {handoff::TaskKind::ReadVpd, {sysfs::to_string(address)}, asker},
-                                   [parts, arrived](handoff::TaskResult vpd) {
-                                     parts->vpd = std::move(vpd);
-                                     arrived();
-                                   });
+  engine.readers().vital_product_data().read(address, {handoff::TaskKind::ReadVpd, {sysfs::to_string(address)}, asker},
+                                             [parts, arrived](handoff::TaskResult vpd) {
+                                               parts->vpd = std::move(vpd);
+                                               arrived();
+                                             });
 }
 
 }  // namespace devbindd::api

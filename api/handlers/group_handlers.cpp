@@ -92,17 +92,17 @@ void find_holders(Context& context, const Request& request, const std::shared_pt
                   const std::function<void()>& arrived) {
   auto bound = parts->members;
   std::erase_if(bound, [](const sysfs::Device& member) { return !sysfs::is_vfio_bound(member); });
-  context.engine.find_holders(bound, asker_of(request.requester),
-                              [parts, arrived](const std::vector<handoff::HoldersAnswer>& answers) {
-                                for (const auto& holders : answers) {
-                                  if (!holders) parts->holders_error = holders.error().message;
-                                  for (const auto& holder : holders.value_or(std::vector<vfio::Holder>{})) {
-                                    if (std::ranges::find(parts->holders, holder) == parts->holders.end())
-                                      parts->holders.push_back(holder);
-                                  }
-                                }
-                                arrived();
-                              });
+  context.engine.readers().find_holders(bound, asker_of(request.requester),
+                                        [parts, arrived](const std::vector<handoff::HoldersAnswer>& answers) {
+                                          for (const auto& holders : answers) {
+                                            if (!holders) parts->holders_error = holders.error().message;
+                                            for (const auto& holder : holders.value_or(std::vector<vfio::Holder>{})) {
+                                              if (std::ranges::find(parts->holders, holder) == parts->holders.end())
+                                                parts->holders.push_back(holder);
+                                            }
+                                          }
+                                          arrived();
+                                        });
 }
 
 sysfs::Result<std::optional<json>> group_item(Context& context, const std::string& key) {
@@ -156,11 +156,11 @@ void get_iommu_group(Context& context, const Request& request, const PathArgumen
     if (--parts->waiting == 0) respond(group_response(context, request, number, *parts));
   };
   find_holders(context, request, parts, arrived);
-  context.engine.configs().read_all(involved, asker_of(request.requester),
-                                    [parts, arrived](handoff::ConfigReader::Answers answers) {
-                                      parts->configs = std::move(answers);
-                                      arrived();
-                                    });
+  context.engine.readers().configs().read_all(involved, asker_of(request.requester),
+                                              [parts, arrived](handoff::ConfigReader::Answers answers) {
+                                                parts->configs = std::move(answers);
+                                                arrived();
+                                              });
 }
 
 }  // namespace devbindd::api

@@ -64,7 +64,7 @@ Overrides overrides_of(const std::vector<sysfs::Device>& devices, const handoff:
 
 void examine_host(Context& context, const Request& request, std::shared_ptr<Examination> host,
                   handoff::TaskResult overrides, const Respond& respond) {
-  host->facts.damaged_rows = context.engine.damaged_rows();
+  host->facts.damaged_rows = context.engine.damaged_rows().all();
   const auto work = [request, host = std::move(host), overrides = std::move(overrides)] {
     host->facts.overrides = overrides_of(host->devices, overrides);
     host->facts.devices = std::move(host->devices);

@@ -69,7 +69,7 @@ void answer(Context& context, const Request& request, const PathArguments& argum
   if (!text) return respond(problem_of(request, text.error()));
   auto resources = sysfs::parse_resources(*text);
   if (!resources) return respond(problem_of(request, resources.error()));
-  context.engine.configs().read(
+  context.engine.readers().configs().read(
       *address, asker_of(request.requester),
       [request, address = *address, part, resources = *resources, virtual_function = device->physfn.has_value(),
        respond](const sysfs::Result<sysfs::ConfigSpace>& config) {

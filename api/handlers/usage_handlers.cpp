@@ -64,34 +64,35 @@ Response usage_response(const Request& request, const sysfs::PciAddress& address
 // A device on a VFIO driver: by whom it is open.
 void answer_for_vfio(Context& context, const Request& request, const sysfs::Device& device, const Respond& respond) {
   const auto claim = context.engine.claim_of(device);
-  context.engine.find_holders(
+  context.engine.readers().find_holders(
       device, asker_of(request.requester),
       [&context, request, device, claim, respond](const handoff::HoldersAnswer& holders) {
         if (!holders) return respond(problem_of(request, holders.error()));
         Answer answer{.rules = {handoff::vfio_rule(device, holders)}};
         if (auto open = handoff::open_evidence(device, *holders)) answer.evidence.push_back(*open);
-        context.engine.find_usage(device.address, request.requester,
-                                  [request, device, claim, answer, respond](const handoff::UsageAnswer& found) mutable {
-                                    if (!found) return respond(problem_of(request, found.error()));
-                                    const auto usage = handoff::behind_vfio(*found);
-                                    for (auto& mapped : handoff::evidence_of(usage.uses, device.address))
-                                      answer.evidence.push_back(std::move(mapped));
-                                    answer.rules.insert(answer.rules.end(), usage.rules.begin(), usage.rules.end());
-                                    add_claim(device.address, claim, answer);
-                                    respond(usage_response(request, device.address, answer));
-                                  });
+        context.engine.readers().find_usage(
+            device.address, request.requester,
+            [request, device, claim, answer, respond](const handoff::UsageAnswer& found) mutable {
+              if (!found) return respond(problem_of(request, found.error()));
+              const auto usage = handoff::behind_vfio(*found);
+              for (auto& mapped : handoff::evidence_of(usage.uses, device.address))
+                answer.evidence.push_back(std::move(mapped));
+              answer.rules.insert(answer.rules.end(), usage.rules.begin(), usage.rules.end());
+              add_claim(device.address, claim, answer);
+              respond(usage_response(request, device.address, answer));
+            });
       });
 }
 
 void answer_for_host(Context& context, const Request& request, const sysfs::Device& device, const Respond& respond) {
-  context.engine.find_usage(
+  context.engine.readers().find_usage(
       device.address, request.requester, [&context, request, device, respond](const handoff::UsageAnswer& usage) {
         if (!usage) return respond(problem_of(request, usage.error()));
         Answer answer{handoff::evidence_of(usage->uses, device.address), usage->rules};
         if (auto functions = handoff::functions_evidence(device)) answer.evidence.push_back(std::move(*functions));
         if (device.sriov_totalvfs) answer.rules.push_back(handoff::functions_rule(device));
         add_claim(device.address, context.engine.claim_of(device), answer);
-        context.engine.find_open_functions(
+        context.engine.readers().find_open_functions(
             device, asker_of(request.requester),
             [request, device, answer, respond](const std::vector<handoff::OpenFunction>& functions) mutable {
               auto open = handoff::open_function_evidence(device, functions);

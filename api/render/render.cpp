@@ -148,7 +148,7 @@ sysfs::Result<json> render_device(Context& context, const sysfs::Device& device,
               {"sysfs_path", device.sysfs_path},
               {"claim", claim_link(context.engine.claim_of(device))},
               {"drain", render_drain(context, device)},
-              {"operation", operation_link(context.engine.operation_on(device.address))}};
+              {"operation", operation_link(context.engine.operations().id_on(device.address))}};
 }
 
 // Whoever moves the device besides the callers of this API. A /sys that is read-only says that whoever made this
@@ -180,7 +180,7 @@ sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device
                                    const handoff::OverrideAnswer& driver_override) {
   auto nodes = render_nodes(context, device);
   if (!nodes) return std::unexpected(nodes.error());
-  const auto& originals = context.engine.originals();
+  const auto& originals = context.engine.originals().all();
   const auto original = originals.find(device.address);
   const auto* known =
       original != originals.end() && handoff::same_identity(original->second, device) ? &original->second : nullptr;
@@ -192,13 +192,13 @@ sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device
               {"driver_override_error", readable ? json(nullptr) : json(driver_override.error().message)},
               {"claim", claim_link(context.engine.claim_of(device))},
               {"drain", render_drain(context, device)},
-              {"half_way", operation_link(context.engine.left_half_way_by(device.address))},
+              {"half_way", operation_link(context.engine.originals().left_half_way_by(device.address))},
               {"managed_by", render_keepers(context, device)},
               {"original", known != nullptr ? render_original(*known) : json(nullptr)},
               {"candidates", candidate_drivers(context, device)},
               {"iommu_group", or_null(device.iommu_group)},
               {"nodes", std::move(*nodes)},
-              {"operation", operation_link(context.engine.operation_on(device.address))}};
+              {"operation", operation_link(context.engine.operations().id_on(device.address))}};
 }
 
 sysfs::Result<json> render_group(Context& context, const sysfs::IommuGroup& group) {

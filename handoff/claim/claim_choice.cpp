@@ -219,7 +219,7 @@ void ClaimChoice::look_at_facts(const Attempt& attempt, const sysfs::PciAddress&
     attempt->unfit[address] = fits ? std::string{} : "of " + sysfs::to_string(address) + " " + reason;
     return fits ? try_binding(attempt, address) : on_looked(attempt);
   };
-  engine_.attributes().read(address, sysfs::fact_attributes(), asker_of(attempt->claim.requester), take);
+  engine_.readers().attributes().read(address, sysfs::fact_attributes(), asker_of(attempt->claim.requester), take);
 }
 
 void ClaimChoice::note_finding(const Attempt& attempt, const sysfs::Device& device, Finding finding) {

@@ -6,7 +6,7 @@
 #include <string>
 #include <variant>
 
-#include "handoff/operation/engine.hpp"
+#include "handoff/operation/decision.hpp"
 
 namespace devbindd::handoff {
 

@@ -214,7 +214,7 @@ void ClaimSetup::not_activated(const std::string& id, const sysfs::Error& error,
 // Without an operation the devices may have been on VFIO before; the owner may have got their nodes already.
 void ClaimSetup::resume(const std::string& id) {
   auto& claim = claims_.at(id);
-  if (claim.operation.empty()) claim.operation = engine_.operation_of_claim(id);
+  if (claim.operation.empty()) claim.operation = engine_.operations().id_of_claim(id);
   if (claim.operation.empty()) return release_.begin(id, "it was not made: devbindd ended before it was active");
   engine_.when_ended(claim.operation, [this, id] { on_bound(id, answer_nobody); });
 }

@@ -112,7 +112,7 @@ void Claims::start() {
   for (const auto& row : engine_.services().journal.remembered().claims) {
     auto claim = claim_of(row);
     if (!claim) {
-      engine_.set_aside({.table = "claims", .key = row.id, .reason = "it is no document of a claim"});
+      engine_.damaged_rows().set_aside({.table = "claims", .key = row.id, .reason = "it is no document of a claim"});
       continue;
     }
     // Its day is over: the journal keeps it like any other.

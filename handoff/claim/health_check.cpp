@@ -36,11 +36,11 @@ void HealthCheck::run(const std::string& id, std::function<void()> checked) {
     if (device == nullptr || is_another(claimed, *device) || claims_.run_of(id).faults.contains(claimed.address))
       continue;
     ++search->waiting;
-    engine_.configs().read(claimed.address, {},
-                           [this, id, search, arrived, claimed](const ConfigReader::Answer& config) {
-                             note(id, claimed, config, *search);
-                             arrived();
-                           });
+    engine_.readers().configs().read(claimed.address, {},
+                                     [this, id, search, arrived, claimed](const ConfigReader::Answer& config) {
+                                       note(id, claimed, config, *search);
+                                       arrived();
+                                     });
   }
   arrived();
 }

@@ -54,9 +54,11 @@ void find_open_devices(Engine& engine, const Claim& claim, const Asker& asker,
     const auto* device = (*known)->find(claimed.address);
     if (device != nullptr && sysfs::is_vfio_bound(*device)) devices.push_back(*device);
   }
-  engine.find_holders(devices, asker,
-                      [&tree = engine.services().tree, devices, done = std::move(done)](
-                          const std::vector<HoldersAnswer>& answers) { done(open_of(tree, devices, answers)); });
+  engine.readers().find_holders(
+      devices, asker,
+      [&tree = engine.services().tree, devices, done = std::move(done)](const std::vector<HoldersAnswer>& answers) {
+        done(open_of(tree, devices, answers));
+      });
 }
 
 void find_hidden_users(Engine& engine, const Claim& claim, const std::set<sysfs::PciAddress>& leaving,

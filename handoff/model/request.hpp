@@ -85,6 +85,9 @@ Asker asker_of(const Requester& requester);
 /// Whether it may take a device from its driver: Bind, Unbind, Restore, SetVfs.
 bool changes_binding(const ChangeRequest& request);
 
+/// Whether it changes what a driver takes by itself, and no device of its own: AddId, RemoveId.
+inline bool is_id_change(ChangeKind kind) { return kind == ChangeKind::AddId || kind == ChangeKind::RemoveId; }
+
 std::string_view name_of(ChangeKind kind);
 std::string_view name_of(Scope scope);
 std::string_view name_of(Method method);

@@ -13,6 +13,18 @@ std::string device_key(const sysfs::Device& device) {
                             : "device " + sysfs::to_string(device.address);
 }
 
+// Calls `see` with each entry of a table by keys that excludes the key: its own, that of its PF, those of its VFs.
+template <class Map, class See>
+void for_each_excluding(const Map& map, const std::string& key, See see) {
+  if (const auto found = map.find(key); found != map.end()) see(found->second);
+  if (const auto mark = key.find(family_mark); mark != std::string::npos) {
+    if (const auto parent = map.find(key.substr(0, mark)); parent != map.end()) see(parent->second);
+  }
+  const auto prefix = key + family_mark;
+  for (auto child = map.lower_bound(prefix); child != map.end() && child->first.starts_with(prefix); ++child)
+    see(child->second);
+}
+
 }  // namespace
 
 LockKeys keys_of(const std::vector<sysfs::Device>& devices) {
@@ -36,25 +48,36 @@ DeviceLocks::Lock& DeviceLocks::Lock::operator=(Lock&& other) noexcept {
 
 void DeviceLocks::Lock::release() {
   if (table_ == nullptr) return;
-  for (const auto& key : keys_) table_->erase(key);
+  ++table_->releases;
+  for (const auto& key : keys_) {
+    table_->holders.erase(key);
+    table_->released_at.insert_or_assign(key, table_->releases);
+  }
   table_.reset();
 }
 
 std::string DeviceLocks::holder_of(const LockKeys& keys) const {
+  std::string holder;
   for (const auto& key : keys) {
-    if (const auto found = table_->find(key); found != table_->end()) return found->second;
-    const auto mark = key.find(family_mark);
-    if (const auto parent = table_->find(key.substr(0, mark)); parent != table_->end()) return parent->second;
-    const auto child = table_->lower_bound(key + family_mark);
-    if (child != table_->end() && child->first.starts_with(key + family_mark)) return child->second;
+    for_each_excluding(table_->holders, key, [&holder](const std::string& one) {
+      if (holder.empty()) holder = one;
+    });
   }
-  return {};
+  return holder;
+}
+
+bool DeviceLocks::released_since(std::uint64_t count, const LockKeys& keys) const {
+  bool released = false;
+  for (const auto& key : keys) {
+    for_each_excluding(table_->released_at, key, [&released, count](std::uint64_t at) { released |= at > count; });
+  }
+  return released;
 }
 
 DeviceLocks::Lock DeviceLocks::take(const LockKeys& keys, const std::string& holder) {
   LockKeys taken;
   for (const auto& key : keys) {
-    if (table_->emplace(key, holder).second) taken.insert(key);
+    if (table_->holders.emplace(key, holder).second) taken.insert(key);
   }
   return {table_, std::move(taken)};
 }

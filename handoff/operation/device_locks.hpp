@@ -3,6 +3,7 @@
 // what the work is (engine.hpp).
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
@@ -22,7 +23,11 @@ LockKeys keys_of(const std::vector<sysfs::Device>& devices);
 
 class DeviceLocks {
  public:
-  using Table = std::map<std::string, std::string>;  ///< key -> who has it
+  struct Table {
+    std::map<std::string, std::string> holders;        ///< key -> who has it
+    std::map<std::string, std::uint64_t> released_at;  ///< key -> count of releases when it was the last time
+    std::uint64_t releases = 0;
+  };
 
   /// Keys that are held as long as it lives.
   class Lock {
@@ -42,6 +47,11 @@ class DeviceLocks {
 
   /// Who has one of the keys, or "".
   std::string holder_of(const LockKeys& keys) const;
+  /// How often a lock has been released: what is read from now on is stale once released_since() says so.
+  std::uint64_t releases() const { return table_->releases; }
+  /// Whether a lock that excludes these keys has been released since releases() gave this count: somebody was at work
+  /// on the same devices.
+  bool released_since(std::uint64_t count, const LockKeys& keys) const;
   /// Those of the keys that nobody has.
   [[nodiscard]] Lock take(const LockKeys& keys, const std::string& holder);
 

@@ -4,13 +4,13 @@
 #include "handoff/journal/rows.hpp"
 
 namespace devbindd::handoff {
-Drains::Drains(Journal& journal, const std::function<void(DamagedRow)>& set_aside) : journal_(journal) {
+Drains::Drains(Journal& journal, DamagedRows& damaged) : journal_(journal) {
   for (const auto& row : journal.remembered().drains) {
     const auto address = sysfs::parse_pci_address(row.address);
     auto drain = drain_of(row);
     if (address && drain) drains_.emplace(*address, std::move(*drain));
     if (!address || !drain)
-      set_aside({.table = "drains", .key = row.address, .reason = "it is no document of a drain"});
+      damaged.set_aside({.table = "drains", .key = row.address, .reason = "it is no document of a drain"});
   }
 }
 
@@ -38,6 +38,10 @@ void Drains::clear(const sysfs::PciAddress& address, Done done) {
                         if (!stored && !earlier->empty()) drains_.insert(std::move(*earlier));
                         done(stored);
                       });
+}
+
+void Drains::forget(const sysfs::PciAddress& address, Done done) {
+  if (contains(address)) clear(address, std::move(done));
 }
 
 const Drain* Drains::find(const sysfs::Device& device) const {

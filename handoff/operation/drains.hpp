@@ -10,14 +10,15 @@
 
 #include "handoff/journal/journal.hpp"
 #include "handoff/model/drain.hpp"
+#include "handoff/operation/damaged_rows.hpp"
 #include "sysfs/device/device.hpp"
 
 namespace devbindd::handoff {
 
 class Drains {
  public:
-  /// Takes over what an earlier daemon has kept; a row that cannot be read is given to `set_aside`.
-  Drains(Journal& journal, const std::function<void(DamagedRow)>& set_aside);
+  /// Takes over what an earlier daemon has kept; a row that cannot be read is set aside.
+  Drains(Journal& journal, DamagedRows& damaged);
 
   using Done = std::function<void(sysfs::Result<>)>;
 
@@ -25,6 +26,10 @@ class Drains {
   void set(const sysfs::Device& device, std::string reason, Requester requester, Done done);
   /// As set().
   void clear(const sysfs::PciAddress& address, Done done);
+
+  /// As clear(), of a device that is gone: the next one at the address is another one. Where it is not drained nothing
+  /// is done, and `done` is not called.
+  void forget(const sysfs::PciAddress& address, Done done);
 
   bool contains(const sysfs::PciAddress& address) const { return drains_.contains(address); }
   /// nullptr where the device is not drained.

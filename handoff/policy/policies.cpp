@@ -147,17 +147,19 @@ void Policies::try_at(const Policy& policy, const sysfs::Device& device) {
     if (!may_take_along(policy.selector, member))
       return tried(device.address, PolicyOutcome::Refused, system_evidence(member).detail);
   }
-  engine_.overrides().read({device.address}, asker_of(policy_requester),
-                           [this, policy, address = device.address](const OverrideAnswers& answers) {
-                             const auto& answer = answers.at(address);
-                             if (!answer) return tried(address, PolicyOutcome::Refused, answer.error().message);
-                             const auto& set = *answer;
-                             const bool ours = engine_.originals().contains(address);
-                             if (set && *set != policy.driver.text() && !ours)
-                               return tried(address, PolicyOutcome::Respected,
-                                            "its driver_override is '" + *set + "', which devbindd did not set");
-                             submit(policy, address);
-                           });
+  engine_.readers().overrides().read({device.address}, asker_of(policy_requester),
+                                     [this, policy, address = device.address](const OverrideAnswers& answers) {
+                                       const auto& answer = answers.at(address);
+                                       if (!answer)
+                                         return tried(address, PolicyOutcome::Refused, answer.error().message);
+                                       const auto& set = *answer;
+                                       const bool ours = engine_.originals().all().contains(address);
+                                       if (set && *set != policy.driver.text() && !ours)
+                                         return tried(
+                                             address, PolicyOutcome::Respected,
+                                             "its driver_override is '" + *set + "', which devbindd did not set");
+                                       submit(policy, address);
+                                     });
 }
 
 // VFs that somebody has made for a purpose of his own: excluded ones, and such with an override that is not ours. Ours
@@ -167,10 +169,10 @@ void Policies::try_functions(const Policy& policy, const sysfs::Device& device) 
     if (std::ranges::find(policy.exclude, function) != policy.exclude.end())
       return tried(device.address, PolicyOutcome::Respected, sysfs::to_string(function) + " is excluded");
   }
-  engine_.overrides().read(
+  engine_.readers().overrides().read(
       device.virtfns, asker_of(policy_requester), [this, policy, device](const OverrideAnswers& answers) {
         const bool kept = device.virtfns.size() == policy.vfs;
-        const auto change = engine_.last_change_of_functions(device.address);
+        const auto change = engine_.operations().last_change_of_functions(device.address);
         const auto made = change ? change->transitions : std::vector<Transition>{};
         for (const auto& function : device.virtfns) {
           const auto& answer = answers.at(function);
@@ -178,7 +180,8 @@ void Policies::try_functions(const Policy& policy, const sysfs::Device& device) 
           const auto transition = std::ranges::find(made, function, &Transition::address);
           const bool left =
               transition != made.end() && transition->there_after && transition->override_after == *answer;
-          const bool ours = engine_.originals().contains(function) || (kept && *answer == policy.driver.text()) || left;
+          const bool ours =
+              engine_.originals().all().contains(function) || (kept && *answer == policy.driver.text()) || left;
           if (*answer && !ours)
             return tried(device.address, PolicyOutcome::Respected,
                          "the driver_override of " + sysfs::to_string(function) + " is '" + **answer +

@@ -28,8 +28,9 @@ struct Machine : Stage {
     workers.resume();
   }
   nlohmann::json finished(const std::string& id) {
-    run_until(io,
-              [&] { return document_of(*engine, id)["state"] != "blocked" && engine->operation_on(at(card)).empty(); });
+    run_until(io, [&] {
+      return document_of(*engine, id)["state"] != "blocked" && engine->operations().id_on(at(card)).empty();
+    });
     return document_of(*engine, id);
   }
 };
@@ -57,7 +58,7 @@ TEST_CASE("An unbind that hangs is told as blocked, with who holds it up, and en
   REQUIRE_FALSE(document["blocked"]["holders"].empty());
   CHECK(document["blocked"]["holders"][0]["pid"] == 4242);
   CHECK(document["steps"][1]["state"] == "blocked");
-  CHECK(machine.engine->operation_on(at(card)) == id);
+  CHECK(machine.engine->operations().id_on(at(card)) == id);
   CHECK_FALSE(machine.engine->busy());  // the daemon may end: nobody knows how long this takes
 
   machine.let_go();
@@ -65,7 +66,7 @@ TEST_CASE("An unbind that hangs is told as blocked, with who holds it up, and en
   CHECK(done["state"] == "succeeded");
   CHECK(done["blocked"].is_null());
   CHECK(machine.kernel.bindings().at(card) == "e1000e override -");
-  CHECK(machine.engine->originals().empty());
+  CHECK(machine.engine->originals().all().empty());
 }
 
 TEST_CASE("While one group is blocked the others go on, and its own requests name the operation") {
@@ -87,8 +88,8 @@ TEST_CASE("A driver_override whose read hangs delays nobody") {
   machine.kernel.set_override_takes_lock(true);
   const auto id = machine.hanging_restore();
   std::optional<OverrideAnswers> answers;
-  machine.engine->overrides().read({at(card), at("0000:07:00.2")}, {.name = "uid 0"},
-                                   [&](OverrideAnswers read) { answers = std::move(read); });
+  machine.engine->readers().overrides().read({at(card), at("0000:07:00.2")}, {.name = "uid 0"},
+                                             [&](OverrideAnswers read) { answers = std::move(read); });
   run_until(machine.io, [&] { return answers.has_value(); });
   CHECK(answers->at(at(card)).error().code == sysfs::ErrorCode::Overdue);
   CHECK(answers->at(at("0000:07:00.2")).value() == "nvme");

@@ -90,7 +90,7 @@ TEST_CASE("When any single write fails, every device is as it was before", "[lon
       for (const int errno_value : {EBUSY, ENODEV, EINVAL, EIO, EPERM, ENOMEM, EAGAIN}) {
         Machine machine(scenario);
         const auto before = machine.kernel.bindings();
-        const auto originals = machine.engine->originals();
+        const auto originals = machine.engine->originals().all();
         machine.kernel.fail_nth_write(nth, errno_value);
         const auto document = machine.carry_out(scenario.request);
         INFO(scenario.name << ", write " << nth << ", " << sysfs::errno_name(errno_value) << "\n" << document.dump(1));
@@ -103,7 +103,7 @@ TEST_CASE("When any single write fails, every device is as it was before", "[lon
         REQUIRE(document["error"]["code"] == "bind_failed");
         REQUIRE_FALSE(document["error"]["meaning"].is_null());
         REQUIRE_FALSE(document["error"]["next_step"].is_null());
-        REQUIRE(machine.engine->originals() == originals);
+        REQUIRE(machine.engine->originals().all() == originals);
         REQUIRE_FALSE(machine.engine->busy());
       }
     }
@@ -130,7 +130,7 @@ TEST_CASE("When the undo is hit too, the operation never claims that the earlier
         if (!same) {
           REQUIRE_FALSE(document["error"]["undo_failures"].empty());
         }
-        for (const auto& [address, original] : machine.engine->originals()) {
+        for (const auto& [address, original] : machine.engine->originals().all()) {
           const auto binding = original.driver.value_or("-") + " override " + original.driver_override.value_or("-");
           const bool needed = machine.kernel.bindings().at(sysfs::to_string(address)) != binding || !same;
           REQUIRE((needed || !scenario.before.empty()));
@@ -159,13 +159,13 @@ TEST_CASE("Where the look after an undo hangs, nobody says that the undo failed"
   CHECK(document["error"]["unknown"] == nlohmann::json::array({card}));
   CHECK(document["error"]["unrestored"].empty());
   CHECK(document["error"]["undo_failures"].size() == 1);
-  CHECK(machine.engine->left_half_way_by(at(card)) == document["id"].get<std::string>());
+  CHECK(machine.engine->originals().left_half_way_by(at(card)) == document["id"].get<std::string>());
   machine.kernel.unblock(lock);
   machine.workers.resume();
   machine.io.restart();
   machine.io.poll();
   CHECK(machine.carry_out(bind_request(card))["state"] == "succeeded");
-  CHECK(machine.engine->left_half_way_by(at(card)).empty());
+  CHECK(machine.engine->originals().left_half_way_by(at(card)).empty());
 }
 
 TEST_CASE("When a worker dies after its write, the device is as it was before", "[long]") {

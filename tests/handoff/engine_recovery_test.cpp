@@ -83,7 +83,7 @@ TEST_CASE("Cut off after any write, every operation ends as asked for or as it w
       Machine machine;
       for (const auto& earlier : way.before) machine.stage->carry_out(earlier);
       const auto before = machine.kernel->bindings();
-      const auto known = machine.stage->engine->originals();
+      const auto known = machine.stage->engine->originals().all();
       const auto [id, cut] = machine.cut_off(way.request, writes);
       if (!cut) break;
       ++points;
@@ -95,7 +95,7 @@ TEST_CASE("Cut off after any write, every operation ends as asked for or as it w
         CHECK(document["error"]["code"] == "interrupted");
         CHECK(document["error"]["restored"] == true);
         CHECK(machine.kernel->bindings() == before);
-        CHECK(machine.stage->engine->originals() == known);
+        CHECK(machine.stage->engine->originals().all() == known);
       }
       for (const auto& device : document["devices"]) {
         const auto address = device["address"].get<std::string>();

@@ -58,7 +58,7 @@ TEST_CASE("A row that cannot be read is kept aside and named, and the daemon goe
     CHECK(documents_of(*machine.stage->engine).size() == 1);
     CHECK(documents_of(*machine.stage->engine, "running").empty());
     std::vector<std::string> tables;
-    for (const auto& row : machine.stage->engine->damaged_rows()) {
+    for (const auto& row : machine.stage->engine->damaged_rows().all()) {
       tables.push_back(row.table);
       CHECK(!row.reason.empty());
     }
@@ -78,11 +78,11 @@ TEST_CASE("A device is given back by another daemon than the one that took it") 
   const auto before = machine.kernel->bindings();
   machine.stage->carry_out(bind_request("0000:07:00.0", "vfio-pci", Scope::Group));
   machine.restart();
-  CHECK(machine.stage->engine->originals().size() == 3);
+  CHECK(machine.stage->engine->originals().all().size() == 3);
   CHECK(machine.stage->carry_out(request_of(ChangeKind::Restore, "0000:07:00.1"))["state"] == "succeeded");
   CHECK(machine.kernel->bindings() == before);
   machine.restart();
-  CHECK(machine.stage->engine->originals().empty());
+  CHECK(machine.stage->engine->originals().all().empty());
   CHECK(documents_of(*machine.stage->engine, "succeeded").size() == 2);
 }
 
@@ -92,33 +92,33 @@ TEST_CASE("What was known of a card that was replaced while no daemon ran is not
   machine.kernel->remove_device(card);
   machine.kernel->add_device({.address = card, .group = 1, .driver_override = "igb"});
   machine.stage->carry_out(bind_request(card));
-  CHECK(machine.stage->engine->originals().contains(at(card)));
+  CHECK(machine.stage->engine->originals().all().contains(at(card)));
   machine.restart();
-  CHECK(machine.stage->engine->originals().contains(at(card)));
+  CHECK(machine.stage->engine->originals().all().contains(at(card)));
   machine.stage.reset();
   machine.kernel->remove_device(card);
   SECTION("by another of the same make") {
     machine.kernel->add_device({.address = card, .group = 1, .driver = "e1000e"});
     machine.kernel->lose_uevents();
     machine.restart();
-    CHECK(machine.stage->engine->originals().empty());
+    CHECK(machine.stage->engine->originals().all().empty());
     CHECK(machine.stage->carry_out(bind_request(card))["state"] == "succeeded");
     CHECK(machine.stage->carry_out(request_of(ChangeKind::Restore, card))["state"] == "succeeded");
     CHECK(machine.kernel->bindings().at(card) == "e1000e override -");
   }
   SECTION("or by none") {
     machine.restart();
-    CHECK(machine.stage->engine->originals().empty());
+    CHECK(machine.stage->engine->originals().all().empty());
   }
   machine.restart();
-  CHECK(machine.stage->engine->originals().empty());
+  CHECK(machine.stage->engine->originals().all().empty());
 }
 
 TEST_CASE("After a reboot nothing is given back: the kernel has forgotten it all") {
   Machine machine;
   machine.stage->carry_out(bind_request(card));
   machine.restart("boot-2");
-  CHECK(machine.stage->engine->originals().empty());
+  CHECK(machine.stage->engine->originals().all().empty());
   CHECK(machine.stage->refused(request_of(ChangeKind::Restore, card)).error.code == sysfs::ErrorCode::NothingToRestore);
   CHECK(documents_of(*machine.stage->engine).size() == 1);
 }
@@ -128,7 +128,7 @@ TEST_CASE("A change that failed and was undone leaves no record") {
   machine.kernel->refuse_probe("vfio-pci", card, EIO);
   CHECK(machine.stage->carry_out(bind_request(card))["state"] == "failed");
   machine.restart();
-  CHECK(machine.stage->engine->originals().empty());
+  CHECK(machine.stage->engine->originals().all().empty());
 }
 
 TEST_CASE("A change whose undo failed keeps its record, so that a give-back can still finish it") {
@@ -139,7 +139,7 @@ TEST_CASE("A change whose undo failed keeps its record, so that a give-back can 
   CHECK(machine.stage->carry_out(bind_request(card))["error"]["code"] == "restore_failed");
   machine.kernel->refuse_probe("e1000e", card, 0);
   machine.restart();
-  REQUIRE(machine.stage->engine->originals().contains(at(card)));
+  REQUIRE(machine.stage->engine->originals().all().contains(at(card)));
   CHECK(machine.stage->carry_out(request_of(ChangeKind::Restore, card))["state"] == "succeeded");
   CHECK(machine.kernel->bindings() == before);
 }

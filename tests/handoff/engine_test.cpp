@@ -36,8 +36,8 @@ TEST_CASE("A device is bound by override, and given back as it was") {
                                           {drivers + "e1000e/unbind", card},
                                           {drivers + "vfio-pci/bind", card}});
   CHECK(machine.kernel.bindings().at(card) == "vfio-pci override vfio-pci");
-  REQUIRE(machine.engine->originals().contains(at(card)));
-  CHECK(machine.engine->originals().at(at(card)).driver == "e1000e");
+  REQUIRE(machine.engine->originals().all().contains(at(card)));
+  CHECK(machine.engine->originals().all().at(at(card)).driver == "e1000e");
 
   machine.kernel.forget_writes();
   const auto restored = machine.carry_out(request_of(ChangeKind::Restore, card));
@@ -47,7 +47,7 @@ TEST_CASE("A device is bound by override, and given back as it was") {
                                           {drivers + "e1000e/bind", card},
                                           {override_file(card), "\n"}});
   CHECK(machine.kernel.bindings() == before);
-  CHECK(machine.engine->originals().empty());
+  CHECK(machine.engine->originals().all().empty());
   CHECK_FALSE(machine.engine->busy());
 }
 
@@ -69,7 +69,7 @@ TEST_CASE("A group is bound as a whole, its bridge stays, and one give-back retu
   machine.kernel.forget_writes();
   CHECK(machine.carry_out(request_of(ChangeKind::Restore, "0000:07:00.0"))["state"] == "succeeded");
   CHECK(machine.kernel.bindings() == before);
-  CHECK(machine.engine->originals().empty());
+  CHECK(machine.engine->originals().all().empty());
 }
 
 TEST_CASE("A device is bound by its ID, which does not stay behind") {
@@ -136,7 +136,7 @@ TEST_CASE("A dry run shows the plan and writes nothing") {
   CHECK(preview->plan.steps.size() == 3);
   CHECK(machine.kernel.writes().empty());
   CHECK(documents_of(*machine.engine).empty());
-  CHECK(machine.engine->originals().empty());
+  CHECK(machine.engine->originals().all().empty());
 
   const auto refused = machine.decide(bind_request("0000:09:00.0"), true);
   REQUIRE(std::holds_alternative<Preview>(refused));
@@ -197,8 +197,8 @@ TEST_CASE("A device that vanishes between two writes ends the operation, and not
     CHECK(document["error"]["detail"].get<std::string>().starts_with(card + " vanished"));
     CHECK(document["error"]["restored"] == false);
     CHECK(document["error"]["undo_failures"].empty());
-    CHECK(machine.engine->originals().empty());
-    CHECK(machine.engine->operation_on(at(card)).empty());
+    CHECK(machine.engine->originals().all().empty());
+    CHECK(machine.engine->operations().id_on(at(card)).empty());
     CHECK(machine.refused(bind_request(card)).error.code == sysfs::ErrorCode::DeviceNotFound);
     CHECK(machine.carry_out(bind_request("0000:07:00.0"))["state"] == "succeeded");
   }
@@ -280,8 +280,8 @@ TEST_CASE("A record is not applied to another device that sits at the same addre
 
   // A new bind replaces the record by one of the new device.
   CHECK(machine.carry_out(request_of(ChangeKind::Unbind, card))["state"] == "succeeded");
-  CHECK(machine.engine->originals().at(at(card)).device == 0x9999);
-  CHECK(machine.engine->originals().at(at(card)).driver == "vfio-pci");
+  CHECK(machine.engine->originals().all().at(at(card)).device == 0x9999);
+  CHECK(machine.engine->originals().all().at(at(card)).driver == "vfio-pci");
 }
 
 TEST_CASE("What was known of a device that was pulled is not applied to the next one of its make") {
@@ -290,9 +290,9 @@ TEST_CASE("What was known of a device that was pulled is not applied to the next
   machine.kernel.remove_device(card);
   machine.kernel.add_device({.address = card, .group = 1, .driver = "e1000e"});
   REQUIRE(machine.engine->current());
-  CHECK(machine.engine->originals().empty());
+  CHECK(machine.engine->originals().all().empty());
   machine.carry_out(request_of(ChangeKind::Unbind, card));
-  CHECK(machine.engine->originals().at(at(card)).driver == "e1000e");
+  CHECK(machine.engine->originals().all().at(at(card)).driver == "e1000e");
 }
 
 TEST_CASE("The administrator's own override comes back") {
@@ -335,7 +335,7 @@ TEST_CASE("An override is set and cleared without a change of the driver") {
   CHECK(machine.kernel.bindings().at(card) == "e1000e override igb");
   CHECK(machine.carry_out(request_of(ChangeKind::ClearOverride, card))["state"] == "succeeded");
   CHECK(machine.kernel.bindings().at(card) == "e1000e override -");
-  CHECK(machine.engine->originals().empty());
+  CHECK(machine.engine->originals().all().empty());
 }
 
 TEST_CASE("Operations are listed newest first and by state") {

@@ -408,8 +408,8 @@ TEST_CASE("Nothing is written to the kernel when the journal cannot be") {
   const auto refusal = stage.refused(bind_request("0000:05:00.0"));
   CHECK(refusal.error.code == sysfs::ErrorCode::JournalFailed);
   CHECK(stage.kernel.writes().empty());
-  CHECK(stage.engine->originals().empty());
-  CHECK(stage.engine->operation_on(at("0000:05:00.0")).empty());
+  CHECK(stage.engine->originals().all().empty());
+  CHECK(stage.engine->operations().id_on(at("0000:05:00.0")).empty());
   CHECK(stage.refused(bind_request("0000:05:00.0")).error.code == sysfs::ErrorCode::JournalFailed);  // not: in progress
 }
 

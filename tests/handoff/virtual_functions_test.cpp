@@ -52,7 +52,7 @@ TEST_CASE("VFs for VFIO come while no driver may take them by itself, and autopr
   CHECK(document["request"]["vfs"] == 2);
   CHECK(document["devices"][0]["functions_after"]["vfs"] == 2);
   CHECK(document["devices"][1]["present_before"] == false);
-  CHECK(stage.engine->originals().empty());
+  CHECK(stage.engine->originals().all().empty());
 
   stage.kernel.forget_writes();
   CHECK(std::holds_alternative<Unchanged>(stage.decide(functions_request(physical, 2))));
@@ -109,7 +109,7 @@ TEST_CASE("VFs that stay are moved like any device, and can be given back") {
   stage.carry_out(functions_request(physical, 2, ""));
   CHECK(stage.carry_out(functions_request(physical, 2))["state"] == "succeeded");
   CHECK(stage.kernel.bindings().at(vf0) == "vfio-pci override vfio-pci");
-  CHECK(stage.engine->originals().size() == 2);
+  CHECK(stage.engine->originals().all().size() == 2);
   CHECK(stage.carry_out(request_of(ChangeKind::Restore, vf0))["state"] == "succeeded");
   CHECK(stage.kernel.bindings().at(vf0) == "igbvf override -");
   CHECK(stage.carry_out(functions_request(physical, 2, "none"))["state"] == "succeeded");
@@ -120,7 +120,7 @@ TEST_CASE("What devbindd knew of a VF is forgotten with it, and kept where the V
   Stage stage(sriov_machine());
   stage.carry_out(functions_request(physical, 1, ""));
   stage.carry_out(bind_request(vf0));
-  REQUIRE(stage.engine->originals().contains(at(vf0)));
+  REQUIRE(stage.engine->originals().all().contains(at(vf0)));
   SECTION("it comes back") {
     stage.kernel.refuse_probe("vfio-pci", vf1, EIO);
     const auto document = stage.carry_out(functions_request(physical, 2));
@@ -133,7 +133,7 @@ TEST_CASE("What devbindd knew of a VF is forgotten with it, and kept where the V
   }
   SECTION("another one is at its place") {
     CHECK(stage.carry_out(functions_request(physical, 2))["state"] == "succeeded");
-    CHECK(stage.engine->originals().empty());
+    CHECK(stage.engine->originals().all().empty());
     CHECK(stage.refused(request_of(ChangeKind::Restore, vf0)).error.code == sysfs::ErrorCode::NothingToRestore);
   }
 }
@@ -292,11 +292,11 @@ TEST_CASE("A change of autoprobe alone does not settle a VF that was left half w
   stage.kernel.refuse_probe("vfio-pci", vf0, EIO);
   stage.kernel.refuse_probe("igbvf", vf0, EIO);
   const auto left = stage.carry_out(bind_request(vf0))["id"].get<std::string>();
-  CHECK(stage.engine->left_half_way_by(at(vf0)) == left);
+  CHECK(stage.engine->originals().left_half_way_by(at(vf0)) == left);
   auto request = functions_request(physical, 2, "");
   request.functions->autoprobe = false;
   CHECK(stage.carry_out(request)["state"] == "succeeded");
-  CHECK(stage.engine->left_half_way_by(at(vf0)) == left);
+  CHECK(stage.engine->originals().left_half_way_by(at(vf0)) == left);
 }
 
 TEST_CASE("A VF that is opened just before it goes holds the operation up, which says who has it") {

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the engine and its parts are given by the daemon: the kernel, the worker processes, the journal, time, the log.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "handoff/journal/journal.hpp"
+#include "handoff/worker/leftover_workers.hpp"
+#include "handoff/worker/task.hpp"
+#include "sysfs/device/inventory.hpp"
+
+namespace devbindd::handoff {
+
+struct EngineServices {
+  const sysfs::Tree& tree;
+  sysfs::Inventory& inventory;
+  std::function<sysfs::UeventBatch()> drain_uevents;
+  RunTask run_task;  ///< for questions, and for what needs no worker of its own
+  Journal& journal;
+  const sysfs::ModuleIndex& modules;
+  bool read_only = false;
+  std::string boot_id = {};
+  /// The worker processes of earlier daemons that still run.
+  std::function<std::vector<LeftoverWorker>()> leftovers = [] { return std::vector<LeftoverWorker>{}; };
+  /// Ends such a process, which has been stopped by a signal.
+  std::function<void(std::int32_t pid)> end_leftover = [](std::int32_t) {};
+  /// Runs a function after a while, on the daemon's thread. Without it nothing is recovered.
+  std::function<void(std::chrono::milliseconds, std::function<void()>)> after = {};
+  /// A worker for one accepted operation, as long as it lasts. Without it `run_task` is used.
+  OpenLane open_lane = {};
+  std::function<void(const std::string&)> inform = {};  ///< for what is worth a line in the log
+  std::function<void(const std::string&)> warn = {};    ///< for what is worth a line in the log and nothing more
+};
+
+/// A line in the log where `done` is an error: of what the journal could not store, or a file that could not be read.
+/// An end that did not reach the disk changes nothing on the host; the next daemon will tell the operation as
+/// interrupted.
+inline void warn_of(const EngineServices& services, const sysfs::Result<>& done) {
+  if (!done && services.warn) services.warn(done.error().message);
+}
+
+}  // namespace devbindd::handoff
