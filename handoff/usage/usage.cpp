@@ -2,9 +2,12 @@
 #include "handoff/usage/usage.hpp"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
+#include <string_view>
 
 #include "handoff/usage/usage_rules.hpp"
+#include "sysfs/kernel/remembering_tree.hpp"
 #include "sysfs/use/block_probe.hpp"
 
 namespace devbindd::handoff {
@@ -80,6 +83,13 @@ struct Search {
   }
 };
 
+// What several rules ask for, and what is the same for all functions.
+bool is_read_once(std::string_view path) {
+  constexpr std::array<std::string_view, 4> files = {"proc/iomem", "proc/consoles", "proc/2/stat",
+                                                     "proc/2/task/2/children"};
+  return path.ends_with("/resource") || std::ranges::find(files, path) != files.end();
+}
+
 // All nodes and all memory of all functions in one look through all processes.
 sysfs::Result<> look_at_processes(const sysfs::Tree& tree, std::vector<Search>& searches) {
   std::vector<sysfs::OwnedNode> nodes;
@@ -127,9 +137,10 @@ UsageSeams real_usage_seams() {
           &sysfs::add_what_runs};
 }
 
-sysfs::Result<std::vector<Usage>> find_uses(const sysfs::Tree& tree, const std::vector<sysfs::Device>& devices,
+sysfs::Result<std::vector<Usage>> find_uses(const sysfs::Tree& host_tree, const std::vector<sysfs::Device>& devices,
                                             const UsageSeams& seams,
                                             const std::optional<std::string>& client_local_address) {
+  const sysfs::RememberingTree tree(host_tree, &is_read_once);
   UsageHost host(tree, seams, client_local_address);
   std::vector<Search> searches;
   for (const auto& device : devices) {

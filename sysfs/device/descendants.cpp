@@ -10,17 +10,11 @@ namespace devbindd::sysfs {
 namespace {
 
 constexpr std::size_t most_descendants = 8192;
-constexpr std::size_t most_entries = 65536;  // of a directory
-constexpr int most_levels = 40;              // a disk below a switch below a VMD is 20 deep
+constexpr int most_levels = 40;  // a disk below a switch below a VMD is 20 deep
 
 // Directories of attributes, some of them with hundreds of entries; no device is below them.
 constexpr std::array<std::string_view, 12> barren = {"power",     "queues", "statistics", "msi_irqs", "wakeup", "mq",
                                                      "integrity", "trace",  "holders",    "slaves",   "queue",  "link"};
-
-bool is_own_directory(const Tree& tree, const std::string& path) {
-  const auto status = tree.status(path);
-  return status && *status && (*status)->directory;
-}
 
 // 0604 PCI-to-PCI, 0607 CardBus, 0609 semi-transparent: what lies behind does not depend on the bridge's driver.
 bool leads_to_others(const Tree& tree, const std::string& function) {
@@ -34,16 +28,13 @@ struct Descent {
   std::vector<Descendant> found = {};
 
   void enter(const std::string& path, int level) {
-    const auto names = tree.list(path);
-    const auto links = tree.links(path, most_entries);
-    if (!names || !links) return;
+    const auto names = tree.directories(path);
+    if (!names) return;
     for (const auto& name : *names) {
       if (found.size() >= most_descendants) return;
-      if (std::ranges::find(*links, name, &SymbolicLink::name) != links->end()) continue;
       if (std::ranges::find(barren, name) != barren.end()) continue;
       if (!enters_functions && parse_pci_address(name)) continue;
       const auto below = path + "/" + name;
-      if (!is_own_directory(tree, below)) continue;
       add(below, name);
       if (level < most_levels) enter(below, level + 1);
     }

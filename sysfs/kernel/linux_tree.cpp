@@ -60,6 +60,20 @@ Result<std::vector<SymbolicLink>> Tree::links(std::string_view path, std::size_t
   return found;
 }
 
+Result<std::vector<std::string>> Tree::directories(std::string_view path) const {
+  const auto names = list(path);
+  if (!names) return std::unexpected(names.error());
+  std::vector<std::string> found;
+  for (const auto& name : *names) {
+    const auto below = std::string(path) + "/" + name;
+    const auto target = link(below);
+    if (target && *target) continue;
+    const auto status = this->status(below);
+    if (status && *status && (*status)->directory) found.push_back(name);
+  }
+  return found;
+}
+
 Result<std::optional<std::string>> link_name(const Tree& tree, std::string_view path) {
   auto target = tree.link(path);
   if (!target) return std::unexpected(target.error());
@@ -161,6 +175,24 @@ Result<std::vector<SymbolicLink>> LinuxTree::links(std::string_view path, std::s
     return true;
   });
   if (error != 0) return kernel_error("cannot list", absolute(path), error);
+  return found;
+}
+
+Result<std::vector<std::string>> LinuxTree::directories(std::string_view path) const {
+  const auto directory = open_directory(path);
+  if (!directory) return std::unexpected(directory.error());
+  const auto is_directory = [&directory](const dirent64& entry) {
+    if (entry.d_type != DT_UNKNOWN) return entry.d_type == DT_DIR;
+    struct stat status {};
+    return ::fstatat(directory->get(), entry.d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
+  };
+  std::vector<std::string> found;
+  const int error = each_entry(directory->get(), [&](const dirent64& entry) {
+    if (is_directory(entry)) found.emplace_back(entry.d_name);
+    return true;
+  });
+  if (error != 0) return kernel_error("cannot list", absolute(path), error);
+  std::ranges::sort(found);
   return found;
 }
 

@@ -21,6 +21,7 @@ class LinuxTree final : public Tree {
   Result<std::optional<std::string>> link(std::string_view path) const override;
   Result<std::vector<std::string>> list(std::string_view path) const override;
   Result<std::vector<SymbolicLink>> links(std::string_view path, std::size_t most) const override;
+  Result<std::vector<std::string>> directories(std::string_view path) const override;
   Result<std::optional<NodeStatus>> status(std::string_view path) const override;
 
  private:

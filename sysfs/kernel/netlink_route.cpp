@@ -9,6 +9,7 @@ namespace devbindd::sysfs::netlink {
 namespace {
 
 constexpr int most_attempts = 3;  // of a dump
+constexpr std::size_t longest_message = 32768;
 
 std::unexpected<Error> netlink_error(const std::string& what, int code) {
   return fail(ErrorCode::Kernel, what + ": " + nl_geterror(code), code == -NLE_PERM ? EPERM : 0);
@@ -32,6 +33,9 @@ Result<Socket> connect(int protocol) {
   if (!socket) return fail(ErrorCode::Kernel, "no memory for a netlink socket", ENOMEM);
   if (const int code = nl_connect(socket.get(), protocol); code < 0)
     return netlink_error("cannot connect to netlink", code);
+  // The kernel makes no message of a dump longer than this (net/netlink/af_netlink.c, netlink_dump): with room for it
+  // each comes by one call, and does not have to be looked at first.
+  if (nl_socket_set_msg_buf_size(socket.get(), longest_message) == 0) nl_socket_disable_msg_peek(socket.get());
   return socket;
 }
 

@@ -57,6 +57,9 @@ class Tree {
   /// The symbolic links in a directory, `most` of them, in any order; one that vanishes meanwhile is left out. By
   /// list() and link(), where there is no cheaper way.
   virtual Result<std::vector<SymbolicLink>> links(std::string_view path, std::size_t most) const;
+  /// The names of the directories in a directory, sorted, without symbolic links to some. By list(), link() and
+  /// status(), where there is no cheaper way.
+  virtual Result<std::vector<std::string>> directories(std::string_view path) const;
   /// stat(2) following links; nullopt where nothing is there. A network file system answers from what it remembers.
   virtual Result<std::optional<NodeStatus>> status(std::string_view path) const = 0;
 };

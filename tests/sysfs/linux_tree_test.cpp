@@ -13,6 +13,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "sysfs/kernel/remembering_tree.hpp"
 #include "tests/catch2.hpp"
 #include "tests/temporary_directory.hpp"
 
@@ -176,6 +177,36 @@ TEST_CASE("A root that is no directory cannot be opened") {
   folder.write("file", "x");
   CHECK(LinuxTree::open(folder.at("missing").string()).error().errno_value == ENOENT);
   CHECK(LinuxTree::open(folder.at("file").string()).error().errno_value == ENOTDIR);
+}
+
+TEST_CASE("The directories of a directory are told, and links to some are not") {
+  Folder folder;
+  folder.write("d/file", "x");
+  folder.write("d/second/file", "x");
+  folder.write("d/first/file", "x");
+  fs::create_directory_symlink("first", folder.at("d/link"));
+  CHECK(folder.tree.directories("d").value() == std::vector<std::string>{"first", "second"});
+  CHECK(folder.tree.Tree::directories("d").value() == std::vector<std::string>{"first", "second"});
+  CHECK(folder.tree.directories("nowhere").error().errno_value == ENOENT);
+  CHECK(folder.tree.directories("d/file").error().errno_value == ENOTDIR);
+}
+
+TEST_CASE("What is kept is read once, whether or not it can be read, and what is not is read again") {
+  Folder folder;
+  folder.write("kept", "first\n");
+  folder.write("other", "first\n");
+  devbindd::sysfs::RememberingTree tree(folder.tree, [](std::string_view path) { return path != "other"; });
+  const auto contents = [&tree] {
+    return tree.read("kept").value_or("") + " " + tree.read("other").value_or("") + " " +
+           tree.read("missing").value_or("-");
+  };
+  CHECK(contents() == "first first -");
+  folder.write("kept", "second\n");
+  folder.write("other", "second\n");
+  folder.write("missing", "there\n");
+  CHECK(contents() == "first second -");
+  CHECK(tree.read("kept", 3).value() == "sec");
+  CHECK(tree.write("other", "x").error().errno_value == EROFS);
 }
 
 TEST_CASE("The links of a directory come with their targets, and nothing else does") {
