@@ -72,6 +72,10 @@ std::string network_detail(const Use& use) {
              ".";
     default: break;
   }
+  if (use.path.empty() && use.subject == sysfs::hidden_interface) {
+    return "The device has a network interface in a network namespace that was not found: a socket may keep it, or a "
+           "mount outside the host's mount namespace.";
+  }
   if (use.path.empty()) {
     return "The device shows no network interface: it may be in another network namespace, and not all of them could "
            "be "
@@ -98,8 +102,10 @@ std::string session_detail(const Use& use) {
     case UseKind::NextHop:
       return "The nexthop object " + use.subject + " leads through " + last(use) + way(use) +
              ", though no route uses it.";
-    case UseKind::TrafficControl: return "tc looks at what comes in at " + last(use) + way(use) + ".";
+    case UseKind::TrafficControl: return "tc or nftables looks at what comes in at " + last(use) + way(use) + ".";
     default:
+      if (use.subject.starts_with(sysfs::multicast_group))
+        return "Somebody receives the " + use.subject + " at " + last(use) + way(use) + ".";
       if (use.subject == sysfs::unplaced_xdp_socket)
         return "AF_XDP sockets are open" + by_whom(use) +
                ", and this kernel does not tell on which interfaces: " + last(use) + " may be one of them.";
@@ -127,7 +133,7 @@ std::string block_detail(const Use& use) {
     case UseKind::BlockOpen: return use.subject + way(use) + " is open in " + who(use) + ".";
     default:
       if (use.subject == sysfs::unknown_content)
-        return "Whether " + last(use) + " is claimed or holds data is not known: its node may not be opened.";
+        return "Whether " + last(use) + " is claimed or holds data is not known: its node cannot be opened.";
       return last(use) + " is not in use but holds data: " + use.subject + ".";
   }
 }
@@ -197,7 +203,7 @@ std::string_view next_step_of(const Use& use) {
     case UseKind::Xdp: return "Detach the program or end the process, or accept net.xdp if it may break.";
     case UseKind::Stacked: return "Make sure that nobody needs the interface above it: the kernel may remove it.";
     case UseKind::NextHop: return "Make sure that nobody is about to set routes by it.";
-    case UseKind::TrafficControl: return "Make sure that nobody needs what tc does with the packets.";
+    case UseKind::TrafficControl: return "Make sure that nobody needs what tc or nftables does with the packets.";
     case UseKind::PacketSocket: return "Make sure that the process can do without this interface.";
     case UseKind::Address:
       return "Remove the address or move it to another interface, or accept net.address if the host may lose it.";

@@ -66,6 +66,17 @@ bool FunctionFacts::may_have_interfaces() const {
   return std::ranges::any_of(descendants_, [](const sysfs::Descendant& found) { return found.subsystem == "net"; });
 }
 
+// The kernel makes a directory "net" for the interfaces of a device. It stays as long as there is one, in whatever
+// namespace, and shows those of this one: drivers/base/core.c, cleanup_glue_dir; net/core/net-sysfs.c.
+bool FunctionFacts::has_hidden_interface() const {
+  const auto is_interface = [](const sysfs::Descendant& found) { return found.subsystem == "net"; };
+  if (std::ranges::any_of(descendants_, is_interface)) return false;
+  const auto has_directory = [this](const std::string& path) { return sysfs::exists(tree(), path + "/net"); };
+  return has_directory(path_) || std::ranges::any_of(descendants_, [&](const sysfs::Descendant& found) {
+           return found.on_bus && has_directory(found.path);
+         });
+}
+
 sysfs::Result<const std::vector<sysfs::Use>*> FunctionFacts::network_uses() {
   if (!network_ && !may_have_interfaces()) network_.emplace();
   if (network_) return &*network_;
@@ -74,13 +85,18 @@ sysfs::Result<const std::vector<sysfs::Use>*> FunctionFacts::network_uses() {
   const auto parents = parents_of(device_.address, descendants_);
   const bool card = sysfs::category(device_) == "network";
   bool has_interface = sysfs::has_interface(**state, parents);
-  if (card && !has_interface) {
+  const bool hidden = !has_interface && has_hidden_interface();
+  if ((card && !has_interface) || hidden) {
     if (auto done = host_.add_hidden_namespaces(); !done) return std::unexpected(done.error());
     has_interface = sysfs::has_interface(**state, parents);
   }
   if (has_interface) host_.add_what_runs();
   network_ = sysfs::network_uses(**state, parents, host_.client());
-  if (card && (*state)->others_unknown && !has_interface) network_->push_back({.kind = sysfs::UseKind::OtherNamespace});
+  if (hidden && !has_interface) {
+    network_->push_back({.kind = sysfs::UseKind::OtherNamespace, .subject = std::string(sysfs::hidden_interface)});
+  } else if (card && (*state)->others_unknown && !has_interface) {
+    network_->push_back({.kind = sysfs::UseKind::OtherNamespace});
+  }
   sysfs::add_socket_owners(tree(), *network_);
   return &*network_;
 }

@@ -64,7 +64,7 @@ auto disks(Kinds kinds) {
 Result<Look> disk_content(FunctionFacts& function) {
   Look look{.uses = of_kinds(function.block_use().uses, {UseKind::Signature})};
   if (std::ranges::any_of(look.uses, [](const Use& use) { return use.subject == sysfs::unknown_content; }))
-    look.not_visible = "the node of a disk may not be opened";
+    look.not_visible = "the node of a disk cannot be opened";
   return look;
 }
 
@@ -143,9 +143,10 @@ const std::vector<Rule>& usage_rules() {
        "links of sysfs.",
        network({UseKind::Master, UseKind::Stacked})},
       {"sessions",
-       "Protocols that need no address: /proc/net/pppoe, packet, ip_mr_vif, can and pktgen, network consoles, "
+       "Protocols that need no address: /proc/net/pppoe, packet, ip_mr_vif, igmp, can, atalk and pktgen, network "
+       "consoles, "
        "ATA over Ethernet, MACsec, XDP programs and AF_XDP sockets, link-local connections and bound sockets "
-       "(sock_diag), tc.",
+       "(sock_diag), tc, nftables.",
        sessions},
       {"namespaces",
        "Interfaces of it in other network namespaces, entered through /proc/PID/ns/net, /run/netns and the "
@@ -162,7 +163,8 @@ const std::vector<Rule>& usage_rules() {
        "What is built on its disks by the holders links of sysfs and loop devices, and an exclusive open of each disk.",
        disks({UseKind::Holder})},
       {"served_disks",
-       "What of its disks the kernel's NVMe and SCSI targets and USB gadgets serve, as configfs shows it.",
+       "What of its disks the kernel's NVMe and SCSI targets and USB gadgets serve, as configfs shows it, "
+       "and the block device of pstore.",
        served_disks},
       {"shares",
        "File systems that stand on no block device (9p, virtiofs, flash), in the mount tables and by the use counts of "
@@ -185,7 +187,7 @@ const std::vector<Rule>& usage_rules() {
       {"children", "Mediated devices, vDPA devices and subfunctions that have been made of it, in sysfs.", children},
       {"kernel_users",
        "What the kernel does with it by itself: IOMMU, TPM, ciphers (/proc/crypto), DMA channels, gadgets, fans, "
-       "USB/IP; and what it may do and does not show, by the name of the driver.",
+       "watchdogs, speakup, USB/IP; and what it may do and does not show, by the name of the driver.",
        kernel_users},
       {"firmware", "Memory of it that others have, in /proc/iomem and the IOMMU group's reserved_regions.", firmware},
   };

@@ -66,6 +66,7 @@ class FunctionFacts {
 
  private:
   bool may_have_interfaces() const;
+  bool has_hidden_interface() const;
 
   UsageHost& host_;
   const sysfs::Device& device_;

@@ -123,6 +123,20 @@ struct ServerReader {
     }
   }
 
+  // Where the kernel writes its last messages when it dies. The device stands there as a path, as its number, or as the
+  // UUID of a partition: fs/pstore/blk.c.
+  void add_message_store() {
+    if (text_of(tree, "sys/module/pstore/parameters/backend") != "pstore_blk") return;
+    auto device = text_of(tree, "sys/module/pstore_blk/parameters/blkdev");
+    BlockServer server{.what = "the kernel's store for its last messages (pstore)", .backing = device};
+    server.node = device_number_from(device);
+    server.block = server.node.has_value();
+    if (server.node) return servers.push_back(std::move(server));
+    constexpr std::string_view by_partition = "PARTUUID=";
+    if (device.starts_with(by_partition)) device = "/dev/disk/by-partuuid/" + device.substr(by_partition.size());
+    add(server.what, device);
+  }
+
   void add_compressed_memory() {
     for (const auto& name : names_in(tree, "sys/block")) {
       if (!name.starts_with("zram")) continue;
@@ -151,6 +165,7 @@ BlockServers read_block_servers(const Tree& tree) {
   reader.add_scsi_target();
   reader.add_gadgets();
   reader.add_compressed_memory();
+  reader.add_message_store();
   return {std::move(reader.servers), gap_of(tree)};
 }
 

@@ -27,10 +27,12 @@ struct BlockServers {
 };
 
 /// The enabled namespaces and pass-through controllers of the NVMe target, the configured back ends of the SCSI target
-/// (LIO: iblock, fileio, pscsi), the LUNs of USB mass storage gadgets, the back ends of zram. Source: configfs, below
+/// (LIO: iblock, fileio, pscsi), the LUNs of USB mass storage gadgets, the back ends of zram, the
+/// block device of pstore. Source: configfs, below
 /// /sys/kernel/config: drivers/nvme/target/configfs.c (device_path, enable); drivers/target/target_core_configfs.c
 /// (info, udev_path), target_core_iblock.c ("Major: 259 Minor: 0"), target_core_file.c ("File: /x"); and
-/// drivers/usb/gadget/function/f_mass_storage.c (lun.N/file); drivers/block/zram/zram_drv.c (backing_dev).
+/// drivers/usb/gadget/function/f_mass_storage.c (lun.N/file); drivers/block/zram/zram_drv.c (backing_dev);
+/// fs/pstore/blk.c (blkdev), platform.c (backend).
 BlockServers read_block_servers(const Tree& tree);
 
 }  // namespace devbindd::sysfs

@@ -166,7 +166,7 @@ struct Stack {
   void add_claim(const Disk& disk) {
     const int error = seams.open_exclusive(block_node_path(disk.name));
     if (error == EBUSY) add({.kind = UseKind::Holder, .path = disk.path, .subject = "exclusive opener"});
-    if (error == EPERM || error == EACCES)
+    if (error != 0 && error != EBUSY && error != ENOMEDIUM)
       add({.kind = UseKind::Signature, .path = disk.path, .subject = std::string(unknown_content)});
   }
 

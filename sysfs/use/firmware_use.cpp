@@ -60,10 +60,13 @@ void add_owners(std::string_view iomem, const std::vector<Resource>& bars, std::
     const auto region = region_from(line);
     if (!region) continue;
     addresses = addresses || region->last != 0;
-    const bool memory = region->owner.starts_with("System RAM");
-    if (!memory && !is_firmware(region->owner)) continue;
+    const bool messages = region->owner.starts_with("ramoops:");  // fs/pstore/ram.c: one entry for each record
+    const bool kernel = messages || region->owner.starts_with("System RAM");
+    if (!kernel && !is_firmware(region->owner)) continue;
     if (std::ranges::none_of(bars, [&region](const Resource& bar) { return overlaps(*region, bar); })) continue;
-    uses.push_back({.kind = memory ? UseKind::KernelUse : UseKind::Firmware, .subject = std::string(region->owner)});
+    Use use{.kind = kernel ? UseKind::KernelUse : UseKind::Firmware,
+            .subject = messages ? "it keeps its last messages there (ramoops)" : std::string(region->owner)};
+    if (!messages || std::ranges::find(uses, use) == uses.end()) uses.push_back(std::move(use));
   }
 }
 

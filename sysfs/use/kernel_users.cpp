@@ -121,7 +121,27 @@ struct Users {
     if (status == "1") add(UseKind::KernelMayUse, found.name, "it is offered to other hosts (USB/IP)");
   }
 
+  // One that was started goes on when it is closed without the magic letter, or with nowayout: it resets the host when
+  // nobody tends it. Some stand below no device, so that only their nodes tell whose they are.
+  void add_watchdog(const OwnedNode& node) {
+    if (!node.node.starts_with("/dev/watchdog") || node.path.empty()) return;
+    if (tree.read("sys/class/watchdog/" + node.path.back() + "/state").value_or("") != "active") return;
+    const Use use{.kind = UseKind::KernelUse, .path = node.path, .subject = "the watchdog runs and watches the host"};
+    if (std::ranges::find(uses, use) == uses.end()) uses.push_back(use);
+  }
+
+  // The kernel itself speaks through a terminal, which no process has open: drivers/accessibility/speakup/spk_ttyio.c.
+  void add_speech(const Descendant& found) {
+    const auto voice = tree.read("sys/accessibility/speakup/synth").value_or("");
+    if (voice.empty() || voice == "none") return;
+    const auto parameters = "sys/module/speakup_" + voice + "/parameters/";
+    auto terminal = tree.read(parameters + "dev").value_or("");
+    if (terminal.empty() || terminal == "(null)") terminal = "ttyS" + tree.read(parameters + "ser").value_or("");
+    if (terminal == found.name) add(UseKind::KernelUse, found.name, "the host's console is read aloud by it (speakup)");
+  }
+
   void add_by_class(const Descendant& found) {
+    if (found.subsystem == "tty") add_speech(found);
     if (found.subsystem == "usb") add_remote_usb(found);
     if (found.subsystem == "iommu") add(UseKind::KernelUse, found.name, "it is an IOMMU, which other devices need");
     if (found.subsystem == "tpm") add(UseKind::KernelUse, found.name, "it is the host's TPM");
@@ -150,6 +170,7 @@ std::vector<Use> kernel_uses(const Tree& tree, const std::string& driver, const 
     if (const auto its_own = driver_of(tree, found); !its_own.empty()) users.add_by_driver(found.name, its_own);
   }
   for (const auto& node : nodes) {
+    users.add_watchdog(node);
     for (const auto& server : servers) {
       if (!node.block && !server.block && server.node == node.number)
         users.uses.push_back({.kind = UseKind::Served, .path = node.path, .subject = server.what});

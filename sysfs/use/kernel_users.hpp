@@ -15,12 +15,13 @@ namespace devbindd::sysfs {
 
 /// KernelUse where the kernel shows a user: an IOMMU or a TPM below the function; a USB device controller that a gadget
 /// has; a USB device that another host has taken (usbip_status); ciphers of it that somebody has taken (/proc/crypto,
-/// refcnt above 1); a fan that is controlled by hand (pwmN_enable 1); `servers` that have one of its character `nodes`.
-/// KernelMayUse, a warning, where it shows none and yet may have one, by the device's kind and state: DMA channels that
-/// are taken (in_use), memory error reporting (EDAC), thermal control, SMBus, a BMC, a security processor, a
-/// hot-plugged memory device, sockets of AF_VSOCK. Source: drivers/crypto, crypto/proc.c; drivers/dma/dmaengine.c
-/// (in_use); drivers/usb/gadget/udc/core.c (function); Documentation/hwmon/sysfs-interface.rst; for the warnings the
-/// names of the drivers.
+/// refcnt above 1); a fan that is controlled by hand (pwmN_enable 1); a watchdog that runs (state), whether or not a
+/// process has it open; a terminal that speakup speaks through (/sys/accessibility/speakup); `servers` that have one of
+/// its character `nodes`. KernelMayUse, a warning, where it shows none and yet may have one, by the device's kind and
+/// state: DMA channels that are taken (in_use), memory error reporting (EDAC), thermal control, SMBus, a BMC, a
+/// security processor, a hot-plugged memory device, sockets of AF_VSOCK. Source: drivers/crypto, crypto/proc.c;
+/// drivers/dma/dmaengine.c (in_use); drivers/usb/gadget/udc/core.c (function); Documentation/hwmon/sysfs-interface.rst;
+/// for the warnings the names of the drivers.
 std::vector<Use> kernel_uses(const Tree& tree, const std::string& driver, const std::vector<Descendant>& descendants,
                              const std::vector<OwnedNode>& nodes, const std::vector<BlockServer>& servers);
 

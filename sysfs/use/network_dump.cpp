@@ -118,6 +118,22 @@ void add_address(nlmsghdr* message, Interfaces& interfaces) {
   if (!known) interface->addresses.push_back({with_prefix, address && is_link_local(*address)});
 }
 
+// Of a VXLAN: a peer that is reached through an interface which the tunnel itself does not name ("via").
+void add_peer(nlmsghdr* message, std::optional<int> own_id, Interfaces& interfaces) {
+  std::array<nlattr*, NDA_MAX + 1> attributes{};
+  if (message->nlmsg_type != RTM_NEWNEIGH) return;
+  if (nlmsg_parse(message, sizeof(ndmsg), attributes.data(), NDA_MAX, nullptr) < 0) return;
+  auto* tunnel = find(interfaces, static_cast<const ndmsg*>(nlmsg_data(message))->ndm_ifindex);
+  if (tunnel == nullptr || tunnel->type != "vxlan" || attributes[NDA_IFINDEX] == nullptr) return;
+  const auto through = static_cast<int>(nla_get_u32(attributes[NDA_IFINDEX]));
+  auto* other = attributes[NDA_LINK_NETNSID];
+  const bool own = own_id && other != nullptr && *own_id == static_cast<int>(nla_get_u32(other));
+  if (through <= 0 || (other != nullptr && !own)) return;
+  tunnel->lower_in_own_namespace = own;
+  if (std::ranges::find(tunnel->peers_through, through) == tunnel->peers_through.end())
+    tunnel->peers_through.push_back(through);
+}
+
 // tc's hooks on the way in; kinds of net/sched/sch_ingress.c.
 void add_qdisc(nlmsghdr* message, Interfaces& interfaces) {
   std::array<nlattr*, TCA_MAX + 1> attributes{};
@@ -130,16 +146,36 @@ void add_qdisc(nlmsghdr* message, Interfaces& interfaces) {
   if (interface != nullptr) interface->traffic_control = true;
 }
 
+// Counters of traffic are most of what the kernel would tell of an interface.
+Result<> dump_links(nl_sock* socket, netlink::Visit visit) {
+  const netlink::Message request(nlmsg_alloc_simple(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP));
+  ifinfomsg header{};
+  if (!request || nlmsg_append(request.get(), &header, sizeof(header), NLMSG_ALIGNTO) < 0 ||
+      nla_put_u32(request.get(), IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) < 0)
+    return fail(ErrorCode::Kernel, "no memory for a netlink message", ENOMEM);
+  return netlink::dump(socket, request.get(), std::move(visit));
+}
+
 template <class Header>
 Result<> dump(nl_sock* socket, int type, netlink::Visit visit) {
   const Header header{};
   return netlink::dump(socket, type, &header, sizeof(header), std::move(visit));
 }
 
+Result<> dump_peers(nl_sock* socket, std::optional<int> own_id, Interfaces& interfaces) {
+  ndmsg header{};
+  header.ndm_family = AF_BRIDGE;
+  auto done = netlink::dump(socket, RTM_GETNEIGH, &header, sizeof(header),
+                            [&](nlmsghdr* message) { add_peer(message, own_id, interfaces); });
+  if (!done && done.error().errno_value == EOPNOTSUPP) return {};
+  return done;
+}
+
 // What this namespace calls another one; nullopt when it has no name for it. Source: net/core/net_namespace.c.
 std::optional<int> id_of_namespace(int descriptor) {
+  if (descriptor < 0) return std::nullopt;
   auto socket = netlink::connect();
-  if (!socket || descriptor < 0) return std::nullopt;
+  if (!socket) return std::nullopt;
   const netlink::Message request(nlmsg_alloc_simple(RTM_GETNSID, NLM_F_REQUEST | NLM_F_ACK));
   rtgenmsg header{};
   if (!request || nlmsg_append(request.get(), &header, sizeof(header), NLMSG_ALIGNTO) < 0) return std::nullopt;
@@ -175,8 +211,7 @@ Result<std::vector<NetworkInterface>> dump_links() {
   auto socket = netlink::connect();
   if (!socket) return std::unexpected(socket.error());
   Interfaces interfaces;
-  auto done = dump<ifinfomsg>(socket->get(), RTM_GETLINK,
-                              [&](nlmsghdr* message) { add_link(message, std::nullopt, interfaces); });
+  auto done = dump_links(socket->get(), [&](nlmsghdr* message) { add_link(message, std::nullopt, interfaces); });
   if (!done) return std::unexpected(done.error());
   return interfaces;
 }
@@ -186,9 +221,12 @@ Result<std::vector<NetworkInterface>> dump_network_interfaces(int own_namespace)
   if (!socket) return std::unexpected(socket.error());
   const auto own_id = id_of_namespace(own_namespace);
   Interfaces interfaces;
-  auto done =
-      dump<ifinfomsg>(socket->get(), RTM_GETLINK, [&](nlmsghdr* message) { add_link(message, own_id, interfaces); });
+  auto done = dump_links(socket->get(), [&](nlmsghdr* message) { add_link(message, own_id, interfaces); });
   if (!done) return std::unexpected(done.error());
+  if (std::ranges::find(interfaces, "vxlan", &NetworkInterface::type) != interfaces.end()) {
+    done = dump_peers(socket->get(), own_id, interfaces);
+    if (!done) return std::unexpected(done.error());
+  }
   done = dump<ifaddrmsg>(socket->get(), RTM_GETADDR, [&](nlmsghdr* message) { add_address(message, interfaces); });
   if (!done) return std::unexpected(done.error());
   done = dump_routes(socket->get(), interfaces);

@@ -2,7 +2,10 @@
 #include "sysfs/use/network_route_dump.hpp"
 
 #include <arpa/inet.h>
+#include <linux/can/gw.h>
+#include <linux/lwtunnel.h>
 #include <linux/nexthop.h>
+#include <linux/seg6_local.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -28,6 +31,15 @@ struct NextHop {
   std::vector<int> interfaces = {};
   std::vector<std::uint32_t> group = {};
 };
+
+// Where a segment of IPv6 sends packets to, beside the route's own interface: End.DX2, End.X
+// (net/ipv6/seg6_local.c).
+int interface_of_segment(nlattr* type, nlattr* encapsulation) {
+  if (type == nullptr || encapsulation == nullptr || nla_get_u16(type) != LWTUNNEL_ENCAP_SEG6_LOCAL) return 0;
+  std::array<nlattr*, SEG6_LOCAL_MAX + 1> attributes{};
+  if (nla_parse_nested(attributes.data(), SEG6_LOCAL_MAX, encapsulation, nullptr) < 0) return 0;
+  return attributes[SEG6_LOCAL_OIF] != nullptr ? static_cast<int>(nla_get_u32(attributes[SEG6_LOCAL_OIF])) : 0;
+}
 
 bool is_multicast_family(const rtmsg& header) {
   return header.rtm_family == RTNL_FAMILY_IPMR || header.rtm_family == RTNL_FAMILY_IP6MR;
@@ -100,6 +112,8 @@ struct Collector {
     auto& hop = next_hops[nla_get_u32(attributes[NHA_ID])];
     hop = {};
     if (attributes[NHA_OIF] != nullptr) hop.interfaces.push_back(static_cast<int>(nla_get_u32(attributes[NHA_OIF])));
+    if (const int other = interface_of_segment(attributes[NHA_ENCAP_TYPE], attributes[NHA_ENCAP]); other > 0)
+      hop.interfaces.push_back(other);
     if (attributes[NHA_GROUP] == nullptr) return;
     const auto* members = static_cast<const char*>(nla_data(attributes[NHA_GROUP]));
     const auto count = static_cast<std::size_t>(nla_len(attributes[NHA_GROUP])) / sizeof(nexthop_grp);
@@ -113,6 +127,7 @@ struct Collector {
   void add_route(nlmsghdr* message) {
     if (message->nlmsg_type != RTM_NEWROUTE) return;
     const auto& header = *static_cast<const rtmsg*>(nlmsg_data(message));
+    if (header.rtm_family == AF_CAN) return add_gateway(message);
     // First of all: there may be a million routes.
     if (header.rtm_protocol == RTPROT_KERNEL || (header.rtm_flags & RTM_F_CLONED) != 0) return;
     Attributes attributes{};
@@ -128,9 +143,21 @@ struct Collector {
     for (const auto index : through) mark(index, is_default, name);
   }
 
+  // A job of can-gw, whose messages are those of routes with a header of their own: net/can/gw.c.
+  void add_gateway(nlmsghdr* message) const {
+    std::array<nlattr*, CGW_MAX + 1> attributes{};
+    if (nlmsg_parse(message, sizeof(rtcanmsg), attributes.data(), CGW_MAX, nullptr) < 0) return;
+    for (const auto end : {CGW_SRC_IF, CGW_DST_IF}) {
+      if (attributes[static_cast<std::size_t>(end)] == nullptr) continue;
+      mark(static_cast<int>(nla_get_u32(attributes[static_cast<std::size_t>(end)])), false, "a gateway of CAN frames");
+    }
+  }
+
   std::vector<int> interfaces_of(const rtmsg& header, const Attributes& attributes) {
     std::vector<int> found;
     if (attributes[RTA_OIF] != nullptr) found.push_back(static_cast<int>(nla_get_u32(attributes[RTA_OIF])));
+    if (const int other = interface_of_segment(attributes[RTA_ENCAP_TYPE], attributes[RTA_ENCAP]); other > 0)
+      found.push_back(other);
     if (is_multicast_family(header) && attributes[RTA_IIF] != nullptr)
       found.push_back(static_cast<int>(nla_get_u32(attributes[RTA_IIF])));
     if (attributes[RTA_MULTIPATH] != nullptr) add_paths(attributes[RTA_MULTIPATH], found);

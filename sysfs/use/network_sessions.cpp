@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sysfs/use/network_sessions.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "sysfs/kernel/fields.hpp"
+#include "sysfs/use/network_use.hpp"
 
 namespace devbindd::sysfs {
 namespace {
@@ -125,6 +129,47 @@ std::vector<NamedSession> parse_can_receivers(std::string_view text) {
   return found;
 }
 
+std::vector<NamedSession> parse_apple_talk(std::string_view text) {
+  std::vector<NamedSession> found;
+  for (const auto line : lines_of(text)) {
+    const auto words = words_of(line);
+    const bool address = words.size() == 4 && words[1].size() == 7 && words[1] != "0000:00" && words[1][4] == ':';
+    if (address && number_from<unsigned>(words[1].substr(0, 4), 16))
+      found.emplace_back(words[0], "AppleTalk with the address " + std::string(words[1]));
+  }
+  return found;
+}
+
+std::vector<NetworkSession> parse_multicast_groups(std::string_view version4, std::string_view version6) {
+  std::vector<NetworkSession> found;
+  const auto add = [&found](int interface, int family, const void* group) {
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    if (interface > 0 && found.size() < most_sessions &&
+        ::inet_ntop(family, group, text.data(), text.size()) != nullptr)
+      found.push_back({interface, std::string(multicast_group) + text.data()});
+  };
+  int interface = 0;
+  for (const auto line : lines_of(version4)) {
+    const auto words = words_of(line);
+    if (!line.starts_with('\t') && !words.empty()) interface = number_from<int>(words[0]).value_or(0);
+    const auto group =
+        line.starts_with('\t') && !words.empty() ? number_from<std::uint32_t>(words[0], 16) : std::nullopt;
+    // As it lies in memory; 224.0.0.0/24 stays on the link.
+    if (group && (*group & 0x00ffffffU) != 0x000000e0U) add(interface, AF_INET, &*group);
+  }
+  for (const auto line : lines_of(version6)) {
+    const auto words = words_of(line);
+    if (words.size() < 3 || words[2].size() != 32) continue;
+    std::array<std::uint8_t, 16> group{};
+    for (std::size_t at = 0; at < group.size(); ++at)
+      group[at] = number_from<std::uint8_t>(words[2].substr(2 * at, 2), 16).value_or(0);
+    const unsigned scope = group[1] & 0x0fU;  // 1: the host, 2: the link; ff05::2 is joined by every router
+    const bool of_routers = words[2] == "ff050000000000000000000000000002";
+    if (scope > 2 && !of_routers) add(number_from<int>(words[0]).value_or(0), AF_INET6, group.data());
+  }
+  return found;
+}
+
 std::vector<BoundSocket> parse_packet_sockets(std::string_view text) {
   std::vector<BoundSocket> found;
   for (const auto line : lines_of(text)) {
@@ -143,8 +188,12 @@ void add_sessions(const Tree& tree, NetworkState& state) {
   reader.add_file("proc/net/pppoe", parse_pppoe);
   for (const auto* file : {"proc/net/ip_mr_vif", "proc/net/ip6_mr_vif"})
     reader.add_file(file, parse_multicast_interfaces);
-  for (const auto* list : {"all", "fil", "inv", "sff", "eff", "err"})
-    reader.add_file(std::string("proc/net/can/rcvlist_") + list, parse_can_receivers);
+  if (exists(tree, "proc/net/can")) {
+    for (const auto* list : {"all", "fil", "inv", "sff", "eff", "err"})
+      reader.add_file(std::string("proc/net/can/rcvlist_") + list, parse_can_receivers);
+  }
+  reader.add_file("proc/net/atalk/interface", parse_apple_talk);
+  state.multicast_groups = parse_multicast_groups(reader.read("proc/net/igmp"), reader.read("proc/net/igmp6"));
   reader.add_packet_generators();
   reader.add_consoles();
   reader.add_ata();

@@ -15,6 +15,7 @@
 #include "sysfs/use/network_dump.hpp"
 #include "sysfs/use/network_sessions.hpp"
 #include "sysfs/use/network_stack.hpp"
+#include "sysfs/use/packet_filters.hpp"
 #include "sysfs/use/process_files.hpp"
 #include "sysfs/use/socket_diag.hpp"
 #include "sysfs/use/traffic_redirects.hpp"
@@ -153,6 +154,7 @@ void add_what_runs(const Tree& tree, NetworkState& state) {
   add_sessions(tree, state);
   add_socket_facts(tree, state);
   add_redirects(state);
+  add_packet_filters(tree, state);
   add_generic_sessions(tree, state);
 }
 

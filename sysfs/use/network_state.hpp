@@ -30,6 +30,8 @@ struct NetworkInterface {
   std::optional<int> lower = {};   ///< the index of the interface that a VLAN, macvlan or bound tunnel stands on
   /// `lower` is an interface of the daemon's own namespace, not of this one (a container's macvlan on the host's NIC).
   bool lower_in_own_namespace = false;
+  /// The indices of further interfaces through which a VXLAN reaches single peers, in the namespace of `lower`.
+  std::vector<int> peers_through = {};
   /// The names of what stands on it, as sysfs tells of the daemon's own namespace; what it stands on tells rtnetlink.
   std::vector<std::string> uppers = {};
   std::string parent_device = {};  ///< "0000:05:00.0", "virtio0", "1-1:1.0"; "" for a virtual one
@@ -39,7 +41,7 @@ struct NetworkInterface {
   std::vector<std::string> routes = {};
   std::vector<std::uint32_t> idle_next_hops = {};  ///< ids of nexthop objects that no route uses
   bool xdp_program = false;
-  bool traffic_control = false;  ///< tc's ingress or clsact
+  bool traffic_control = false;  ///< tc's ingress or clsact; a chain or flowtable of nftables
 };
 
 struct NetworkNamespace {
@@ -66,7 +68,8 @@ struct BoundSocket {
 struct NetworkState {
   std::vector<NetworkNamespace> namespaces = {};  ///< the daemon's own first
   std::vector<NetworkSession> sessions = {};
-  std::vector<BoundSocket> packet_sockets = {};  ///< and those of IP that are bound to an interface
+  std::vector<NetworkSession> multicast_groups = {};  ///< that somebody receives there; not those of the link alone
+  std::vector<BoundSocket> packet_sockets = {};       ///< and those of IP that are bound to an interface
   std::vector<BoundSocket> xdp_sockets = {};
   std::size_t unplaced_xdp_sockets = 0;         ///< that are there, while the kernel does not tell on which interface
   std::vector<std::string> gaps = {};           ///< what of sessions and sockets could not be read, and why

@@ -44,6 +44,10 @@ UseKind purpose_of(const NetworkInterface& upper) {
   return tap && upper.up ? UseKind::Master : UseKind::Stacked;
 }
 
+bool stands_on(const NetworkInterface& upper, const NetworkInterface& lower) {
+  return upper.lower == lower.index || std::ranges::find(upper.peers_through, lower.index) != upper.peers_through.end();
+}
+
 struct Climb {
   const NetworkState& state;
   std::optional<IpAddress> client;
@@ -66,7 +70,7 @@ struct Climb {
       auto longer = path;
       longer.push_back(upper.name);
       const bool master = interface.master == upper.index;
-      const bool linked = upper.lower == interface.index && !upper.lower_in_own_namespace;
+      const bool linked = stands_on(upper, interface) && !upper.lower_in_own_namespace;
       const bool on_top = linked || is_among(interface.uppers, upper.name);
       const bool served = interface.type == open_vswitch && upper.type == open_vswitch;
       if (!master && !on_top && !served) continue;
@@ -92,7 +96,7 @@ struct Climb {
     for (const auto& space : state.namespaces) {
       if (space.name.empty()) continue;
       for (const auto& upper : space.interfaces) {
-        if (!upper.lower_in_own_namespace || upper.lower != interface.index) continue;
+        if (!upper.lower_in_own_namespace || !stands_on(upper, interface)) continue;
         auto longer = path;
         longer.push_back(upper.name);
         add(UseKind::OtherNamespace, longer, space.name);
@@ -116,6 +120,9 @@ struct Climb {
   void look_at_sessions(const NetworkInterface& interface, const Path& path) {
     for (const auto& session : state.sessions) {
       if (session.interface == interface.index) add(UseKind::Session, path, session.what);
+    }
+    for (const auto& group : state.multicast_groups) {
+      if (group.interface == interface.index) add(UseKind::PacketSocket, path, group.what);
     }
     const auto add_sockets = [&](const std::vector<BoundSocket>& sockets, UseKind kind) {
       for (const auto& socket : sockets) {

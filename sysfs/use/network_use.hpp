@@ -15,6 +15,10 @@ namespace devbindd::sysfs {
 
 /// The subject of a PacketSocket for AF_XDP sockets whose interface the kernel does not tell.
 inline constexpr std::string_view unplaced_xdp_socket = "AF_XDP";
+/// What the subject of a PacketSocket begins with that is a multicast group, for which the kernel tells no process.
+inline constexpr std::string_view multicast_group = "multicast group ";
+/// The subject of an OtherNamespace without a path whose interface is known to be somewhere.
+inline constexpr std::string_view hidden_interface = "hidden";
 
 /// `own_parents` are the names by which interfaces tell their parent device: the PCI address and the devices below it
 /// ("virtio0", "1-1:1.0"). `client_local_address` is the address at which the caller of the API reached the daemon.

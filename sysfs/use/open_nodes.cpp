@@ -35,7 +35,16 @@ struct Scan {
     processes.push_back({file.pid, tree.read(file.process + "/comm").value_or("?"), file.path});
   }
 
+  // "nvme0n1", and "/dev/nvme0n1" since 6.8.
+  void look_at_registered(const ProcessFile& file) {
+    for (const auto& [key, at] : wanted) {
+      const std::string_view node = found.uses[at].subject;
+      if (file.path == node || file.path == node.substr(node.rfind('/') + 1)) add(found.uses[at], file);
+    }
+  }
+
   void look_at(const ProcessFile& file) {
+    if (file.registered) return look_at_registered(file);
     const bool physical = file.mapped && !file.block && file.number == physical_memory;
     for (std::size_t at = 0; at < memories.size() && (physical || file.function); ++at) {
       if (physical ? overlaps(memories[at], file) : file.function == memories[at].address)

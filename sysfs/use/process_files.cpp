@@ -33,6 +33,22 @@ bool is_memory(std::string_view path) {
   return std::ranges::any_of(names, [path](std::string_view name) { return path.starts_with(name); });
 }
 
+bool starts_like_a_resource(std::string_view path) { return path.substr(path.rfind('/') + 1).starts_with("resource"); }
+
+// "00.0"
+bool ends_like_a_function(std::string_view path) { return path.size() > 4 && path[path.size() - 2] == '.'; }
+
+// A process has hundreds of mappings, nearly all of them private ones of programs and libraries.
+bool may_be_of_a_device(std::string_view line) {
+  const auto rights = line.find(' ') + 1;
+  const auto name = line.find('/', rights);
+  if (name == std::string_view::npos || rights + 4 > name) return false;
+  const auto path = line.substr(name);
+  if (line[rights + 3] == 's') return !is_memory(path);
+  return path.starts_with("/dev/") || path.ends_with("/mem") || starts_like_a_resource(path) ||
+         ends_like_a_function(path);
+}
+
 struct Mapping {
   std::uint64_t start = 0;
   std::uint64_t end = 0;
@@ -117,6 +133,7 @@ class Pass {
     if (!maps) return failed(maps.error());
     if (maps->size() >= most_maps_bytes) hidden_ = true;
     for (const auto line : lines_of(*maps)) {
+      if (!may_be_of_a_device(line)) continue;
       if (const auto mapping = mapping_from(line)) look_at_mapping(directory, *mapping);
     }
     return links->empty() && maps->empty();
@@ -137,6 +154,7 @@ class Pass {
   }
 
   void look_at_descriptor(const std::string& link, const std::string& target) {
+    if (target == "anon_inode:[io_uring]") return look_at_registered(link);
     if (!target.starts_with('/')) return;  // sockets, pipes and their like
     if (target == "/dev/null") return;     // three of each daemon's
     auto file = file_;
@@ -147,6 +165,31 @@ class Pass {
       return visit_(file);
     }
     tell_node(link, std::move(file));
+  }
+
+  // Files that are registered with a ring stay open when their descriptors are closed. The kernel tells their names
+  // alone, and none at all while the ring is busy: io_uring/fdinfo.c.
+  void look_at_registered(const std::string& link) {
+    const auto directory = link.rfind("/fd/");
+    const auto info = tree_.read(link.substr(0, directory) + "/fdinfo" + link.substr(directory + 3), most_maps_bytes);
+    if (!info) return static_cast<void>(failed(info.error()));
+    std::size_t expected = 0;
+    std::size_t told = 0;
+    for (const auto line : lines_of(*info)) {
+      const auto words = words_of(line);
+      if (words.size() != 2) continue;
+      if (words[0] == "UserFiles:") {
+        expected = number_from<std::size_t>(words[1]).value_or(0);
+      } else if (told < expected && words[0].ends_with(':') &&
+                 number_from<unsigned>(words[0].substr(0, words[0].size() - 1))) {
+        ++told;
+        auto file = file_;
+        file.path = words[1];
+        file.registered = true;
+        if (file.path != "<none>") visit_(file);
+      }
+    }
+    if (told == 0 && expected > 0) hidden_ = true;
   }
 
   void look_at_mapping(const std::string& directory, const Mapping& mapping) {

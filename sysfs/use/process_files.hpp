@@ -28,6 +28,7 @@ struct ProcessFile {
   std::optional<PciAddress> function = {};  ///< whose memory it maps, where it is no node
   std::string descriptor = {};              ///< for Tree: "proc/77/fd/3"; "" for a mapping
   bool mapped = false;                      ///< a mapping, which stays when the descriptor is closed
+  bool registered = false;                  ///< with io_uring: `path` is all that is known, perhaps its last part
   std::uint64_t offset = 0;                 ///< of a mapping, in the file: with /dev/mem the physical address
   std::uint64_t length = 0;                 ///< of a mapping, bytes
 };
@@ -41,10 +42,11 @@ struct ProcessesSeen {
 /// Tells `visit` of every descriptor and every mapping that is a device node or maps memory of a PCI function. A node
 /// is known by the number behind it (stat of /proc/PID/fd/N and /proc/PID/map_files), in whatever mount namespace and
 /// under whatever name, but for /dev/null; files on network and FUSE file systems are not asked, since the answer may
-/// never come. The calling process is left out, and so are the threads of the kernel and one that vanishes meanwhile. A
-/// process whose first thread has ended is seen through the others; a thread that has descriptors of its own beside the
-/// first one's is not. Looks at four million descriptors at most. Without CAP_SYS_PTRACE the processes of other users
-/// stay hidden. Errors: Kernel, when /proc itself cannot be listed. Source: proc(5).
+/// never come. Files that are registered with an io_uring, whatever they are, are told by name. The calling process is
+/// left out, and so are the threads of the kernel and one that vanishes meanwhile. A process whose first thread has
+/// ended is seen through the others; a thread that has descriptors of its own beside the first one's is not. Looks at
+/// four million descriptors at most. Without CAP_SYS_PTRACE the processes of other users stay hidden. Errors: Kernel,
+/// when /proc itself cannot be listed. Source: proc(5).
 Result<ProcessesSeen> each_process_file(const Tree& tree, const std::function<void(const ProcessFile&)>& visit);
 
 /// kthreadd and its children: threads of the kernel, and for a moment what the kernel starts (modprobe). All of them

@@ -179,15 +179,19 @@ void add_socket_facts(const Tree& tree, NetworkState& state) {
   }
   struct Protocol {
     std::uint8_t number;
-    std::string key;  // of IPv4; that of IPv6 has "v6" behind it
+    std::string_view key;      // of IPv4 in /proc/net/protocols
+    std::string_view key_six;  // of IPv6
     std::string_view name;
   };
-  const std::array<Protocol, 3> protocols = {{{IPPROTO_TCP, "TCP", "a TCP connection"},
-                                              {IPPROTO_UDP, "UDP", "a connected UDP socket"},
-                                              {IPPROTO_RAW, "RAW", "a connected raw socket"}}};
-  for (const auto& [protocol, key, name] : protocols) {
+  const std::array<Protocol, 6> protocols = {{{IPPROTO_TCP, "TCP", "TCPv6", "a TCP connection"},
+                                              {IPPROTO_UDP, "UDP", "UDPv6", "a connected UDP socket"},
+                                              {IPPROTO_RAW, "RAW", "RAWv6", "a connected raw socket"},
+                                              {IPPROTO_SCTP, "SCTP", "SCTPv6", "an SCTP association"},
+                                              {IPPROTO_UDPLITE, "UDP-Lite", "UDPLITEv6", "a connected UDP-Lite socket"},
+                                              {IPPROTO_DCCP, "DCCP", "DCCPv6", "a DCCP connection"}}};
+  for (const auto& [protocol, key, key_six, name] : protocols) {
     for (const int family : {AF_INET6, AF_INET}) {
-      const auto row = family == AF_INET6 ? key + "v6" : key;
+      const auto row = family == AF_INET6 ? key_six : key;
       if (!protocols_in_use.empty() && count_of_protocol(protocols_in_use, row) == 0) continue;
       const auto asked = ask_sockets(socket->get(), {family, protocol, name}, state);
       note(std::string(name), asked);

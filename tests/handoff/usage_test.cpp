@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "handoff/usage/usage_rules.hpp"
+#include "sysfs/use/network_use.hpp"
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
@@ -120,6 +121,17 @@ TEST_CASE("A card without interface may be in a namespace that could not be look
   CHECK(find(tree, quiet({.others_unknown = false})).value().empty());
 }
 
+TEST_CASE("An interface whose namespace nobody finds leaves its directory behind") {
+  FilesTree tree;
+  add_function(tree, "0000:01:00.0", GENERATE(values<std::string>({"0x020000", "0x0c0330"})), "virtio-pci");
+  tree.add_device(function + "/virtio4", "bus/virtio");
+  tree.files.add_directory(function + GENERATE(values<std::string>({"/net", "/virtio4/net"})));
+  const auto hidden = find(tree, quiet({.others_unknown = false})).value();
+  CHECK(hidden == Uses{{UseKind::OtherNamespace, {}, std::string(sysfs::hidden_interface), {}}});
+  CHECK(evidence(hidden.front()).detail.starts_with("The device has a network interface in a network namespace"));
+  CHECK(find(tree, quiet(with_card("virtio4"))).value().size() == 1);  // it has been found
+}
+
 TEST_CASE("What no driver of the host has is asked for its display alone") {
   FilesTree tree;
   add_function(tree, "0000:01:00.0", "0x030000", GENERATE(values<std::string>({"", "vfio-pci"})));
@@ -179,7 +191,7 @@ TEST_CASE("The sentences name the way to the use") {
   CHECK(evidence({.kind = UseKind::Holder, .path = {"sda", "dm-0 (x)"}, .subject = "dm-0 (x)"}).detail ==
         "dm-0 (x) is built on the disk (by sda -> dm-0 (x)).");
   CHECK(evidence({.kind = UseKind::Signature, .path = {"sda"}, .subject = "unknown"}).detail ==
-        "Whether sda is claimed or holds data is not known: its node may not be opened.");
+        "Whether sda is claimed or holds data is not known: its node cannot be opened.");
   CHECK(evidence({.kind = UseKind::Signature, .path = {"sda"}, .subject = "gpt"}).detail ==
         "sda is not in use but holds data: gpt.");
   CHECK(evidence({.kind = UseKind::OtherNamespace}).detail.starts_with("The device shows no network interface"));

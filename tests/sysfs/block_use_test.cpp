@@ -163,6 +163,8 @@ TEST_CASE("An exclusive claim that nothing explains is a holder") {
   CHECK(look(tree, answers).uses == Uses{use(UseKind::Holder, {"nvme0n1"}, "exclusive opener")});
   answers.exclusive = EPERM;  // a device policy, an unprivileged caller
   CHECK(look(tree, answers).uses == Uses{use(UseKind::Signature, {"nvme0n1"}, "unknown")});
+  answers.exclusive = ENOENT;  // its node has been removed
+  CHECK(look(tree, answers).uses == Uses{use(UseKind::Signature, {"nvme0n1"}, "unknown")});
   answers.exclusive = ENOMEDIUM;
   CHECK(look(tree, answers).uses.empty());
 }

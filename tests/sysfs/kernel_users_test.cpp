@@ -120,6 +120,62 @@ TEST_CASE("Gadgets and zram") {
                                "zram0 /dev/sda 8:0 block >zram0"});
 }
 
+TEST_CASE("The block device to which the kernel writes its last messages") {
+  FilesTree tree;
+  tree.files.add_block_node("dev/sda", 8, 0);
+  tree.files.add_block_node("dev/disk/by-partuuid/7", 8, 1);
+  const auto* what = "the kernel's store for its last messages (pstore) ";
+  const auto stored = [&tree](const std::string& device, const std::string& backend = "pstore_blk") {
+    tree.files.add_file("sys/module/pstore/parameters/backend", backend + "\n");
+    tree.files.add_file("sys/module/pstore_blk/parameters/blkdev", device + "\n");
+    return servers(tree);
+  };
+  CHECK(stored("/dev/sda") == Lines{what + std::string("/dev/sda 8:0 block")});
+  CHECK(stored("8:0") == Lines{what + std::string("8:0 8:0 block")});
+  CHECK(stored("PARTUUID=7") == Lines{what + std::string("/dev/disk/by-partuuid/7 8:1 block")});
+  CHECK(stored("/dev/sda", "ramoops").empty());
+}
+
+TEST_CASE("Memory to which the kernel writes its last messages is told once") {
+  FilesTree tree;
+  tree.files.add_file(function + "/resource", "0x0000000140000000 0x00000001403fffff 0x000000000014220c\n" + none);
+  tree.files.add_file("proc/iomem",
+                      "140000000-1403fffff : 0000:00:03.0\n"
+                      "  140000000-14000403f : ramoops:dmesg(0/62)\n"
+                      "  140004040-14000807f : ramoops:dmesg(1/62)\n");
+  CHECK(firmware_uses(tree, function, nullptr) ==
+        Uses{use(UseKind::KernelUse, {}, "it keeps its last messages there (ramoops)")});
+}
+
+TEST_CASE("A watchdog that runs is in use, whoever has it open") {
+  FilesTree tree;
+  const std::vector<OwnedNode> nodes = {{UseKind::CharacterOpen, {"watchdog0"}, {248, 0}, false, "/dev/watchdog0"},
+                                        {UseKind::CharacterOpen, {"watchdog0"}, {10, 130}, false, "/dev/watchdog"}};
+  const auto look = [&](const std::string& state) {
+    tree.files.add_file("sys/class/watchdog/watchdog0/state", state + "\n");
+    return kernel_uses(tree, "some", {}, nodes, {});
+  };
+  CHECK(look("active") == Uses{use(UseKind::KernelUse, {"watchdog0"}, "the watchdog runs and watches the host")});
+  CHECK(look("inactive").empty());
+}
+
+TEST_CASE("A terminal through which the kernel speaks") {
+  FilesTree tree;
+  tree.add_device(function + "/tty/ttyS4", "class/tty", {{"dev", "4:68"}});
+  const auto speaking = use(UseKind::KernelUse, {"ttyS4"}, "the host's console is read aloud by it (speakup)");
+  const auto look = [&tree](const std::string& voice, const std::string& device, const std::string& number) {
+    tree.files.add_file("sys/accessibility/speakup/synth", voice + "\n");
+    tree.files.add_file("sys/module/speakup_apollo/parameters/dev", device + "\n");
+    tree.files.add_file("sys/module/speakup_apollo/parameters/ser", number + "\n");
+    return users(tree);
+  };
+  CHECK(look("apollo", "ttyS4", "0") == Uses{speaking});
+  CHECK(look("apollo", "(null)", "4") == Uses{speaking});
+  CHECK(look("apollo", "ttyS5", "4").empty());
+  CHECK(look("soft", "ttyS4", "4").empty());
+  CHECK(look("none", "ttyS4", "4").empty());
+}
+
 TEST_CASE("A target that is there while configfs is not cannot be seen") {
   FilesTree tree;
   CHECK(read_block_servers(tree).not_visible.empty());

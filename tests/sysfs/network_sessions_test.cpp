@@ -49,6 +49,32 @@ TEST_CASE("Receivers of CAN frames, without the heads of the lists") {
                             "  (any: no entry)\n") == Sessions{{"can0", "a receiver of CAN frames"}});
 }
 
+TEST_CASE("AppleTalk runs where it has an address") {
+  CHECK(parse_apple_talk("Interface        Address   Networks  Status\n"
+                         "eth0             03E8:0A  03E8-03E9  0\n"
+                         "eth1             0000:00  0000-0000  1\n") ==
+        Sessions{{"eth0", "AppleTalk with the address 03E8:0A"}});
+}
+
+TEST_CASE("Multicast groups count where they reach beyond the link") {
+  const auto* version4 =
+      "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"
+      "2\teth0      :     3      V3\n"
+      "\t\t\t\t030201EF     1 0:00000000\t\t0\n"
+      "\t\t\t\tFB0000E0     1 0:00000000\t\t0\n"  // mDNS
+      "\t\t\t\t010000E0     1 0:00000000\t\t0\n"
+      "4\teth1      :     1      V3\n"
+      "\t\t\t\t010000E0     1 0:00000000\t\t0\n";
+  const auto* version6 =
+      "2    eth0            ff050000000000000000000000000077     1 00000004 0\n"
+      "2    eth0            ff0200000000000000000001ff000200     1 00000004 0\n"
+      "2    eth0            ff050000000000000000000000000002     1 0000000C 0\n"
+      "2    eth0            ff010000000000000000000000000001     1 00000008 0\n";
+  CHECK(parse_multicast_groups(version4, version6) ==
+        std::vector<NetworkSession>{{2, "multicast group 239.1.2.3"}, {2, "multicast group ff05::77"}});
+  CHECK(parse_multicast_groups("", "").empty());
+}
+
 TEST_CASE("Packet sockets that are bound to one interface; those for all do not count") {
   CHECK(parse_packet_sockets("sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"
                              "0000000000000000 3      3    0003   2     1 0      0      4242\n"

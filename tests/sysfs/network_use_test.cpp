@@ -46,6 +46,22 @@ TEST_CASE("A card that has nothing but a link-local address is not in use") {
   CHECK(uses(host({idle})).empty());
 }
 
+TEST_CASE("A VXLAN stands on the interfaces through which it reaches single peers") {
+  auto tunnel = other(7, "vx7", "vxlan");
+  tunnel.peers_through = {9, 2};
+  CHECK(uses(host({card(), tunnel})) == Uses{use(UseKind::Stacked, {"eth0", "vx7"}, "vx7")});
+  tunnel.addresses = {{"192.0.2.1/24", false}};
+  CHECK(uses(host({card(), tunnel})) == Uses{use(UseKind::Address, {"eth0", "vx7"}, "192.0.2.1/24")});
+  tunnel.peers_through = {9};
+  CHECK(uses(host({card(), tunnel})) == Uses{use(UseKind::Carrier, {"eth0"}, "eth0")});
+}
+
+TEST_CASE("A multicast group that somebody receives is told") {
+  auto state = host({card()});
+  state.multicast_groups = {{2, "multicast group 239.1.2.3"}, {3, "multicast group 239.1.2.4"}};
+  CHECK(uses(state) == Uses{use(UseKind::PacketSocket, {"eth0"}, "multicast group 239.1.2.3")});
+}
+
 TEST_CASE("Interfaces of other devices do not count") {
   auto foreign = card({{"192.0.2.1/24", false}});
   foreign.parent_device = "0000:05:00.1";

@@ -51,6 +51,21 @@ FilesTree machine() {
 
 }  // namespace
 
+TEST_CASE("Files that are registered with io_uring are told by name") {
+  auto tree = machine();
+  tree.add_process(30, "fio", {{5, "anon_inode:[io_uring]"}});
+  const auto with = [&tree](const std::string& files) {
+    tree.files.add_file("proc/30/fdinfo/5", "pos:\t0\nSqThread:\t-1\n" + files + "UserBufs:\t1\n    0: 0x7f00/4096\n");
+    ProcessesSeen counts;
+    auto lines = seen(tree, &counts);
+    lines.push_back(std::to_string(counts.hidden));
+    return lines;
+  };
+  CHECK(with("UserFiles:\t3\n    0: sda\n    1: <none>\n    2: /dev/uio0\n") == Names{"30 sda", "30 /dev/uio0", "0"});
+  CHECK(with("UserFiles:\t0\n") == Names{"0"});
+  CHECK(with("UserFiles:\t2\n") == Names{"1"});  // the ring is busy
+}
+
 TEST_CASE("A node counts wherever it lies") {
   auto tree = machine();
   tree.files.add_block_node("home/node7", 8, 0);
