@@ -15,7 +15,7 @@ tests=(
     qemu-system-x86 busybox-static cpio zstd kmod e2fsprogs
     systemd udev acl iproute2 pciutils strace jq curl openssl dpdk dpdk-dev librte-net-e1000-23
     make libelf1
-    qemu-utils podman fdisk lvm2 mdadm cryptsetup-bin btrfs-progs openvswitch-switch
+    qemu-utils podman fdisk lvm2 mdadm cryptsetup-bin btrfs-progs openvswitch-switch nftables
     python3-jsonschema
     clang-14 libclang-rt-14-dev clang-format shellcheck pyflakes3 mold
 )

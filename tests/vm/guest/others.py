@@ -7,6 +7,7 @@ It asserts nothing; test_90_usage does.
 import contextlib
 import ctypes
 import socket
+import struct
 
 import situations as given
 
@@ -14,7 +15,8 @@ PLACE = "/run/usage-others"
 
 
 def network():
-    """The NIC beside it is in full use; the NIC itself is named in rules, in an action of tc and by a namespace that is gone."""
+    """The NIC beside it is in full use; the NIC itself is named in rules, in an action of tc and by a namespace that is gone.
+    A rule of nftables sends packets into the one beside it."""
     other = given.interface(given.OTHER)
     nic = given.interface()
     up = f"""ip link set {other} up
@@ -27,11 +29,29 @@ def network():
         ip route add unreachable 203.0.113.0/24
         ip rule add iif {nic} table 78
         tc actions add action mirred egress redirect dev {nic} index 78
+        nft -f - <<'END'
+table inet usage8 {{
+    chain forward {{
+        type filter hook forward priority 0
+        iifname "{nic}" drop
+    }}
+}}
+table netdev usage8 {{
+    chain incoming {{
+        type filter hook ingress device "{other}" priority 0
+        fwd to "{other}"
+    }}
+}}
+END
+        ip link add vx8 type vxlan id 8 dstport 4789 local 192.0.2.1
+        bridge fdb append 00:00:00:00:00:00 dev vx8 dst 198.51.100.2 via {other}
         ip netns add usage8
         ip link set {nic} netns usage8
         ip -n usage8 link set {nic} netns 1
         ip netns delete usage8"""
-    down = f"""tc actions delete action mirred index 78
+    down = f"""nft flush ruleset
+        ip link delete vx8
+        tc actions delete action mirred index 78
         ip rule delete iif {nic} table 78
         ip route delete unreachable 203.0.113.0/24
         ip link delete br8
@@ -79,7 +99,7 @@ def watchers():
 
 
 def listeners():
-    """A packet socket for all interfaces, one at the NIC beside it, and servers for all addresses."""
+    """A packet socket for all interfaces, one at the NIC beside it, servers for all addresses, and groups of multicast."""
 
     def begin():
         everywhere = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5))
@@ -88,6 +108,10 @@ def listeners():
         server = socket.create_server(("::", 7778), family=socket.AF_INET6)
         datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         datagrams.bind(("0.0.0.0", 7778))
+        # A name service joins its group at every interface; another one is received beside the NIC.
+        for group, interface in (("224.0.0.251", given.interface()), ("239.1.2.3", given.interface(given.OTHER))):
+            place = struct.pack("=4s4si", socket.inet_aton(group), bytes(4), socket.if_nametoindex(interface))
+            datagrams.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, place)
         return everywhere, beside, server, datagrams
 
     return given.busy("listeners", begin)

@@ -55,6 +55,20 @@ def at_a_port(driver, ready, **properties):
     return build
 
 
+@contextlib.contextmanager
+def virtio_disk():
+    """A blank virtio disk."""
+    with at_a_port("virtio-blk-pci", "virtio*/block/*", drive="stick")():
+        api.sh(f"wipefs -aqf {given.disk_node(PLUGGED)}")
+        yield
+
+
+def virtio_disk_mounted():
+    node = given.disk_node(PLUGGED)
+    return given.shell(f"mkdir -p {given.MOUNT}\nmke2fs -qF -t ext4 {node}\nmount {node} {given.MOUNT}",
+                       f"umount {given.MOUNT}\nrmdir {given.MOUNT}")
+
+
 randomness = at_a_port("virtio-rng-pci", "virtio*/driver")
 
 

@@ -204,7 +204,7 @@ def linked():
 
 def disk_of(bdf):
     """The kernel's name of a function's disk, or None."""
-    for pattern in ("nvme/nvme*/nvme*n*", "usb*/**/block/*"):
+    for pattern in ("nvme/nvme*/nvme*n*", "usb*/**/block/*", "virtio*/block/*"):
         found = [path.name for path in (api.PCI / "devices" / bdf).glob(pattern)]
         if found:
             return re.sub(r"c\d+n", "n", found[0])  # one of several paths to it: they have no node

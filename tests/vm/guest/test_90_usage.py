@@ -14,6 +14,7 @@ import re
 import unittest
 
 import api
+import hidden_situations as hidden
 import machine
 import network_situations as wired
 import others
@@ -315,9 +316,10 @@ SITUATIONS += (
     Situation("a serial port of a process whose first thread has ended", given.SERIAL, "char.open", "ttyS",
               lambda: given.without_first_thread(given.serial_port)),
     Situation("an open virtio port", given.PORTS, "char.open", "vport", given.opening(lambda: given.port(), os.O_RDWR)),
-    Situation("an open watchdog", given.WATCHDOG, "char.open", "watchdog", given.opening(lambda: "/dev/watchdog0", os.O_WRONLY)),
-    Situation("a watchdog open by its older name", given.WATCHDOG, "char.open", "watchdog", given.opening(
-        lambda: "/dev/watchdog", os.O_WRONLY)),
+    Situation("an open watchdog", given.WATCHDOG, "char.open", "watchdog", hidden.open_watchdog("/dev/watchdog0"),
+              also=("kernel.in_use",)),
+    Situation("a watchdog open by its older name", given.WATCHDOG, "char.open", "watchdog", hidden.open_watchdog("/dev/watchdog"),
+              also=("kernel.in_use",)),
     Situation("an open I2C bus", given.SMBUS, "char.open", "i2c", given.opening(
         lambda: given.node_below(given.SMBUS, "i2c-*/i2c-dev/i2c-*")()), ground=given.i2c_nodes,
               idle=("kernel.may_use", "group.not_viable", "device.system")),
@@ -348,6 +350,44 @@ SITUATIONS += (
               ground=plugged.functions_below, acceptable=False),
     Situation("an open disk of a function below", given.EDU, "block.open", "below0", given.opening(lambda: "/dev/below0"),
               ground=plugged.functions_below),
+)
+
+SITUATIONS += (
+    net("in a network namespace that only a socket keeps", "other_namespace", "", hidden.in_namespace_of_a_socket),
+    net("in a network namespace that only a mount out of sight keeps", "other_namespace", "", hidden.in_namespace_of_a_mount_out_of_sight),
+    net("a segment of IPv6 whose packets leave there", "route", "{nic}", given.network(
+        f"link add dummy7 type dummy; link set dummy7 up; {UP}; -6 route add 2001:db8:7::1 encap seg6local action End.DX2 oif {{nic}} dev dummy7",
+        "dummy7")),
+    net("a peer of a VXLAN that names no interface", "address", "{nic} vx7", hidden.peer_of_a_tunnel),
+    net("packets that nftables sends into it", "session", "{nic}", hidden.filtered(hidden.FORWARDED)),
+    net("packets that nftables copies into it", "session", "{nic}", hidden.filtered(hidden.COPIED)),
+    net("a chain of nftables", "traffic_control", "{nic}", hidden.filtered(hidden.CHAIN), severity="warn"),
+    net("a flowtable of nftables", "traffic_control", "{nic}", hidden.filtered(hidden.FLOWTABLE), severity="warn"),
+    net("a multicast group that somebody receives", "packet_socket", "{nic}", wired.script(hidden.GROUP, told=False), severity="warn"),
+    net("an IPv6 multicast group that somebody receives", "packet_socket", "{nic}", wired.script(hidden.GROUP_OF_VERSION_6, told=False),
+        severity="warn"),
+    net("an SCTP server that is bound to it", "packet_socket", "{nic}", wired.script(hidden.BOUND_ASSOCIATION), severity="warn"),
+    net("a socket of the kernel that is bound to it", "packet_socket", "{nic}", hidden.decapsulated, severity="warn"),
+    Situation("a receiver of CAN frames", plugged.PLUGGED, "net.session", "{nic}", hidden.can_receiver, ground=hidden.can_controller),
+    Situation("a gateway of CAN frames", plugged.PLUGGED, "net.route", "{nic}", hidden.can_gateway, ground=hidden.can_controller),
+
+    block("registered with io_uring and closed", "open", "{disk}", hidden.registered(given.disk_node)),
+    block("the kernel's store for its last messages", "served", "{disk}", hidden.last_messages("{disk}")),
+    block("a partition as the kernel's store for its last messages", "served", "{disk} {disk}p1", given.stacked(
+        given.storage(given.ONE_PARTITION, "true"), hidden.last_messages("{disk}p1"))),
+    Situation("a mounted virtio disk at a root port", plugged.PLUGGED, "block.mounted", "{disk}", plugged.virtio_disk_mounted,
+              ground=plugged.virtio_disk, acceptable=False),
+    Situation("an open virtio disk at a root port", plugged.PLUGGED, "block.open", "{disk}", given.opening(
+        lambda: given.disk_node(plugged.PLUGGED)), ground=plugged.virtio_disk),
+
+    Situation("a serial port that is registered with io_uring", given.SERIAL, "char.open", "ttyS", hidden.registered(lambda: given.serial_port())),
+    Situation("the kernel's last messages in its memory", plugged.PLUGGED, "kernel.in_use", "", hidden.last_messages_in_memory,
+              ground=hidden.shared_memory, idle=("device.system",)),
+    Situation("a watchdog that was left running", given.WATCHDOG, "kernel.in_use", "watchdog", hidden.running_watchdog),
+    Situation("a serial port through which the kernel speaks", given.SERIAL, "kernel.in_use", "ttyS", hidden.speech),
+    usb("a stick that is offered to other hosts", "kernel.may_use", "-1", hidden.exported_stick, ground=given.stick, severity="warn"),
+    usb("a stick that another host has taken", "kernel.in_use", "-1", given.stacked(hidden.exported_stick, hidden.taken_stick),
+        ground=given.stick),
 )
 
 
