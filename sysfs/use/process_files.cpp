@@ -178,6 +178,7 @@ class Pass {
     for (const auto line : lines_of(*info)) {
       const auto words = words_of(line);
       if (words.size() != 2) continue;
+      if (words[0] == "UserBufs:") break;  // numbered likewise
       if (words[0] == "UserFiles:") {
         expected = number_from<std::size_t>(words[1]).value_or(0);
       } else if (told < expected && words[0].ends_with(':') &&
