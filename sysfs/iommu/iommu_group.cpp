@@ -33,6 +33,11 @@ Result<IommuGroup> read_iommu_group(const Tree& tree, unsigned number) {
   return group;
 }
 
+std::optional<unsigned> group_number_of(const Tree& tree, const PciAddress& address) {
+  const auto name = link_name(tree, paths::attribute(address, "iommu_group"));
+  return name && *name ? number_from<unsigned>(**name) : std::nullopt;
+}
+
 Result<std::vector<unsigned>> list_iommu_groups(const Tree& tree) {
   auto names = tree.list(paths::iommu_groups);
   if (!names) {

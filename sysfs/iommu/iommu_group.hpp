@@ -44,6 +44,9 @@ struct ViabilityBlocker {
 /// Errors: GroupNotFound, Kernel. Source: Documentation/ABI/testing/sysfs-kernel-iommu_groups.
 Result<IommuGroup> read_iommu_group(const Tree& tree, unsigned number);
 
+/// Of one function; nullopt where it has none.
+std::optional<unsigned> group_number_of(const Tree& tree, const PciAddress& address);
+
 /// The numbers of all groups, ascending. Empty without an IOMMU.
 Result<std::vector<unsigned>> list_iommu_groups(const Tree& tree);
 

@@ -16,6 +16,18 @@ bool names_any(std::string_view text, const std::vector<std::string>& names) {
   return std::ranges::any_of(names, [text](const std::string& name) { return text.contains(name); });
 }
 
+// From where the descriptor stands to the end of the log.
+template <class Take>
+void for_each_record(const FileDescriptor& log, Take take) {
+  std::array<char, 8192> buffer{};
+  for (std::size_t count = 0; count < max_records; ++count) {
+    const auto size = ::read(log.get(), buffer.data(), buffer.size());
+    if (size < 0 && (errno == EPIPE || errno == EINTR)) continue;  // overwritten meanwhile: the next record is there
+    if (size <= 0) break;
+    if (const auto text = parse_kernel_log_record({buffer.data(), static_cast<std::size_t>(size)})) take(*text);
+  }
+}
+
 }  // namespace
 
 std::optional<std::string> parse_kernel_log_record(std::string_view record) {
@@ -33,6 +45,16 @@ std::optional<std::string> parse_kernel_log_record(std::string_view record) {
   return std::string(text.substr(0, text.find('\n')));
 }
 
+std::optional<std::vector<std::string>> kernel_log_lines(const std::vector<std::string>& words, std::size_t limit) {
+  const FileDescriptor log(::open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!log) return std::nullopt;
+  std::vector<std::string> lines;
+  for_each_record(log, [&](const std::string& text) {
+    if (lines.size() < limit && names_any(text, words)) lines.push_back(text);
+  });
+  return lines;
+}
+
 KernelLogMark KernelLogMark::now() {
   KernelLogMark mark;
   FileDescriptor log(::open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC));
@@ -45,14 +67,9 @@ std::vector<std::string> KernelLogMark::lines_about(const std::vector<PciAddress
   if (!log_) return lines;
   std::vector<std::string> names;
   for (const auto& address : addresses) names.push_back(to_string(address));
-  std::array<char, 8192> buffer{};
-  for (std::size_t count = 0; count < max_records; ++count) {
-    const auto size = ::read(log_.get(), buffer.data(), buffer.size());
-    if (size < 0 && (errno == EPIPE || errno == EINTR)) continue;  // overwritten meanwhile: the next record is there
-    if (size <= 0) break;
-    const auto text = parse_kernel_log_record({buffer.data(), static_cast<std::size_t>(size)});
-    if (text && names_any(*text, names)) lines.push_back(*text);
-  }
+  for_each_record(log_, [&](const std::string& text) {
+    if (names_any(text, names)) lines.push_back(text);
+  });
   if (lines.size() > limit) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(limit));
   return lines;
 }

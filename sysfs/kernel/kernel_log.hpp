@@ -17,6 +17,10 @@ namespace devbindd::sysfs {
 /// the kernel wrote them. nullopt for anything else. Source: Documentation/ABI/testing/dev-kmsg.
 std::optional<std::string> parse_kernel_log_record(std::string_view record);
 
+/// The lines of the log as it is now that have one of `words` in them, oldest first, the oldest `limit` of them: what
+/// the kernel said at boot, as long as the log has not been overwritten. nullopt where it may not be read.
+std::optional<std::vector<std::string>> kernel_log_lines(const std::vector<std::string>& words, std::size_t limit);
+
 /// A place in the kernel log: what comes after it can be asked for. By position and not by time, since the log's clock
 /// drifts from every clock that a program can read.
 class KernelLogMark {
