@@ -33,6 +33,7 @@
 #include "handoff/worker/worker_lock.hpp"
 #include "handoff/worker/worker_pool.hpp"
 #include "sysfs/kernel/file_descriptor.hpp"
+#include "sysfs/kernel/kernel_log.hpp"
 #include "sysfs/kernel/linux_tree.hpp"
 #include "sysfs/kernel/udev_socket.hpp"
 #include "vfio/linux_ioctl.hpp"
@@ -42,6 +43,8 @@ namespace {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
+
+constexpr std::size_t most_firmware_lines = 64;  // of the kernel's log
 
 /// Does something when its scope ends, also by an exception: what watches goes on watching.
 class AtEnd {
@@ -237,7 +240,9 @@ void Service::fill_context() {
         return inventory ? std::string{} : inventory.error().message;
       },
       .run_aside = [this](std::function<void()> work,
-                          std::function<void()> done) { aside_.run(std::move(work), std::move(done)); }});
+                          std::function<void()> done) { aside_.run(std::move(work), std::move(done)); },
+      .firmware_log =
+          sysfs::firmware_log_from(sysfs::kernel_log_lines(sysfs::firmware_log_words(), most_firmware_lines))});
 }
 
 // A claim that has ended was in their way, or has given a device back to where it was before the policy. VFs are made

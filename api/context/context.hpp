@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@
 #include "handoff/operation/engine.hpp"
 #include "handoff/policy/policies.hpp"
 #include "sysfs/device/device_names.hpp"
+#include "sysfs/firmware/firmware_structure.hpp"
+#include "sysfs/iommu/firmware_log.hpp"
 
 namespace devbindd::api {
 
@@ -24,6 +27,14 @@ namespace devbindd::api {
 struct ModuleCache {
   std::chrono::steady_clock::time_point filled_at;
   std::map<std::string, std::vector<std::string>> modules;
+};
+
+/// What the firmware's tables say of groups. The tables cannot change before the next boot; what could not be read is
+/// tried again after a while.
+struct FirmwareCache {
+  std::chrono::steady_clock::time_point filled_at;
+  bool complete = false;
+  std::optional<sysfs::FirmwareDescription> description;
 };
 
 struct Context {
@@ -49,6 +60,8 @@ struct Context {
   };
   UnderWay under_way = {};
   ModuleCache module_cache = {};
+  sysfs::FirmwareLog firmware_log = {};  ///< what the kernel has said at boot, as far as it was there at the start
+  FirmwareCache firmware_cache = {};
   Turns turns = {};
   Asides asides = {};
 };

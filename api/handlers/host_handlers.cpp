@@ -9,6 +9,7 @@
 #include "api/http/text_table.hpp"
 #include "api/render/doctor_text.hpp"
 #include "api/render/render.hpp"
+#include "api/render/render_firmware.hpp"
 #include "api/render/render_iommu.hpp"
 
 namespace devbindd::api {
@@ -104,14 +105,22 @@ void gather_facts(Context& context, const Request& request, std::vector<sysfs::D
   });
 }
 
-Response iommus_response(const sysfs::Tree& tree, const Request& request, const Paging& wanted) {
+Response iommus_response(const sysfs::Tree& tree, const sysfs::FirmwareLog& log, const Request& request,
+                         const Paging& wanted) {
   auto units = sysfs::list_iommu_units(tree);
   if (!units) return problem_of(request, units.error());
   std::vector<std::pair<std::string, json>> items;
-  for (const auto& unit : *units) items.emplace_back(unit.name, render_iommu_unit(unit));
+  const auto state = sysfs::read_iommu_state(tree);
+  const auto firmware = sysfs::read_iommu_firmware(tree, *units, state, log);
+  for (const auto& unit : *units) {
+    auto item = render_iommu_unit(unit);
+    item["firmware"] = render_unit_firmware(firmware, items.size());
+    items.emplace_back(unit.name, std::move(item));
+  }
   auto document = page(request, items, wanted);
   if (!document) return std::move(document.error());
-  (*document)["translation"] = render_iommu_state(sysfs::read_iommu_state(tree));
+  (*document)["translation"] = render_iommu_state(state, firmware.remapping);
+  (*document)["firmware"] = render_firmware(firmware);
   return wants_text(request) ? text_response(iommu_text(*document)) : json_response(*document);
 }
 
@@ -120,9 +129,8 @@ Response iommus_response(const sysfs::Tree& tree, const Request& request, const 
 void list_iommus(Context& context, const Request& request, const PathArguments&, Respond respond) {
   auto wanted = only_paging(request);
   if (!wanted) return respond(std::move(wanted.error()));
-  const auto work = [&tree = context.engine.services().tree, request, wanted = std::move(*wanted)] {
-    return iommus_response(tree, request, wanted);
-  };
+  const auto work = [&tree = context.engine.services().tree, log = context.firmware_log, request,
+                     wanted = std::move(*wanted)] { return iommus_response(tree, log, request, wanted); };
   aside(context, request, work, std::move(respond));
 }
 

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "api/render/render_firmware.hpp"
 #include "handoff/journal/json.hpp"
 #include "handoff/journal/json_values.hpp"
 #include "sysfs/kernel/kernel_module.hpp"
@@ -66,18 +67,40 @@ json override_owner(const std::optional<std::string>& value, const handoff::Orig
   return ours ? "devbindd" : "other";
 }
 
-json render_reserved(const sysfs::IommuGroup& group) {
+json render_reserved(const sysfs::IommuGroup& group, const std::vector<sysfs::DevicePlace>& members,
+                     const sysfs::FirmwareDescription& firmware) {
   json list = json::array();
   for (const auto& region : group.reserved_regions) {
-    list.push_back(
-        {{"start", handoff::hex_text(region.start)}, {"end", handoff::hex_text(region.end)}, {"kind", region.kind}});
+    list.push_back({{"start", handoff::hex_text(region.start)},
+                    {"end", handoff::hex_text(region.end)},
+                    {"kind", region.kind},
+                    {"firmware", render_origin(sysfs::origin_of(region, members, firmware))}});
   }
   return list;
 }
 
+// Most groups have no region that a table could explain: then no table is read.
+const sysfs::FirmwareDescription& firmware_for(Context& context, const sysfs::IommuGroup& group) {
+  static const sysfs::FirmwareDescription none;
+  if (std::ranges::none_of(group.reserved_regions, sysfs::may_be_of_firmware)) return none;
+  auto& cache = context.firmware_cache;
+  const auto now = std::chrono::steady_clock::now();
+  if (!cache.description || (!cache.complete && now - cache.filled_at > std::chrono::seconds(30))) {
+    const auto tables = sysfs::read_acpi_iommu_tables(context.engine.services().tree);
+    cache = {.filled_at = now, .complete = tables.complete(), .description = sysfs::describe(tables)};
+  }
+  return *cache.description;
+}
+
+std::vector<sysfs::DevicePlace> places_of(const std::vector<sysfs::Device>& members) {
+  std::vector<sysfs::DevicePlace> places;
+  for (const auto& member : members) places.push_back(sysfs::place_of(member.sysfs_path));
+  return places;
+}
+
 // The firmware wants memory that a member can always reach (an RMRR): VFIO then refuses the group, however viable.
 bool is_direct_mapped(const sysfs::IommuGroup& group) {
-  return std::ranges::any_of(group.reserved_regions, [](const auto& region) { return region.kind == "direct"; });
+  return std::ranges::any_of(group.reserved_regions, sysfs::keeps_vfio_out);
 }
 
 json render_member(const sysfs::Device& member, bool blocks) {
@@ -222,6 +245,9 @@ sysfs::Result<json> render_group(Context& context, const sysfs::IommuGroup& grou
                             {"reason", "its driver '" + blocker.driver.text() +
                                            "' uses the device: unbind it or bind it to vfio-pci too"}});
   }
+  const auto& firmware = firmware_for(context, group);
+  const auto places = places_of(members);
+  const auto refusal = sysfs::refusal_of(group, places, firmware);
   return json{{"iommu_group", group.number},
               {"type", or_null(group.type)},
               {"no_iommu", group.no_iommu},
@@ -230,8 +256,9 @@ sysfs::Result<json> render_group(Context& context, const sysfs::IommuGroup& grou
               {"viable", blockers.empty()},
               {"viability_rule", rule == sysfs::ViabilityRule::DmaOwnership ? "dma_ownership" : "known_drivers"},
               {"blockers", std::move(blocker_list)},
-              {"reserved_regions", render_reserved(group)},
+              {"reserved_regions", render_reserved(group, places, firmware)},
               {"direct_mapped", is_direct_mapped(group)},
+              {"refused_because", refusal.empty() ? json(nullptr) : json(refusal)},
               {"node", std::move(node)}};
 }
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/http/text_table.hpp"
+#include "api/render/render_firmware.hpp"
 #include "handoff/journal/json_values.hpp"
 
 namespace devbindd::api {
@@ -163,12 +164,14 @@ json render_iommu_unit(const sysfs::IommuUnit& unit) {
           {"amd", render_amd(unit.amd)}};
 }
 
-json render_iommu_state(const sysfs::IommuState& state) {
+json render_iommu_state(const sysfs::IommuState& state, const sysfs::RemappingFinding& remapping) {
   json parameters = json::array();
   for (const auto& parameter : state.parameters) parameters.push_back(sysfs::to_string(parameter));
   return {{"on", state.translates},
           {"why_off", state.why_off.empty() ? json(nullptr) : json(state.why_off)},
           {"interrupt_remapping", answer(state.interrupt_remapping)},
+          {"interrupt_remapping_mode", remapping.mode ? json(sysfs::name_of(*remapping.mode)) : json(nullptr)},
+          {"interrupt_remapping_source", remapping.source},
           {"default_domains", state.domain_types.empty() ? json::object() : json(state.domain_types)},
           {"no_iommu_groups", state.no_iommu_groups},
           {"firmware_tables", state.firmware_tables},
@@ -181,7 +184,8 @@ std::string iommu_text(const json& document) {
   if (!state["why_off"].is_null()) text += " (" + plain(state["why_off"]) + ")";
   const auto& remapping = state["interrupt_remapping"];
   text += "; interrupt remapping: " + std::string(remapping.is_null() ? "unknown" : remapping ? "on" : "off") + "\n";
-  if (document["items"].empty()) return text;
+  const auto firmware = firmware_text(document);
+  if (document["items"].empty()) return text + firmware;
   static const std::vector<Column> columns = {{"UNIT", [](const json& unit) { return plain(unit["name"]); }},
                                               {"KIND", [](const json& unit) { return plain(unit["kind"]); }},
                                               {"ADDRESS WIDTHS",
@@ -192,7 +196,7 @@ std::string iommu_text(const json& document) {
                                                             : plain(intel["capabilities"]["address_widths"]);
                                                }},
                                               {"DEVICES", [](const json& unit) { return plain(unit["devices"]); }}};
-  return text + text_table(columns, document["items"]);
+  return text + text_table(columns, document["items"]) + firmware;
 }
 
 }  // namespace devbindd::api

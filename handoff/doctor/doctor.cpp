@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "handoff/doctor/doctor_firmware.hpp"
 #include "handoff/plan/forbidden_module.hpp"
 #include "sysfs/kernel/fields.hpp"
 
@@ -546,8 +547,10 @@ std::string_view name_of(Verdict verdict) {
 
 std::vector<Check> examine(const HostFacts& facts) {
   std::vector<Check> checks{check_kernel_version(facts), check_lockdown(facts), check_sysfs(facts), check_iommu(facts)};
+  if (auto tables = check_firmware_tables(facts)) checks.push_back(std::move(*tables));
   if (facts.iommu.translates) {
-    for (const auto check : {check_interrupt_remapping, check_default_domain, check_acs_override, check_groups}) {
+    for (const auto check :
+         {check_interrupt_remapping, check_default_domain, check_acs_override, check_groups, check_firmware_memory}) {
       checks.push_back(check(facts));
     }
   }

@@ -13,6 +13,7 @@
 
 #include "handoff/journal/journal.hpp"
 #include "sysfs/device/device.hpp"
+#include "sysfs/firmware/firmware_tables.hpp"
 #include "sysfs/iommu/iommu_state.hpp"
 #include "sysfs/iommu/iommu_unit.hpp"
 #include "sysfs/kernel/kernel_module.hpp"
@@ -41,9 +42,11 @@ struct HostFacts {
   std::optional<std::string> read_only_sysfs;  ///< the mount point that keeps every write from the kernel
   sysfs::IommuState iommu;
   std::vector<sysfs::IommuUnit> units;
-  std::vector<ModuleFact> modules;                ///< vfio, vfio_pci, vfio_iommu_type1, iommufd
-  std::optional<bool> unsafe_interrupts_type1;    ///< vfio_iommu_type1.allow_unsafe_interrupts; nullopt: not loaded
-  std::optional<bool> unsafe_interrupts_iommufd;  ///< iommufd.allow_unsafe_interrupts; nullopt: not loaded
+  sysfs::FirmwareTables firmware;                  ///< without a device tree
+  std::map<unsigned, std::string> refused_groups;  ///< groups that the kernel refuses for memory of the firmware's: why
+  std::vector<ModuleFact> modules;                 ///< vfio, vfio_pci, vfio_iommu_type1, iommufd
+  std::optional<bool> unsafe_interrupts_type1;     ///< vfio_iommu_type1.allow_unsafe_interrupts; nullopt: not loaded
+  std::optional<bool> unsafe_interrupts_iommufd;   ///< iommufd.allow_unsafe_interrupts; nullopt: not loaded
   std::optional<bool> no_iommu_mode;  ///< vfio.enable_unsafe_noiommu_mode; nullopt: not loaded or not compiled in
   std::vector<sysfs::ModprobeLine> modprobe_lines;
   std::vector<std::string> uio_drivers;                   ///< of uio_pci_generic and igb_uio, those that are loaded
@@ -76,7 +79,7 @@ sysfs::Result<HostFacts> gather_host_facts(const sysfs::Tree& tree, const sysfs:
 
 /// Every check in the order of a report: the kernel, the IOMMU, VFIO, drivers and devices, memory, devbindd's state.
 /// Without an IOMMU in use, what only makes sense with one (iommu.interrupt_remapping, .default_domain, .acs_override,
-/// .groups) is left out.
+/// .groups, .firmware_memory) is left out, as is iommu.firmware_tables where there are none.
 std::vector<Check> examine(const HostFacts& facts);
 
 }  // namespace devbindd::handoff

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gathering what the checks look at. Judging it: doctor.cpp.
 #include "handoff/doctor/doctor.hpp"
+#include "sysfs/iommu/group_memory.hpp"
 #include "sysfs/kernel/fields.hpp"
 #include "sysfs/use/read_only_mount.hpp"
 
@@ -92,6 +93,8 @@ sysfs::Result<HostFacts> gather_host_facts(const Tree& tree, const sysfs::Module
   facts.read_only_sysfs = sysfs::read_only_sysfs(tree);
   facts.iommu = sysfs::read_iommu_state(tree);
   facts.units = std::move(*units);
+  facts.firmware = sysfs::read_acpi_iommu_tables(tree);
+  facts.refused_groups = sysfs::refused_groups(tree, sysfs::describe(facts.firmware));
   facts.modules = read_modules(tree, index);
   facts.unsafe_interrupts_type1 = module_switch(tree, "vfio_iommu_type1", "allow_unsafe_interrupts");
   facts.unsafe_interrupts_iommufd = module_switch(tree, "iommufd", "allow_unsafe_interrupts");

@@ -562,10 +562,10 @@ const json expected_group = json::parse(R"json({
   "members": [{"address": "0000:05:00.0", "blocks_viability": false, "bridge": false, "driver": "vfio-pci"}],
   "merged_by": [], "no_iommu": false,
   "node": {"gid": 0, "major": 240, "minor": 24, "mode": "0600", "path": "/dev/vfio/24", "uid": 0}, "iommu_group": 24,
-  "other_members": [], "processes": [], "processes_error": null,
+  "other_members": [], "processes": [], "processes_error": null, "refused_because": null,
   "reserved_regions": [
-    {"end": "0x6e7fffff", "kind": "direct-relaxable", "start": "0x6a000000"},
-    {"end": "0xfeefffff", "kind": "msi", "start": "0xfee00000"}
+    {"end": "0x6e7fffff", "firmware": null, "kind": "direct-relaxable", "start": "0x6a000000"},
+    {"end": "0xfeefffff", "firmware": null, "kind": "msi", "start": "0xfee00000"}
   ],
   "type": "DMA-FQ", "viability_rule": "dma_ownership", "viable": true
 })json");

@@ -141,7 +141,8 @@ api::Context ContractDaemon::context() {
       .read_only = options_.read_only,
       .default_wait = std::chrono::seconds(5),
       .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
-      .not_ready = [this] { return control_.not_ready(); }};
+      .not_ready = [this] { return control_.not_ready(); },
+      .firmware_log = sysfs::firmware_log_from(kernel_log_lines())};
 }
 
 api::Server::Settings ContractDaemon::settings() {

@@ -12,6 +12,7 @@
 #include <map>
 #include <string>
 
+#include "tests/acpi_bytes.hpp"
 #include "vfio/uapi.hpp"
 
 namespace devbindd::tests {
@@ -100,6 +101,43 @@ void add_spare_cards(FakeKernel& kernel) {
   kernel.add_device({.address = "0000:38:00.0", .group = 0x58, .driver = "e1000e", .config = config});
 }
 
+// Two units, of which the kernel uses the first one; memory of a graphics card.
+std::string dmar_table() {
+  const auto head = bytes_of({38, 1}) + std::string(10, '\0');
+  const auto unit = le(0, 2) + le(24, 2) + le(0, 2) + le(0, 2) + le(0xfed90000, 8) + bytes_of({1, 8, 0, 0, 0, 5, 0, 0});
+  const auto rest = le(0, 2) + le(32, 2) + le(1, 2) + le(0, 2) + le(0xfed91000, 8) +
+                    bytes_of({3, 8, 0, 0, 2, 0, 0x1e, 7}) + bytes_of({4, 8, 0, 0, 0, 0, 0x1e, 6});
+  const auto memory =
+      le(1, 2) + le(32, 2) + le(0, 4) + le(0x6a000000, 8) + le(0x6e7fffff, 8) + bytes_of({1, 8, 0, 0, 0, 0x39, 0, 0});
+  return acpi_table("DMAR", 2, head + unit + rest + memory);
+}
+
+// One unit with a device of ACPI, and memory of all devices.
+std::string ivrs_table() {
+  const auto entries = bytes_of({3, 8, 0, 0, 4, 0xfe, 0xff, 0, 0x48, 0, 0, 0xd7, 33, 0xa0, 0, 1}) +
+                       bytes_of({240, 0xa5, 0, 0x40}) + "AMDI0020" + std::string(8, '\0') + bytes_of({2, 4}) + "ID00";
+  const auto unit = bytes_of({0x40, 0x30}) + le(40 + entries.size(), 2) + le(2, 2) + le(0x40, 2) + le(0xfd200000, 8) +
+                    le(0, 4) + le(0, 4) + le(0x246577efa2254afa, 8) + le(0, 8) + entries;
+  const auto memory =
+      bytes_of({0x21, 7}) + le(32, 2) + le(0x1300, 2) + le(0, 2) + le(0, 8) + le(0x7d900000, 8) + le(0x100000, 8);
+  return acpi_table("IVRS", 2, le(0x203043, 4) + le(0, 8) + unit + memory);
+}
+
+// A graphics card whose memory the firmware goes on using.
+void add_firmware_tables(FakeKernel& kernel) {
+  kernel.add_device({.address = "0000:39:00.0", .device = 0x0412, .class_code = 0x030000, .group = 0x59});
+  kernel.set_file("sys/kernel/iommu_groups/89/reserved_regions",
+                  "0x000000006a000000 0x000000006e7fffff direct\n0x00000000fee00000 0x00000000feefffff msi\n");
+  const std::string tables = "sys/firmware/acpi/tables/";
+  kernel.set_file(tables + "DMAR", dmar_table());
+  kernel.set_file(tables + "IVRS", ivrs_table());
+  kernel.set_file(tables + "VIOT", acpi_table("VIOT", 0, le(1, 2) + le(48, 2) + le(0, 8)));
+  kernel.set_file("proc/device-tree/iommu@9050000/#iommu-cells", le(0x01000000, 4));
+  kernel.set_file("proc/device-tree/iommu@9050000/phandle", le(0x05000000, 4));
+  kernel.set_file("proc/device-tree/gpu@1/iommus", le(0x05000000, 4) + le(0x10000000, 4));
+  kernel.set_file("proc/device-tree/gpu@2/iommus", le(0x06000000, 4));
+}
+
 }  // namespace
 
 void populate(FakeKernel& kernel) {
@@ -112,6 +150,7 @@ void populate(FakeKernel& kernel) {
   add_virtual_functions(kernel);
   add_vfio_devices(kernel);
   add_spare_cards(kernel);
+  add_firmware_tables(kernel);
   kernel.set_file("fake/alternative_names", "eth1 enp6s0 Uplink-to-the-2nd-floor\n");
   kernel.set_file("etc/driverctl.d/pci-0000:36:00.0", "igb\n");
   for (const auto& [name, value] : std::map<std::string, std::string>{{"address", "fed90000"},
@@ -123,6 +162,11 @@ void populate(FakeKernel& kernel) {
     kernel.set_file("sys/class/iommu/dmar0/intel-iommu/" + name, value + "\n");
   for (unsigned unit = 1; unit < 5; ++unit)  // without devices: for paging
     kernel.set_file("sys/class/iommu/dmar" + std::to_string(unit) + "/intel-iommu/version", "1:0\n");
+}
+
+std::vector<std::string> kernel_log_lines() {
+  return {"ACPI: DMAR 0x0000000066683000 000088 (v02 INTEL  Dell Inc 00000002      01000013)",
+          "DMAR-IR: Enabled IRQ remapping in x2apic mode"};
 }
 
 void add_cards(FakeKernel& kernel, unsigned count) {

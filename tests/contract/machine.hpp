@@ -2,6 +2,9 @@
 // The host that the contract daemon pretends to run on: one of each kind of device that the API tells apart.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "tests/fake_kernel.hpp"
 #include "vfio/ioctl.hpp"
 
@@ -9,6 +12,9 @@ namespace devbindd::tests {
 
 /// Addresses, groups and what is special are in machine.cpp, one line each; run.py names the same addresses.
 void populate(FakeKernel& kernel);
+
+/// What the kernel has said at boot of the firmware's tables.
+std::vector<std::string> kernel_log_lines();
 
 /// Adds network cards without a driver, each alone in its group, from domain 0x20000 and group 1000 on.
 void add_cards(FakeKernel& kernel, unsigned count);

@@ -56,8 +56,8 @@ def read_only_sysfs(client, daemon):
 
 def devices(client, _):
     everything = client.ask("GET", "/v1/devices", 200)["items"]
-    expect(len(everything) == 39, f"{len(everything)} devices")
-    expect([item["address"] for item in everything[-2:]] == ["0000:38:00.0", "10000:01:00.0"], "the order is not by address")
+    expect(len(everything) == 40, f"{len(everything)} devices")
+    expect([item["address"] for item in everything[-2:]] == ["0000:39:00.0", "10000:01:00.0"], "the order is not by address")
     for item in everything:
         detail = client.ask("GET", "/v1/devices/" + item["address"], 200)
         client.ask("GET", BINDING.format(item["address"]), 200)
@@ -77,10 +77,10 @@ def filters(client, _):
     expect(matching("driver=nvme") == ["0000:12:00.0", "10000:01:00.0"], "driver")
     expect(matching("driver=nvme&driver=vfio-pci") == matching("driver=nvme,vfio-pci"), "repeats and commas are not the same")
     expect(len(matching("driver=nvme,vfio-pci")) == 4, "repeats are not OR")
-    expect(matching("driver=none") == ["0000:13:00.0"], "driver none")
+    expect(matching("driver=none") == ["0000:13:00.0", "0000:39:00.0"], "driver none")
     expect(matching("iommu_group=none") == ["0000:14:00.0"], "iommu_group none")
     expect(matching("iommu_group=2") == ["0000:10:00.0", "0000:11:00.0", "0000:11:00.1"], "iommu_group")
-    expect(matching("numa_node=0") == ["0000:05:00.0"] and len(matching("numa_node=none")) == 38, "numa_node")
+    expect(matching("numa_node=0") == ["0000:05:00.0"] and len(matching("numa_node=none")) == 39, "numa_node")
     expect(matching("class=0x0108") == matching("category=storage") == matching("device=0953"), "class, category, device")
     expect(matching("vendor=0X8086&class=06") == ["0000:10:00.0"], "different filters are not AND")
     expect(matching("vendor=1234") == [], "vendor")
@@ -227,12 +227,40 @@ def groups(client, _):
         client.ask("GET", "/v1/iommu-groups/" + number, 400, code="invalid_value")
 
 
+def firmware(client, daemon, listed):
+    """The tables of the firmware: with their unit, without one, with their group, malformed, and unreadable."""
+    units = [unit["firmware"] for unit in listed["items"]]
+    expect(units[0]["base"] == "0xfed90000" and units[0]["scopes"][0]["devices"] == ["0000:05:00.0"] and units[1:] == [None] * 4, units)
+    shown = listed["firmware"]
+    tables = {table["signature"]: table for table in shown["tables"]}
+    expect(tables.keys() == {"DMAR", "IVRS", "VIOT", "device-tree"} and tables["DMAR"]["address"] == "0x66683000", tables)
+    expect([table["signature"] for table in shown["tables"] if table["problems"]] == ["VIOT", "device-tree"], tables)
+    expect([item["base"] for item in shown["without_unit"] if item["unit"]] == ["0xfed91000", "0xfd200000", None], shown["without_unit"])
+    expect([(item["kind"], item["devices"], item["iommu_groups"]) for item in shown["reserved_memory"]]
+           == [("rmrr", ["0000:39:00.0"], [0x59]), ("ivmd", ["0000:13:00.0"], [13])], shown["reserved_memory"])
+    expect(listed["translation"]["interrupt_remapping_mode"] == "x2apic", listed["translation"])
+    text = client.ask("GET", "/v1/iommus", 200, fields={"Accept": "text/plain"})
+    expect("ACPI: DMAR 0x66683000 " in text and "DMAR: RMRR base 0x6a000000 end 0x6e7fffff\n" in text, text)
+    group = client.ask("GET", "/v1/iommu-groups/89", 200)
+    expect(group["direct_mapped"] and "DMAR (RMRR) wants 0000:39:00.0" in group["refused_because"], group)
+    expect([region["firmware"] for region in group["reserved_regions"]] == [{"table": "DMAR", "kind": "rmrr", "start": "0x6a000000", "end": "0x6e7fffff"}, None], group)
+    expect(client.ask("GET", "/v1/iommu-groups/2", 200)["refused_because"] is None, "a group that nothing is wrong with")
+    checks = {check["id"]: check for check in client.ask("GET", "/v1/doctor", 200)["checks"]}
+    expect("Group 89: " in checks["iommu.firmware_memory"]["detail"] and "VIOT at 0x30" in checks["iommu.firmware_tables"]["detail"], checks)
+    daemon.control("fail-reads sys/firmware/acpi/tables EACCES")
+    refused = client.ask("GET", "/v1/iommus", 200)
+    expect([table["error"] is not None for table in refused["firmware"]["tables"]] == [True, True, True, True, False], refused["firmware"]["tables"])
+    expect(refused["items"][0]["firmware"] is None and "cannot be read" in client.ask("GET", "/v1/iommus", 200, fields={"Accept": "text/plain"}), refused)
+    daemon.control("heal-reads")
+
+
 def host(client, daemon):
     listed = client.ask("GET", "/v1/iommus", 200)
     expect(listed["translation"]["on"] and [unit["name"] for unit in listed["items"]] == ["dmar0", "dmar1", "dmar2", "dmar3", "dmar4"], listed)
     unit = listed["items"][0]
     expect(unit["kind"] == "intel" and unit["intel"]["capabilities"]["address_widths"] == [48], unit["intel"])
     expect("dmar0  intel  48 " in client.ask("GET", "/v1/iommus", 200, fields={"Accept": "text/plain"}), "the table of IOMMUs")
+    firmware(client, daemon, listed)
     doctor = client.ask("GET", "/v1/doctor", 200)
     checks = {check["id"]: check["verdict"] for check in doctor["checks"]}
     expect(checks["iommu.present"] == "pass" and doctor["verdict"] in ("warn", "fail"), checks)

@@ -97,6 +97,7 @@ TEST_CASE("A healthy host passes every check, in the order of the report") {
                      "iommu.default_domain",
                      "iommu.acs_override",
                      "iommu.groups",
+                     "iommu.firmware_memory",
                      "vfio.modules",
                      "vfio.iommufd",
                      "vfio.blacklist",
@@ -174,7 +175,8 @@ TEST_CASE("What needs an IOMMU is not asked where there is none") {
   facts.iommu.translates = false;
   facts.iommu.why_off = "Because.";
   const auto checks = examine(facts);
-  for (const auto* id : {"iommu.interrupt_remapping", "iommu.default_domain", "iommu.acs_override", "iommu.groups"}) {
+  for (const auto* id : {"iommu.interrupt_remapping", "iommu.default_domain", "iommu.acs_override", "iommu.groups",
+                         "iommu.firmware_memory"}) {
     CHECK(std::ranges::find(checks, id, &Check::id) == checks.end());
   }
 }
@@ -233,6 +235,33 @@ TEST_CASE("iommu.groups: endpoints of different slots in one group") {
   CHECK_THAT(check.detail, says("group 23 holds 0000:05:01.0, 0000:05:02.0."));
   for (auto& each : facts.devices) each.iommu_group = std::nullopt;
   CHECK(verdict() == Verdict::Pass);
+}
+
+TEST_CASE("iommu.firmware_memory: groups that the kernel refuses are named with the reason") {
+  auto facts = healthy();
+  facts.refused_groups = {{3, "The firmware wants it."}};
+  auto check = check_of(facts, "iommu.firmware_memory");
+  CHECK(check.verdict == Verdict::Warn);
+  CHECK(check.detail == "Group 3: The firmware wants it.");
+  for (unsigned group = 4; group < 10; ++group) facts.refused_groups[group] = "So too.";
+  check = check_of(facts, "iommu.firmware_memory");
+  CHECK_THAT(check.detail, says("Group 6: So too. And 3 more.") && !says("Group 7"));
+}
+
+TEST_CASE("iommu.firmware_tables: well-formed, malformed or unreadable, and not asked where there are none") {
+  auto facts = healthy();
+  facts.firmware.dmar = devbindd::sysfs::Dmar{};
+  auto check = check_of(facts, "iommu.firmware_tables");
+  CHECK(check.verdict == Verdict::Pass);
+  CHECK(check.detail == "Well-formed: DMAR.");
+  facts.firmware.ivrs = devbindd::sysfs::fail(devbindd::sysfs::ErrorCode::Kernel, "Permission denied", 13);
+  check = check_of(facts, "iommu.firmware_tables");
+  CHECK(check.verdict == Verdict::Warn);
+  CHECK(check.detail == "IVRS cannot be read: Permission denied.");
+  (*facts.firmware.dmar)->problems = {{9, "The checksum is wrong."}};
+  check = check_of(facts, "iommu.firmware_tables");
+  CHECK(check.detail == "DMAR at 0x9: The checksum is wrong.");
+  CHECK_THAT(check.next_step, says("Update the firmware"));
 }
 
 TEST_CASE("A finding names a few devices and counts the others") {

@@ -154,6 +154,64 @@ class Groups(unittest.TestCase):
             api.request("DELETE", f"/v1/devices/{NIC}/binding", timeout=60)
 
 
+class Firmware(unittest.TestCase):
+    """The firmware's table DMAR, as the kernel has read it: everything that its log says of it, and nothing else."""
+
+    def lines_of_the_log(self):
+        """What the answer's text must have, made of the kernel's own lines."""
+        log = api.sh("dmesg", "--notime").splitlines() if "--notime" in api.sh("dmesg", "--help") else [line.partition("] ")[2] for line in api.sh("dmesg").splitlines()]
+        text = "\n".join(log)
+        wanted = []
+        address, length, revision, oem, table = re.search(r"^ACPI: DMAR 0x([0-9A-F]+) ([0-9A-F]+) \((v\d+) (.{6}) (.{8}) ", text, re.MULTILINE).groups()
+        first = int(address, 16)
+        last = first + int(length, 16) - 1
+        self.assertRegex(text, rf"(?m)^ACPI: Reserving DMAR table memory at \[mem 0x{first:x}-0x{last:x}\]$")
+        wanted.append(f"ACPI: DMAR 0x{first:x} {length} ({revision} {oem.strip()} {table.strip()}); Reserving DMAR table memory at 0x{first:x}-0x{last:x}")
+        registers = {int(base, 16): (number, found) for number, base, found in re.findall(r"^DMAR: dmar(\d+): reg_base_addr ([0-9a-f]+) (ver .*)$", text, re.MULTILINE)}
+        for line in log:
+            if found := re.fullmatch(r"DMAR: DRHD base: 0x([0-9a-f]+) flags: (0x[0-9a-f]+)", line):
+                wanted.append(f"DMAR: DRHD base 0x{int(found[1], 16):x} flags {found[2]}: {registers[int(found[1], 16)][1]}")
+            elif found := re.fullmatch(r"DMAR: RMRR base: 0x([0-9a-f]+) end: 0x([0-9a-f]+)", line):
+                wanted.append(f"DMAR: RMRR base 0x{int(found[1], 16):x} end 0x{int(found[2], 16):x}")
+            elif found := re.fullmatch(r"DMAR: (ATSR|SATC) flags: (0x[0-9a-f]+)", line):
+                wanted.append(f"DMAR: {found[1]} flags {found[2]}")
+            elif found := re.fullmatch(r"DMAR-IR: (IOAPIC|HPET) id (\d+) under DRHD base\s+(0x[0-9a-f]+)( IOMMU \d+)?", line):
+                wanted.append(f"DMAR-IR: {found[1]} id {found[2]} under DRHD base {found[3]}{found[4] or ''}")
+            elif re.fullmatch(r"DMAR: Host address width \d+|DMAR-IR: Enabled IRQ remapping in x?2?apic mode", line):
+                wanted.append(line)
+        return wanted
+
+    def test_the_answer_says_what_the_kernel_logged_and_nothing_else(self):
+        wanted = self.lines_of_the_log()
+        self.assertTrue({"DMAR: Host", "DMAR: DRHD", "DMAR-IR: IOAPIC", "DMAR-IR: Enabled"} <= {" ".join(line.split()[:2]) for line in wanted}, wanted)
+        shown = []
+        for line in get("/v1/iommus", headers={"Accept": "text/plain"}).splitlines():
+            prefix, _, rest = line.partition(": ")
+            if prefix == "DMAR-IR":  # several sentences share a line
+                shown += [f"DMAR-IR: {sentence}" for sentence in rest.split("; ")]
+            elif prefix in ("ACPI", "DMAR"):
+                shown.append(line)
+        self.assertEqual(sorted(shown), sorted(wanted))
+
+    def test_each_part_is_in_the_answer(self):
+        shown = get("/v1/iommus")
+        (table,) = shown["firmware"]["tables"]
+        raw = pathlib.Path("/sys/firmware/acpi/tables/DMAR").read_bytes()
+        self.assertEqual((table["signature"], table["length"], table["revision"], table["problems"], table["checksum_right"], table["error"]),
+                         ("DMAR", len(raw), raw[8], [], True, None))
+        self.assertEqual(table["host_address_width"], raw[36] + 1)
+        self.assertIn("interrupt_remapping", table["flags"])
+        unit = shown["items"][0]
+        self.assertEqual((unit["firmware"]["base"], unit["firmware"]["kind"]), (unit["intel"]["address"], "drhd"))
+        self.assertEqual(shown["translation"]["interrupt_remapping_mode"], re.search(r"Enabled IRQ remapping in (\w+) mode", api.sh("dmesg"))[1])
+        self.assertIn("log", shown["translation"]["interrupt_remapping_source"])
+        devices = [address for scope in unit["firmware"]["scopes"] for address in scope["devices"]]
+        self.assertTrue(all((api.PCI / "devices" / address).exists() for address in devices), devices)
+        self.assertEqual(shown["firmware"]["reserved_memory"], [])
+        group = get(f"/v1/iommu-groups/{api.iommu_group_of(NIC)}")
+        self.assertEqual((group["refused_because"], [region["firmware"] for region in group["reserved_regions"]]), (None, [None] * len(group["reserved_regions"])))
+
+
 class Host(unittest.TestCase):
     def test_the_iommu_is_decoded(self):
         shown = get("/v1/iommus")
