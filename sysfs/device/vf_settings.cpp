@@ -163,6 +163,8 @@ Result<std::map<unsigned, VfSettings>> read(nl_sock* socket, const std::string& 
   const auto request = request_for(RTM_GETLINK, 0, index);
   if (!request || nla_put_u32(request.get(), IFLA_EXT_MASK, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS) < 0)
     return no_memory();
+  // The answer is one message, however many VFs there are: hundreds do not fit into the usual room.
+  nl_socket_enable_msg_peek(socket);
   std::map<unsigned, VfSettings> settings;
   auto done = netlink::ask(socket, request.get(), "read the settings of the virtual functions of " + interface,
                            [&settings](nlmsghdr* message) { add_settings(message, settings); });

@@ -34,7 +34,7 @@ Result<Socket> connect(int protocol) {
   if (const int code = nl_connect(socket.get(), protocol); code < 0)
     return netlink_error("cannot connect to netlink", code);
   // The kernel makes no message of a dump longer than this (net/netlink/af_netlink.c, netlink_dump): with room for it
-  // each comes by one call, and does not have to be looked at first.
+  // each comes by one call, and does not have to be looked at first. An answer that is no dump may be longer.
   if (nl_socket_set_msg_buf_size(socket.get(), longest_message) == 0) nl_socket_disable_msg_peek(socket.get());
   return socket;
 }
