@@ -80,23 +80,22 @@ void OperationRuns::begin(Order order, std::function<void(Decision)> answer) {
   }
   const auto id = operation->id;
   operations_.add(operation);
-  runs_.emplace(id, Run{.lock = locks_.take(order.keys, id)});
-  services_.journal.begin(row_with_audit(*operation, AuditEvent::Begun), untouched,
-                          [this, answer = std::move(answer), id, untouched,
-                           lane = std::make_shared<RunTask>(std::move(*lane))](const sysfs::Result<>& stored) {
-                            if (!stored) {
-                              operations_.drop(id);
-                              runs_.erase(id);
-                              return answer(refusal_for(stored.error()));
-                            }
-                            answer(Accepted{id});
-                            originals_.add(untouched);
-                            start(id, std::exchange(*lane, {}));
-                          });
+  runs_.emplace(id, Run{.lock = locks_.take(order.keys, id), .lane = std::move(*lane)});
+  const auto stored = [this, answer = std::move(answer), id, untouched](const sysfs::Result<>& done) {
+    if (!done) {
+      operations_.drop(id);
+      runs_.erase(id);
+      return answer(refusal_for(done.error()));
+    }
+    answer(Accepted{id});
+    originals_.add(untouched);
+    start(id);
+  };
+  services_.journal.begin(row_with_audit(*operation, AuditEvent::Begun), untouched, stored);
 }
 
-void OperationRuns::start(const std::string& id, RunTask lane) {
-  execute(id, operations_.find_running(id), std::move(lane),
+void OperationRuns::start(const std::string& id) {
+  execute(id, operations_.find_running(id), std::exchange(runs_.at(id).lane, {}),
           {.on_change = [this, id] { waiters_.changed(id); }, .on_end = [this, id] { end(id); }});
 }
 

@@ -53,10 +53,11 @@ class OperationRuns {
   /// What a running operation has besides its record.
   struct Run {
     DeviceLocks::Lock lock = {};
+    RunTask lane = {};  ///< its worker, until the execution has it
     std::shared_ptr<Execution> execution = {};
   };
 
-  void start(const std::string& id, RunTask lane);
+  void start(const std::string& id);
   void forget_drains_of_gone(const Operation& operation);
   void mark_changed(const Operation& operation);
 

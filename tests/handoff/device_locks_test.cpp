@@ -80,4 +80,39 @@ TEST_CASE("What another one has is not taken, and stays his") {
   CHECK(locks.holder_of({"group 2"}).empty());
 }
 
+TEST_CASE("Who was at work on the same devices since is known by the locks that were released") {
+  DeviceLocks locks;
+  const auto vf = keys_of({function("0000:01:10.0", 2)});
+  const auto sibling = keys_of({function("0000:01:10.1", 3)});
+  const auto pf = keys_of({physical});
+  const auto before = locks.releases();
+  auto lock = locks.take(vf, "a");
+  CHECK_FALSE(locks.released_since(before, vf));  // it is still at work
+  lock = {};
+  CHECK(locks.releases() == before + 1);
+  CHECK(locks.released_since(before, vf));
+  CHECK(locks.released_since(before, pf));
+  CHECK_FALSE(locks.released_since(before, sibling));
+  CHECK_FALSE(locks.released_since(locks.releases(), vf));
+  const auto later = locks.releases();
+  lock = locks.take(pf, "b");
+  lock = {};
+  CHECK(locks.released_since(later, vf));
+  CHECK(locks.released_since(later, sibling));
+  lock = {};  // one that is released already
+  CHECK(locks.releases() == later + 1);
+}
+
+TEST_CASE("The last release of a key counts, and a lock without a key releases none") {
+  DeviceLocks locks;
+  const auto first = locks.take({"group 1"}, "a");
+  const auto start = locks.releases();
+  for (int time = 0; time < 3; ++time) static_cast<void>(locks.take({"group 2"}, "b"));
+  const auto middle = locks.releases();
+  static_cast<void>(locks.take({"group 2"}, "b"));
+  CHECK(locks.released_since(middle, {"group 2"}));
+  { const auto other = locks.take({"group 1"}, "c"); }  // what another one has is not taken
+  CHECK_FALSE(locks.released_since(start, {"group 1"}));
+}
+
 }  // namespace devbindd::device_locks_test

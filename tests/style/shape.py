@@ -54,7 +54,7 @@ def functions_in(text):
     for number, line in enumerate(text.splitlines(), 1):
         if begun is None and re.match(r"^( {0,2})\S.*\)[^;]*\{$", line) and not re.match(r"^ *(namespace|struct|class|enum)\b", line):
             begun = (number, len(line) - len(line.lstrip()))
-        elif begun is not None and line == " " * begun[1] + "}":
+        elif begun is not None and re.fullmatch(" " * begun[1] + r"\}\)*;?", line):  # a lambda ends with more than "}"
             yield begun[0], number - begun[0] + 1
             begun = None
 
