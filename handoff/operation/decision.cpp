@@ -2,6 +2,7 @@
 #include "handoff/operation/decision.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace devbindd::handoff {
 namespace {
@@ -17,12 +18,15 @@ bool lacks_original(const Part& part) {
          std::ranges::any_of(members, on_vfio);
 }
 
+constexpr std::array<std::string_view, 9> even_if_unchanged = {
+    "device.stuck",      "device.drained",  "sriov.absent",   "sriov.too_many",     "sriov.no_driver",
+    "sriov.vfs_enabled", "sriov.vf_in_use", "sriov.vf_token", "sriov.settings_lost"};
+
 // Says no even where the wanted state is there already.
 bool always_refuses(const ChangeRequest& request, const Evidence& item) {
   const bool counts_functions = request.kind == ChangeKind::SetVfs;  // whose claims are no news to who made them
-  return item.code == "device.stuck" || item.code == "device.drained" ||
-         (item.code == "claim.held" && !counts_functions) || item.code.starts_with("sriov.") ||
-         (item.code == "vfio.open" && !request.claim.empty());
+  return std::ranges::find(even_if_unchanged, item.code) != even_if_unchanged.end() ||
+         (item.code == "claim.held" && !counts_functions) || (item.code == "vfio.open" && !request.claim.empty());
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ void Engine::submit(ChangeRequest request, Requester requester, bool dry_run, st
   if (!dry_run && services_.read_only)
     return decide(refusal_for({ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"}));
   if (stopping_) return decide(refusal_for({ErrorCode::ShuttingDown, stopping}));
-  if (const auto full = runs_.refuse_if_full()) return decide(*full);
+  if (const auto full = dry_run ? std::nullopt : runs_.refuse_if_full()) return decide(*full);
   if (!dry_run) decide = audited(services_, request, requester, std::move(decide));
   const auto asker = request.ends_claim ? Asker{} : asker_of(requester);
   const Inquiry inquiry{std::move(request), std::move(requester), asker, dry_run};

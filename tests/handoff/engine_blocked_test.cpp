@@ -182,4 +182,27 @@ TEST_CASE("A virtual function cannot be changed while its physical function is")
   CHECK(machine.refused(bind_request("0000:0c:10.0")).operation == id);
 }
 
+TEST_CASE("With as many operations under way as may be, a change is refused and a dry run is answered") {
+  constexpr unsigned most = 64;
+  const auto address_of = [](unsigned number) {
+    return sysfs::to_string(
+        sysfs::PciAddress{0, static_cast<std::uint8_t>(0x20 + number / 8), static_cast<std::uint8_t>(number % 8), 0});
+  };
+  const auto kernel = usual_machine();
+  for (unsigned number = 0; number <= most; ++number)
+    kernel->add_device(
+        {.address = address_of(number), .group = 100 + number, .driver = "vfio-pci", .driver_override = "vfio-pci"});
+  Stage stage(kernel);
+  std::vector<std::string> hanging;
+  for (unsigned number = 0; number < most; ++number) {
+    kernel->open_device(address_of(number), 4242, "qemu-system-x86");
+    const auto decision = stage.decide(accepting(request_of(ChangeKind::Unbind, address_of(number)), {"vfio.open"}));
+    hanging.push_back(std::get<Accepted>(decision).operation);
+  }
+  for (const auto& id : hanging) CHECK(stage.settled(id)["state"] == "blocked");
+  const auto request = request_of(ChangeKind::Unbind, address_of(most));
+  CHECK(stage.refused(request).error.code == sysfs::ErrorCode::TooBusy);
+  CHECK(std::get<Preview>(stage.decide(request, true)).refused_by.empty());
+}
+
 }  // namespace devbindd::engine_blocked_test
