@@ -99,10 +99,10 @@ std::string firmware_bytes(const std::string& name) {
 }
 
 const std::vector<std::string>& firmware_names() {
-  static const std::vector<std::string> names = {"dmar_all",   "dmar_apple",     "dmar_dell",   "dmar_edk2",
-                                                 "dmar_issue", "dmar_namespace", "dmar_server", "ivrs_amd",
-                                                 "ivrs_qemu",  "ivrs_memory",    "iort_d06",    "iort_altra",
-                                                 "iort_qemu",  "iort_rmr",       "viot_qemu",   "viot_memory"};
+  static const std::vector<std::string> names = {
+      "dmar_all",    "dmar_apple", "dmar_dell", "dmar_edk2",   "dmar_issue", "dmar_namespace",
+      "dmar_server", "ivrs_amd",   "ivrs_qemu", "ivrs_memory", "iort_d06",   "iort_lx2160",
+      "iort_altra",  "iort_qemu",  "iort_rmr",  "viot_qemu",   "viot_memory"};
   return names;
 }
 

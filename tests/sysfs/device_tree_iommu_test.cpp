@@ -35,7 +35,7 @@ FilesTree board() {
   put("/soc/iommu@15000000/#iommu-cells", cells({2}));
   put("/soc/iommu@15000000/phandle", cells({7}));
   put("/soc/iommu@15000000/reg", cells({1, 0x15000000, 0, 0x100000}));
-  put("/soc/iommu@15000000/compatible", std::string("qcom,sm8250-smmu-500\0arm,mmu-500\0", 34));
+  put("/soc/iommu@15000000/compatible", std::string("qcom,sm8250-smmu-500\0arm,mmu-500\0", 33));
   put("/soc/gpu@3d00000/iommus", cells({7, 0x800, 0x401, 7, 0x801, 0x402}));
   put("/soc/pcie@1c00000/iommu-map", cells({0, 7, 0x1c00, 1, 0x100, 7, 0x1c01, 0xff00}));
   put("/soc/pcie@1c00000/linux,pci-domain", cells({2}));
@@ -102,8 +102,9 @@ TEST_CASE("Device tree: properties that end too early and units that are not the
   const auto problems = [](const std::string& name, const std::string& content) {
     auto tree = board();
     tree.files.add_file(base + "/x/" + name, content);
+    const auto found = read_device_tree(tree);
     std::string text;
-    for (const auto& problem : read_device_tree(tree)->problems) text += problem.path + ": " + problem.detail + "\n";
+    for (const auto& problem : found->problems) text += problem.path + ": " + problem.detail + "\n";
     return text;
   };
   CHECK(problems("iommus", cells({7, 1})) == "/x: The property iommus ends within an entry.\n");
