@@ -2,25 +2,33 @@
 // See fake_workers.hpp.
 #include "tests/fake_workers.hpp"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 
+#include "sysfs/kernel/paths.hpp"
 #include "tests/fake_usage.hpp"
 
 namespace devbindd::tests {
 namespace {
 
 using handoff::Task;
-using handoff::TaskKind;
 using handoff::TaskResult;
 
-std::optional<sysfs::Step> step_of(const Task& task) {
-  if (task.kind != TaskKind::Step || task.arguments.size() != 3) return std::nullopt;
-  const auto kind = sysfs::step_kind_named(task.arguments[0]);
-  if (!kind) return std::nullopt;
-  sysfs::Step step{*kind, std::nullopt, task.arguments[2]};
-  if (const auto address = sysfs::parse_pci_address(task.arguments[1])) step.address = *address;
-  return step;
+const sysfs::Step* step_of(const Task& task) {
+  const auto* work = std::get_if<handoff::PerformStep>(&task.work);
+  return work != nullptr ? &work->step : nullptr;
+}
+
+// The files that the task reads and that a kernel may hold up.
+std::vector<std::string> reads_of(const Task& task) {
+  std::vector<std::string> paths;
+  if (const auto* config = std::get_if<handoff::ReadConfig>(&task.work))
+    paths.push_back(sysfs::paths::attribute(config->device, "config"));
+  if (const auto* overrides = std::get_if<handoff::ReadOverrides>(&task.work)) {
+    for (const auto& address : overrides->devices) paths.push_back(sysfs::paths::attribute(address, "driver_override"));
+  }
+  return paths;
 }
 
 }  // namespace
@@ -34,7 +42,7 @@ handoff::RunTask FakeWorkers::run_task() {
 
 void FakeWorkers::take(Job job) {
   if (!would_block(job.task)) return finish(std::move(job));
-  if (const auto step = step_of(job.task)) {
+  if (const auto* step = step_of(job.task)) {
     const auto write = sysfs::write_of(*step);
     kernel_.hang(write.path.substr(1), write.value);
   }
@@ -63,16 +71,11 @@ void FakeWorkers::resume() {
 }
 
 bool FakeWorkers::would_block(const Task& task) const {
-  if (const auto step = step_of(task)) {
+  if (const auto* step = step_of(task)) {
     const auto write = sysfs::write_of(*step);
     return kernel_.would_block(std::string_view(write.path).substr(1), write.value);
   }
-  if (task.kind != TaskKind::ReadOverrides && task.kind != TaskKind::ReadConfig) return false;
-  const std::string attribute = task.kind == TaskKind::ReadConfig ? "/config" : "/driver_override";
-  for (const auto& address : task.arguments) {
-    if (kernel_.would_block("sys/bus/pci/devices/" + address + attribute, {})) return true;
-  }
-  return false;
+  return std::ranges::any_of(reads_of(task), [this](const auto& path) { return kernel_.would_block(path, {}); });
 }
 
 vfio::NodeAccess FakeWorkers::access() {
@@ -134,18 +137,19 @@ sysfs::Result<vfio::Grantees> FakeWorkers::find_access(const std::string& path, 
 }
 
 TaskResult FakeWorkers::perform(const Task& task, std::vector<sysfs::FileDescriptor>& opened) {
-  const auto step = step_of(task);
+  const auto* step = step_of(task);
   TaskResult result;
-  if (step && step->kind == sysfs::StepKind::LoadModule) {
+  if (step != nullptr && step->kind == sysfs::StepKind::LoadModule) {
     // Never through libkmod: a test must not load a module into the kernel that it runs on.
     const auto loaded = kernel_.load_module(step->argument);
-    result = loaded ? TaskResult(std::vector<std::string>{"done"}) : std::unexpected(loaded.error());
+    result =
+        loaded ? handoff::result_of<handoff::PerformStep>(sysfs::StepOutcome::Done) : std::unexpected(loaded.error());
   } else {
     result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams(), access(), raising(), vf_settings(),
                                [this] { return fake_alternative_names(kernel_); }},
                               task, opened);
   }
-  if (step && ++steps_ == dying_step_) {
+  if (step != nullptr && ++steps_ == dying_step_) {
     return sysfs::fail(sysfs::ErrorCode::Kernel, "the worker process 1 ended before it had answered", ECHILD);
   }
   return result;

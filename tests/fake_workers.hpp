@@ -9,7 +9,7 @@
 #include <set>
 #include <vector>
 
-#include "handoff/worker/task.hpp"
+#include "handoff/worker/perform.hpp"
 #include "tests/fake_kernel.hpp"
 
 namespace devbindd::tests {

@@ -31,6 +31,8 @@ struct HolderQuery {
   /// The device's enable count is above 0. Only then are descriptors and mappings that name no device worth a look: an
   /// idle device is not held by whoever has some other VFIO device open.
   bool device_open = false;
+
+  bool operator==(const HolderQuery&) const = default;
 };
 
 /// One entry per process and kind of descriptor, by pid. Processes that vanish while they are read are left out.

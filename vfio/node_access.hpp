@@ -14,6 +14,8 @@ namespace devbindd::vfio {
 struct Grantees {
   std::vector<unsigned> uids;
   std::vector<unsigned> gids;
+
+  bool operator==(const Grantees&) const = default;
 };
 
 /// Gives each of them the right to read and write the node, beside whoever has it already. Nobody else gets more than

@@ -22,6 +22,8 @@ struct ProbeQuery {
   std::string address;  ///< sysfs name of the device
   std::string node;     ///< "/dev/vfio/24", "/dev/vfio/noiommu-3" or "/dev/vfio/devices/vfio0"
   bool no_iommu = false;
+
+  bool operator==(const ProbeQuery&) const = default;
 };
 
 /// One ioctl's answer as it came: what was asked ("region/3"), the errno (0: none), the bytes.

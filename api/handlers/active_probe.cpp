@@ -16,26 +16,24 @@ using nlohmann::json;
 using sysfs::ErrorCode;
 using Done = std::function<void(OrResponse<vfio::ProbeReport>)>;
 
-OrResponse<vfio::ProbeReport> report_of(const Request& request, const handoff::TaskResult& result) {
+OrResponse<vfio::ProbeReport> report_of(const Request& request, const handoff::ResultOf<handoff::ProbeVfio>& result) {
   if (!result) {
     auto error = result.error();
     if (error.errno_value == EBUSY) error.code = ErrorCode::DeviceOpen;
     if (error.errno_value == EPERM) error.code = ErrorCode::GroupNotViable;
     return std::unexpected(problem_of(request, error));
   }
-  auto report = vfio::parse_probe(handoff::answers_from(*result));
+  auto report = vfio::parse_probe(*result);
   if (!report) return std::unexpected(problem_of(request, report.error()));
   return *report;
 }
 
 // The group is kept from every operation until the kernel has let go of the device, however long that takes.
-void run_probe(Context& context, const Request& request, const vfio::ProbeQuery& query, handoff::TaskKind kind,
-               std::function<void()> release, Done done) {
+void run_probe(Context& context, const Request& request, const handoff::ProbeVfio& probe, std::function<void()> release,
+               Done done) {
   const auto answered = std::make_shared<bool>(false);
-  auto task = handoff::task_for(query, kind);
-  task.asker = asker_of(request.requester);
   context.engine.services().run_task(
-      std::move(task),
+      {probe, asker_of(request.requester)},
       {.on_overdue =
            [request, answered, done](int) {
              *answered = true;
@@ -44,11 +42,11 @@ void run_probe(Context& context, const Request& request, const vfio::ProbeQuery&
                  sysfs::Error{ErrorCode::Overdue,
                               "the probe has not finished in time: the kernel still resets or opens the device"})));
            },
-       .on_result =
-           [request, answered, release = std::move(release), done](const handoff::TaskResult& result) {
-             release();
-             if (!*answered) done(report_of(request, result));
-           }});
+       .on_result = handoff::on_result_of<handoff::ProbeVfio>([request, answered, release = std::move(release), done](
+                                                                  const handoff::ResultOf<handoff::ProbeVfio>& result) {
+         release();
+         if (!*answered) done(report_of(request, result));
+       })});
 }
 
 }  // namespace
@@ -100,19 +98,19 @@ sysfs::Result<vfio::ProbeQuery> probe_query(Context& context, const sysfs::Devic
                           .no_iommu = node->path.contains("noiommu-")};
 }
 
-void probe_device(Context& context, const Request& request, const sysfs::Device& device, const vfio::ProbeQuery& query,
-                  handoff::TaskKind kind, Done done) {
+void probe_device(Context& context, const Request& request, const sysfs::Device& device,
+                  const handoff::ProbeVfio& probe, Done done) {
   auto release = context.engine.reserve(device);
   if (!release) return done(std::unexpected(problem_of(request, release.error())));
   context.engine.readers().find_holders(
       device, asker_of(request.requester),
-      [&context, request, query, kind, release = *release, done](const handoff::HoldersAnswer& holding) {
-        if (!holding || holding->empty()) return run_probe(context, request, query, kind, release, done);
+      [&context, request, probe, release = *release, done](const handoff::HoldersAnswer& holding) {
+        if (!holding || holding->empty()) return run_probe(context, request, probe, release, done);
         release();
         json processes = json::array();
         for (const auto& holder : *holding) processes.push_back(handoff::to_json(holder));
         done(std::unexpected(problem(request, 409, "device_open",
-                                     query.node + " is open by " + holding->front().command + " (pid " +
+                                     probe.query.node + " is open by " + holding->front().command + " (pid " +
                                          std::to_string(holding->front().pid) + ")",
                                      {{"processes", std::move(processes)}})));
       });

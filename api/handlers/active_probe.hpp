@@ -20,9 +20,9 @@ std::optional<Response> probe_refusal(Context& context, const Request& request, 
 /// The node to go in by; `way` is "auto", "group" or "cdev". Error: NotVfioBound when the kernel has no such way.
 sysfs::Result<vfio::ProbeQuery> probe_query(Context& context, const sysfs::Device& device, const std::string& way);
 
-/// Keeps operations away from the device, makes sure that no process has it or its group open, and probes. `kind` is
-/// ProbeVfio or ProbeIommu. `done` is called once: with the report or with the problem.
-void probe_device(Context& context, const Request& request, const sysfs::Device& device, const vfio::ProbeQuery& query,
-                  handoff::TaskKind kind, std::function<void(OrResponse<vfio::ProbeReport>)> done);
+/// Keeps operations away from the device, makes sure that no process has it or its group open, and probes. `done`
+/// is called once: with the report or with the problem.
+void probe_device(Context& context, const Request& request, const sysfs::Device& device,
+                  const handoff::ProbeVfio& probe, std::function<void(OrResponse<vfio::ProbeReport>)> done);
 
 }  // namespace devbindd::api

@@ -68,7 +68,7 @@ struct DeviceParts {
   handoff::OverrideAnswer driver_override;
   handoff::ConfigReader::Answer config;
   sysfs::Result<handoff::Attributes> attributes;
-  std::optional<handoff::TaskResult> vpd;
+  std::optional<handoff::ResultOf<handoff::ReadVpd>> vpd;
   std::vector<std::string> fields;  ///< that the answer is to have
   int waiting = 0;
 };
@@ -241,8 +241,8 @@ void get_device(Context& context, const Request& request, const PathArguments& a
                                        arrived();
                                      });
   if (!with_vpd) return;
-  engine.readers().vital_product_data().read(address, {handoff::TaskKind::ReadVpd, {sysfs::to_string(address)}, asker},
-                                             [parts, arrived](handoff::TaskResult vpd) {
+  engine.readers().vital_product_data().read(address, {.device = address}, asker,
+                                             [parts, arrived](handoff::ResultOf<handoff::ReadVpd> vpd) {
                                                parts->vpd = std::move(vpd);
                                                arrived();
                                              });

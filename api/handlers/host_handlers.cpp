@@ -54,7 +54,8 @@ struct Examination {
 };
 
 // nullopt: what read them hung.
-Overrides overrides_of(const std::vector<sysfs::Device>& devices, const handoff::TaskResult& result) {
+Overrides overrides_of(const std::vector<sysfs::Device>& devices,
+                       const handoff::ResultOf<handoff::ReadOverrides>& result) {
   if (!result) return std::nullopt;
   Overrides found(std::in_place);
   for (std::size_t at = 0; at < std::min(devices.size(), result->size()); ++at) {
@@ -64,7 +65,7 @@ Overrides overrides_of(const std::vector<sysfs::Device>& devices, const handoff:
 }
 
 void examine_host(Context& context, const Request& request, std::shared_ptr<Examination> host,
-                  handoff::TaskResult overrides, const Respond& respond) {
+                  handoff::ResultOf<handoff::ReadOverrides> overrides, const Respond& respond) {
   host->facts.damaged_rows = context.engine.damaged_rows().all();
   const auto work = [request, host = std::move(host), overrides = std::move(overrides)] {
     host->facts.overrides = overrides_of(host->devices, overrides);
@@ -78,30 +79,31 @@ void examine_host(Context& context, const Request& request, std::shared_ptr<Exam
 
 // All of them by one worker: what hangs is told as unknown.
 void read_overrides(Context& context, const Request& request, const std::shared_ptr<Examination>& host,
-                    handoff::Task task, const Respond& respond) {
-  const auto take = [&context, request, host, respond](handoff::TaskResult result) {
+                    handoff::ReadOverrides overrides, const Respond& respond) {
+  const auto take = [&context, request, host, respond](handoff::ResultOf<handoff::ReadOverrides> result) {
     examine_host(context, request, host, std::move(result), respond);
   };
-  context.engine.services().run_task(std::move(task), handoff::within_deadline("the read hangs", take));
+  handoff::ask(context.engine.services().run_task, std::move(overrides), asker_of(request.requester), "the read hangs",
+               take);
 }
 
 void gather_facts(Context& context, const Request& request, std::vector<sysfs::Device> devices, Respond respond) {
   struct Gathered {
     sysfs::Result<std::shared_ptr<Examination>> host;
-    handoff::Task task;
+    handoff::ReadOverrides overrides;
   };
   const auto& services = context.engine.services();
-  auto work = [&services, asker = asker_of(request.requester), devices = std::move(devices)]() mutable -> Gathered {
+  auto work = [&services, devices = std::move(devices)]() mutable -> Gathered {
     auto facts = handoff::gather_host_facts(services.tree, services.modules);
     if (!facts) return {std::unexpected(facts.error()), {}};
-    handoff::Task task{handoff::TaskKind::ReadOverrides, {}, std::move(asker)};
-    for (const auto& device : devices) task.arguments.push_back(sysfs::to_string(device.address));
+    handoff::ReadOverrides overrides;
+    for (const auto& device : devices) overrides.devices.push_back(device.address);
     auto host = std::make_shared<Examination>(Examination{std::move(*facts), std::move(devices)});
-    return {std::move(host), std::move(task)};
+    return {std::move(host), std::move(overrides)};
   };
   aside(context, request, std::move(work), [&context, request, respond = std::move(respond)](Gathered gathered) {
     if (!gathered.host) return respond(problem_of(request, gathered.host.error()));
-    read_overrides(context, request, *gathered.host, std::move(gathered.task), respond);
+    read_overrides(context, request, *gathered.host, std::move(gathered.overrides), respond);
   });
 }
 

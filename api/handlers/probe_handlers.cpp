@@ -70,7 +70,7 @@ void ask_iommu(Context& context, const Request& request, const std::shared_ptr<c
                std::size_t at, const std::string& error, const Respond& respond) {
   if (at >= candidates->size()) return respond(json_response({{"iommu", nullptr}, {"iommu_error", error}}));
   const auto& [device, query] = candidates->at(at);
-  probe_device(context, request, device, query, handoff::TaskKind::ProbeIommu,
+  probe_device(context, request, device, {query, handoff::ProbeScope::Iommu},
                [&context, request, candidates, at, respond](const OrResponse<vfio::ProbeReport>& report) {
                  if (!report) {
                    const auto why = json::parse(report.error().body)["detail"].get<std::string>();
@@ -93,7 +93,7 @@ void post_device_probe(Context& context, const Request& request, const PathArgum
   if (auto refusal = probe_refusal(context, request, *device)) return respond(std::move(*refusal));
   auto query = probe_query(context, *device, way);
   if (!query) return respond(problem_of(request, query.error()));
-  probe_device(context, request, *device, *query, handoff::TaskKind::ProbeVfio,
+  probe_device(context, request, *device, {*query, handoff::ProbeScope::Device},
                [query = *query, respond](const OrResponse<vfio::ProbeReport>& report) {
                  respond(report ? json_response(render_device_probe(query, *report)) : report.error());
                });

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "api/handlers/handlers.hpp"
@@ -13,13 +12,6 @@ namespace devbindd::api {
 namespace {
 
 using nlohmann::json;
-
-template <class Number>
-Number number_in(const std::string& text) {
-  Number value{};
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
 
 std::string_view name_of(sysfs::ModuleState state) {
   switch (state) {
@@ -45,14 +37,11 @@ json modules_json(Context& context) {
 }
 
 // The worker's answer: API version, then number and answer of each extension.
-json container_json(const std::vector<std::string>& fields) {
+json container_json(const handoff::ReadVfioFacts::Answer& facts) {
   json extensions = json::array();
-  for (std::size_t at = 1; at + 1 < fields.size(); at += 2) {
-    const auto number = number_in<unsigned long>(fields[at]);
-    const int answer = number_in<int>(fields[at + 1]);
+  for (const auto& [number, answer] : facts.extensions)
     extensions.push_back({{"number", number}, {"name", vfio::extension_name(number)}, {"present", answer > 0}});
-  }
-  return {{"api_version", number_in<int>(fields.front())}, {"extensions", std::move(extensions)}};
+  return {{"api_version", facts.api_version}, {"extensions", std::move(extensions)}};
 }
 
 json no_iommu_json(const sysfs::Tree& tree) {
@@ -102,9 +91,7 @@ void get_vfio(Context& context, const Request& request, const PathArguments&, Re
   if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
   auto facts = static_facts(context);
   if (!facts) return respond(problem_of(request, facts.error()));
-  const auto answered = std::make_shared<bool>(false);
-  const auto finish = [answered, respond, facts = *facts](json container, json error) {
-    if (std::exchange(*answered, true)) return;
+  const auto finish = [respond, facts = *facts](json container, json error) {
     auto document = facts;
     document["container"] = std::move(container);
     document["container_error"] = std::move(error);
@@ -113,14 +100,11 @@ void get_vfio(Context& context, const Request& request, const PathArguments&, Re
   // Opening the static node would make the kernel load the vfio module: a read must not change the host.
   if (!sysfs::exists(context.engine.services().tree, "sys/module/vfio"))
     return finish(nullptr, "the vfio module is not loaded");
-  context.engine.services().run_task(
-      {handoff::TaskKind::VfioFacts, {}, asker_of(request.requester)},
-      {.on_overdue = [finish](int) { finish(nullptr, "the kernel did not answer in time"); },
-       .on_result =
-           [finish](const handoff::TaskResult& result) {
-             if (result && !result->empty()) return finish(container_json(*result), nullptr);
-             finish(nullptr, result ? json("the worker gave no answer") : json(result.error().message));
-           }});
+  handoff::ask(context.engine.services().run_task, handoff::ReadVfioFacts{}, asker_of(request.requester),
+               "the kernel did not answer in time", [finish](const handoff::ResultOf<handoff::ReadVfioFacts>& result) {
+                 if (result) return finish(container_json(*result), nullptr);
+                 finish(nullptr, result.error().message);
+               });
 }
 
 }  // namespace devbindd::api

@@ -143,17 +143,15 @@ json render_serial(const handoff::ConfigReader::Answer& config) {
                      : json(nullptr)}};
 }
 
-json render_vital_product_data(const handoff::TaskResult& answer) {
-  if (!answer || answer->size() != 1) {
-    const bool absent = !answer && answer.error().code == sysfs::ErrorCode::DeviceNotFound;
+json render_vital_product_data(const handoff::ResultOf<handoff::ReadVpd>& answer) {
+  if (!answer) {
+    const bool absent = answer.error().code == sysfs::ErrorCode::DeviceNotFound;
     return {{"name", nullptr},
             {"fields", json::object()},
             {"problems", json::array()},
-            {"error", absent    ? "the device has no vital product data"
-                      : !answer ? answer.error().message
-                                : "the worker gave no answer"}};
+            {"error", absent ? "the device has no vital product data" : answer.error().message}};
   }
-  const auto data = sysfs::parse_vital_product_data(std::as_bytes(std::span(answer->front())));
+  const auto data = sysfs::parse_vital_product_data(*answer);
   json fields = json::object();
   for (const auto& [keyword, value] : data.fields) {
     const auto name = sysfs::vital_product_keyword(keyword);

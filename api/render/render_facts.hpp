@@ -26,6 +26,6 @@ nlohmann::json render_resources(const std::vector<sysfs::Resource>& resources, c
 nlohmann::json render_serial(const handoff::ConfigReader::Answer& config);
 
 /// The vital product data, or why it could not be read.
-nlohmann::json render_vital_product_data(const handoff::TaskResult& answer);
+nlohmann::json render_vital_product_data(const handoff::ResultOf<handoff::ReadVpd>& answer);
 
 }  // namespace devbindd::api

@@ -8,7 +8,6 @@
 #include "handoff/claim/device_reset.hpp"
 #include "handoff/claim/selection_report.hpp"
 #include "handoff/plan/verdict.hpp"
-#include "sysfs/kernel/fields.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -55,26 +54,22 @@ std::string misfit(const Selector& selector, const sysfs::Result<Attributes>& re
   return mismatch(selector, sysfs::facts_from(contents));
 }
 
-// Users and groups by name, as FindOwners takes them.
-std::vector<std::string> owner_names_in(const NodeOwner& owner) {
-  std::vector<std::string> names;
-  for (const auto& name : owner.users) names.push_back("u" + name);
-  for (const auto& name : owner.groups) names.push_back("g" + name);
-  return names;
-}
-
-// Adds the numbers that were found for the names; what is missing.
-std::optional<Refusal> add_owners(vfio::Grantees& owners, const std::vector<std::string>& names,
-                                  const std::vector<std::string>& numbers) {
-  for (std::size_t at = 0; at < names.size() && at < numbers.size(); ++at) {
-    const bool user = names[at].starts_with('u');
-    const auto id = sysfs::number_from<unsigned>(numbers[at]);
-    if (!id)
-      return refusal(ErrorCode::OwnerNotFound, std::string("there is no ") + (user ? "user" : "group") + " '" +
-                                                   names[at].substr(1) + "' on this host");
-    (user ? owners.uids : owners.gids).push_back(*id);
+// Adds the numbers that were found for the names of one kind; what is missing.
+std::optional<Refusal> add_numbers(std::vector<unsigned>& numbers, std::string_view kind,
+                                   const std::vector<std::string>& names,
+                                   const std::vector<std::optional<unsigned>>& found) {
+  for (std::size_t at = 0; at < names.size(); ++at) {
+    if (at >= found.size() || !found[at])
+      return refusal(ErrorCode::OwnerNotFound,
+                     "there is no " + std::string(kind) + " '" + names[at] + "' on this host");
+    numbers.push_back(*found[at]);
   }
   return std::nullopt;
+}
+
+std::optional<Refusal> add_owners(vfio::Grantees& owners, const FindOwners& asked, const FindOwners::Answer& found) {
+  if (auto missing = add_numbers(owners.uids, "user", asked.users, found.uids)) return missing;
+  return add_numbers(owners.gids, "group", asked.groups, found.gids);
 }
 
 }  // namespace
@@ -105,15 +100,15 @@ void ClaimChoice::find_owners(const Attempt& attempt) {
   if (has_left(attempt)) return;
   const auto& owner = attempt->request.owner;
   attempt->claim.grantees = {owner.uids, owner.gids};
-  auto names = owner_names_in(owner);
-  if (names.empty()) return choose(attempt);
-  Task task{TaskKind::FindOwners, names, asker_of(attempt->claim.requester)};
-  const auto answer = [this, attempt, names = std::move(names)](const TaskResult& result) {
+  FindOwners asked{.users = owner.users, .groups = owner.groups};
+  if (asked.users.empty() && asked.groups.empty()) return choose(attempt);
+  const auto answer = [this, attempt, asked](const ResultOf<FindOwners>& result) {
     if (!result) return attempt->done(Refusal{result.error(), {}, {}});
-    if (auto missing = add_owners(attempt->claim.grantees, names, *result)) return attempt->done(std::move(*missing));
+    if (auto missing = add_owners(attempt->claim.grantees, asked, *result)) return attempt->done(std::move(*missing));
     choose(attempt);
   };
-  engine_.services().run_task(std::move(task), within_deadline("the name service does not answer", answer));
+  ask(engine_.services().run_task, std::move(asked), asker_of(attempt->claim.requester),
+      "the name service does not answer", answer);
 }
 
 // --- which devices

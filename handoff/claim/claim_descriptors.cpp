@@ -111,15 +111,16 @@ void open_descriptors(Engine& engine, const Claim& claim, std::optional<Descript
     return done(sysfs::fail(ErrorCode::TooBusy, "the claim has more nodes than one message takes: " +
                                                     std::to_string(sysfs::max_passed_descriptors)));
   found->roles = std::move(*roles);
-  Task task{TaskKind::OpenNodes, {}, asker};
-  for (const auto& role : found->roles) task.arguments.push_back(role.path);
-  auto callbacks =
-      within_deadline("opening the nodes takes too long", [found, done = std::move(done)](const TaskResult& result) {
-        if (!result) return done(std::unexpected(meaning_of(result.error())));
-        done(std::move(*found));
-      });
+  OpenNodes nodes;
+  for (const auto& role : found->roles) nodes.paths.push_back(role.path);
+  auto callbacks = within_deadline_of<OpenNodes>("opening the nodes takes too long",
+                                                 [found, done = std::move(done)](const ResultOf<OpenNodes>& result) {
+                                                   if (!result)
+                                                     return done(std::unexpected(meaning_of(result.error())));
+                                                   done(std::move(*found));
+                                                 });
   callbacks.on_descriptors = [found](std::vector<sysfs::FileDescriptor> opened) { found->open = std::move(opened); };
-  engine.services().run_task(std::move(task), std::move(callbacks));
+  engine.services().run_task({std::move(nodes), asker}, std::move(callbacks));
 }
 
 }  // namespace devbindd::handoff

@@ -27,7 +27,7 @@ vfio::Grantees earlier_on(const Claim& claim, const vfio::Node& node) {
 
 bool is_nobody(const vfio::Grantees& grantees) { return grantees.uids.empty() && grantees.gids.empty(); }
 
-sysfs::Result<> without_value(const sysfs::Result<AccessQueue::Answers>& result) {
+sysfs::Result<> without_value(const AccessQueue::Answers<ChangeAccess>& result) {
   if (!result) return std::unexpected(result.error());
   return {};
 }
@@ -70,28 +70,24 @@ vfio::Grantees ClaimNodeAccess::to_lose(const vfio::Node& node, const Claim& cla
   return grantees;
 }
 
-std::vector<Task> ClaimNodeAccess::access_tasks(TaskKind kind, const Claim& claim,
-                                                const std::vector<vfio::Node>& nodes) const {
-  std::vector<Task> tasks;
-  for (const auto& node : nodes) {
-    const auto grantees = kind == TaskKind::RevokeAccess ? to_lose(node, claim) : claim.grantees;
-    if (!is_nobody(grantees)) tasks.push_back(task_for(kind, grantees, {node.path}));
-  }
-  return tasks;
-}
-
-AccessQueue::Tasks ClaimNodeAccess::tasks_for(const Claim& claim, TaskKind kind) const {
-  const auto nodes = nodes_of(claim, kind == TaskKind::RevokeAccess);
+AccessQueue::Tasks<ChangeAccess> ClaimNodeAccess::changes_for(const Claim& claim, AccessChange change) const {
+  const bool revoke = change == AccessChange::Revoke;
+  const auto nodes = nodes_of(claim, revoke);
   if (!nodes) return std::unexpected(nodes.error());
-  return access_tasks(kind, claim, *nodes);
+  std::vector<ChangeAccess> changes;
+  for (const auto& node : *nodes) {
+    auto grantees = revoke ? to_lose(node, claim) : claim.grantees;
+    if (!is_nobody(grantees)) changes.push_back({.change = change, .grantees = std::move(grantees), .path = node.path});
+  }
+  return changes;
 }
 
 // On /dev/iommu, what another claim has given is not from before.
 std::vector<EarlierAccess> ClaimNodeAccess::earlier_access(const Claim& claim, const std::vector<vfio::Node>& nodes,
-                                                           const AccessQueue::Answers& answers) const {
+                                                           const std::vector<vfio::Grantees>& found) const {
   std::vector<EarlierAccess> earlier;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    auto had = grantees_from(answers.at(i));
+    auto had = found.at(i);
     for (const auto* other : claims_.all()) {
       if (nodes[i].path != iommu_node || other->id == claim.id || !holds_devices(*other)) continue;
       auto given = other->grantees;
@@ -108,18 +104,20 @@ void ClaimNodeAccess::note_earlier(const std::string& id, Done done) {
   if (claim.earlier_access || is_nobody(claim.grantees)) return done({});
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
   const auto nodes = std::make_shared<std::vector<vfio::Node>>();
-  queue_.add(
-      [this, id, nodes]() -> AccessQueue::Tasks {
+  queue_.add<FindAccess>(
+      [this, id, nodes]() -> AccessQueue::Tasks<FindAccess> {
         const auto& looking = claims_.at(id);
-        auto found = nodes_of(looking, false);
-        if (!found) return std::unexpected(found.error());
-        *nodes = std::move(*found);
-        return access_tasks(TaskKind::FindAccess, looking, *nodes);
+        auto there = nodes_of(looking, false);
+        if (!there) return std::unexpected(there.error());
+        *nodes = std::move(*there);
+        std::vector<FindAccess> looks;
+        for (const auto& node : *nodes) looks.push_back({.grantees = looking.grantees, .path = node.path});
+        return looks;
       },
-      [this, id, nodes, done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& answers) {
-        if (!answers) return done(std::unexpected(answers.error()));
+      [this, id, nodes, done = std::move(done)](const AccessQueue::Answers<FindAccess>& found) {
+        if (!found) return done(std::unexpected(found.error()));
         auto& looked = claims_.at(id);
-        looked.earlier_access = earlier_access(looked, *nodes, *answers);
+        looked.earlier_access = earlier_access(looked, *nodes, *found);
         records_.store(looked, done);
       });
 }
@@ -127,24 +125,24 @@ void ClaimNodeAccess::note_earlier(const std::string& id, Done done) {
 // What was true when it was asked for may be over when its turn comes.
 void ClaimNodeAccess::grant(const std::string& id, Done done) {
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  queue_.add(
-      [this, id]() -> AccessQueue::Tasks {
+  queue_.add<ChangeAccess>(
+      [this, id]() -> AccessQueue::Tasks<ChangeAccess> {
         const auto* claim = claims_.find(id);
         const bool wanted =
             claim != nullptr && (claim->state == ClaimState::Active || claim->state == ClaimState::Preparing);
-        return wanted ? tasks_for(*claim, TaskKind::GrantAccess) : AccessQueue::Tasks();
+        return wanted ? changes_for(*claim, AccessChange::Grant) : AccessQueue::Tasks<ChangeAccess>();
       },
-      [done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& granted) { done(without_value(granted)); });
+      [done = std::move(done)](const AccessQueue::Answers<ChangeAccess>& granted) { done(without_value(granted)); });
 }
 
 void ClaimNodeAccess::revoke(const std::string& id, Done done) {
   if (claims_.run_of(id).nodes_closed) return done({});
   if (auto known = engine_.current(); !known) return done(std::unexpected(known.error()));
-  queue_.add([this, id] { return tasks_for(claims_.at(id), TaskKind::RevokeAccess); },
-             [this, id, done = std::move(done)](const sysfs::Result<AccessQueue::Answers>& revoked) {
-               if (revoked && claims_.find(id) != nullptr) claims_.run_of(id).nodes_closed = true;
-               done(without_value(revoked));
-             });
+  queue_.add<ChangeAccess>([this, id] { return changes_for(claims_.at(id), AccessChange::Revoke); },
+                           [this, id, done = std::move(done)](const AccessQueue::Answers<ChangeAccess>& revoked) {
+                             if (revoked && claims_.find(id) != nullptr) claims_.run_of(id).nodes_closed = true;
+                             done(without_value(revoked));
+                           });
 }
 
 void ClaimNodeAccess::grant_all() {

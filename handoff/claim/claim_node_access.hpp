@@ -32,12 +32,11 @@ class ClaimNodeAccess {
   void grant_all();
 
  private:
-  AccessQueue::Tasks tasks_for(const Claim& claim, TaskKind kind) const;
-  std::vector<Task> access_tasks(TaskKind kind, const Claim& claim, const std::vector<vfio::Node>& nodes) const;
+  AccessQueue::Tasks<ChangeAccess> changes_for(const Claim& claim, AccessChange change) const;
   sysfs::Result<std::vector<vfio::Node>> nodes_of(const Claim& claim, bool of_another_card) const;
   vfio::Grantees to_lose(const vfio::Node& node, const Claim& claim) const;
   std::vector<EarlierAccess> earlier_access(const Claim& claim, const std::vector<vfio::Node>& nodes,
-                                            const AccessQueue::Answers& answers) const;
+                                            const std::vector<vfio::Grantees>& found) const;
 
   Engine& engine_;
   ClaimTable& claims_;

@@ -79,19 +79,19 @@ void DeviceReset::run_from(const std::string& id, std::size_t at, const std::set
     claims_.at(id).reason = "the kernel is still resetting " + sysfs::to_string(address);
     claims_.answer_releasers(id);
   };
-  const auto reset = [this, id, at = found.at, open, done](const TaskResult& result) {
+  const auto reset = [this, id, at = found.at, open, done](const ResultOf<PerformStep>& result) {
     if (!result && result.error().code == sysfs::ErrorCode::TooBusy) return done(result.error().message);
     auto& claim = claims_.at(id);
     if (!claim.cause.empty()) claim.reason = claim.cause;
     note(id, claim.devices[at], result);
     run_from(id, at + 1, open, done);
   };
-  engine_.services().run_task(task_for({sysfs::StepKind::Reset, address, {}}),
-                              {.on_overdue = late, .on_result = reset});
+  engine_.services().run_task({PerformStep{{sysfs::StepKind::Reset, address, {}}}},
+                              {.on_overdue = late, .on_result = on_result_of<PerformStep>(reset)});
 }
 
 // A device that has been pulled meanwhile was not reset, and has no fault.
-void DeviceReset::note(const std::string& id, ClaimedDevice& claimed, const TaskResult& result) {
+void DeviceReset::note(const std::string& id, ClaimedDevice& claimed, const ResultOf<PerformStep>& result) {
   const auto error = result ? 0 : result.error().errno_value;
   if (error == ENODEV || (error == ENOENT && !engine_.find_device(claimed.address))) return;
   const bool unavailable = error == ENOENT || error == ENOTTY;

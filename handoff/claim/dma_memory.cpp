@@ -50,19 +50,18 @@ void check_dma_memory(Engine& engine, const Claim& claim, const DmaMemoryQuestio
                                                            " is neither the claim's own nor one of its owners': user " +
                                                            std::to_string(answer.process.uid)));
   }
-  Task task{TaskKind::RaiseLockedMemory, {std::to_string(*pid), std::to_string(answer.needed)}, asker};
-  engine.services().run_task(
-      std::move(task), within_deadline("raising the limit takes too long",
-                                       [&engine, answer, done = std::move(done)](const TaskResult& result) mutable {
-                                         if (!result) return done(std::unexpected(result.error()));
-                                         // What the kernel says now, and not what was asked of it.
-                                         auto now = sysfs::read_locked_memory(engine.services().tree, answer.pid);
-                                         if (!now) return done(std::unexpected(now.error()));
-                                         answer.process = std::move(*now);
-                                         answer.suffices = suffices(answer);
-                                         answer.raised = true;
-                                         done(std::move(answer));
-                                       }));
+  const RaiseLockedMemory raise{.pid = *pid, .bytes = answer.needed};
+  ask(engine.services().run_task, raise, asker, "raising the limit takes too long",
+      [&engine, answer, done = std::move(done)](const ResultOf<RaiseLockedMemory>& result) mutable {
+        if (!result) return done(std::unexpected(result.error()));
+        // What the kernel says now, and not what was asked of it.
+        auto now = sysfs::read_locked_memory(engine.services().tree, answer.pid);
+        if (!now) return done(std::unexpected(now.error()));
+        answer.process = std::move(*now);
+        answer.suffices = suffices(answer);
+        answer.raised = true;
+        done(std::move(answer));
+      });
 }
 
 }  // namespace devbindd::handoff

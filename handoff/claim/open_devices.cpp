@@ -66,11 +66,10 @@ void find_hidden_users(Engine& engine, const Claim& claim, const std::set<sysfs:
   const auto& services = engine.services();
   const auto staying = groups_that_stay(services, claim, leaving);
   if (staying.empty()) return done(false);
-  Task task{TaskKind::OpenNodes, {staying.begin(), staying.end()}};
-  const auto looked = [done = std::move(done)](const TaskResult& result) {
+  const auto looked = [done = std::move(done)](const ResultOf<OpenNodes>& result) {
     done(!result && result.error().errno_value == EBUSY);
   };
-  services.run_task(std::move(task), within_deadline("opening the nodes takes too long", looked));
+  ask(services.run_task, OpenNodes{{staying.begin(), staying.end()}}, {}, "opening the nodes takes too long", looked);
 }
 
 }  // namespace devbindd::handoff

@@ -12,6 +12,7 @@
 #include "handoff/worker/leftover_workers.hpp"
 #include "handoff/worker/task.hpp"
 #include "sysfs/device/inventory.hpp"
+#include "sysfs/kernel/kernel_module.hpp"
 
 namespace devbindd::handoff {
 

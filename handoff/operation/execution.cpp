@@ -50,13 +50,13 @@ void Execution::run_step(std::size_t index) {
   }
   record.state = StepState::Running;
   record.started_at = now();
-  lane_(task_for(record.planned.step),
+  lane_({PerformStep{record.planned.step}},
         {.on_overdue = [self = shared_from_this(), index](int pid) { self->on_overdue(index, pid); },
-         .on_result = [self = shared_from_this(),
-                       index](const TaskResult& result) { self->on_step_result(index, result); }});
+         .on_result = on_result_of<PerformStep>(
+             [self = shared_from_this(), index](const StepResult& result) { self->on_step_result(index, result); })});
 }
 
-void Execution::on_step_result(std::size_t index, const TaskResult& result) {
+void Execution::on_step_result(std::size_t index, const StepResult& result) {
   unblock();
   auto& record = operation_->steps[index];
   record.finished_at = now();
@@ -65,8 +65,7 @@ void Execution::on_step_result(std::size_t index, const TaskResult& result) {
     return run_step(index + 1);
   }
   if (result) {
-    const bool already = !result->empty() && result->front() == "already_done";
-    record.state = already ? StepState::AlreadyDone : StepState::Done;
+    record.state = *result == sysfs::StepOutcome::AlreadyDone ? StepState::AlreadyDone : StepState::Done;
     if (auto error = misplaced_function(tree_, *operation_, record.planned.step))
       return fail(std::move(*error), record.planned.step);
     return run_step(index + 1);
@@ -127,12 +126,13 @@ void Execution::run_undo(std::size_t at) {
   while (at < undo_.size() && undo_[at].step.address && !is_there(tree_, *undo_[at].step.address)) ++at;
   if (at == undo_.size()) return check_restored();
   const auto record = undo_[at].record;
-  lane_(task_for(undo_[at].step),
+  lane_({PerformStep{undo_[at].step}},
         {.on_overdue = [self = shared_from_this(), record](int pid) { self->on_overdue(record, pid); },
-         .on_result = [self = shared_from_this(), at](const TaskResult& result) { self->on_undo_result(at, result); }});
+         .on_result = on_result_of<PerformStep>(
+             [self = shared_from_this(), at](const StepResult& result) { self->on_undo_result(at, result); })});
 }
 
-void Execution::on_undo_result(std::size_t at, const TaskResult& result) {
+void Execution::on_undo_result(std::size_t at, const StepResult& result) {
   unblock();
   auto& record = operation_->steps[undo_[at].record];
   const bool gone_already =
@@ -150,22 +150,19 @@ void Execution::on_undo_result(std::size_t at, const TaskResult& result) {
 }
 
 void Execution::check_restored() {
-  Task task{TaskKind::ReadOverrides, {}};
-  for (const auto& transition : operation_->transitions) task.arguments.push_back(sysfs::to_string(transition.address));
   // A read that hangs must not keep the operation open: then nobody can say that the earlier state is back.
-  lane_(std::move(task),
-        within_deadline("the read hangs in the kernel",
-                        [self = shared_from_this()](const TaskResult& result) { self->on_looked(result); }));
+  ask(lane_, ReadOverrides{addresses_of(*operation_)}, {}, "the read hangs in the kernel",
+      [self = shared_from_this()](const ResultOf<ReadOverrides>& result) { self->on_looked(result); });
 }
 
 // A worker that dies says nothing about the kernel: it is looked at once more.
-void Execution::on_looked(const TaskResult& result) {
+void Execution::on_looked(const ResultOf<ReadOverrides>& result) {
   const bool died = !result && result.error().errno_value == ECHILD;
   if (died && !std::exchange(looked_twice_, true)) return check_restored();
   on_overrides_read(result);
 }
 
-void Execution::on_overrides_read(const TaskResult& result) {
+void Execution::on_overrides_read(const ResultOf<ReadOverrides>& result) {
   note_unrestored(tree_, result, settings_lost_, *operation_);
   auto& log = operation_->error->kernel_log;
   const auto more = log_.lines_about(addresses_of(*operation_));
@@ -225,16 +222,15 @@ void Execution::look_for_holders(const std::vector<sysfs::PciAddress>& addresses
       query.vfio_device = device->vfio_device;
     }
   }
-  const auto tell = [self = shared_from_this()](const TaskResult& result) {
-    for (auto& holders : result ? holders_from(*result) : std::vector<std::vector<vfio::Holder>>{}) {
-      if (!self->operation_->blocked) break;
-      std::ranges::move(holders, std::back_inserter(self->operation_->blocked->holders));
+  const auto tell = [self = shared_from_this()](const ResultOf<FindHolders>& result) {
+    auto& blocked = self->operation_->blocked;
+    for (const auto& holders : result.value_or(FindHolders::Answer())) {
+      if (blocked) std::ranges::copy(holders, std::back_inserter(blocked->holders));
     }
-    if (self->operation_->blocked && self->operation_->blocked->wait_channel.empty())
-      self->note_wait_channel(*self->operation_->blocked);
+    if (blocked && blocked->wait_channel.empty()) self->note_wait_channel(*blocked);
     self->hooks_.on_change();
   };
-  run_task_(task_for(queries), within_deadline("looking through all processes took too long", tell));
+  ask(run_task_, FindHolders{std::move(queries)}, {}, "looking through all processes took too long", tell);
 }
 
 void Execution::unblock() {

@@ -35,17 +35,19 @@ class Execution : public std::enable_shared_from_this<Execution> {
     sysfs::Step step;
   };
 
+  using StepResult = ResultOf<PerformStep>;
+
   void run_step(std::size_t index);
-  void on_step_result(std::size_t index, const TaskResult& result);
+  void on_step_result(std::size_t index, const StepResult& result);
   bool must_skip(std::size_t index) const;
   void tell_refused_settings(const StepRecord& record);
   void read_back();
   void fail(sysfs::Error error, std::optional<sysfs::Step> step);
   void run_undo(std::size_t at);
-  void on_undo_result(std::size_t at, const TaskResult& result);
+  void on_undo_result(std::size_t at, const StepResult& result);
   void check_restored();
-  void on_looked(const TaskResult& result);
-  void on_overrides_read(const TaskResult& result);
+  void on_looked(const ResultOf<ReadOverrides>& result);
+  void on_overrides_read(const ResultOf<ReadOverrides>& result);
   void end(OperationState state);
 
   void on_overdue(std::size_t index, int worker_pid);

@@ -49,12 +49,12 @@ void take_holders(const sysfs::Tree& tree, const HolderQuestion& question, const
   if (!holders) member.holders_missing = holders.error().message;
 }
 
-void take_vf_settings(std::vector<Part>& parts, const sysfs::PciAddress& physical, const TaskResult& result) {
-  std::map<std::string, std::string> settings;
-  for (std::size_t at = 0; result && at + 1 < result->size(); at += 2) settings[(*result)[at]] = (*result)[at + 1];
+void take_vf_settings(std::vector<Part>& parts, const sysfs::PciAddress& physical,
+                      const ResultOf<ReadVfSettings>& result) {
+  const auto settings = result.value_or(ReadVfSettings::Answer());
   for (auto* member : members_of(parts)) {
-    const auto known = settings.find(sysfs::to_string(member->device.address));
-    if (known != settings.end()) member->vf_settings = known->second;
+    const auto known = settings.find(member->device.address);
+    if (known != settings.end()) member->vf_settings = sysfs::to_text(known->second);
     if (member->device.address != physical && member->device.physfn != physical) continue;
     if (!result) member->vf_settings_missing = result.error().message;
     if (result && settings.size() < member->device.virtfns.size() && member->device.address == physical)
@@ -209,8 +209,8 @@ void FactGatherer::read_vf_settings(const CoursePtr& course, Next next) {
   if (asked.empty()) return next({});
   const auto waiting = std::make_shared<std::size_t>(asked.size());
   for (const auto& address : asked) {
-    readers_.vf_settings().read(address, {TaskKind::ReadVfSettings, {sysfs::to_string(address)}, course->inquiry.asker},
-                                [course, address, waiting, next](const TaskResult& result) {
+    readers_.vf_settings().read(address, {.physical = address}, course->inquiry.asker,
+                                [course, address, waiting, next](const ResultOf<ReadVfSettings>& result) {
                                   take_vf_settings(course->parts, address, result);
                                   if (--*waiting == 0) next({});
                                 });

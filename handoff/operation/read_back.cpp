@@ -208,7 +208,7 @@ std::optional<sysfs::Error> unexpected_state(const sysfs::Tree& tree, const Oper
   return std::nullopt;
 }
 
-void note_unrestored(const sysfs::Tree& tree, const TaskResult& overrides,
+void note_unrestored(const sysfs::Tree& tree, const ResultOf<ReadOverrides>& overrides,
                      const std::set<sysfs::PciAddress>& settings_lost, Operation& operation) {
   auto& error = *operation.error;
   Comparison comparison(tree, settings_lost, operation);

@@ -32,7 +32,7 @@ std::optional<sysfs::Error> unexpected_state(const sysfs::Tree& tree, const Oper
 /// After the undo: notes in the operation's error which devices are not as they were before, and which could not be
 /// looked at; the one is a failure of the undo, the other only of the look. `overrides`: the answer to ReadOverrides
 /// for the operation's devices, in their order. `settings_lost`: VFs whose settings could not be undone.
-void note_unrestored(const sysfs::Tree& tree, const TaskResult& overrides,
+void note_unrestored(const sysfs::Tree& tree, const ResultOf<ReadOverrides>& overrides,
                      const std::set<sysfs::PciAddress>& settings_lost, Operation& operation);
 
 }  // namespace devbindd::handoff

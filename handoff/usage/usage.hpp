@@ -62,9 +62,4 @@ std::string_view source_of_rule(std::string_view name);
 /// acceptable; what is told for information only is a warning.
 std::vector<Evidence> evidence_of(const std::vector<sysfs::Use>& uses, const sysfs::PciAddress& address);
 
-/// The usage as a flat list, for the worker's answer.
-std::vector<std::string> fields_of(const Usage& usage);
-/// The inverse. Error: Kernel with EINVAL, when the fields are not such a list: then nothing is known.
-sysfs::Result<Usage> usage_from(const std::vector<std::string>& fields);
-
 }  // namespace devbindd::handoff

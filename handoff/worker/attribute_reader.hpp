@@ -3,22 +3,12 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "handoff/worker/guarded_reader.hpp"
 
 namespace devbindd::handoff {
-
-/// What one attribute said. Absent where the kernel has no such file for the device.
-struct Attribute {
-  std::string content;
-  std::string error;  ///< "EIO": why it could not be read, "" when it was
-
-  bool operator==(const Attribute&) const = default;
-};
-using Attributes = std::map<std::string, Attribute>;
 
 class AttributeReader {
  public:
@@ -30,7 +20,7 @@ class AttributeReader {
             std::function<void(sysfs::Result<Attributes>)> done);
 
  private:
-  GuardedReader reader_;
+  GuardedReader<ReadAttributes> reader_;
 };
 
 }  // namespace devbindd::handoff

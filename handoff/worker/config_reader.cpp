@@ -6,11 +6,7 @@ namespace devbindd::handoff {
 ConfigReader::ConfigReader(RunTask run_task) : reader_(std::move(run_task), "its configuration space") {}
 
 void ConfigReader::read(const sysfs::PciAddress& address, const Asker& asker, std::function<void(Answer)> done) {
-  reader_.read(address, {TaskKind::ReadConfig, {sysfs::to_string(address)}, asker},
-               [done = std::move(done)](const TaskResult& result) {
-                 if (!result) return done(std::unexpected(result.error()));
-                 done(config_from(*result));
-               });
+  reader_.read(address, {.device = address}, asker, std::move(done));
 }
 
 void ConfigReader::read_all(const std::vector<sysfs::PciAddress>& addresses, const Asker& asker,

@@ -26,7 +26,7 @@ class ConfigReader {
   void read_all(const std::vector<sysfs::PciAddress>& addresses, const Asker& asker, std::function<void(Answers)> done);
 
  private:
-  GuardedReader reader_;
+  GuardedReader<ReadConfig> reader_;
 };
 
 }  // namespace devbindd::handoff

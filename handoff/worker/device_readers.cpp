@@ -31,15 +31,12 @@ void DeviceReaders::find_holders(const std::vector<sysfs::Device>& devices, cons
                        .vfio_device = device.vfio_device,
                        .device_open = sysfs::is_open(tree_, device)});
   }
-  auto task = task_for(queries);
-  task.asker = asker;
-  const auto answer = [count = devices.size(), done = std::move(done)](const TaskResult& result) {
+  const auto answer = [count = devices.size(), done = std::move(done)](ResultOf<FindHolders> result) {
     if (!result) return done(std::vector<HoldersAnswer>(count, std::unexpected(result.error())));
-    auto found = holders_from(*result);
-    found.resize(count);
-    done({found.begin(), found.end()});
+    result->resize(count);
+    done({result->begin(), result->end()});
   };
-  run_task_(std::move(task), within_deadline("looking through all processes took too long", answer));
+  ask(run_task_, FindHolders{std::move(queries)}, asker, "looking through all processes took too long", answer);
 }
 
 void DeviceReaders::find_open_functions(const sysfs::Device& device, const Asker& asker,
@@ -66,26 +63,12 @@ void DeviceReaders::find_usage(const sysfs::PciAddress& address, const Requester
 void DeviceReaders::find_usages(const std::vector<sysfs::PciAddress>& addresses, const Asker& asker,
                                 const std::optional<std::string>& local_address,
                                 std::function<void(std::map<sysfs::PciAddress, UsageAnswer>)> done) {
-  const auto make = [asker, local = local_address.value_or("")](const std::vector<sysfs::PciAddress>& several) {
-    Task task{TaskKind::FindUsage, {local}, asker};
-    for (const auto& address : several) task.arguments.push_back(sysfs::to_string(address));
-    return task;
-  };
-  usage_.read_each(addresses, {make, unpack}, [done = std::move(done)](const GuardedReader::Answers& results) {
-    std::map<sysfs::PciAddress, UsageAnswer> answers;
-    for (const auto& [address, result] : results)
-      answers.emplace(address, result ? usage_from(*result) : UsageAnswer(std::unexpected(result.error())));
-    done(std::move(answers));
-  });
+  usage_.read_each({.devices = addresses, .client_local_address = local_address}, asker, std::move(done));
 }
 
 void DeviceReaders::find_alternative_names(const Asker& asker,
                                            std::function<void(sysfs::Result<sysfs::AlternativeNames>)> done) {
-  alternative_names_.read(std::nullopt, {TaskKind::ReadAlternativeNames, {}, asker},
-                          [done = std::move(done)](const TaskResult& result) {
-                            if (!result) return done(std::unexpected(result.error()));
-                            done(alternative_names_from(*result));
-                          });
+  alternative_names_.read(std::nullopt, {}, asker, std::move(done));
 }
 
 std::vector<sysfs::Device> bound_functions(const sysfs::Inventory& inventory, const sysfs::Device& physical) {

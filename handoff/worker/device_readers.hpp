@@ -13,6 +13,7 @@
 #include "handoff/plan/plan.hpp"
 #include "handoff/usage/usage.hpp"
 #include "handoff/worker/attribute_reader.hpp"
+#include "handoff/worker/batch_reader.hpp"
 #include "handoff/worker/config_reader.hpp"
 #include "handoff/worker/override_reader.hpp"
 #include "sysfs/device/inventory.hpp"
@@ -30,9 +31,9 @@ class DeviceReaders {
   OverrideReader& overrides() { return overrides_; }
   ConfigReader& configs() { return configs_; }
   AttributeReader& attributes() { return attributes_; }
-  GuardedReader& vital_product_data() { return vital_product_data_; }
-  /// What the driver of a PF knows of its VFs: TaskKind::ReadVfSettings.
-  GuardedReader& vf_settings() { return vf_settings_; }
+  GuardedReader<ReadVpd>& vital_product_data() { return vital_product_data_; }
+  /// What the driver of a PF knows of its VFs.
+  GuardedReader<ReadVfSettings>& vf_settings() { return vf_settings_; }
 
   /// The alternative names of all network interfaces. Errors: as GuardedReader.
   void find_alternative_names(const Asker& asker, std::function<void(sysfs::Result<sysfs::AlternativeNames>)> done);
@@ -59,10 +60,10 @@ class DeviceReaders {
   OverrideReader overrides_;
   ConfigReader configs_;
   AttributeReader attributes_;
-  GuardedReader vital_product_data_;
-  GuardedReader usage_;
-  GuardedReader vf_settings_;
-  GuardedReader alternative_names_;
+  GuardedReader<ReadVpd> vital_product_data_;
+  BatchReader<FindUsage> usage_;
+  GuardedReader<ReadVfSettings> vf_settings_;
+  GuardedReader<ReadAlternativeNames> alternative_names_;
 };
 
 /// The VFs of a PF that a VFIO driver has.

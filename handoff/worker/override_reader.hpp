@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "handoff/worker/guarded_reader.hpp"
+#include "handoff/worker/batch_reader.hpp"
 
 namespace devbindd::handoff {
 
@@ -26,7 +26,7 @@ class OverrideReader {
             std::function<void(OverrideAnswers)> done);
 
  private:
-  GuardedReader reader_;
+  BatchReader<ReadOverrides> reader_;
 };
 
 }  // namespace devbindd::handoff

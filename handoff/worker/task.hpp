@@ -1,104 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a worker process can be asked to do: everything that may block in the kernel. One task is one request and one
-// answer. Not here: processes (worker_pool.hpp) and what the tasks are for (plan.hpp, engine.hpp).
+// A task for a worker process and its result, and how the daemon has one done. Not here: the tasks (tasks.hpp),
+// processes (worker_pool.hpp), what performs them (perform.hpp).
 #pragma once
 
+#include <cerrno>
 #include <functional>
-#include <map>
 #include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "handoff/model/asker.hpp"
-#include "handoff/usage/usage.hpp"
-#include "sysfs/config_space/config_space.hpp"
-#include "sysfs/device/vf_settings.hpp"
+#include "handoff/worker/tasks.hpp"
 #include "sysfs/kernel/file_descriptor.hpp"
-#include "sysfs/kernel/kernel_module.hpp"
-#include "sysfs/kernel/locked_memory.hpp"
-#include "sysfs/kernel/step.hpp"
-#include "sysfs/use/alternative_names.hpp"
-#include "vfio/holders.hpp"
-#include "vfio/ioctl.hpp"
-#include "vfio/node_access.hpp"
-#include "vfio/probe.hpp"
+#include "sysfs/kernel/result.hpp"
 
 namespace devbindd::handoff {
 
-enum class TaskKind {
-  Step,            ///< perform one step; answer: "done" or "already_done"
-  ReadOverrides,   ///< arguments: addresses; answer: one driver_override attribute each, "" for a vanished device
-  FindHolders,     ///< arguments: address, group or "", vfio device or "", "open" or "", for each device; answer: for
-                   ///< each a list (pack()) of pid, command, path, certain
-  VfioFacts,       ///< answer: API version, then number and answer of each extension
-  ReadAttributes,  ///< arguments: address, attribute names; answer: for each "=CONTENT", "" when absent, or "!ERRNO"
-  ProbeVfio,     ///< arguments: "group" or "cdev", address, node, "no_iommu" or ""; answer: question, errno, bytes each
-  ReadConfig,    ///< argument: address; answer: the bytes of `config`, and the file's size
-  ReadVpd,       ///< argument: address; answer: the bytes of `vpd`
-  ProbeIommu,    ///< as ProbeVfio, of the IOMMU alone
-  FindUsage,     ///< arguments: local address of the caller's connection or "", addresses; answer: for each a list
-                 ///< (pack()) of its usage as fields_of()
-  GrantAccess,   ///< arguments: "u1000" and "g44" for users and groups, then paths of nodes below /dev
-  RevokeAccess,  ///< the same
-  FindOwners,    ///< arguments: "uvmm", "gkvm": users and groups by name; answer: the number of each, "" for none
-  RaiseLockedMemory,  ///< arguments: pid, bytes
-  ReadVfSettings,     ///< argument: address of a PF; answer: for each of its VFs the address and its settings
-  OpenNodes,          ///< arguments: paths of nodes below /dev; answer: nothing but the open descriptors, one for each
-  FindAccess,         ///< as GrantAccess, with one path; answer: those of the users and groups that have it already
-  ReadAlternativeNames,  ///< answer: an interface and one of its alternative names, pair by pair
+/// The kinds of tasks: work and answer are variants of one order.
+template <class... Works>
+struct TaskKinds {
+  using Work = std::variant<Works...>;
+  using Answer = std::variant<typename Works::Answer...>;
+  template <class Work>
+  static consteval std::size_t index() {
+    std::size_t at = 0;
+    (void)((std::is_same_v<Work, Works> || (++at, false)) || ...);
+    return at;
+  }
 };
-
-constexpr TaskKind last_task_kind = TaskKind::ReadAlternativeNames;
-
-/// Several lists as one: the length of each before it.
-std::vector<std::string> pack(const std::vector<std::vector<std::string>>& lists);
-/// The inverse; none for fields that pack() does not make.
-std::vector<std::vector<std::string>> unpack(const std::vector<std::string>& fields);
+using AllTasks = TaskKinds<PerformStep, ReadOverrides, FindHolders, ReadVfioFacts, ReadAttributes, ProbeVfio,
+                           ReadConfig, ReadVpd, FindUsage, ChangeAccess, FindAccess, FindOwners, RaiseLockedMemory,
+                           ReadVfSettings, OpenNodes, ReadAlternativeNames>;
+using TaskWork = AllTasks::Work;
+using TaskAnswer = AllTasks::Answer;
+template <class Work>
+constexpr std::size_t kind_of = AllTasks::index<Work>();
 
 struct Task {
-  TaskKind kind = TaskKind::Step;
-  std::vector<std::string> arguments;
+  TaskWork work = {};
   Asker asker = {};  ///< not sent to the worker
 
   bool operator==(const Task&) const = default;
 };
 
-/// The answer's fields as the kinds above list them, or the error of the system call.
-using TaskResult = sysfs::Result<std::vector<std::string>>;
+/// The answer of the kind that was asked for, or the error of the system call.
+using TaskResult = sysfs::Result<TaskAnswer>;
+template <class Work>
+using ResultOf = sysfs::Result<typename Work::Answer>;
 
-Task task_for(const sysfs::Step& step);
-Task task_for(const std::vector<vfio::HolderQuery>& queries);
-Task task_for(const vfio::ProbeQuery& query, TaskKind kind = TaskKind::ProbeVfio);
-Task task_for(TaskKind kind, const vfio::Grantees& grantees, const std::vector<std::string>& paths);
-vfio::Grantees grantees_from(const std::vector<std::string>& fields);
-std::vector<vfio::RawAnswer> answers_from(const std::vector<std::string>& fields);
-/// Of each device that was asked for.
-std::vector<std::vector<vfio::Holder>> holders_from(const std::vector<std::string>& fields);
-sysfs::ConfigSpace config_from(const std::vector<std::string>& fields);
-sysfs::AlternativeNames alternative_names_from(const std::vector<std::string>& fields);
+/// The typed result as one of any task.
+template <class Work>
+TaskResult result_of(ResultOf<Work> result) {
+  if (!result) return std::unexpected(std::move(result.error()));
+  return TaskAnswer(std::in_place_index<kind_of<Work>>, std::move(*result));
+}
 
-/// rtnetlink, as far as settings of VFs go.
-struct VfSettingsSeam {
-  std::function<bool()> may_set = sysfs::may_set_vf_settings;
-  std::function<sysfs::Result<std::map<unsigned, sysfs::VfSettings>>(const std::string&)> read =
-      sysfs::read_vf_settings;
-  std::function<sysfs::Result<>(const std::string&, unsigned, const sysfs::VfSettings&)> set = sysfs::set_vf_settings;
-};
-
-/// The kernel as a worker sees it.
-struct Kernel {
-  sysfs::Tree& tree;
-  const vfio::Ioctl& ioctl;
-  const sysfs::ModuleIndex& modules;
-  UsageSeams usage = real_usage_seams();
-  vfio::NodeAccess access = {};
-  std::function<sysfs::Result<>(std::int32_t, std::uint64_t)> raise_locked_memory = sysfs::raise_locked_memory;
-  VfSettingsSeam vf_settings = {};
-  std::function<sysfs::Result<sysfs::AlternativeNames>()> alternative_names = sysfs::read_alternative_names;
-};
-
-/// Performs the task. Blocks as long as the kernel does. `opened` gets what OpenNodes opens: all, or nothing with its
-/// error. Errors: those of the functions called; Kernel with EINVAL for arguments that no daemon of this version sends.
-TaskResult perform(const Kernel& kernel, const Task& task, std::vector<sysfs::FileDescriptor>& opened);
+/// The inverse. Error: Kernel with EINVAL for the answer to another kind of task.
+template <class Work>
+ResultOf<Work> result_to(TaskResult result) {
+  if (!result) return std::unexpected(std::move(result.error()));
+  auto* answer = std::get_if<kind_of<Work>>(&*result);
+  if (answer == nullptr)
+    return sysfs::fail(sysfs::ErrorCode::Kernel, "a worker's answer is that to another task", EINVAL);
+  return std::move(*answer);
+}
 
 /// How the daemon has a task done, the seam between the engine and the worker processes. `on_overdue` is called at most
 /// once, with the worker's pid, when the deadline passes; the task goes on, and `on_result` comes whenever the kernel
@@ -114,8 +81,30 @@ using RunTask = std::function<void(Task, TaskCallbacks)>;
 /// is given one task at a time. TooBusy is never the result of a task; one that dies is replaced.
 using OpenLane = std::function<sysfs::Result<RunTask>()>;
 
+template <class Work>
+using OnResult = std::function<void(ResultOf<Work>)>;
+
+/// TaskCallbacks::on_result for who knows what was asked.
+template <class Work>
+std::function<void(TaskResult)> on_result_of(std::type_identity_t<OnResult<Work>> done) {
+  return [done = std::move(done)](TaskResult result) { done(result_to<Work>(std::move(result))); };
+}
+
 /// For who waits no longer than the deadline: `done` gets, once, the result or Overdue with the sentence `too_late`. A
 /// result that comes later is dropped.
-TaskCallbacks within_deadline(std::string too_late, std::function<void(const TaskResult&)> done);
+TaskCallbacks within_deadline(std::string too_late, std::function<void(TaskResult)> done);
+
+/// The same for who knows what was asked.
+template <class Work>
+TaskCallbacks within_deadline_of(std::string too_late, std::type_identity_t<OnResult<Work>> done) {
+  return within_deadline(std::move(too_late), on_result_of<Work>(std::move(done)));
+}
+
+/// Has the work done for one who waits no longer than the deadline.
+template <class Work>
+void ask(const RunTask& run_task, Work work, Asker asker, std::string too_late,
+         std::type_identity_t<OnResult<Work>> done) {
+  run_task({std::move(work), std::move(asker)}, within_deadline_of<Work>(std::move(too_late), std::move(done)));
+}
 
 }  // namespace devbindd::handoff

@@ -31,8 +31,9 @@ bool send_all(int socket, std::string_view bytes, std::span<const sysfs::FileDes
 
 // Only a step changes anything: the other tasks need not be waited for by a later daemon.
 std::string label_of_task(const Task& task) {
-  if (task.kind != TaskKind::Step || task.arguments.size() != 3) return "reading";
-  return task.arguments[1].empty() ? task.arguments[2] : task.arguments[1];
+  const auto* work = std::get_if<PerformStep>(&task.work);
+  if (work == nullptr) return "reading";
+  return work->step.address ? sysfs::to_string(*work->step.address) : work->step.argument;
 }
 
 // Asked after the label is set: whoever sees another label than the task's sees a worker that will ask this first.

@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "handoff/worker/task.hpp"
+#include "handoff/worker/perform.hpp"
 
 namespace devbindd::handoff {
 

@@ -272,20 +272,17 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
                [job = std::move(job), error = std::move(error)] { job.callbacks.on_result(std::unexpected(error)); });
   }
 
-  std::chrono::milliseconds deadline_of(TaskKind kind) const {
-    switch (kind) {
-      case TaskKind::Step: return settings.step_deadline;
-      case TaskKind::FindUsage:
-      case TaskKind::ReadVpd:
-      case TaskKind::OpenNodes:
-      case TaskKind::ProbeVfio:
-      case TaskKind::ProbeIommu: return settings.scan_deadline;
-      default: return settings.read_deadline;
+  std::chrono::milliseconds deadline_of(const Task& task) const {
+    switch (std::visit([](const auto& work) { return work.patience; }, task.work)) {
+      case Patience::Step: return settings.step_deadline;
+      case Patience::Scan: return settings.scan_deadline;
+      case Patience::Read: break;
     }
+    return settings.read_deadline;
   }
 
   void give(const std::shared_ptr<Worker>& worker, Job job) {
-    const auto limit = deadline_of(job.task.kind);
+    const auto limit = deadline_of(job.task);
     worker->outgoing = encode(job.task);
     worker->job = std::move(job);
     worker->overdue = false;
@@ -357,7 +354,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     auto rest = asio::buffer(worker->incoming) + worker->length.size();
     asio::async_read(worker->socket, rest, [self = shared_from_this(), worker](error_code error, std::size_t) {
       if (error) return self->lost(worker);
-      auto result = decode_result(worker->incoming);
+      auto result = decode_result(worker->incoming, worker->job->task.work);
       if (!result) return self->lost(worker);
       self->answered(worker, std::move(*result));
     });

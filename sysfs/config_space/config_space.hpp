@@ -24,6 +24,8 @@ constexpr std::size_t extended_bytes = 4096;
 struct ConfigSpace {
   std::vector<std::byte> bytes;          ///< what could be read, from offset 0 on
   std::optional<std::size_t> file_size;  ///< how much there is: 256, or 4096 with the extended space; nullopt: unknown
+
+  bool operator==(const ConfigSpace&) const = default;
 };
 
 /// Why bytes are missing.

@@ -131,9 +131,9 @@ handoff::Engine::Services AttackDaemon::services() {
 // A directory sends no uevents: what a step has changed is told when it has returned, as the kernel tells it before.
 handoff::RunTask AttackDaemon::telling(handoff::RunTask run) {
   return [this, run = std::move(run)](handoff::Task task, handoff::TaskCallbacks callbacks) {
-    if (task.kind == handoff::TaskKind::Step && task.arguments.size() == 3) {
-      callbacks.on_result = [this, address = task.arguments[1],
-                             done = std::move(callbacks.on_result)](handoff::TaskResult result) {
+    if (const auto* work = std::get_if<handoff::PerformStep>(&task.work)) {
+      const auto address = work->step.address ? sysfs::to_string(*work->step.address) : std::string();
+      callbacks.on_result = [this, address, done = std::move(callbacks.on_result)](handoff::TaskResult result) {
         told_.events.push_back({.action = "change", .devpath = "/devices/" + address, .subsystem = "pci", .keys = {}});
         done(std::move(result));
       };

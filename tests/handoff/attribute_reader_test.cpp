@@ -28,6 +28,8 @@ struct SilentWorkers {
   std::vector<TaskCallbacks> waiting;
 };
 
+TaskResult read_as(Attributes attributes) { return result_of<ReadAttributes>(std::move(attributes)); }
+
 const std::string device_path = "sys/devices/pci0000:00/0000:05:00.0/";
 
 }  // namespace
@@ -49,11 +51,11 @@ TEST_CASE("All the attributes of a device are one task") {
   Bench bench;
   CHECK(bench.read(at("0000:05:00.0"), {"irq", "label"}).value().empty());
   REQUIRE(bench.workers.tasks().size() == 1);
-  CHECK(bench.workers.tasks()[0] == Task{TaskKind::ReadAttributes, {"0000:05:00.0", "irq", "label"}, somebody});
+  CHECK(bench.workers.tasks()[0] == Task{ReadAttributes{at("0000:05:00.0"), {"irq", "label"}}, somebody});
   CHECK(bench.read(at("0000:05:00.0"), {}).value().empty());
 }
 
-TEST_CASE("Content that begins like a mark of the wire is content") {
+TEST_CASE("Content that looks like an error is content") {
   Bench bench;
   bench.kernel->set_file(device_path + "label", "=a\n");
   bench.kernel->set_file(device_path + "index", "!EIO\n");
@@ -73,15 +75,15 @@ TEST_CASE("An absent device has no attributes") {
   CHECK((!answer || answer->empty()));
 }
 
-TEST_CASE("An answer that is too short or of unknown form gives what it has") {
+TEST_CASE("The answer to another task is an error") {
   SilentWorkers workers;
   AttributeReader reader(workers.run_task());
   std::vector<Answer> answers;
   reader.read(at("0000:05:00.0"), {"irq", "label", "index"}, somebody,
               [&answers](Answer read) { answers.push_back(std::move(read)); });
-  workers.waiting.at(0).on_result(std::vector<std::string>{"?", "=x"});
+  workers.waiting.at(0).on_result(result_of<ReadOverrides>(std::vector<std::string>{"e1000e"}));
   REQUIRE(answers.size() == 1);
-  CHECK(answers[0].value() == Attributes{{"label", {"x", ""}}});
+  CHECK(answers[0].error().errno_value == EINVAL);
 }
 
 TEST_CASE("A device whose attributes hang is overdue, and not asked again until it answers") {
@@ -102,10 +104,10 @@ TEST_CASE("A device whose attributes hang is overdue, and not asked again until 
   CHECK(workers.tasks.size() == 1);
   read("0000:06:00.0");  // another device is asked none the less
   CHECK(workers.tasks.size() == 2);
-  workers.waiting.at(1).on_result(std::vector<std::string>{"=24"});
+  workers.waiting.at(1).on_result(read_as({{"irq", {"24", ""}}}));
   REQUIRE(answers.size() == 3);
   CHECK(answers[2].value() == Attributes{{"irq", {"24", ""}}});
-  workers.waiting.at(0).on_result(std::vector<std::string>{"=23"});
+  workers.waiting.at(0).on_result(read_as({{"irq", {"23", ""}}}));
   CHECK(answers.size() == 3);  // too late: the answer has been given
   read("0000:05:00.0");
   CHECK(workers.tasks.size() == 3);

@@ -862,7 +862,7 @@ TEST_CASE("After a restart the end of one claim spares what the owner of another
   machine.wait_for(ending, ClaimState::Released);
   CHECK(machine.state(staying) == ClaimState::Active);
   CHECK(machine.stage->workers.grants().at("/dev/iommu") == std::set<std::string>{"u1000"});
-  const Task taken{TaskKind::RevokeAccess, {"u1000", "/dev/iommu"}};
+  const Task taken{ChangeAccess{AccessChange::Revoke, {.uids = {1000}, .gids = {}}, "/dev/iommu"}};
   CHECK(std::ranges::count(machine.stage->workers.tasks(), taken) == 0);
 }
 
@@ -871,7 +871,8 @@ TEST_CASE("Nobody is given the node of a card that has come in the place of his"
   const auto id = machine.made(of({card}));
   machine.replace_card();
   const auto given = [&machine] {
-    return std::ranges::count(machine.stage->workers.tasks(), Task{TaskKind::GrantAccess, {"u1000", "/dev/vfio/1"}});
+    const Task grant{ChangeAccess{AccessChange::Grant, {.uids = {1000}, .gids = {}}, "/dev/vfio/1"}};
+    return std::ranges::count(machine.stage->workers.tasks(), grant);
   };
   const auto before = given();
   CHECK(before == 1);

@@ -22,9 +22,9 @@ struct Bench {
   EngineServices services() {
     auto made = stage.engine->services();
     made.run_task = [this, real = stage.workers.run_task()](Task task, TaskCallbacks callbacks) {
-      asked.push_back(task.kind);
-      if (on_task) on_task(task.kind);
-      if (failing != task.kind) return real(std::move(task), std::move(callbacks));
+      asked.push_back(task.work.index());
+      if (on_task) on_task(task.work.index());
+      if (failing != task.work.index()) return real(std::move(task), std::move(callbacks));
       callbacks.on_result(sysfs::fail(ErrorCode::Kernel, "it failed", EIO));
     };
     return made;
@@ -48,12 +48,12 @@ struct Bench {
   DeviceLocks::Lock lock(const std::string& address, const std::string& holder) {
     return locks.take(keys_of({stage.inventory.devices().at(at(address))}), holder);
   }
-  std::ptrdiff_t times(TaskKind kind) const { return std::ranges::count(asked, kind); }
+  std::ptrdiff_t times(std::size_t kind) const { return std::ranges::count(asked, kind); }
 
   Stage stage{usual_machine()};
-  std::vector<TaskKind> asked;
-  std::function<void(TaskKind)> on_task;
-  std::optional<TaskKind> failing;
+  std::vector<std::size_t> asked;
+  std::function<void(std::size_t)> on_task;
+  std::optional<std::size_t> failing;
   EngineServices given = services();
   ClaimLookup claims;
   DeviceLocks locks;
@@ -71,8 +71,7 @@ TEST_CASE("The facts of a group are its members as they are, and the keys that a
   Bench bench;
   const auto found = bench.gather(bind_request(disk, "vfio-pci", Scope::Group));
   REQUIRE(found.has_value());
-  CHECK(bench.asked ==
-        std::vector{TaskKind::ReadOverrides, TaskKind::FindUsage});  // nothing is on VFIO, and no VF there
+  CHECK(bench.asked == std::vector{kind_of<ReadOverrides>, kind_of<FindUsage>});  // nothing is on VFIO, and no VF there
   REQUIRE(found->parts.size() == 1);
   const auto& members = found->parts.front().facts.members;
   const auto known = std::ranges::find(members, at(disk), [](const auto& member) { return member.device.address; });
@@ -86,24 +85,24 @@ TEST_CASE("Work on the same devices that ended meanwhile has the facts read anew
   Bench bench;
   bool same = false;
   SECTION("the device itself") {
-    bench.on_task = [&](TaskKind) { bench.work_on(disk); };
+    bench.on_task = [&](std::size_t) { bench.work_on(disk); };
     same = true;
   }
   SECTION("another one of its group") {
-    bench.on_task = [&](TaskKind) { bench.work_on(pair0); };
+    bench.on_task = [&](std::size_t) { bench.work_on(pair0); };
     same = true;
   }
   SECTION("another group") {
-    bench.on_task = [&](TaskKind) { bench.work_on(card); };
+    bench.on_task = [&](std::size_t) { bench.work_on(card); };
   }
   SECTION("before they were asked for") { bench.work_on(disk); }
   const auto work = std::exchange(bench.on_task, {});
-  bench.on_task = [&](TaskKind kind) {
+  bench.on_task = [&](std::size_t kind) {
     if (work && bench.times(kind) == 1) work(kind);  // in the first round alone
   };
   CHECK(bench.gather(bind_request(disk)).has_value());
-  CHECK(bench.times(TaskKind::ReadOverrides) == (same ? 2 : 1));
-  CHECK(bench.times(TaskKind::FindUsage) == (same ? 2 : 1));
+  CHECK(bench.times(kind_of<ReadOverrides>) == (same ? 2 : 1));
+  CHECK(bench.times(kind_of<FindUsage>) == (same ? 2 : 1));
 }
 
 TEST_CASE("Facts that are stale each time are never decided upon") {
@@ -111,11 +110,11 @@ TEST_CASE("Facts that are stale each time are never decided upon") {
   int rounds_with_work = max_gathering_rounds;
   SECTION("the last round is good") { rounds_with_work = max_gathering_rounds - 1; }
   SECTION("none is") {}
-  bench.on_task = [&](TaskKind kind) {
-    if (kind == TaskKind::ReadOverrides && bench.times(kind) <= rounds_with_work) bench.work_on(card);
+  bench.on_task = [&](std::size_t kind) {
+    if (kind == kind_of<ReadOverrides> && bench.times(kind) <= rounds_with_work) bench.work_on(card);
   };
   const auto found = bench.gather(bind_request(card));
-  CHECK(bench.times(TaskKind::ReadOverrides) == max_gathering_rounds);
+  CHECK(bench.times(kind_of<ReadOverrides>) == max_gathering_rounds);
   CHECK(found.has_value() == (rounds_with_work < max_gathering_rounds));
   if (!found) {
     CHECK(found.error().error.code == ErrorCode::TooBusy);
@@ -128,8 +127,8 @@ TEST_CASE("Where somebody is at work nothing is asked of a worker, and who began
   DeviceLocks::Lock lock;
   SECTION("before") { lock = bench.lock(pair0, "op-1"); }
   SECTION("meanwhile") {
-    bench.on_task = [&](TaskKind kind) {
-      if (kind == TaskKind::FindUsage) lock = bench.lock(pair0, "op-1");
+    bench.on_task = [&](std::size_t kind) {
+      if (kind == kind_of<FindUsage>) lock = bench.lock(pair0, "op-1");
     };
   }
   const bool before = !bench.on_task;
@@ -142,7 +141,7 @@ TEST_CASE("Where somebody is at work nothing is asked of a worker, and who began
 
 TEST_CASE("A claim and a drain that came while the facts were read count") {
   Bench bench;
-  bench.on_task = [&](TaskKind) {
+  bench.on_task = [&](std::size_t) {
     bench.claims.find = [](const sysfs::Device& device) {
       return device.address == at(card) ? std::string("claim-1") : std::string{};
     };
@@ -160,7 +159,7 @@ TEST_CASE("A stage that fails is the last one, and its error is the answer") {
   bench.stage.kernel.remove_device("0000:09:00.0");
   auto request = bind_request(card);
   auto code = ErrorCode::Kernel;
-  std::vector<TaskKind> asked;
+  std::vector<std::size_t> asked;
   SECTION("the members") {
     request = bind_request("0000:09:00.0");
     code = ErrorCode::DeviceNotFound;
@@ -168,11 +167,11 @@ TEST_CASE("A stage that fails is the last one, and its error is the answer") {
   SECTION("the serial number") {
     request.expect.serial = "00-00-00-00-00-00-00-01";
     code = ErrorCode::IdentityMismatch;
-    asked = {TaskKind::ReadConfig};
+    asked = {kind_of<ReadConfig>};
   }
   SECTION("the overrides") {
-    bench.failing = TaskKind::ReadOverrides;
-    asked = {TaskKind::ReadOverrides};
+    bench.failing = kind_of<ReadOverrides>;
+    asked = {kind_of<ReadOverrides>};
   }
   const auto found = bench.gather(request);
   REQUIRE_FALSE(found.has_value());
@@ -184,14 +183,14 @@ TEST_CASE("Who has it open must be known, and how the host uses it may stay unkn
   Bench bench;
   SECTION("holders") {
     bench.stage.carry_out(bind_request(card));
-    bench.failing = TaskKind::FindHolders;
+    bench.failing = kind_of<FindHolders>;
     const auto found = bench.gather(request_of(ChangeKind::Restore, card));
     REQUIRE_FALSE(found.has_value());
     CHECK(found.error().error.code == ErrorCode::Kernel);
-    CHECK(bench.times(TaskKind::FindUsage) == 0);
+    CHECK(bench.times(kind_of<FindUsage>) == 0);
   }
   SECTION("uses") {
-    bench.failing = TaskKind::FindUsage;
+    bench.failing = kind_of<FindUsage>;
     const auto found = bench.gather(bind_request(card));
     REQUIRE(found.has_value());
     CHECK_FALSE(found->parts.front().facts.members.front().uses_known);

@@ -78,7 +78,7 @@ TEST_CASE("A failed read is that address's error alone") {
   OverrideReader reader([&asked](const Task&, const TaskCallbacks& callbacks) {
     // Both by one task, then each by its own.
     callbacks.on_result(++asked <= 2 ? TaskResult(sysfs::fail(sysfs::ErrorCode::Kernel, "no", EAGAIN))
-                                     : TaskResult(std::vector<std::string>{"vfio-pci"}));
+                                     : result_of<ReadOverrides>(std::vector<std::string>{"vfio-pci"}));
   });
   std::optional<OverrideAnswers> answers;
   reader.read({hanging, other}, somebody, [&answers](OverrideAnswers read) { answers = std::move(read); });
@@ -90,8 +90,7 @@ TEST_CASE("A failed read is that address's error alone") {
 TEST_CASE("Several addresses are read by one task, and by none where there is no worker for it") {
   Bench bench;
   CHECK(bench.read({hanging, other, at("0000:44:00.0")}).size() == 3);
-  CHECK(bench.workers.tasks() ==
-        std::vector<Task>{{TaskKind::ReadOverrides, {"0000:05:00.0", "0000:07:00.2", "0000:44:00.0"}, somebody}});
+  CHECK(bench.workers.tasks() == std::vector{Task{ReadOverrides{{hanging, other, at("0000:44:00.0")}}, somebody}});
 
   int asked = 0;
   OverrideReader busy([&asked](const Task&, const TaskCallbacks& callbacks) {
@@ -103,6 +102,20 @@ TEST_CASE("Several addresses are read by one task, and by none where there is no
   CHECK(asked == 1);
   CHECK(answers.at(hanging).error().code == sysfs::ErrorCode::TooBusy);
   CHECK(answers.at(other).error().code == sysfs::ErrorCode::TooBusy);
+}
+
+TEST_CASE("An answer that has not one item for each device tells nothing of any") {
+  int asked = 0;
+  OverrideReader reader([&asked](const Task&, const TaskCallbacks& callbacks) {
+    ++asked;
+    callbacks.on_result(result_of<ReadOverrides>(std::vector<std::string>{"a", "b", "c"}));
+  });
+  OverrideAnswers answers;
+  reader.read({hanging, other}, somebody, [&answers](OverrideAnswers read) { answers = std::move(read); });
+  CHECK(asked == 3);
+  REQUIRE(answers.size() == 2);
+  CHECK(answers.at(hanging).error().errno_value == EINVAL);
+  CHECK(answers.at(other).error().errno_value == EINVAL);
 }
 
 }  // namespace devbindd::override_reader_test

@@ -251,39 +251,4 @@ TEST_CASE("A device without a driver of the host has nothing below it to look at
   for (const auto& outcome : usage.rules) CHECK(outcome.outcome == handoff::Outcome::Nothing);
 }
 
-TEST_CASE("A usage survives the wire") {
-  const handoff::Usage usage = {
-      .uses = {{UseKind::Address, {"eth0", "bond0"}, "192.0.2.1/24", {}},
-               {UseKind::OtherNamespace, {}, "", {}},
-               {UseKind::BlockOpen, {"sda"}, "/dev/sda", {{7, "dd", "/dev/sda"}, {8, "", ""}}}},
-      .rules = {{"addresses", handoff::Outcome::Found, ""}, {"namespaces", handoff::Outcome::NotVisible, "why"}}};
-  CHECK(handoff::usage_from(handoff::fields_of(usage)) == usage);
-  CHECK(handoff::usage_from(handoff::fields_of({})) == handoff::Usage{});
-}
-
-TEST_CASE("A wire that was cut or garbled tells nothing, which is not the same as no use") {
-  const handoff::Usage usage = {.uses = {{UseKind::Address, {"eth0"}, "192.0.2.1/24", {}},
-                                         {UseKind::BlockOpen, {"sda"}, "/dev/sda", {{7, "dd", "/dev/sda"}}}},
-                                .rules = {{"addresses", handoff::Outcome::Found, ""}}};
-  const auto fields = handoff::fields_of(usage);
-  const std::size_t whole_items[] = {4, 9};  // after the rules, and after the first use
-  for (std::size_t size = 0; size < fields.size(); ++size) {
-    const std::vector<std::string> cut(fields.begin(), fields.begin() + static_cast<std::ptrdiff_t>(size));
-    INFO(size);
-    CHECK(handoff::usage_from(cut).has_value() == (size == whole_items[0] || size == whole_items[1]));
-  }
-  for (const auto* count : {"99999999999", "-1", "x", ""}) {
-    for (const std::size_t at : {0, 5}) {
-      auto garbled = fields;
-      garbled[at] = count;
-      CHECK_FALSE(handoff::usage_from(garbled));
-    }
-  }
-  for (const std::size_t at : {2, 4, 14}) {  // an outcome, a kind, a pid
-    auto garbled = fields;
-    garbled[at] = "unheard_of";
-    CHECK_FALSE(handoff::usage_from(garbled));
-  }
-}
-
 }  // namespace devbindd::usage_test

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <fstream>
 #include <map>
 
@@ -69,14 +70,13 @@ struct Bench {
   }
   static std::shared_ptr<Call> unbind(const RunTask& run, const std::string& driver, const Asker& asker = {}) {
     auto call = std::make_shared<Call>();
-    auto task = task_for(sysfs::Step{sysfs::StepKind::Unbind, at("0000:05:00.0"), driver});
-    task.asker = asker;
-    run(std::move(task), {.on_overdue =
-                              [call](int pid) {
-                                ++call->overdue;
-                                call->pid = pid;
-                              },
-                          .on_result = [call](TaskResult result) { call->result = std::move(result); }});
+    run({PerformStep{{sysfs::StepKind::Unbind, at("0000:05:00.0"), driver}}, asker},
+        {.on_overdue =
+             [call](int pid) {
+               ++call->overdue;
+               call->pid = pid;
+             },
+         .on_result = [call](TaskResult result) { call->result = std::move(result); }});
     return call;
   }
   void wait_for(const std::shared_ptr<Call>& call) {
@@ -91,6 +91,10 @@ struct Bench {
   WorkerPool pool;
 };
 
+bool is_done(const std::shared_ptr<Call>& call) {
+  return result_to<PerformStep>(*call->result) == sysfs::StepOutcome::Done;
+}
+
 constexpr auto patient = std::chrono::milliseconds(60'000);
 
 }  // namespace
@@ -101,7 +105,7 @@ TEST_CASE("A worker process performs a task") {
   const auto call = bench.unbind("fine");
   CHECK_FALSE(call->result.has_value());  // never before run() has returned
   bench.wait_for(call);
-  CHECK(call->result->value() == std::vector<std::string>{"done"});
+  CHECK(is_done(call));
   CHECK(call->overdue == 0);
   std::ifstream written(bench.unbind_of("fine"));
   CHECK(std::string(std::istreambuf_iterator<char>(written), {}) == "0000:05:00.0");
@@ -114,7 +118,7 @@ TEST_CASE("What a worker opens arrives with its answer, in order; with an error 
     std::vector<sysfs::FileDescriptor> opened;
     std::optional<TaskResult> result;
     const std::string last = good ? "/dev/vfio/2" : "/dev/vfio/1";
-    bench.pool.run({TaskKind::OpenNodes, {"/dev/vfio/vfio", last}},
+    bench.pool.run({OpenNodes{{"/dev/vfio/vfio", last}}},
                    {.on_overdue = [](int) {},
                     .on_result = [&result](TaskResult answer) { result = std::move(answer); },
                     .on_descriptors = [&opened](auto descriptors) { opened = std::move(descriptors); }});
@@ -158,7 +162,7 @@ TEST_CASE("A write that hangs is told as overdue once, others go on, and its res
   CHECK_FALSE(stuck->result.has_value());
   const auto reader = bench.reader_of("stuck");
   bench.wait_for(stuck);
-  CHECK(stuck->result->value() == std::vector<std::string>{"done"});
+  CHECK(is_done(stuck));
   CHECK(stuck->overdue == 1);
   CHECK(bench.pool.stuck() == 0);
 }
@@ -239,7 +243,7 @@ TEST_CASE("A worker performs no task that it has not begun when the daemon is go
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
   sysfs::FileDescriptor ours(pair[0]);
   const sysfs::FileDescriptor theirs(pair[1]);
-  const auto task = encode(task_for(sysfs::Step{sysfs::StepKind::Unbind, at("0000:05:00.0"), "fine"}));
+  const auto task = encode(Task{PerformStep{{sysfs::StepKind::Unbind, at("0000:05:00.0"), "fine"}}});
   REQUIRE(::write(ours.get(), task.data(), task.size()) == static_cast<ssize_t>(task.size()));
   const bool alive = GENERATE(true, false);
   if (!alive) ours.reset();
@@ -453,7 +457,7 @@ TEST_CASE("A program that cannot be started is an error of start and of the task
   WorkerPool pool(io, {.command = {"/nonexistent/worker"}});
   CHECK(pool.start().error().errno_value == ENOENT);
   std::optional<TaskResult> result;
-  pool.run({TaskKind::VfioFacts, {}},
+  pool.run({ReadVfioFacts{}},
            {.on_overdue = [](int) {}, .on_result = [&](TaskResult got) { result = std::move(got); }});
   CHECK_FALSE(result.has_value());
   run_until(io, [&] { return result.has_value(); });
@@ -465,10 +469,29 @@ TEST_CASE("A program that is no worker gives an error and no hang") {
   WorkerPool pool(io, {.command = {"/bin/true"}});
   REQUIRE(pool.start());
   std::optional<TaskResult> result;
-  pool.run({TaskKind::VfioFacts, {}},
+  pool.run({ReadVfioFacts{}},
            {.on_overdue = [](int) {}, .on_result = [&](TaskResult got) { result = std::move(got); }});
   run_until(io, [&] { return result.has_value(); });
   CHECK_FALSE(result->has_value());
+}
+
+TEST_CASE("A worker that answers another task than it was given is lost, and its task fails") {
+  std::array<char, 8> kind{};
+  std::snprintf(kind.data(), kind.size(), "\\%03zo", kind_of<OpenNodes>);
+  boost::asio::io_context io;
+  const auto script =
+      "head -c 1 <&3 >/dev/null; printf '\\002\\000\\000\\000\\001" + std::string(kind.data()) + "' >&3; read rest <&3";
+  WorkerPool pool(io, {.command = {"/bin/sh", "-c", script}});
+  REQUIRE(pool.start());
+  const auto ask_for = [&](TaskWork work) {
+    std::optional<TaskResult> result;
+    pool.run({std::move(work)},
+             {.on_overdue = [](int) {}, .on_result = [&](TaskResult got) { result = std::move(got); }});
+    run_until(io, [&] { return result.has_value(); });
+    return *result;
+  };
+  CHECK(ask_for(ReadVfioFacts{}).error().errno_value == ECHILD);
+  CHECK(ask_for(OpenNodes{}).has_value());
 }
 
 }  // namespace devbindd::worker_pool_test

@@ -14,7 +14,7 @@ namespace {
 using namespace devbindd::handoff;
 
 Job job_of(const std::string& asker) {
-  return {.task = {TaskKind::VfioFacts, {}, {.name = asker}}, .callbacks = {.on_overdue = {}, .on_result = {}}};
+  return {.task = {ReadVfioFacts{}, {.name = asker}}, .callbacks = {.on_overdue = {}, .on_result = {}}};
 }
 
 bool push(WorkerShare& share, const std::string& asker) {
