@@ -1,84 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "handoff/worker/worker_pool.hpp"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-
 #include <algorithm>
-#include <array>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/read.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/asio/post.hpp>
 #include <cerrno>
-#include <csignal>
 #include <set>
 #include <thread>
+#include <variant>
 
-#include "handoff/worker/worker_wire.hpp"
-#include "sysfs/kernel/descriptor_passing.hpp"
-#include "sysfs/kernel/file_descriptor.hpp"
+#include "handoff/worker/children.hpp"
+#include "handoff/worker/worker_process.hpp"
 #include "sysfs/kernel/processor_share.hpp"
-
-extern char** environ;
 
 namespace devbindd::handoff {
 namespace {
 
 namespace asio = boost::asio;
-using boost::system::error_code;
-using Socket = asio::local::stream_protocol::socket;
 
-constexpr int worker_socket = 3;
 constexpr std::size_t max_idle = 4;  // of each kind
-
-// posix_spawn's attribute objects with their ends.
-struct SpawnSetup {
-  posix_spawn_file_actions_t actions{};
-  posix_spawnattr_t attributes{};
-  SpawnSetup() {
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-  }
-  SpawnSetup(const SpawnSetup&) = delete;
-  SpawnSetup& operator=(const SpawnSetup&) = delete;
-  ~SpawnSetup() {
-    ::posix_spawnattr_destroy(&attributes);
-    ::posix_spawn_file_actions_destroy(&actions);
-  }
-};
-
-// A worker may hang in the kernel for longer than the daemon lives: whatever it had of the daemon's would stay open as
-// long. A listener would keep the next daemon from its address, a connection would never end for its client, and the
-// log of whoever reads it would not either. So it gets nothing but its own end of the socket pair.
-sysfs::Result<pid_t> spawn(const std::vector<std::string>& command, int socket) {
-  SpawnSetup setup;
-  ::posix_spawn_file_actions_adddup2(&setup.actions, socket, worker_socket);
-  ::posix_spawn_file_actions_addclosefrom_np(&setup.actions, worker_socket + 1);
-  ::posix_spawn_file_actions_addopen(&setup.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  for (const int output : {STDOUT_FILENO, STDERR_FILENO})
-    ::posix_spawn_file_actions_addopen(&setup.actions, output, "/dev/null", O_WRONLY, 0);
-  // A session of its own: the terminal's Ctrl-C must not reach a worker in the middle of a write.
-  // Polite signals are held back until the worker ignores them: one that comes earlier must not end it.
-  sigset_t polite;
-  ::sigemptyset(&polite);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) ::sigaddset(&polite, signal);
-  ::posix_spawnattr_setsigmask(&setup.attributes, &polite);
-  ::posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
-  std::vector<char*> arguments;
-  for (const auto& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
-  pid_t pid = 0;
-  const int error =
-      ::posix_spawn(&pid, command.front().c_str(), &setup.actions, &setup.attributes, arguments.data(), environ);
-  if (error != 0)
-    return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot start a worker process: " + sysfs::errno_text(error), error,
-                       command.front());
-  return pid;
-}
 
 }  // namespace
 
@@ -86,21 +25,13 @@ std::size_t useful_at_once() { return std::clamp<std::size_t>(std::thread::hardw
 
 struct Lane;
 
-struct Worker : std::enable_shared_from_this<Worker> {
-  Worker(asio::io_context& io, pid_t process) : pid(process), socket(io), deadline(io) {}
-  pid_t pid;
-  Socket socket;
-  asio::steady_timer deadline;
+struct Worker {
+  std::shared_ptr<WorkerProcess> process;
   bool yields = false;  ///< answers questions of readers, and nothing else
-  std::optional<Job> job;
-  WorkerShare* share = nullptr;  ///< that counts it for its task; nullptr for that of a lane
-  std::weak_ptr<Lane> lane;      ///< whose worker it is
+  std::optional<Job> job = {};
+  WorkerShare* share = nullptr;   ///< that counts it for its task; nullptr for that of a lane
+  std::weak_ptr<Lane> lane = {};  ///< whose worker it is
   bool overdue = false;
-  std::uint64_t turn = 0;  ///< counts its tasks: an expired deadline of the one before must not count for the next
-  std::string outgoing;
-  std::string incoming;
-  std::array<char, 4> length{};
-  std::vector<sysfs::FileDescriptor> descriptors;  ///< that came with the answer
 };
 
 /// Has its worker from its beginning to its end.
@@ -118,14 +49,14 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   Impl(asio::io_context& context, Settings chosen)
       : io(context),
         settings(std::move(chosen)),
-        children(context, SIGCHLD),
+        children(std::make_shared<Children>(context)),
         readers(settings.readers),
         changers(settings.changers),
         upkeep(settings.upkeep) {}
 
   asio::io_context& io;
   Settings settings;
-  asio::signal_set children;
+  std::shared_ptr<Children> children;
   std::set<std::shared_ptr<Worker>> workers;
   std::vector<std::shared_ptr<Worker>> idle;
   std::vector<std::shared_ptr<Worker>> idle_yielding;
@@ -134,39 +65,11 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   WorkerShare upkeep;
   std::size_t lanes = 0;  ///< open ones, and workers that are still at a task of one that is over
 
-  // Only our own children are reaped: others may belong to a library.
-  std::set<pid_t> processes;
-
-  void watch_children() {
-    children.async_wait([self = weak_from_this()](error_code error, int) {
-      const auto impl = self.lock();
-      if (error || !impl) return;
-      impl->reap();
-      impl->watch_children();
-    });
-  }
-
-  void reap() {
-    std::erase_if(processes, [](pid_t pid) {
-      int status = 0;
-      return ::waitpid(pid, &status, WNOHANG) == pid;
-    });
-  }
-
   sysfs::Result<std::shared_ptr<Worker>> start_worker(bool yields = false) {
-    std::array<int, 2> pair{};
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) {
-      return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot make a socket pair: " + sysfs::errno_text(errno), errno);
-    }
-    sysfs::FileDescriptor ours(pair[0]);
-    const sysfs::FileDescriptor theirs(pair[1]);
-    auto pid = spawn(settings.command, theirs.get());
-    if (!pid) return std::unexpected(pid.error());
-    processes.insert(*pid);
-    sysfs::yield_as_session(*pid, yields ? sysfs::a_tenth : sysfs::a_third);
-    auto worker = std::make_shared<Worker>(io, *pid);
-    worker->socket.assign(asio::local::stream_protocol(), ours.release());
-    worker->yields = yields;
+    auto process = WorkerProcess::start(io, settings.command, yields ? sysfs::a_tenth : sysfs::a_third);
+    if (!process) return std::unexpected(process.error());
+    children->add((*process)->pid());
+    const auto worker = std::make_shared<Worker>(Worker{.process = std::move(*process), .yields = yields});
     workers.insert(worker);
     return worker;
   }
@@ -282,22 +185,22 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   }
 
   void give(const std::shared_ptr<Worker>& worker, Job job) {
-    const auto limit = deadline_of(job.task);
-    worker->outgoing = encode(job.task);
     worker->job = std::move(job);
     worker->overdue = false;
-    worker->deadline.expires_after(limit);
-    worker->deadline.async_wait([self = shared_from_this(), worker, turn = ++worker->turn](error_code error) {
-      if (error || !worker->job || worker->turn != turn) return;
-      worker->overdue = true;
-      if (worker->share != nullptr) self->go_on_without(*worker->share);
-      worker->job->callbacks.on_overdue(worker->pid);
-    });
-    asio::async_write(worker->socket, asio::buffer(worker->outgoing),
-                      [self = shared_from_this(), worker](error_code error, std::size_t) {
-                        if (error) return self->rerun(worker);
-                        self->read_first_bytes(worker);
-                      });
+    const auto& task = worker->job->task;
+    worker->process->give(
+        task, deadline_of(task),
+        {.on_overdue = [self = shared_from_this(), worker] { self->mark_overdue(worker); },
+         .on_answer = [self = shared_from_this(), worker](
+                          TaskResult result, auto descriptors) { self->answered(worker, result, descriptors); },
+         .on_unseen = [self = shared_from_this(), worker] { self->rerun(worker); },
+         .on_lost = [self = shared_from_this(), worker](const auto& why) { self->lost(worker, why); }});
+  }
+
+  void mark_overdue(const std::shared_ptr<Worker>& worker) {
+    worker->overdue = true;
+    if (worker->share != nullptr) go_on_without(*worker->share);
+    worker->job->callbacks.on_overdue(worker->process->pid());
   }
 
   void go_on_without(WorkerShare& share) {
@@ -309,7 +212,6 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   // The worker had died while it was idle: it has not seen the task, so another may have it.
   void rerun(const std::shared_ptr<Worker>& worker) {
     auto job = std::exchange(worker->job, std::nullopt);
-    if (!job) return lost(worker);
     if (const auto lane = worker->lane.lock()) {
       forget(worker);
       return run_in(lane, std::move(*job));
@@ -323,47 +225,9 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     run(std::move(*job));
   }
 
-  // What the worker has opened comes with the first byte of its answer, and an ordinary read would drop it.
-  void read_first_bytes(const std::shared_ptr<Worker>& worker) {
-    worker->socket.async_wait(Socket::wait_read, [self = shared_from_this(), worker](error_code error) {
-      if (error) return self->lost(worker);
-      auto got = sysfs::receive_with_descriptors(worker->socket.native_handle(), worker->length);
-      if (!got && got.error().errno_value == EAGAIN) return self->read_first_bytes(worker);
-      // Of one that has ended without having read its task: an end like any other.
-      if (!got && got.error().errno_value == ECONNRESET) return self->lost(worker);
-      if (!got) return self->lost(worker, got.error());
-      if (got->size == 0) return self->lost(worker);
-      worker->descriptors = std::move(got->descriptors);
-      self->read_length(worker, got->size);
-    });
-  }
-
-  void read_length(const std::shared_ptr<Worker>& worker, std::size_t read) {
-    asio::async_read(worker->socket, asio::buffer(worker->length) + read,
-                     [self = shared_from_this(), worker](error_code error, std::size_t) {
-                       if (error) return self->lost(worker);
-                       const auto size = frame_size({worker->length.data(), worker->length.size()});
-                       if (!size || *size > max_frame_bytes) return self->lost(worker);
-                       worker->incoming.assign(worker->length.data(), worker->length.size());
-                       worker->incoming.resize(*size);
-                       self->read_payload(worker);
-                     });
-  }
-
-  void read_payload(const std::shared_ptr<Worker>& worker) {
-    auto rest = asio::buffer(worker->incoming) + worker->length.size();
-    asio::async_read(worker->socket, rest, [self = shared_from_this(), worker](error_code error, std::size_t) {
-      if (error) return self->lost(worker);
-      auto result = decode_result(worker->incoming, worker->job->task.work);
-      if (!result) return self->lost(worker);
-      self->answered(worker, std::move(*result));
-    });
-  }
-
-  void answered(const std::shared_ptr<Worker>& worker, TaskResult result) {
-    worker->deadline.cancel();
+  void answered(const std::shared_ptr<Worker>& worker, TaskResult& result,
+                std::vector<sysfs::FileDescriptor>& descriptors) {
     const auto job = std::exchange(worker->job, std::nullopt);
-    auto descriptors = std::exchange(worker->descriptors, {});
     if (worker->lane.expired()) keep_or_end(worker);
     leave_share(worker);
     if (job->callbacks.on_descriptors) job->callbacks.on_descriptors(std::move(descriptors));
@@ -371,22 +235,19 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   }
 
   void forget(const std::shared_ptr<Worker>& worker) {
-    worker->deadline.cancel();
     std::erase(idle_ones(worker->yields), worker);
     workers.erase(worker);
   }
 
   // `why`: nullopt when the worker has ended.
-  void lost(const std::shared_ptr<Worker>& worker, const std::optional<sysfs::Error>& why = std::nullopt) {
-    if (!workers.contains(worker)) return;
+  void lost(const std::shared_ptr<Worker>& worker, const std::optional<sysfs::Error>& why) {
     forget(worker);
     const auto job = std::exchange(worker->job, std::nullopt);
-    if (!job) return;
     leave_share(worker);
     if (why) return job->callbacks.on_result(std::unexpected(*why));
-    job->callbacks.on_result(
-        sysfs::fail(sysfs::ErrorCode::Kernel,
-                    "the worker process " + std::to_string(worker->pid) + " ended before it had answered", ECHILD));
+    job->callbacks.on_result(sysfs::fail(
+        sysfs::ErrorCode::Kernel,
+        "the worker process " + std::to_string(worker->process->pid()) + " ended before it had answered", ECHILD));
   }
 };
 
@@ -394,12 +255,12 @@ WorkerPool::WorkerPool(asio::io_context& io, Settings settings)
     : impl_(std::make_shared<Impl>(io, std::move(settings))) {}
 
 WorkerPool::~WorkerPool() {
-  impl_->children.cancel();
-  for (const auto& worker : impl_->workers) worker->deadline.cancel();
+  impl_->children->stop_watching();
+  for (const auto& worker : impl_->workers) worker->process->stop_clock();
 }
 
 sysfs::Result<> WorkerPool::start() {
-  impl_->watch_children();
+  impl_->children->watch();
   auto worker = impl_->start_worker();
   if (!worker) return std::unexpected(worker.error());
   impl_->idle.push_back(*worker);

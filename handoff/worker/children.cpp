@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "handoff/worker/children.hpp"
+
+#include <sys/wait.h>
+
+#include <csignal>
+
+namespace devbindd::handoff {
+
+Children::Children(boost::asio::io_context& io) : signals_(io, SIGCHLD) {}
+
+void Children::watch() {
+  signals_.async_wait([self = weak_from_this()](boost::system::error_code error, int) {
+    const auto children = self.lock();
+    if (error || !children) return;
+    children->reap();
+    children->watch();
+  });
+}
+
+void Children::reap() {
+  std::erase_if(running_, [](pid_t pid) {
+    int status = 0;
+    return ::waitpid(pid, &status, WNOHANG) == pid;
+  });
+}
+
+}  // namespace devbindd::handoff

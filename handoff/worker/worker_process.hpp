@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// One worker process, seen from the daemon: its start, its socket, the task that it has and the deadline of that.
+// Not here: which task it is given (worker_pool.hpp), what the process does with it (worker.hpp).
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "handoff/worker/task.hpp"
+#include "sysfs/kernel/file_descriptor.hpp"
+
+namespace devbindd::handoff {
+
+class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
+ public:
+  /// What becomes of a task: `on_overdue` or nothing, then one of the others.
+  struct Events {
+    std::function<void()> on_overdue;  ///< the deadline has passed; the task goes on
+    std::function<void(TaskResult, std::vector<sysfs::FileDescriptor>)> on_answer;
+    std::function<void()> on_unseen;  ///< the process had died before: it has not seen the task
+    /// The process has ended, or sent what is no answer to the task, or its answer could not be received: then why.
+    std::function<void(std::optional<sysfs::Error>)> on_lost;
+  };
+
+  /// Starts one with nothing of the daemon's but one end of a socket, descriptor 3. `nice` as
+  /// sysfs::yield_as_session() takes it. Error: Kernel.
+  static sysfs::Result<std::shared_ptr<WorkerProcess>> start(boost::asio::io_context& io,
+                                                             const std::vector<std::string>& command, int nice);
+
+  WorkerProcess(boost::asio::io_context& io, pid_t pid, sysfs::FileDescriptor socket);
+
+  pid_t pid() const { return pid_; }
+
+  /// Gives it the task; it has no other. The events come later, through the io_context.
+  void give(const Task& task, std::chrono::milliseconds deadline, Events events);
+  /// No task of it becomes overdue any more.
+  void stop_clock() { deadline_.cancel(); }
+
+ private:
+  struct Turn;
+  using TurnPtr = std::shared_ptr<Turn>;
+
+  void watch(const TurnPtr& turn, std::chrono::milliseconds deadline);
+  void read_first_bytes(const TurnPtr& turn);
+  void read_length(const TurnPtr& turn, std::size_t read);
+  void read_payload(const TurnPtr& turn);
+  void end(const TurnPtr& turn);
+  void lose(const TurnPtr& turn, std::optional<sysfs::Error> why = std::nullopt);
+
+  pid_t pid_;
+  boost::asio::local::stream_protocol::socket socket_;
+  boost::asio::steady_timer deadline_;
+};
+
+}  // namespace devbindd::handoff
