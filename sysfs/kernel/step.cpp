@@ -79,6 +79,23 @@ ErrnoMeaning bind_meaning(const Step& step, int errno_value) {
   }
 }
 
+// Source: drivers/base/bus.c unbind_store.
+ErrnoMeaning unbind_meaning(int errno_value) {
+  if (errno_value == ENODEV) {
+    return {"The device is gone, or no longer bound to this driver: somebody else changed it meanwhile.",
+            "Read the device again and repeat the request."};
+  }
+  return {"The kernel did not unbind the device.", "Read the kernel log lines of the device."};
+}
+
+ErrnoMeaning override_meaning(int errno_value) {
+  if (errno_value == ENOENT || errno_value == ENODEV) {
+    return {"The device is gone or not where it was to be, or this kernel has no driver_override.",
+            "Read the device again."};
+  }
+  return {"The kernel did not take the driver_override.", "Read the kernel log lines of the device."};
+}
+
 // Source: drivers/pci/pci-sysfs.c sriov_numvfs_store, drivers/pci/iov.c sriov_enable.
 ErrnoMeaning numvfs_meaning(int errno_value) {
   switch (errno_value) {
@@ -191,19 +208,9 @@ ErrnoMeaning meaning_of(const Step& step, int errno_value) {
   }
   switch (step.kind) {
     case StepKind::Bind: return bind_meaning(step, errno_value);
-    case StepKind::Unbind:
-      if (errno_value == ENODEV) {
-        return {"The device is gone, or no longer bound to this driver: somebody else changed it meanwhile.",
-                "Read the device again and repeat the request."};
-      }
-      return {"The kernel did not unbind the device.", "Read the kernel log lines of the device."};
+    case StepKind::Unbind: return unbind_meaning(errno_value);
     case StepKind::SetOverride:
-    case StepKind::ClearOverride:
-      if (errno_value == ENOENT || errno_value == ENODEV) {
-        return {"The device is gone or not where it was to be, or this kernel has no driver_override.",
-                "Read the device again."};
-      }
-      return {"The kernel did not take the driver_override.", "Read the kernel log lines of the device."};
+    case StepKind::ClearOverride: return override_meaning(errno_value);
     case StepKind::Probe:
       return {"The kernel could not ask its drivers about the device; a claimed IOMMU group is one cause.",
               "Close the VFIO user of the group and repeat the request."};
