@@ -101,6 +101,45 @@ std::optional<Original> original_from(sqlite3_stmt* row) {
   return original;
 }
 
+// Those that cannot be read are set aside.
+Result<std::vector<Original>> select_originals(sqlite3* database) {
+  auto statement = prepare(database, "SELECT * FROM originals ORDER BY address");
+  if (!statement) return std::unexpected(statement.error());
+  auto* row = statement->get();
+  std::vector<Original> originals;
+  std::vector<DamagedRow> damaged;
+  int status = sqlite3_step(row);
+  for (; status == SQLITE_ROW; status = sqlite3_step(row)) {
+    auto original = original_from(row);
+    if (original) originals.push_back(std::move(*original));
+    if (!original) damaged.push_back({"originals", column_text(row, 0), "its address is none"});
+  }
+  if (status != SQLITE_DONE) return failed(database, "read how devices were");
+  statement->reset();
+  for (const auto& one : damaged) {
+    if (auto moved = transaction(database, [&] { return move_aside(database, one); }); !moved)
+      return std::unexpected(moved.error());
+  }
+  return originals;
+}
+
+// Unfinished ones however old they are: the engine brings them to an end.
+Result<std::vector<OperationRow>> select_operations(sqlite3* database) {
+  auto statement =
+      prepare(database,
+              "SELECT id,created_at,state,document FROM operations WHERE state IN ('running','blocked') OR id IN "
+              "(SELECT id FROM operations ORDER BY created_at DESC LIMIT ?) ORDER BY created_at DESC");
+  if (!statement) return std::unexpected(statement.error());
+  auto* row = statement->get();
+  sqlite3_bind_int(row, 1, static_cast<int>(max_operations));
+  std::vector<OperationRow> rows;
+  int status = sqlite3_step(row);
+  for (; status == SQLITE_ROW; status = sqlite3_step(row))
+    rows.push_back({column_text(row, 0), column_text(row, 1), column_text(row, 2), column_text(row, 3)});
+  if (status != SQLITE_DONE) return failed(database, "read the operations");
+  return rows;
+}
+
 }  // namespace
 
 Result<> upsert_claim(sqlite3* database, const ClaimRow& row) {
@@ -234,47 +273,17 @@ Result<> drop_other_boots(sqlite3* database, const std::string& boot_id) {
 
 Result<Remembered> load(sqlite3* database) {
   Remembered remembered;
-  auto originals = prepare(database, "SELECT * FROM originals ORDER BY address");
-  if (!originals) return std::unexpected(originals.error());
-  auto* original_row = originals->get();
-  int status = sqlite3_step(original_row);
-  std::vector<DamagedRow> damaged;
-  for (; status == SQLITE_ROW; status = sqlite3_step(original_row)) {
-    auto original = original_from(original_row);
-    if (original) remembered.originals.push_back(std::move(*original));
-    if (!original) damaged.push_back({"originals", column_text(original_row, 0), "its address is none"});
-  }
-  if (status != SQLITE_DONE) return failed(database, "read how devices were");
-  originals->reset();
-  for (const auto& row : damaged) {
-    if (auto moved = transaction(database, [&] { return move_aside(database, row); }); !moved)
-      return std::unexpected(moved.error());
-  }
-  // Unfinished ones however old they are: the engine brings them to an end.
-  auto rows =
-      prepare(database,
-              "SELECT id,created_at,state,document FROM operations WHERE state IN ('running','blocked') OR id IN "
-              "(SELECT id FROM operations ORDER BY created_at DESC LIMIT ?) ORDER BY created_at DESC");
-  if (!rows) return std::unexpected(rows.error());
-  auto* row = rows->get();
-  sqlite3_bind_int(row, 1, static_cast<int>(max_operations));
-  for (status = sqlite3_step(row); status == SQLITE_ROW; status = sqlite3_step(row)) {
-    remembered.operations.push_back(
-        {column_text(row, 0), column_text(row, 1), column_text(row, 2), column_text(row, 3)});
-  }
-  if (status != SQLITE_DONE) return failed(database, "read the operations");
-  auto claims = select_claims(database);
-  if (!claims) return std::unexpected(claims.error());
-  remembered.claims = std::move(*claims);
-  auto drains = select_drains(database);
-  if (!drains) return std::unexpected(drains.error());
-  remembered.drains = std::move(*drains);
-  auto answers = select_answers(database);
-  if (!answers) return std::unexpected(answers.error());
-  remembered.answers = std::move(*answers);
-  auto aside = select_damaged(database);
-  if (!aside) return std::unexpected(aside.error());
-  remembered.damaged = std::move(*aside);
+  const auto take = [](auto rows, auto& into) -> Result<> {
+    if (!rows) return std::unexpected(rows.error());
+    into = std::move(*rows);
+    return {};
+  };
+  if (auto done = take(select_originals(database), remembered.originals); !done) return std::unexpected(done.error());
+  if (auto done = take(select_operations(database), remembered.operations); !done) return std::unexpected(done.error());
+  if (auto done = take(select_claims(database), remembered.claims); !done) return std::unexpected(done.error());
+  if (auto done = take(select_drains(database), remembered.drains); !done) return std::unexpected(done.error());
+  if (auto done = take(select_answers(database), remembered.answers); !done) return std::unexpected(done.error());
+  if (auto done = take(select_damaged(database), remembered.damaged); !done) return std::unexpected(done.error());
   return remembered;
 }
 
