@@ -139,6 +139,64 @@ Checked read_tcp(const json& object, Configuration& configuration) {
   return section.finish();
 }
 
+Checked read_policy_selector(Section& section, handoff::Selector& into) {
+  const auto* selector = section.find("selector");
+  if (selector == nullptr) return wrong(section.at("selector"), "is needed: which devices are meant");
+  api::Mistakes mistakes;
+  into = api::read_selector(*selector, section.at("selector"), mistakes);
+  if (!mistakes.none()) return wrong(mistakes.list().front().pointer, mistakes.list().front().detail);
+  if (selector->contains("count")) return wrong(section.at("selector") + "/count", "a policy takes all that fit");
+  for (const auto* of_claims : {"label", "labels", "link_speed", "same_switch"}) {
+    if (selector->contains(of_claims))
+      return wrong(section.at("selector") + "/" + of_claims, "only a claim can select by this");
+  }
+  return {};
+}
+
+std::expected<sysfs::DriverName, ConfigurationError> read_policy_driver(Section& section) {
+  std::string driver;
+  if (auto read = section.text("driver", driver); !read) return std::unexpected(read.error());
+  auto parsed = sysfs::DriverName::parse(driver);
+  if (!parsed) return wrong(section.at("driver"), parsed.error().message);
+  return std::move(*parsed);
+}
+
+// What is done to each device: it is moved alone or with its group, or given virtual functions.
+Checked read_policy_reach(Section& section, handoff::Policy& policy) {
+  std::string scope = "group";
+  if (auto read = section.text("scope", scope); !read) return read;
+  if (scope != "group" && scope != "device") return wrong(section.at("scope"), "must be \"device\" or \"group\"");
+  policy.scope = scope == "group" ? handoff::Scope::Group : handoff::Scope::Device;
+  const bool scoped = section.find("scope") != nullptr;
+  const auto set = [&policy](std::uint64_t count) { policy.vfs = static_cast<unsigned>(count); };
+  if (auto read = section.number("vfs", 0, 65535, set); !read) return read;
+  if (policy.vfs && scoped) return wrong(section.at("scope"), "has no meaning for virtual functions");
+  return {};
+}
+
+Checked read_policy_exclude(Section& section, handoff::Policy& policy) {
+  const auto* exclude = section.find("exclude");
+  if (exclude == nullptr) return {};
+  const auto refused = [&section] { return wrong(section.at("exclude"), "must be an array of PCI addresses"); };
+  if (!exclude->is_array()) return refused();
+  for (const auto& item : *exclude) {
+    const auto* text = item.get_ptr<const std::string*>();
+    const auto address = text != nullptr ? sysfs::parse_pci_address(*text) : sysfs::parse_pci_address("");
+    if (!address) return refused();
+    policy.exclude.push_back(*address);
+  }
+  return {};
+}
+
+Checked read_policy_labels(Section& section, handoff::Policy& policy) {
+  const auto* labels = section.find("labels");
+  if (labels == nullptr) return {};
+  api::Mistakes mistakes;
+  policy.labels = api::read_labels(*labels, section.at("labels"), mistakes);
+  if (!mistakes.none()) return wrong(mistakes.list().front().pointer, mistakes.list().front().detail);
+  return {};
+}
+
 // {"name": ..., "selector": {...}, "driver": ..., "scope" or "vfs": ..., "exclude": [...], "labels": {...}}
 std::expected<handoff::Policy, ConfigurationError> read_policy(const json& object, const std::string& pointer) {
   if (!object.is_object()) return wrong(pointer, "must be an object");
@@ -146,46 +204,13 @@ std::expected<handoff::Policy, ConfigurationError> read_policy(const json& objec
   std::string name;
   if (auto read = section.text("name", name); !read) return std::unexpected(read.error());
   if (name.empty() || name.size() > max_policy_name) return wrong(section.at("name"), "must be a name for the policy");
-  const auto* selector = section.find("selector");
-  if (selector == nullptr) return wrong(section.at("selector"), "is needed: which devices are meant");
-  api::Mistakes mistakes;
-  auto selected = api::read_selector(*selector, section.at("selector"), mistakes);
-  if (!mistakes.none()) return wrong(mistakes.list().front().pointer, mistakes.list().front().detail);
-  if (selector->contains("count")) return wrong(section.at("selector") + "/count", "a policy takes all that fit");
-  for (const auto* of_claims : {"label", "labels", "link_speed", "same_switch"}) {
-    if (selector->contains(of_claims))
-      return wrong(section.at("selector") + "/" + of_claims, "only a claim can select by this");
-  }
-  std::string driver;
-  if (auto read = section.text("driver", driver); !read) return std::unexpected(read.error());
-  auto parsed = sysfs::DriverName::parse(driver);
-  if (!parsed) return wrong(section.at("driver"), parsed.error().message);
-  std::string scope = "group";
-  if (auto read = section.text("scope", scope); !read) return std::unexpected(read.error());
-  if (scope != "group" && scope != "device") return wrong(section.at("scope"), "must be \"device\" or \"group\"");
-  handoff::Policy policy{.name = std::move(name),
-                         .selector = std::move(selected),
-                         .driver = std::move(*parsed),
-                         .scope = scope == "group" ? handoff::Scope::Group : handoff::Scope::Device};
-  const bool scoped = section.find("scope") != nullptr;
-  if (auto read = section.number("vfs", 0, 65535,
-                                 [&policy](std::uint64_t count) { policy.vfs = static_cast<unsigned>(count); });
-      !read)
-    return std::unexpected(read.error());
-  if (policy.vfs && scoped) return wrong(section.at("scope"), "has no meaning for virtual functions");
-  const json none = json::array();
-  const auto* exclude = section.find("exclude");
-  if (exclude != nullptr && !exclude->is_array())
-    return wrong(section.at("exclude"), "must be an array of PCI addresses");
-  for (const auto& item : exclude != nullptr ? *exclude : none) {
-    const auto* text = item.get_ptr<const std::string*>();
-    const auto address = text != nullptr ? sysfs::parse_pci_address(*text) : sysfs::parse_pci_address("");
-    if (!address) return wrong(section.at("exclude"), "must be an array of PCI addresses");
-    policy.exclude.push_back(*address);
-  }
-  if (const auto* labels = section.find("labels")) {
-    policy.labels = api::read_labels(*labels, section.at("labels"), mistakes);
-    if (!mistakes.none()) return wrong(mistakes.list().front().pointer, mistakes.list().front().detail);
+  handoff::Selector selector;
+  if (auto read = read_policy_selector(section, selector); !read) return std::unexpected(read.error());
+  auto driver = read_policy_driver(section);
+  if (!driver) return std::unexpected(driver.error());
+  handoff::Policy policy{.name = std::move(name), .selector = std::move(selector), .driver = std::move(*driver)};
+  for (const auto read_more : {read_policy_reach, read_policy_exclude, read_policy_labels}) {
+    if (auto read = read_more(section, policy); !read) return std::unexpected(read.error());
   }
   if (auto done = section.finish(); !done) return std::unexpected(done.error());
   return policy;
