@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "handoff/journal/json.hpp"
-#include "handoff/plan/verdict.hpp"
+#include "handoff/plan/claim_reasons.hpp"
 #include "sysfs/iommu/iommu_group.hpp"
 #include "vfio/nodes.hpp"
 

@@ -7,8 +7,10 @@
 #include "api/http/text_table.hpp"
 #include "api/render/render.hpp"
 #include "handoff/journal/json.hpp"
+#include "handoff/plan/claim_reasons.hpp"
 #include "handoff/plan/looked_at.hpp"
-#include "handoff/plan/verdict.hpp"
+#include "handoff/plan/open_reasons.hpp"
+#include "handoff/plan/sriov_reasons.hpp"
 
 namespace devbindd::api {
 namespace {

@@ -7,7 +7,7 @@
 #include "handoff/claim/claim_changes.hpp"
 #include "handoff/claim/device_reset.hpp"
 #include "handoff/claim/selection_report.hpp"
-#include "handoff/plan/verdict.hpp"
+#include "handoff/plan/device_reasons.hpp"
 
 namespace devbindd::handoff {
 namespace {

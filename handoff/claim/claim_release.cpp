@@ -9,7 +9,7 @@
 #include "handoff/claim/claim_changes.hpp"
 #include "handoff/claim/claim_outcome.hpp"
 #include "handoff/claim/error_recovery.hpp"
-#include "handoff/plan/verdict.hpp"
+#include "handoff/plan/device_reasons.hpp"
 
 namespace devbindd::handoff {
 namespace {

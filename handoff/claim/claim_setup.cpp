@@ -8,7 +8,7 @@
 #include "handoff/claim/claim_changes.hpp"
 #include "handoff/claim/device_reset.hpp"
 #include "handoff/journal/claim_document.hpp"
-#include "handoff/plan/verdict.hpp"
+#include "handoff/plan/claim_reasons.hpp"
 
 namespace devbindd::handoff {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "handoff/plan/verdict.hpp"
+#include "handoff/plan/device_reasons.hpp"
 #include "sysfs/kernel/fields.hpp"
 #include "sysfs/kernel/paths.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "handoff/plan/looked_at.hpp"
 
-#include "handoff/plan/verdict.hpp"
+#include "handoff/plan/open_reasons.hpp"
 
 namespace devbindd::handoff {
 

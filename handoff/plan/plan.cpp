@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "handoff/plan/device_reasons.hpp"
 #include "handoff/plan/looked_at.hpp"
 #include "handoff/plan/step_builder.hpp"
 #include "handoff/plan/verdict.hpp"

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "handoff/plan/verdict.hpp"
+#include "handoff/plan/device_reasons.hpp"
 
 namespace devbindd::handoff {
 namespace {

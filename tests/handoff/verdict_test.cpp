@@ -6,6 +6,7 @@
 #include <functional>
 #include <set>
 
+#include "handoff/plan/device_reasons.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/facts.hpp"
 
