@@ -8,7 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <string>
 
-#include "api/http/server.hpp"
+#include "api/http/server_settings.hpp"
 #include "daemon/line_limit.hpp"
 
 namespace devbindd::daemon {

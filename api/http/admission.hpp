@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who gets a connection when many want one: limits for each transport and each user, a reserve for those who may change
-// things, and whose connection goes for a newcomer's. Pure. Not here: sockets (server.cpp).
+// things, and whose connection goes for a newcomer's. Pure. Not here: sockets (session_table.hpp).
 #pragma once
 
 #include <chrono>

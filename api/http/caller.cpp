@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/http/caller.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <vector>
 
@@ -26,7 +29,33 @@ bool is_ipv4_loopback(std::string_view host) {
   return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
+// Where the peer has reached this end; "" where the kernel does not say.
+std::string local_address_of(int socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  const void* bytes = nullptr;
+  if (address.ss_family == AF_INET) bytes = &reinterpret_cast<const sockaddr_in&>(address).sin_addr;
+  if (address.ss_family == AF_INET6) bytes = &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (bytes == nullptr || ::inet_ntop(address.ss_family, bytes, text.data(), text.size()) == nullptr) return {};
+  return text.data();
+}
+
 }  // namespace
+
+Caller caller_at(Entrance entrance, int socket, std::optional<unsigned> group, bool tcp_may_change) {
+  switch (entrance) {
+    case Entrance::Unix: return unix_caller(socket, group, Access::Read);
+    case Entrance::Claims: return unix_caller(socket, group, Access::OwnClaims);
+    case Entrance::Tcp: break;
+  }
+  return tcp_caller(tcp_may_change, local_address_of(socket));
+}
+
+bool is_trusted(const Caller& caller) {
+  return caller.access == Access::Change && caller.requester.transport == "unix";
+}
 
 Caller unix_caller(int socket, std::optional<unsigned> group, Access others) {
   Caller caller{.requester = {.transport = "unix", .uid = std::nullopt, .pid = std::nullopt},

@@ -23,6 +23,17 @@ struct Caller {
 /// Source: socket(7), unix(7).
 Caller unix_caller(int socket, std::optional<unsigned> group, Access others = Access::Read);
 
+/// Where connections come in, each with what it lets those do who may not change things: on the Unix socket and over
+/// TCP read, on the socket of the owners of claims what is said at Access::OwnClaims.
+enum class Entrance { Unix, Claims, Tcp };
+
+/// Who has come in there on a connected socket. `group`: as at unix_caller(); `tcp_may_change`: whether all TCP callers
+/// may change things.
+Caller caller_at(Entrance entrance, int socket, std::optional<unsigned> group, bool tcp_may_change);
+
+/// Root and whoever else may change things, known by the kernel: everybody on the host may be a TCP caller.
+bool is_trusted(const Caller& caller);
+
 /// `local_address`: where the caller reached the daemon.
 Caller tcp_caller(bool may_change, std::string local_address);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guard in front of the HTTP parser: the header block's raw bytes are checked before Beast sees them, because the
 // parser of Boost 1.81 accepts framing that lets two readers disagree about where a request ends. Pure; fuzzed. Not
-// here: reading bodies (server.cpp), routes.
+// here: reading bodies (request_reading.hpp), routes.
 #pragma once
 
 #include <cstdint>

@@ -1,51 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HTTP server: sockets, sessions, timeouts, limits, access. The only translation unit behind it that knows Beast.
-// Not here: what is answered (route.hpp).
+// The HTTP server: where it listens, who comes in, when it stops. Not here: what is said on a connection (session.hpp),
+// what is answered (route.hpp).
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
+#include <vector>
 
-#include "api/http/admission.hpp"
-#include "api/http/message.hpp"
+#include "api/http/server_settings.hpp"
 #include "sysfs/kernel/result.hpp"
 
 namespace devbindd::api {
 
-struct Limits {
-  ConnectionLimits connections;
-  std::size_t refusals = 32;  ///< connections that are told at one time that there is no room; the others are closed
-  std::chrono::milliseconds header_time{5'000};
-  std::chrono::milliseconds body_time{10'000};
-  std::chrono::milliseconds idle_time{60'000};
-  std::chrono::milliseconds write_time{30'000};
-};
-
-/// One line about a request that was answered, for the log.
-struct AccessRecord {
-  std::string request_id;
-  std::string caller;  ///< "unix uid 0" or "tcp 127.0.0.1"
-  std::string method;
-  std::string target;
-  int status = 0;
-  std::chrono::microseconds duration{0};
-};
+class Listener;
+struct Serving;
 
 class Server {
  public:
-  struct Settings {
-    Limits limits;
-    /// Unix callers with this group (besides root) may change things; nullopt: root alone.
-    std::optional<unsigned> unix_group;
-    bool tcp_may_change = false;
-    std::function<void(const Request&, Respond)> handle;
-    std::function<void(const AccessRecord&)> log;
-  };
+  using Settings = ServerSettings;
 
   Server(boost::asio::io_context& io, Settings settings);
   ~Server();
@@ -69,10 +44,10 @@ class Server {
   void stop();
   std::size_t connections() const;
 
-  struct Impl;  ///< shared with the sessions, which may outlive the server by one answer
-
  private:
-  std::shared_ptr<Impl> impl_;
+  std::shared_ptr<Serving> serving_;
+  std::vector<std::shared_ptr<Listener>> listeners_;
+  std::vector<std::string> paths_;  ///< of the sockets that were made here
 };
 
 /// Runs the daemon's thread until it is stopped: the one place where what is thrown ends. Whoever threw is told to

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The open descriptors of a claim, for a consumer that needs no right on any node: which nodes, in which order, opened
-// by a worker. Not here: how they reach the consumer (api/http/server.cpp), what is done with them.
+// by a worker. Not here: how they reach the consumer (api/http/first_bytes.hpp), what is done with them.
 #pragma once
 
 #include <functional>

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/http/session.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/uuid/random_generator.hpp>
+#include <boost/uuid/uuid_io.hpp>
+#include <chrono>
+#include <ctime>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include "api/http/answer_fields.hpp"
+#include "api/http/one_answer.hpp"
+#include "api/http/plain_text.hpp"
+#include "api/http/problem.hpp"
+#include "api/http/query.hpp"
+#include "api/http/request_reading.hpp"
+#include "api/http/timed_stream.hpp"
+
+namespace devbindd::api {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::system::error_code;
+using Clock = std::chrono::steady_clock;
+
+http::response<http::string_body> message_of(Response answer, const RequestHead& asked, const std::string& request_id,
+                                             bool stays) {
+  http::response<http::string_body> message;
+  message.version(asked.http_1_0 ? 10 : 11);
+  message.result(static_cast<unsigned>(answer.status));
+  for (const auto& [name, value] : answer_fields(answer, request_id, std::time(nullptr))) message.set(name, value);
+  message.keep_alive(stays);
+  if (answer.content_type.starts_with("text/")) answer.body = several_lines(answer.body);
+  message.content_length(answer.body.size());
+  if (asked.method != "HEAD") message.body() = std::move(answer.body);
+  return message;
+}
+
+// Every member runs on the daemon's thread.
+class Session final : public OpenConnection, public std::enable_shared_from_this<Session> {
+ public:
+  Session(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller, bool tcp)
+      : serving_(std::move(serving)),
+        stream_(serving_->io, std::move(socket)),
+        reading_(stream_, serving_->settings.limits, tcp, [this](auto request) { on_read(std::move(request)); }),
+        caller_(std::move(caller)),
+        tcp_(tcp) {
+    caller_.requester.connection = connection_;
+    connection_->has_left = [this] { return stream_.peer_has_left(tcp_); };
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() {
+    leave();
+    connection_->has_left = {};  // a claim may know the connection for longer
+  }
+
+  void start() {
+    serving_->sessions.add(*this);
+    client_left_ = std::make_shared<const ClientLeft>([weak = weak_from_this()] {
+      const auto session = weak.lock();
+      return !session || session->stream_.peer_has_left(session->tcp_);
+    });
+    read_next();
+  }
+
+  /// Says only that there is no room.
+  void start_refused(const std::string& why) {
+    serving_->sessions.add_refused(*this);
+    on_read(ReadRequest{
+        .started = Clock::now(), .head = {}, .body = {}, .refusal = GuardRefusal{503, "too_many_connections", why}});
+  }
+
+  Connected connected() const override {
+    return {.tcp = tcp_,
+            .trusted = is_trusted(caller_),
+            .uid = caller_.requester.uid,
+            .idle_since = connection_->on_close.empty() ? reading_.phase().idle_since() : std::nullopt};
+  }
+
+  void make_room() override { close(); }
+
+  void close_if_idle() override {
+    if (reading_.phase().idle()) stream_.bytes.cancel();
+  }
+
+ private:
+  void read_next() { reading_.next(shared_from_this(), !connection_->on_close.empty()); }
+
+  void on_read(std::optional<ReadRequest> read) {
+    if (!read) return close();
+    started_ = read->started;
+    head_ = std::move(read->head);
+    begin_request();
+    if (const auto& refusal = read->refusal)
+      return send(problem(request_, refusal->status, refusal->code, refusal->detail), false);
+    auto target = parse_target(head_.target);
+    if (!target)
+      return send(problem(request_, 400, "malformed_target", "The request target is not well-formed."), false);
+    request_.path = std::move(target->path);
+    request_.query = std::move(target->query);
+    request_.body = Body(std::move(read->body));
+    stream_.end_limit();  // the handler has its own patience
+    handle();
+  }
+
+  void begin_request() {
+    request_ = {};
+    request_.id = boost::uuids::to_string(boost::uuids::random_generator()());
+    request_.requester = caller_.requester;
+    request_.access = caller_.access;
+    request_.groups = caller_.groups;
+    request_.client_left = client_left_;
+    request_.method = head_.method;
+    request_.accept = head_.list("accept");
+    request_.content_type = head_.field("content-type").value_or("");
+    request_.prefer = head_.list("prefer");
+    request_.idempotency_key = head_.field("idempotency-key").value_or("");
+  }
+
+  // An answer that nobody gives any more is this server's own.
+  void handle() {
+    serving_->settings.handle(
+        request_, one_answer([self = shared_from_this()](
+                                 Response response) { self->send(std::move(response), self->head_.keep_alive); },
+                             [self = shared_from_this()] {
+                               if (self->serving_->stopping) return;
+                               asio::post(self->serving_->io, [self] { self->end_without_answer(); });
+                             }));
+    request_.body = {};
+  }
+
+  /// Nobody asks the kernel before every answer: what has been given up as its client had left is not answered.
+  void end_without_answer() {
+    if (stream_.peer_has_left(tcp_)) return close();
+    send(problem(request_, 500, "internal_error", "devbindd failed while it answered; its log says at what."),
+         head_.keep_alive);
+  }
+
+  void send(Response answer, bool keep_alive) {
+    if (std::exchange(answered_, true)) return;
+    const bool stays = keep_alive && !serving_->stopping;
+    const auto descriptors = std::move(answer.descriptors);
+    log(answer.status);
+    message_.emplace(message_of(std::move(answer), head_, request_.id, stays));
+    stream_.end_limit();
+    stream_.bytes.expires_after(serving_->settings.limits.write_time);
+    if (descriptors) return send_along(descriptors, stays);
+    serializer_.emplace(*message_);
+    auto sent = beast::bind_front_handler(&Session::on_sent, shared_from_this(), stays);
+    if (head_.method == "HEAD") {
+      http::async_write_header(stream_.bytes, *serializer_, std::move(sent));
+    } else {
+      http::async_write(stream_.bytes, *serializer_, std::move(sent));
+    }
+  }
+
+  // The descriptors go with the answer's first byte, and are closed here as soon as that has left.
+  void send_along(const Descriptors& descriptors, bool stays) {
+    std::ostringstream text;
+    text << *message_;
+    outgoing_ = std::move(text).str();
+    stream_.limit(serving_->settings.limits.write_time);  // for a wait that the stream does not know of
+    send_first_bytes(stream_.bytes.socket(), outgoing_, descriptors,
+                     [self = shared_from_this(), stays](std::optional<std::size_t> sent) {
+                       if (!sent) return self->close();
+                       self->stream_.end_limit();
+                       self->stream_.bytes.expires_after(self->serving_->settings.limits.write_time);
+                       asio::async_write(self->stream_.bytes, asio::buffer(self->outgoing_) + *sent,
+                                         beast::bind_front_handler(&Session::on_sent, self, stays));
+                     });
+  }
+
+  void log(int status) const {
+    const auto duration = Clock::now() - started_;
+    serving_->settings.log({.request_id = request_.id,
+                            .caller = caller_.text,
+                            .method = head_.method.empty() ? "-" : head_.method,
+                            .target = head_.target.empty() ? "-" : head_.target,
+                            .status = status,
+                            .duration = std::chrono::duration_cast<std::chrono::microseconds>(duration)});
+  }
+
+  void on_sent(bool stays, error_code error, std::size_t) {
+    answered_ = false;
+    if (error) return close();
+    if (!stays) return linger();
+    head_ = {};
+    reading_.phase().end_request(Clock::now());
+    read_next();
+  }
+
+  // Closing with unread bytes makes the kernel reset the connection, and the client lose the answer.
+  void linger() {
+    error_code ignored;
+    stream_.bytes.socket().shutdown(StreamSocket::shutdown_send, ignored);
+    stream_.bytes.expires_after(std::chrono::seconds(1));
+    reading_.discard(shared_from_this(), [this] { close(); });
+  }
+
+  void close() {
+    stream_.close();
+    leave();
+  }
+
+  // The connection's end is not the session's own: a task that hangs in the kernel may keep that for long.
+  void leave() {
+    serving_->sessions.remove(*this);
+    if (serving_->stopping) return;  // it is not the client who leaves
+    for (auto& [claim, closed] : std::exchange(connection_->on_close, {}))
+      asio::post(serving_->io, [connection = connection_, closed = std::move(closed)] { closed(); });
+  }
+
+  std::shared_ptr<Serving> serving_;
+  TimedStream stream_;
+  RequestReading reading_;
+  Caller caller_;
+  bool tcp_;
+  std::shared_ptr<handoff::Connection> connection_ = std::make_shared<handoff::Connection>();
+  std::shared_ptr<const ClientLeft> client_left_;
+  bool answered_ = false;
+  Clock::time_point started_;
+  RequestHead head_;
+  Request request_;
+  std::string outgoing_;  ///< an answer with descriptors
+  std::optional<http::response<http::string_body>> message_;
+  std::optional<http::response_serializer<http::string_body>> serializer_;
+};
+
+}  // namespace
+
+void serve(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller, bool tcp) {
+  std::make_shared<Session>(std::move(serving), std::move(socket), std::move(caller), tcp)->start();
+}
+
+void turn_away(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller, bool tcp, const std::string& why) {
+  std::make_shared<Session>(std::move(serving), std::move(socket), std::move(caller), tcp)->start_refused(why);
+}
+
+}  // namespace devbindd::api

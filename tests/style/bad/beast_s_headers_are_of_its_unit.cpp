@@ -1,0 +1,2 @@
+// as: api/http/server.cpp
+#include "api/http/timed_stream.hpp"
