@@ -127,11 +127,4 @@ struct HandoverText {
 /// The devices of a claim in one format. Source of each format's fields: at HandoverFormat.
 HandoverText render_handover(const Handover& handover, HandoverFormat format);
 
-/// "devbindd.io/vfio=<claim>-<k8s_name>" for each requested device in order: the names that a container runtime
-/// resolves. Never used again, since the claim's id is not: runtimes cache what a name meant.
-std::vector<std::string> cdi_names(const Handover& handover);
-
-/// A DNS label from an address, as Kubernetes' dynamic resource allocation wants it: "pci-0000-3b-00-0".
-std::string k8s_name(const sysfs::PciAddress& address);
-
 }  // namespace devbindd::api

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/render/cdi_names.hpp"
 #include "api/render/render.hpp"
 #include "handoff/journal/json.hpp"
 #include "handoff/journal/json_values.hpp"

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "api/render/cdi_names.hpp"
 #include "tests/catch2.hpp"
 #include "tests/temporary_directory.hpp"
 

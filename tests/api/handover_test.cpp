@@ -13,6 +13,7 @@
 #include <set>
 #include <sstream>
 
+#include "api/render/cdi_names.hpp"
 #include "tests/catch2.hpp"
 #include "tests/golden.hpp"
 #include "tests/temporary_directory.hpp"
