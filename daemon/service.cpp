@@ -2,18 +2,13 @@
 #include "daemon/service.hpp"
 
 #include <grp.h>
-#include <systemd/sd-daemon.h>
 
 #include <spdlog/spdlog.h>
-#include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
-#include <cstdlib>
-#include <filesystem>
 #include <set>
 
 #include "api/context/context.hpp"
@@ -23,8 +18,12 @@
 #include "api/render/render_claim.hpp"
 #include "daemon/aside_thread.hpp"
 #include "daemon/build_info.hpp"
+#include "daemon/kernel_watch.hpp"
+#include "daemon/later.hpp"
 #include "daemon/limited_log.hpp"
 #include "daemon/process_watch.hpp"
+#include "daemon/state_files.hpp"
+#include "daemon/supervisor.hpp"
 #include "handoff/claim/claims.hpp"
 #include "handoff/operation/engine.hpp"
 #include "handoff/policy/policies.hpp"
@@ -35,7 +34,6 @@
 #include "sysfs/kernel/file_descriptor.hpp"
 #include "sysfs/kernel/kernel_log.hpp"
 #include "sysfs/kernel/linux_tree.hpp"
-#include "sysfs/kernel/udev_socket.hpp"
 #include "vfio/linux_ioctl.hpp"
 
 namespace devbindd::daemon {
@@ -46,28 +44,11 @@ using boost::system::error_code;
 
 constexpr std::size_t most_firmware_lines = 64;  // of the kernel's log
 
-/// Does something when its scope ends, also by an exception: what watches goes on watching.
-class AtEnd {
- public:
-  explicit AtEnd(std::function<void()> work) : work_(std::move(work)) {}
-  AtEnd(const AtEnd&) = delete;
-  AtEnd& operator=(const AtEnd&) = delete;
-  ~AtEnd() { work_(); }
-
- private:
-  std::function<void()> work_;
-};
-
 std::optional<unsigned> group_id(const std::string& name) {
   if (name.empty()) return std::nullopt;
   const auto* entry = ::getgrnam(name.c_str());
   if (entry == nullptr) return std::nullopt;
   return entry->gr_gid;
-}
-
-// A daemon that never writes has no state, and its workers need not be waited for by anybody.
-std::string lock_file(const Configuration& configuration) {
-  return configuration.read_only ? std::string{} : configuration.state_directory + "/workers";
 }
 
 std::vector<std::string> with_locks(std::vector<std::string> worker, const Configuration& configuration) {
@@ -91,20 +72,14 @@ class Service {
   int run();
 
  private:
-  sysfs::Result<> open_state();
-  sysfs::Result<> open_journal();
   std::vector<handoff::LeftoverWorker> leftovers() const;
   sysfs::Result<> start_parts();
+  handoff::Engine::Services engine_services();
   sysfs::Result<> listen();
-  sysfs::UeventBatch drain();
-  void watch_udev();
-  void open_nodes_again();
-  void watch_uevents();
+  KernelWatch::Hooks watch_hooks();
   void watch_signals();
-  void watch_systemd();
   void stop();
   void leave_when_quiet(std::chrono::steady_clock::time_point deadline);
-  void later(std::chrono::milliseconds delay, std::function<void()> work);
   void fill_context();
   void start_claims();
   void look_at_policies(const handoff::Claim& claim);
@@ -117,11 +92,7 @@ class Service {
   sysfs::Inventory inventory_;
   sysfs::DeviceNames names_;
   sysfs::ModuleIndex modules_;
-  std::optional<sysfs::UeventSocket> uevents_;
-  std::optional<asio::posix::stream_descriptor> uevent_descriptor_;
-  std::optional<sysfs::UdevSocket> udev_;
-  std::optional<asio::posix::stream_descriptor> udev_descriptor_;
-  bool nodes_to_open_ = false;
+  KernelWatch watch_{io_, watch_hooks()};
   handoff::WorkerPool pool_;
   sysfs::FileDescriptor worker_locks_;
   std::unique_ptr<handoff::Journal> journal_;
@@ -133,92 +104,46 @@ class Service {
   std::unique_ptr<api::Context> context_;
   std::unique_ptr<api::Server> server_;
   asio::signal_set signals_{io_, SIGTERM, SIGINT};
-  asio::steady_timer watchdog_{io_};
+  Supervisor supervisor_{io_};
   asio::steady_timer leaving_{io_};
   AsideThread aside_{io_};  ///< for reads of the whole host; it ends first
 };
-
-// The state directory, and in it the file by which workers are known: before the first worker starts.
-sysfs::Result<> Service::open_state() {
-  if (configuration_.read_only) return {};
-  std::error_code error;
-  std::filesystem::create_directories(configuration_.state_directory, error);
-  if (error)
-    return sysfs::fail(sysfs::ErrorCode::JournalFailed,
-                       "cannot make " + configuration_.state_directory + ": " + error.message(), error.value());
-  auto locks = handoff::open_worker_locks(lock_file(configuration_));
-  if (!locks) return std::unexpected(locks.error());
-  worker_locks_ = std::move(*locks);
-  return {};
-}
 
 std::vector<handoff::LeftoverWorker> Service::leftovers() const {
   if (!worker_locks_) return {};
   return handoff::leftover_workers(tree_, handoff::lock_holders(worker_locks_), ::getpid());
 }
 
-sysfs::Result<> Service::open_journal() {
-  const auto boot_id = tree_.read("proc/sys/kernel/random/boot_id");
-  if (!boot_id) return std::unexpected(boot_id.error());
-  auto post = [this](std::function<void()> work) { asio::post(io_, std::move(work)); };
-  // A read-only daemon must work on any host and for any user: it has nothing to remember.
-  const auto path = configuration_.read_only ? std::string(":memory:") : configuration_.state_directory + "/state.db";
-  auto journal = handoff::Journal::open(path, *boot_id, std::move(post));
-  if (!journal) return std::unexpected(journal.error());
-  journal_ = std::move(*journal);
-  return {};
+KernelWatch::Hooks Service::watch_hooks() {
+  return {.on_readable = [this] { engine_->take(watch_.drain()); },
+          .on_events =
+              [this](const sysfs::UeventBatch& batch) {
+                if (claims_) claims_->take(batch);
+                if (policies_) policies_->take(batch);
+              },
+          .on_nodes =
+              [this] {
+                if (claims_) claims_->nodes_changed();
+              }};
 }
 
-// Without the socket (a container in a user namespace) nothing tells of changes: everything is read for each answer.
-sysfs::UeventBatch Service::drain() {
-  if (!uevents_) return {.events = {}, .lost = true};
-  auto batch = uevents_->drain();
-  const auto of_vfio = [](const sysfs::Uevent& event) {
-    return event.action == "add" && event.subsystem.starts_with("vfio");
-  };
-  if (std::ranges::any_of(batch.events, of_vfio)) open_nodes_again();
-  if (batch.events.empty()) return batch;
-  asio::post(io_, [this, batch] {
-    if (claims_) claims_->take(batch);
-    if (policies_) policies_->take(batch);
-  });
-  return batch;
-}
-
-// udevd sets owner and mode of a node when it has processed its event, which narrows what a claim had granted.
-void Service::watch_udev() {
-  if (!udev_descriptor_) return;
-  udev_descriptor_->async_wait(asio::posix::stream_descriptor::wait_read, [this](error_code error) {
-    if (error) return;
-    const AtEnd again([this] { watch_udev(); });
-    if (udev_->drain("vfio")) open_nodes_again();
-  });
-}
-
-// Once for a burst of events.
-void Service::open_nodes_again() {
-  if (std::exchange(nodes_to_open_, true)) return;
-  later(std::chrono::milliseconds(50), [this] {
-    nodes_to_open_ = false;
-    if (claims_) claims_->nodes_changed();
-  });
-}
-
-// The snapshot itself is refreshed when somebody asks; this keeps the socket's queue from overflowing meanwhile.
-void Service::watch_uevents() {
-  if (!uevent_descriptor_) return;
-  uevent_descriptor_->async_wait(asio::posix::stream_descriptor::wait_read, [this](error_code error) {
-    if (error) return;
-    const AtEnd again([this] { watch_uevents(); });
-    engine_->take(drain());
-  });
-}
-
-void Service::later(std::chrono::milliseconds delay, std::function<void()> work) {
-  auto timer = std::make_shared<asio::steady_timer>(io_, delay);
-  timer->async_wait([timer, work = std::move(work)](error_code error) {
-    if (!error) work();
-  });
+handoff::Engine::Services Service::engine_services() {
+  return {.tree = tree_,
+          .inventory = inventory_,
+          .drain_uevents = [this] { return watch_.drain(); },
+          .run_task = [this](handoff::Task task,
+                             handoff::TaskCallbacks callbacks) { pool_.run(std::move(task), std::move(callbacks)); },
+          .journal = *journal_,
+          .modules = modules_,
+          .read_only = configuration_.read_only,
+          .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
+          .leftovers = [this] { return leftovers(); },
+          .end_leftover = [](std::int32_t pid) { ::kill(pid, SIGKILL); },
+          .after = [this](std::chrono::milliseconds delay,
+                          std::function<void()> work) { run_later(io_, delay, std::move(work)); },
+          .open_lane = [this] { return pool_.open_lane(); },
+          .inform = [this](const std::string& message) { log_.write(spdlog::level::info, message); },
+          .warn = [this](const std::string& message) { log_.write(spdlog::level::warn, message + ", ignoring"); }};
 }
 
 void Service::fill_context() {
@@ -234,7 +159,8 @@ void Service::fill_context() {
       .openapi_json = std::string(openapi_json()),
       .read_only = configuration_.read_only,
       .default_wait = configuration_.request_wait,
-      .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
+      .after = [this](std::chrono::milliseconds delay,
+                      std::function<void()> work) { run_later(io_, delay, std::move(work)); },
       .not_ready = [this]() -> std::string {
         const auto inventory = engine_->current();
         return inventory ? std::string{} : inventory.error().message;
@@ -290,38 +216,15 @@ void Service::start_claims() {
 }
 
 sysfs::Result<> Service::start_parts() {
-  auto socket = sysfs::UeventSocket::open();
-  if (socket) {
-    uevents_.emplace(std::move(*socket));
-    uevent_descriptor_.emplace(io_, sysfs::duplicate(uevents_->descriptor()).release());
-  } else {
-    spdlog::warn("{}; every answer reads all devices again, ignoring", socket.error().message);
-  }
-  if (auto udev = sysfs::UdevSocket::open()) {
-    udev_.emplace(std::move(*udev));
-    udev_descriptor_.emplace(io_, sysfs::duplicate(udev_->descriptor()).release());
-  } else {
-    spdlog::warn("{}; a node that udev changes loses what a claim has granted, ignoring", udev.error().message);
-  }
-  if (auto done = open_state(); !done) return done;
+  watch_.open();
+  auto locks = open_state(configuration_);
+  if (!locks) return std::unexpected(locks.error());
+  worker_locks_ = std::move(*locks);
   if (auto done = pool_.start(); !done) return done;
-  if (auto done = open_journal(); !done) return done;
-  engine_ = std::make_unique<handoff::Engine>(handoff::Engine::Services{
-      .tree = tree_,
-      .inventory = inventory_,
-      .drain_uevents = [this] { return drain(); },
-      .run_task = [this](handoff::Task task,
-                         handoff::TaskCallbacks callbacks) { pool_.run(std::move(task), std::move(callbacks)); },
-      .journal = *journal_,
-      .modules = modules_,
-      .read_only = configuration_.read_only,
-      .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
-      .leftovers = [this] { return leftovers(); },
-      .end_leftover = [](std::int32_t pid) { ::kill(pid, SIGKILL); },
-      .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
-      .open_lane = [this] { return pool_.open_lane(); },
-      .inform = [this](const std::string& message) { log_.write(spdlog::level::info, message); },
-      .warn = [this](const std::string& message) { log_.write(spdlog::level::warn, message + ", ignoring"); }});
+  auto journal = open_journal(configuration_, tree_, io_);
+  if (!journal) return std::unexpected(journal.error());
+  journal_ = std::move(*journal);
+  engine_ = std::make_unique<handoff::Engine>(engine_services());
   if (auto first = engine_->current(); !first) return std::unexpected(first.error());
   engine_->start_recovery();
   start_claims();
@@ -347,11 +250,11 @@ sysfs::Result<> Service::listen() {
                .handle = [this](const api::Request& request,
                                 api::Respond respond) { api::dispatch(*context_, request, std::move(respond)); },
                .log = [this](const api::AccessRecord& record) { log_.write(record); }});
-  const int passed = ::sd_listen_fds(1);
-  auto done = passed > 0 ? server_->adopt_unix(SD_LISTEN_FDS_START)
-                         : server_->listen_unix(configuration_.unix_path, configuration_.unix_mode, group);
+  const auto passed = Supervisor::passed_socket();
+  auto done = passed ? server_->adopt_unix(*passed)
+                     : server_->listen_unix(configuration_.unix_path, configuration_.unix_mode, group);
   if (!done) return done;
-  spdlog::info("listening on {}", passed > 0 ? "the socket from systemd" : configuration_.unix_path);
+  spdlog::info("listening on {}", passed ? "the socket from systemd" : configuration_.unix_path);
   if (!configuration_.claims_path.empty()) {
     if (auto claims = server_->listen_claims(configuration_.claims_path); !claims) return claims;
     spdlog::info("listening on {} (for the owners of claims)", configuration_.claims_path);
@@ -372,20 +275,8 @@ void Service::watch_signals() {
   });
 }
 
-// The watchdog is fed from the thread that answers requests: if that hangs, systemd starts a new daemon.
-void Service::watch_systemd() {
-  std::uint64_t interval = 0;
-  if (::sd_watchdog_enabled(0, &interval) <= 0) return;
-  watchdog_.expires_after(std::chrono::microseconds(interval / 3));
-  watchdog_.async_wait([this](error_code error) {
-    if (error) return;
-    ::sd_notify(0, "WATCHDOG=1");
-    watch_systemd();
-  });
-}
-
 void Service::stop() {
-  ::sd_notify(0, "STOPPING=1");
+  supervisor_.stopping();
   engine_->stop_accepting();
   server_->stop();
   leave_when_quiet(std::chrono::steady_clock::now() + configuration_.shutdown_wait);
@@ -407,10 +298,9 @@ int Service::run() {
     spdlog::error("{}", done.error().message);
     return exit_failure;
   }
-  watch_uevents();
-  watch_udev();
+  watch_.start();
   watch_signals();
-  watch_systemd();
+  supervisor_.start();
   // Units that are ordered after this one find the policies in force.
   policies_->start([this] { announce(); });
   api::run(io_, [this](const std::string& what) {
@@ -422,8 +312,7 @@ int Service::run() {
 }
 
 void Service::announce() {
-  ::sd_notifyf(0, "READY=1\nSTATUS=%zu PCI devices%s", inventory_.devices().size(),
-               configuration_.read_only ? ", read-only" : "");
+  supervisor_.ready(inventory_.devices().size(), configuration_.read_only);
   spdlog::info("devbindd {} is ready: {} PCI devices{}", build_version, inventory_.devices().size(),
                configuration_.read_only ? ", read-only" : "");
 }
