@@ -84,7 +84,7 @@ sysfs::Result<json> device_document(Context& context, const sysfs::PciAddress& a
   auto binding = render_binding(context, *device, parts.driver_override);
   if (!binding) return std::unexpected(binding.error());
   for (const auto* key : {"driver_override", "driver_override_set_by", "driver_override_error", "original", "claim",
-                          "drain", "half_way", "managed_by"})
+                          "cordon", "half_way", "managed_by"})
     (*document)[key] = (*binding)[key];
   auto text = tree.read(sysfs::paths::attribute(address, "resource"));
   if (!text) return std::unexpected(text.error());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The handlers that the route table names, by file: device_handlers.cpp, usage_handlers.cpp, config_handlers.cpp,
-// region_handlers.cpp, probe_handlers.cpp, binding_handlers.cpp, sriov_handlers.cpp, drain_handlers.cpp,
+// region_handlers.cpp, probe_handlers.cpp, binding_handlers.cpp, sriov_handlers.cpp, cordon_handlers.cpp,
 // driver_handlers.cpp, group_handlers.cpp, host_handlers.cpp (IOMMUs, doctor), vfio_handlers.cpp, claim_handlers.cpp,
 // consumer_handlers.cpp (of claims), policy_handlers.cpp, operation_handlers.cpp, service_handlers.cpp. Each parses its
 // request into typed values, asks the layers below, and renders the answer.
@@ -22,9 +22,9 @@ void get_binding(Context&, const Request&, const PathArguments&, Respond);
 void put_binding(Context&, const Request&, const PathArguments&, Respond);
 void delete_binding(Context&, const Request&, const PathArguments&, Respond);
 void post_bindings(Context&, const Request&, const PathArguments&, Respond);
-void get_drain(Context&, const Request&, const PathArguments&, Respond);
-void put_drain(Context&, const Request&, const PathArguments&, Respond);
-void delete_drain(Context&, const Request&, const PathArguments&, Respond);
+void get_cordon(Context&, const Request&, const PathArguments&, Respond);
+void put_cordon(Context&, const Request&, const PathArguments&, Respond);
+void delete_cordon(Context&, const Request&, const PathArguments&, Respond);
 void get_sriov(Context&, const Request&, const PathArguments&, Respond);
 void put_sriov(Context&, const Request&, const PathArguments&, Respond);
 void put_driver_override(Context&, const Request&, const PathArguments&, Respond);

@@ -170,7 +170,7 @@ sysfs::Result<json> render_device(Context& context, const sysfs::Device& device,
               {"nodes", std::move(*nodes)},
               {"sysfs_path", device.sysfs_path},
               {"claim", claim_link(context.engine.claim_of(device))},
-              {"drain", render_drain(context, device)},
+              {"cordon", render_cordon(context, device)},
               {"operation", operation_link(context.engine.operations().id_on(device.address))}};
 }
 
@@ -191,12 +191,12 @@ json render_keepers(Context& context, const sysfs::Device& device) {
   return list;
 }
 
-json render_drain(Context& context, const sysfs::Device& device) {
-  const auto* drain = context.engine.drains().find(device);
-  if (drain == nullptr) return nullptr;
-  return {{"reason", drain->reason.empty() ? json(nullptr) : json(drain->reason)},
-          {"since", handoff::rfc3339(drain->since)},
-          {"requested_by", handoff::to_json(drain->requester)}};
+json render_cordon(Context& context, const sysfs::Device& device) {
+  const auto* cordon = context.engine.cordons().find(device);
+  if (cordon == nullptr) return nullptr;
+  return {{"reason", cordon->reason.empty() ? json(nullptr) : json(cordon->reason)},
+          {"since", handoff::rfc3339(cordon->since)},
+          {"requested_by", handoff::to_json(cordon->requester)}};
 }
 
 sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device,
@@ -214,7 +214,7 @@ sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device
               {"driver_override_set_by", readable ? override_owner(*driver_override, known) : json(nullptr)},
               {"driver_override_error", readable ? json(nullptr) : json(driver_override.error().message)},
               {"claim", claim_link(context.engine.claim_of(device))},
-              {"drain", render_drain(context, device)},
+              {"cordon", render_cordon(context, device)},
               {"half_way", operation_link(context.engine.originals().left_half_way_by(device.address))},
               {"managed_by", render_keepers(context, device)},
               {"original", known != nullptr ? render_original(*known) : json(nullptr)},

@@ -38,6 +38,6 @@ nlohmann::json render_driver(const sysfs::PciDriver& driver);
 std::string hex_id(std::uint16_t id);
 
 /// {"reason", "since", "requested_by"} of a device that gets no new claims, or null.
-nlohmann::json render_drain(Context& context, const sysfs::Device& device);
+nlohmann::json render_cordon(Context& context, const sysfs::Device& device);
 
 }  // namespace devbindd::api

@@ -25,8 +25,8 @@ std::optional<NotFree> obstacle(const Engine& engine, const ClaimTable& claims, 
   if (claimed != held.devices.end()) return claimed_by(claims, device, claimed->second, name);
   const auto group = device.iommu_group ? held.groups.find(*device.iommu_group) : held.groups.end();
   if (group != held.groups.end()) return claimed_by(claims, device, group->second, "the IOMMU group of " + name);
-  if (engine.drains().find(device) != nullptr)
-    return NotFree{.device = device.address, .reason = NotFreeReason::Drained, .detail = name + " is drained"};
+  if (engine.cordons().find(device) != nullptr)
+    return NotFree{.device = device.address, .reason = NotFreeReason::Cordoned, .detail = name + " is cordoned"};
   const auto work = engine.work_on(device);
   if (work.empty()) return std::nullopt;
   return NotFree{.device = device.address,

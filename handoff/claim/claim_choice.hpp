@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which devices a claim gets. Those that are held, drained or worked on are passed by without any question; of the
+// Which devices a claim gets. Those that are held, cordoned or worked on are passed by without any question; of the
 // others a dry run of their binding tells whether they may be taken. Choosing and holding happen in one turn of the
 // loop, so that no two claims choose the same device. Not here: what becomes of the chosen ones (claim_setup.hpp).
 #pragma once

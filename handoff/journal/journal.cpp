@@ -165,10 +165,10 @@ void Journal::store(ClaimRow row, Done done) {
   });
 }
 
-void Journal::store(DrainRow row, Done done) {
+void Journal::store(CordonRow row, Done done) {
   impl_->enqueue([impl = impl_.get(), row = std::move(row), done = std::move(done)] {
     auto* database = impl->database.get();
-    auto result = sql::transaction(database, [&] { return sql::upsert_drain(database, row); });
+    auto result = sql::transaction(database, [&] { return sql::upsert_cordon(database, row); });
     impl->post([done, result] { done(result); });
   });
 }
@@ -181,10 +181,10 @@ void Journal::store(AnswerRow row, Done done) {
   });
 }
 
-void Journal::drop_drain(std::string address, Done done) {
+void Journal::drop_cordon(std::string address, Done done) {
   impl_->enqueue([impl = impl_.get(), address = std::move(address), done = std::move(done)] {
     auto* database = impl->database.get();
-    auto result = sql::transaction(database, [&] { return sql::delete_drain(database, address); });
+    auto result = sql::transaction(database, [&] { return sql::delete_cordon(database, address); });
     impl->post([done, result] { done(result); });
   });
 }

@@ -30,7 +30,7 @@ struct ClaimRow {
   std::string document;  ///< JSON of the claim (handoff/journal/claim_document.hpp)
 };
 
-struct DrainRow {
+struct CordonRow {
   std::string address;
   std::string document;  ///< JSON (handoff/journal/rows.cpp)
 };
@@ -42,7 +42,7 @@ struct AnswerRow {
 
 /// A row that nobody can read: it is kept in the table `damaged`, out of the way of the others.
 struct DamagedRow {
-  std::string table;   ///< "operations", "audit", "claims", "drains", "originals", "answers"
+  std::string table;   ///< "operations", "audit", "claims", "cordons", "originals", "answers"
   std::string key;     ///< of the row there: an id or an address
   std::string reason;  ///< what is wrong with it, without the end of a sentence
 
@@ -58,7 +58,7 @@ struct Remembered {
   std::vector<Original> originals;
   std::vector<OperationRow> operations;  ///< newest first: the newest max_operations, and unfinished ones
   std::vector<ClaimRow> claims;          ///< oldest first
-  std::vector<DrainRow> drains;
+  std::vector<CordonRow> cordons;
   std::vector<AnswerRow> answers;   ///< oldest first, of the last day
   std::vector<DamagedRow> damaged;  ///< oldest first
 };
@@ -91,9 +91,9 @@ class Journal {
   void forget(std::vector<sysfs::PciAddress> addresses, Done done);
   /// Stores a claim as it is now; of those that have ended the newest max_ended_claims stay.
   void store(ClaimRow row, Done done);
-  /// Stores that a device is drained, or forgets it.
-  void store(DrainRow row, Done done);
-  void drop_drain(std::string address, Done done);
+  /// Stores that a device is cordoned, or forgets it.
+  void store(CordonRow row, Done done);
+  void drop_cordon(std::string address, Done done);
   /// Stores the answer to a request with a key; those of more than a day ago go, and all but the newest max_answers.
   void store(AnswerRow row, Done done);
   /// Stores a line of the audit of its own; the oldest beyond its limits go.

@@ -22,12 +22,12 @@ std::vector<std::string> texts_of(const std::vector<sysfs::PciAddress>& addresse
   return texts;
 }
 
-json to_json(const Drain& drain) {
-  return {{"vendor", drain.vendor},
-          {"device", drain.device},
-          {"reason", drain.reason},
-          {"since", rfc3339(drain.since)},
-          {"requested_by", handoff::to_json(drain.requester)}};
+json to_json(const Cordon& cordon) {
+  return {{"vendor", cordon.vendor},
+          {"device", cordon.device},
+          {"reason", cordon.reason},
+          {"since", rfc3339(cordon.since)},
+          {"requested_by", handoff::to_json(cordon.requester)}};
 }
 
 }  // namespace
@@ -61,11 +61,11 @@ ClaimRow row_of(const Claim& claim, std::string state) {
 
 std::optional<Claim> claim_of(const ClaimRow& row) { return claim_from(parsed(row.document)); }
 
-DrainRow row_of(const sysfs::PciAddress& address, const Drain& drain) {
-  return {sysfs::to_string(address), dump(to_json(drain))};
+CordonRow row_of(const sysfs::PciAddress& address, const Cordon& cordon) {
+  return {sysfs::to_string(address), dump(to_json(cordon))};
 }
 
-std::optional<Drain> drain_of(const DrainRow& row) {
+std::optional<Cordon> cordon_of(const CordonRow& row) {
   const auto document = parsed(row.document);
   const auto is_id = [&document](const char* key) {
     return document.contains(key) && document[key].is_number_unsigned() && document[key].get<std::uint64_t>() <= 0xffff;
@@ -75,12 +75,12 @@ std::optional<Drain> drain_of(const DrainRow& row) {
     return std::nullopt;
   const auto since = time_from(document["since"].get<std::string>());
   if (!since) return std::nullopt;
-  Drain drain{.vendor = document["vendor"].get<std::uint16_t>(),
-              .device = document["device"].get<std::uint16_t>(),
-              .reason = document["reason"].get<std::string>(),
-              .since = *since};
-  if (document.contains("requested_by")) drain.requester = requester_from(document["requested_by"]);
-  return drain;
+  Cordon cordon{.vendor = document["vendor"].get<std::uint16_t>(),
+                .device = document["device"].get<std::uint16_t>(),
+                .reason = document["reason"].get<std::string>(),
+                .since = *since};
+  if (document.contains("requested_by")) cordon.requester = requester_from(document["requested_by"]);
+  return cordon;
 }
 
 }  // namespace devbindd::handoff

@@ -10,7 +10,7 @@
 #include "handoff/journal/journal.hpp"
 #include "handoff/model/audit.hpp"
 #include "handoff/model/claim.hpp"
-#include "handoff/model/drain.hpp"
+#include "handoff/model/cordon.hpp"
 #include "handoff/model/operation.hpp"
 #include "sysfs/kernel/pci_address.hpp"
 
@@ -30,8 +30,8 @@ ClaimRow row_of(const Claim& claim, std::string state);
 /// nullopt for a row that is not one of a claim.
 std::optional<Claim> claim_of(const ClaimRow& row);
 
-DrainRow row_of(const sysfs::PciAddress& address, const Drain& drain);
+CordonRow row_of(const sysfs::PciAddress& address, const Cordon& cordon);
 /// nullopt for a document that this version does not understand.
-std::optional<Drain> drain_of(const DrainRow& row);
+std::optional<Cordon> cordon_of(const CordonRow& row);
 
 }  // namespace devbindd::handoff

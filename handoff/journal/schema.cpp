@@ -34,7 +34,7 @@ END;
 CREATE TABLE IF NOT EXISTS claims(
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
   document TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS drains(address TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS cordons(address TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS answers(
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, document TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS damaged(
@@ -54,7 +54,7 @@ INSERT OR IGNORE INTO audit_devices
   SELECT word, id FROM words WHERE word<>'';
 )sql";
 
-constexpr int schema_version = 8;
+constexpr int schema_version = 9;
 
 Result<int> user_version(sqlite3* database) {
   auto statement = prepare(database, "PRAGMA user_version");
@@ -75,6 +75,16 @@ Result<> add_column(sqlite3* database, const std::string& table, const std::stri
   return missing ? execute(database, ("ALTER TABLE " + table + " ADD COLUMN " + column).c_str()) : Result<>();
 }
 
+// Before version 9 a cordon was called a drain. A database that is new has no such table.
+Result<> rename_drains(sqlite3* database) {
+  auto tables = prepare(database, "SELECT count(*) FROM sqlite_master WHERE type='table' AND name='drains'");
+  if (!tables) return std::unexpected(tables.error());
+  if (sqlite3_step(tables->get()) != SQLITE_ROW) return failed(database, "read its tables");
+  const bool old = sqlite3_column_int(tables->get(), 0) > 0;
+  tables->reset();
+  return old ? execute(database, "ALTER TABLE drains RENAME TO cordons") : Result<>();
+}
+
 }  // namespace
 
 Result<> prepare_schema(sqlite3* database) {
@@ -92,7 +102,8 @@ Result<> prepare_schema(sqlite3* database) {
     if (auto added = add_column(database, table, column); !added) return added;
   }
   return transaction(database, [&] {
-    auto done = execute(database, schema);
+    auto done = *version < 9 ? rename_drains(database) : Result<>();
+    if (done) done = execute(database, schema);
     if (done && *version < 7) done = execute(database, take_over_audit);
     if (done) done = execute(database, ("PRAGMA user_version=" + std::to_string(schema_version)).c_str());
     return done;

@@ -22,14 +22,14 @@ Result<std::vector<ClaimRow>> select_claims(sqlite3* database) {
   return rows;
 }
 
-Result<std::vector<DrainRow>> select_drains(sqlite3* database) {
-  auto statement = prepare(database, "SELECT address,document FROM drains");
+Result<std::vector<CordonRow>> select_cordons(sqlite3* database) {
+  auto statement = prepare(database, "SELECT address,document FROM cordons");
   if (!statement) return std::unexpected(statement.error());
   auto* row = statement->get();
-  std::vector<DrainRow> rows;
+  std::vector<CordonRow> rows;
   int status = sqlite3_step(row);
   for (; status == SQLITE_ROW; status = sqlite3_step(row)) rows.push_back({column_text(row, 0), column_text(row, 1)});
-  if (status != SQLITE_DONE) return failed(database, "read which devices are drained");
+  if (status != SQLITE_DONE) return failed(database, "read which devices are cordoned");
   return rows;
 }
 
@@ -59,8 +59,8 @@ constexpr std::array<Origin, 6> origins{{
      "DELETE FROM audit WHERE id=CAST(?1 AS INTEGER)"},
     {"claims", "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,document FROM claims WHERE id=?2",
      "DELETE FROM claims WHERE id=?1"},
-    {"drains", "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,document FROM drains WHERE address=?2",
-     "DELETE FROM drains WHERE address=?1"},
+    {"cordons", "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,document FROM cordons WHERE address=?2",
+     "DELETE FROM cordons WHERE address=?1"},
     {"answers", "INSERT INTO damaged(origin,id,reason,document) SELECT ?1,?2,?3,document FROM answers WHERE id=?2",
      "DELETE FROM answers WHERE id=?1"},
     {"originals",
@@ -162,19 +162,19 @@ Result<> upsert_claim(sqlite3* database, const ClaimRow& row) {
   return run(database, trimmed->get(), "trim the claims");
 }
 
-Result<> upsert_drain(sqlite3* database, const DrainRow& row) {
-  auto statement = prepare(database, "INSERT OR REPLACE INTO drains(address,document) VALUES(?,?)");
+Result<> upsert_cordon(sqlite3* database, const CordonRow& row) {
+  auto statement = prepare(database, "INSERT OR REPLACE INTO cordons(address,document) VALUES(?,?)");
   if (!statement) return std::unexpected(statement.error());
   bind_text(statement->get(), 1, row.address);
   bind_text(statement->get(), 2, row.document);
-  return run(database, statement->get(), "store that a device is drained");
+  return run(database, statement->get(), "store that a device is cordoned");
 }
 
-Result<> delete_drain(sqlite3* database, const std::string& address) {
-  auto statement = prepare(database, "DELETE FROM drains WHERE address=?");
+Result<> delete_cordon(sqlite3* database, const std::string& address) {
+  auto statement = prepare(database, "DELETE FROM cordons WHERE address=?");
   if (!statement) return std::unexpected(statement.error());
   bind_text(statement->get(), 1, address);
-  return run(database, statement->get(), "forget that a device is drained");
+  return run(database, statement->get(), "forget that a device is cordoned");
 }
 
 Result<> upsert_answer(sqlite3* database, const AnswerRow& row) {
@@ -281,7 +281,7 @@ Result<Remembered> load(sqlite3* database) {
   if (auto done = take(select_originals(database), remembered.originals); !done) return std::unexpected(done.error());
   if (auto done = take(select_operations(database), remembered.operations); !done) return std::unexpected(done.error());
   if (auto done = take(select_claims(database), remembered.claims); !done) return std::unexpected(done.error());
-  if (auto done = take(select_drains(database), remembered.drains); !done) return std::unexpected(done.error());
+  if (auto done = take(select_cordons(database), remembered.cordons); !done) return std::unexpected(done.error());
   if (auto done = take(select_answers(database), remembered.answers); !done) return std::unexpected(done.error());
   if (auto done = take(select_damaged(database), remembered.damaged); !done) return std::unexpected(done.error());
   return remembered;

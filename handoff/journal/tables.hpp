@@ -12,8 +12,8 @@ namespace devbindd::handoff::sql {
 
 /// Of the claims that have ended the newest max_ended_claims stay.
 Result<> upsert_claim(sqlite3* database, const ClaimRow& row);
-Result<> upsert_drain(sqlite3* database, const DrainRow& row);
-Result<> delete_drain(sqlite3* database, const std::string& address);
+Result<> upsert_cordon(sqlite3* database, const CordonRow& row);
+Result<> delete_cordon(sqlite3* database, const std::string& address);
 /// Those of more than a day ago go, and all but the newest max_answers.
 Result<> upsert_answer(sqlite3* database, const AnswerRow& row);
 Result<> upsert_operation(sqlite3* database, const OperationRow& row);

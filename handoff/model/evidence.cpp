@@ -22,7 +22,7 @@ const std::vector<std::string_view>& evidence_codes() {
       "vfio.open",           "sriov.vfs_enabled",  "sriov.vf_in_use",
       "sriov.absent",        "sriov.too_many",     "sriov.no_driver",
       "sriov.settings_lost", "sriov.vf_token",     "group.sibling_in_use",
-      "group.not_viable",    "device.bridge",      "device.drained",
+      "group.not_viable",    "device.bridge",      "device.cordoned",
       "device.no_reset",     "device.denylisted",  "device.stuck",
       "iommu.absent",        "driver.absent",      "driver.blacklisted",
       "driver.no_match",     "driver.id_captures", "claim.held",

@@ -8,7 +8,7 @@ namespace devbindd::handoff {
 std::string_view name_of(NotFreeReason reason) {
   switch (reason) {
     case NotFreeReason::Claimed: return "claimed";
-    case NotFreeReason::Drained: return "drained";
+    case NotFreeReason::Cordoned: return "cordoned";
     case NotFreeReason::Busy: return "busy";
     case NotFreeReason::Refused: return "refused";
     case NotFreeReason::Unfit: return "unfit";

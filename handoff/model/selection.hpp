@@ -15,7 +15,7 @@ namespace devbindd::handoff {
 /// Why a device that fits a selector is not free.
 enum class NotFreeReason {
   Claimed,  ///< a claim holds it or its IOMMU group
-  Drained,
+  Cordoned,
   Busy,     ///< an operation works on it or its IOMMU group
   Refused,  ///< it is in use, or the kernel could not bind it
   Unfit,    ///< what is read only where it is needed (label, speed of the link) is not as wanted

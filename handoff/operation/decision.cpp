@@ -19,7 +19,7 @@ bool lacks_original(const Part& part) {
 }
 
 constexpr std::array<std::string_view, 9> even_if_unchanged = {
-    "device.stuck",      "device.drained",  "sriov.absent",   "sriov.too_many",     "sriov.no_driver",
+    "device.stuck",      "device.cordoned", "sriov.absent",   "sriov.too_many",     "sriov.no_driver",
     "sriov.vfs_enabled", "sriov.vf_in_use", "sriov.vf_token", "sriov.settings_lost"};
 
 // Says no even where the wanted state is there already.

@@ -12,7 +12,7 @@ void DeviceView::take(const sysfs::UeventBatch& batch) {
     const auto addresses = sysfs::addresses_in(event.devpath);
     if (addresses.empty() || operations_.remakes(addresses.back())) continue;
     gone.push_back(addresses.back());
-    drains_.forget(gone.back(), [&services = services_](const auto& stored) { warn_of(services, stored); });
+    cordons_.forget(gone.back(), [&services = services_](const auto& stored) { warn_of(services, stored); });
   }
   originals_.forget(gone);
 }

@@ -3,7 +3,7 @@
 // that was removed is forgotten with it.
 #pragma once
 
-#include "handoff/operation/drains.hpp"
+#include "handoff/operation/cordons.hpp"
 #include "handoff/operation/original_bindings.hpp"
 
 namespace devbindd::handoff {
@@ -11,8 +11,8 @@ namespace devbindd::handoff {
 class DeviceView {
  public:
   DeviceView(const EngineServices& services, const OperationTable& operations, OriginalBindings& originals,
-             Drains& drains)
-      : services_(services), operations_(operations), originals_(originals), drains_(drains) {}
+             Cordons& cordons)
+      : services_(services), operations_(operations), originals_(originals), cordons_(cordons) {}
 
   /// Takes in what uevents tell.
   void take(const sysfs::UeventBatch& batch);
@@ -28,7 +28,7 @@ class DeviceView {
   const EngineServices& services_;
   const OperationTable& operations_;
   OriginalBindings& originals_;
-  Drains& drains_;
+  Cordons& cordons_;
 };
 
 }  // namespace devbindd::handoff

@@ -16,15 +16,15 @@ constexpr const char* stopping = "devbindd is stopping";
 Engine::Engine(Services services)
     : services_(std::move(services)),
       damaged_(services_),
-      drains_(services_.journal, damaged_),
+      cordons_(services_.journal, damaged_),
       operations_(services_.boot_id),
       originals_(services_),
       waiters_(operations_),
-      view_(services_, operations_, originals_, drains_),
+      view_(services_, operations_, originals_, cordons_),
       readers_(services_.tree, services_.inventory, services_.run_task),
-      selection_(services_, operations_, originals_, drains_, claims_),
+      selection_(services_, operations_, originals_, cordons_, claims_),
       gatherer_(services_, view_, readers_, selection_, locks_),
-      runs_(services_, operations_, originals_, drains_, locks_, view_, waiters_),
+      runs_(services_, operations_, originals_, cordons_, locks_, view_, waiters_),
       recovery_(services_, operations_, gatherer_, runs_, waiters_) {
   operations_.adopt(services_.journal.remembered().operations, damaged_);
   originals_.adopt(services_.journal.remembered().originals, operations_.past());

@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
+#include "handoff/operation/cordons.hpp"
 #include "handoff/operation/damaged_rows.hpp"
 #include "handoff/operation/decision.hpp"
 #include "handoff/operation/device_locks.hpp"
 #include "handoff/operation/device_view.hpp"
-#include "handoff/operation/drains.hpp"
 #include "handoff/operation/engine_services.hpp"
 #include "handoff/operation/fact_gathering.hpp"
 #include "handoff/operation/member_selection.hpp"
@@ -80,8 +80,8 @@ class Engine {
   std::string work_on(const sysfs::Device& device) const { return locks_.holder_of(keys_of({device})); }
 
   /// Devices that get no new claims.
-  Drains& drains() { return drains_; }
-  const Drains& drains() const { return drains_; }
+  Cordons& cordons() { return cordons_; }
+  const Cordons& cordons() const { return cordons_; }
   /// How devices were before devbindd touched them, and which are half-way.
   const OriginalBindings& originals() const { return originals_; }
   /// What only a worker can find out about devices.
@@ -100,7 +100,7 @@ class Engine {
   Services services_;
   ClaimLookup claims_;
   DamagedRows damaged_;
-  Drains drains_;
+  Cordons cordons_;
   DeviceLocks locks_;  ///< by the id of an operation
   OperationTable operations_;
   OriginalBindings originals_;

@@ -153,7 +153,7 @@ void MemberSelection::add_member(Part& part, const sysfs::Device& device) const 
     replace_original(member, *earlier);
   }
   member.claimed_by = other_claim(part.request, device);
-  if (const auto* drain = drains_.find(device)) member.drained = drain->reason;
+  if (const auto* cordon = cordons_.find(device)) member.cordoned = cordon->reason;
   part.facts.members.push_back(std::move(member));
 }
 
@@ -161,8 +161,8 @@ void MemberSelection::look_at_claims(std::vector<Part>& parts) const {
   for (auto& part : parts) {
     for (auto& member : part.facts.members) {
       member.claimed_by = other_claim(part.request, member.device);
-      const auto* drain = drains_.find(member.device);
-      member.drained = drain != nullptr ? std::optional(drain->reason) : std::nullopt;
+      const auto* cordon = cordons_.find(member.device);
+      member.cordoned = cordon != nullptr ? std::optional(cordon->reason) : std::nullopt;
     }
   }
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which devices a request changes, and what is known of each without asking a worker: from the snapshot, the records of
-// how devices were, the claims and the drains. Not here: what workers find out (fact_gathering.hpp).
+// how devices were, the claims and the cordons. Not here: what workers find out (fact_gathering.hpp).
 #pragma once
 
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "handoff/operation/cordons.hpp"
 #include "handoff/operation/device_locks.hpp"
-#include "handoff/operation/drains.hpp"
 #include "handoff/operation/original_bindings.hpp"
 
 namespace devbindd::handoff {
@@ -22,8 +22,8 @@ struct ClaimLookup {
 class MemberSelection {
  public:
   MemberSelection(const EngineServices& services, const OperationTable& operations, const OriginalBindings& originals,
-                  const Drains& drains, const ClaimLookup& claims)
-      : services_(services), operations_(operations), originals_(originals), drains_(drains), claims_(claims) {}
+                  const Cordons& cordons, const ClaimLookup& claims)
+      : services_(services), operations_(operations), originals_(originals), cordons_(cordons), claims_(claims) {}
 
   /// Fills in the members, bystanders and captured devices of each part, from the snapshot as it is. Errors:
   /// DeviceNotFound, IdentityMismatch, ConflictingItems. `tells`: whether an unreadable file of another tool is worth a
@@ -32,7 +32,8 @@ class MemberSelection {
   /// The operation's own devices, each with the state before it as what is to come back, whoever has a claim on it:
   /// what was begun is brought to its end.
   void select_unfinished(Part& part, const Operation& operation) const;
-  /// Who has a claim on the members, and which of them are drained: both may change at any moment, no operation needed.
+  /// Who has a claim on the members, and which of them are cordoned: both may change at any moment, no operation
+  /// needed.
   void look_at_claims(std::vector<Part>& parts) const;
   /// What a change of these parts locks.
   LockKeys lock_keys(const std::vector<Part>& parts) const;
@@ -47,7 +48,7 @@ class MemberSelection {
   const EngineServices& services_;
   const OperationTable& operations_;
   const OriginalBindings& originals_;
-  const Drains& drains_;
+  const Cordons& cordons_;
   const ClaimLookup& claims_;
 };
 

@@ -50,11 +50,11 @@ OperationRow row_with_audit(const Operation& operation, AuditEvent event) {
 }  // namespace
 
 OperationRuns::OperationRuns(const EngineServices& services, OperationTable& operations, OriginalBindings& originals,
-                             Drains& drains, DeviceLocks& locks, DeviceView& view, OperationWaiters& waiters)
+                             Cordons& cordons, DeviceLocks& locks, DeviceView& view, OperationWaiters& waiters)
     : services_(services),
       operations_(operations),
       originals_(originals),
-      drains_(drains),
+      cordons_(cordons),
       locks_(locks),
       view_(view),
       waiters_(waiters) {}
@@ -115,7 +115,7 @@ void OperationRuns::end(const std::string& id) {
   view_.take_waiting();  // those of its own writes, while it is known that it made them
   const auto operation = operations_.find_running(id);
   auto forgotten = originals_.take_end(*operation);
-  forget_drains_of_gone(*operation);
+  forget_cordons_of_gone(*operation);
   mark_changed(*operation);
   // The answer waits for the disk: what is told as done stays told after a crash.
   services_.journal.finish(row_with_audit(*operation, AuditEvent::Ended), std::move(forgotten),
@@ -129,11 +129,11 @@ void OperationRuns::end(const std::string& id) {
 }
 
 // The next function at the address is another one, unless this operation itself has made it anew.
-void OperationRuns::forget_drains_of_gone(const Operation& operation) {
+void OperationRuns::forget_cordons_of_gone(const Operation& operation) {
   if (operation.state != OperationState::Succeeded) return;
   for (const auto& transition : operation.transitions) {
     if (!transition.there_after)
-      drains_.forget(transition.address, [this](const sysfs::Result<>& stored) { warn_of(services_, stored); });
+      cordons_.forget(transition.address, [this](const sysfs::Result<>& stored) { warn_of(services_, stored); });
   }
 }
 

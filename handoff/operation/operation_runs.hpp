@@ -28,8 +28,8 @@ class OperationRuns {
     Plan plan;
   };
 
-  OperationRuns(const EngineServices& services, OperationTable& operations, OriginalBindings& originals, Drains& drains,
-                DeviceLocks& locks, DeviceView& view, OperationWaiters& waiters);
+  OperationRuns(const EngineServices& services, OperationTable& operations, OriginalBindings& originals,
+                Cordons& cordons, DeviceLocks& locks, DeviceView& view, OperationWaiters& waiters);
 
   /// The refusal while as many operations run as may; nullopt: there is room for one more.
   std::optional<Refusal> refuse_if_full() const;
@@ -58,13 +58,13 @@ class OperationRuns {
   };
 
   void start(const std::string& id);
-  void forget_drains_of_gone(const Operation& operation);
+  void forget_cordons_of_gone(const Operation& operation);
   void mark_changed(const Operation& operation);
 
   const EngineServices& services_;
   OperationTable& operations_;
   OriginalBindings& originals_;
-  Drains& drains_;
+  Cordons& cordons_;
   DeviceLocks& locks_;
   DeviceView& view_;
   OperationWaiters& waiters_;

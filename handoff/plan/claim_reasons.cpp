@@ -20,16 +20,16 @@ void check_claim(const MemberFacts& member, std::vector<Evidence>& evidence) {
   if (!member.claimed_by.empty()) evidence.push_back(claim_evidence(member.device.address, member.claimed_by));
 }
 
-void check_drained(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
-  if (!is_handed_over(request) || !member.drained) return;
+void check_cordoned(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {
+  if (!is_handed_over(request) || !member.cordoned) return;
   const auto name = sysfs::to_string(member.device.address);
   evidence.push_back(
-      {.code = "device.drained",
+      {.code = "device.cordoned",
        .severity = Severity::Block,
        .acceptable = false,
        .device = member.device.address,
-       .detail = name + " gets no new claims" + (member.drained->empty() ? std::string(".") : ": " + *member.drained),
-       .next_step = "Claim another device, or end that: DELETE /v1/devices/" + name + "/drain."});
+       .detail = name + " gets no new claims" + (member.cordoned->empty() ? std::string(".") : ": " + *member.cordoned),
+       .next_step = "Claim another device, or end that: DELETE /v1/devices/" + name + "/cordon."});
 }
 
 void check_other_tools(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence) {

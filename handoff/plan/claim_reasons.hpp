@@ -16,8 +16,8 @@ Evidence claim_evidence(const sysfs::PciAddress& address, const std::string& cla
 
 /// claim.held
 void check_claim(const MemberFacts& member, std::vector<Evidence>& evidence);
-/// device.drained
-void check_drained(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence);
+/// device.cordoned
+void check_cordoned(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence);
 /// tool.driverctl, tool.libvirt, as warnings: what is asked for is done, but does not last.
 void check_other_tools(const ChangeRequest& request, const MemberFacts& member, std::vector<Evidence>& evidence);
 

@@ -48,7 +48,7 @@ struct MemberFacts {
   std::string vf_settings_missing = {};             ///< of a PF or VF: why they could not be read
   std::vector<std::string> candidate_modules = {};  ///< modules whose aliases match it
   std::vector<OtherTool> other_tools = {};          ///< that move it by themselves
-  std::optional<std::string> drained = {};          ///< why it gets no new claims
+  std::optional<std::string> cordoned = {};         ///< why it gets no new claims
   bool to_vanish = false;                           ///< a VF that SetVfs destroys, if only to make others
   std::string claimed_by = {};                      ///< id of a claim that holds it, "" for none or the request's own
 };

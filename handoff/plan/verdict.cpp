@@ -20,7 +20,7 @@ std::vector<Evidence> verdict(const ChangeRequest& request, const Facts& facts) 
     check_stuck(member, evidence);
     check_claim(member, evidence);
     check_settings(request, member, evidence);
-    check_drained(request, member, evidence);
+    check_cordoned(request, member, evidence);
     check_bridge(request, member, evidence);
     check_system(request, member, evidence);
     check_uses(request, member, evidence);

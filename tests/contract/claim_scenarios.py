@@ -96,11 +96,11 @@ def claim_lists(client, _):
     expect(client.ask("GET", f"{CLAIMS}/{made[0]['id']}?fields=labels", 200) == {"labels": {"vm": "42", "rack": "7"}}, "one claim's fields")
     problem = client.ask("GET", CLAIMS + "?fields=lables", 400, code="invalid_value")
     expect(problem["errors"][0]["pointer"] == "?fields" and 'mean "labels"' in problem["detail"], problem)
-    listed = {item["address"]: item for item in client.ask("GET", "/v1/devices?fields=address,claim,drain", 200)["items"]}
+    listed = {item["address"]: item for item in client.ask("GET", "/v1/devices?fields=address,claim,cordon", 200)["items"]}
     expect(listed["0000:33:00.0"]["claim"] == f"{CLAIMS}/{made[0]['id']}" and listed["0000:35:00.0"]["claim"] is None, "the claims in the list of devices")
-    client.ask("PUT", "/v1/devices/0000:35:00.0/drain", 200, {"reason": "a new card comes"})
-    drained = client.ask("GET", "/v1/devices?address=0000:35:00.0&fields=drain", 200)["items"]
-    expect(drained[0]["drain"]["reason"] == "a new card comes", drained)
+    client.ask("PUT", "/v1/devices/0000:35:00.0/cordon", 200, {"reason": "a new card comes"})
+    cordoned = client.ask("GET", "/v1/devices?address=0000:35:00.0&fields=cordon", 200)["items"]
+    expect(cordoned[0]["cordon"]["reason"] == "a new card comes", cordoned)
     for path, fields in (("/v1/devices/0000:33:00.0", "driver,claim"), ("/v1/iommu-groups/2", "viable,members"), ("/v1/devices", "address"), ("/v1/iommu-groups", "iommu_group"),
                          ("/v1/iommus", "name"), ("/v1/drivers", "name"), ("/v1/operations", "id,state")):
         answer = client.ask("GET", f"{path}?fields={fields}", 200)
@@ -140,13 +140,13 @@ def selectors_and_queries(client, _):
 def unmet_selectors(client, daemon):
     """Too few devices: numbers, who has the others, when asking again helps; and a dry run says it as it says every refusal."""
     held = client.ask("POST", CLAIMS, 201, {"devices": ["0000:33:00.0"], "ttl_seconds": 77})
-    client.ask("PUT", "/v1/devices/0000:34:00.0/drain", 200, {})
+    client.ask("PUT", "/v1/devices/0000:34:00.0/cordon", 200, {})
     wanted = {"selector": {"address": ["0000:33:00.0", "0000:34:00.0", "0000:35:00.0"], "count": 2}}
     problem = client.ask("POST", CLAIMS, 409, wanted, code="not_enough_devices")
     selection = problem["selection"]
     expect((selection["wanted"], selection["fit"], selection["free"]) == (2, 3, 1), selection)
     expect([(item["device"], item["reason"], item["claim"]) for item in selection["not_free"]] ==
-           [("0000:33:00.0", "claimed", f"{CLAIMS}/{held['id']}"), ("0000:34:00.0", "drained", None)], selection)
+           [("0000:33:00.0", "claimed", f"{CLAIMS}/{held['id']}"), ("0000:34:00.0", "cordoned", None)], selection)
     expect("claim.not_enough" in codes(problem["blockers"]), problem)
     plan = client.ask("POST", CLAIMS + "?dry_run=true", 200, wanted)
     expect((plan["would"], codes(plan["refused_by"]), plan["selection"]["free"]) == ("refuse", ["claim.not_enough"], 1), plan)
@@ -160,9 +160,9 @@ def unmet_selectors(client, daemon):
         return answer.fields.get("retry-after")
 
     expect(1 <= int(retry_after({"address": "0000:33:00.0"})) <= 77, "the end of the claim that has it")
-    expect(retry_after({"address": "0000:34:00.0"}) is None, "nobody knows when a drain ends")
+    expect(retry_after({"address": "0000:34:00.0"}) is None, "nobody knows when a cordon ends")
     expect(retry_after({"address": ["0000:33:00.0"], "count": 2}) is None, "waiting does not make more of them")
-    for body, code in (({"devices": ["0000:33:00.0"]}, "claim.held"), ({"devices": ["0000:34:00.0"]}, "device.drained"), ({"devices": ["0000:06:00.0"]}, "net.default_route"),
+    for body, code in (({"devices": ["0000:33:00.0"]}, "claim.held"), ({"devices": ["0000:34:00.0"]}, "device.cordoned"), ({"devices": ["0000:06:00.0"]}, "net.default_route"),
                        ({"devices": ["0000:21:00.0"], "reset": "required"}, "device.no_reset"), ({"selector": {"vendor": "1234"}}, "claim.not_enough")):
         plan = client.ask("POST", CLAIMS + "?dry_run=true", 200, body)
         expect(plan["would"] == "refuse" and code in codes(plan["refused_by"]), f"{body}: {plan}")

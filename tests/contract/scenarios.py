@@ -122,7 +122,7 @@ def long_texts(client, daemon):
     wrong += [("PUT", path, VFIO | {"accept_risks": [long]}, "/accept_risks"), ("PUT", path, VFIO | {"expect": {"serial": "0" * 65}}, "/expect/serial"),
               ("POST", BINDINGS, {"items": [VFIO | {"device": device, "expect": {"serial": long}}]}, "/items/0/expect/serial"),
               ("PUT", SRIOV.format("0000:15:00.0"), {"vfs": 1, "vf_token": long}, "/vf_token"), ("PUT", SRIOV.format("0000:15:00.0"), {"vfs": 1, "driver": long}, "/driver"),
-              ("PUT", f"/v1/devices/{device}/drain", {"reason": long}, "/reason"), ("POST", "/v1/drivers/vfio-pci/ids", {"vendor": long, "device": "beef"}, "/vendor"),
+              ("PUT", f"/v1/devices/{device}/cordon", {"reason": long}, "/reason"), ("POST", "/v1/drivers/vfio-pci/ids", {"vendor": long, "device": "beef"}, "/vendor"),
               ("POST", "/v1/devices/0000:17:00.0/probe", {"way": long}, "/way")]
     wrong += [("POST", CLAIMS, {"devices": [device]} | more, pointer) for more, pointer in (
         ({"devices": [long]}, "/devices"), ({"owner": {"users": [long]}}, "/owner/users/0"), ({"driver": long}, "/driver"), ({"reset": long}, "/reset"),
@@ -796,33 +796,33 @@ def virtual_functions(client, daemon):
         client.ask("PUT", SRIOV.format(wrong), status, {"vfs": 1}, code=code)
 
 
-def drains(client, daemon):
-    path = "/v1/devices/0000:20:00.0/drain"
-    expect(client.ask("GET", path, 200)["drain"] is None, "drained from the start")
+def cordons(client, daemon):
+    path = "/v1/devices/0000:20:00.0/cordon"
+    expect(client.ask("GET", path, 200)["cordon"] is None, "cordoned from the start")
     set_ = client.ask("PUT", path, 200, {"reason": "to be replaced"})
-    expect(set_["drain"]["reason"] == "to be replaced" and set_["drain"]["requested_by"]["transport"] == "unix", set_)
+    expect(set_["cordon"]["reason"] == "to be replaced" and set_["cordon"]["requested_by"]["transport"] == "unix", set_)
     for shown in ("/v1/devices/0000:20:00.0", BINDING.format("0000:20:00.0")):
-        expect(client.ask("GET", shown, 200)["drain"] == set_["drain"], shown)
+        expect(client.ask("GET", shown, 200)["cordon"] == set_["cordon"], shown)
     refused = client.ask("POST", CLAIMS, 409, {"devices": ["0000:20:00.0"]}, code="refused")
-    expect(codes(refused["blockers"]) == ["device.drained"] and "to be replaced" in refused["blockers"][0]["detail"], refused)
+    expect(codes(refused["blockers"]) == ["device.cordoned"] and "to be replaced" in refused["blockers"][0]["detail"], refused)
     client.ask("PUT", BINDING.format("0000:20:00.0"), 200, VFIO)
     client.ask("POST", CLAIMS, 409, {"devices": ["0000:20:00.0"]}, code="refused")
     client.ask("DELETE", path, 200)
     made = client.ask("POST", CLAIMS, 201, {"devices": ["0000:20:00.0"]})
-    expect(client.ask("PUT", path, 200, {})["drain"]["reason"] is None, "no reason")
+    expect(client.ask("PUT", path, 200, {})["cordon"]["reason"] is None, "no reason")
     expect(client.ask("GET", f"{CLAIMS}/{made['id']}", 200)["state"] == "active", "a claim of before")
     client.ask("DELETE", f"{CLAIMS}/{made['id']}", 200)
     # A sibling of the group, by address and by selector.
-    client.ask("PUT", "/v1/devices/0000:11:00.1/drain", 200, {})
+    client.ask("PUT", "/v1/devices/0000:11:00.1/cordon", 200, {})
     client.ask("POST", CLAIMS, 409, {"devices": ["0000:11:00.0"]}, code="refused")
     for body, code, pointer in (({"reason": 5}, "invalid_value", "/reason"), ({"reason": "x" * 257}, "invalid_value", "/reason"), ({"why": "x"}, "unknown_field", "/why")):
         problem = client.ask("PUT", path, 400, body, code=code)
         expect(problem["errors"][0]["pointer"] == pointer, problem)
-        expect(client.document.body_fault("/v1/devices/{bdf}/drain", "put", body), f"{body}: the contract allows it")
+        expect(client.document.body_fault("/v1/devices/{bdf}/cordon", "put", body), f"{body}: the contract allows it")
     remote = client.over("tcp")
     for method, body in (("GET", None), ("PUT", {}), ("DELETE", None)):
-        client.ask(method, "/v1/devices/0000:99:00.0/drain", 404, body, code="device_not_found")
-        client.ask(method, "/v1/devices/99:00.0/drain", 400, body, code="invalid_address")
+        client.ask(method, "/v1/devices/0000:99:00.0/cordon", 404, body, code="device_not_found")
+        client.ask(method, "/v1/devices/99:00.0/cordon", 400, body, code="invalid_address")
         client.ask(method, path + "?x=1", 400, body, code="unknown_parameter")
         remote.ask(method, path, 200 if method == "GET" else 403, body, code="" if method == "GET" else "forbidden")
     daemon.control("fail-reads sys/bus/pci/devices EIO")
@@ -1239,5 +1239,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, read_only_sysfs, devices, filters, pages, text, bytes_of_others, groups, host, drivers, reads_change_nothing, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_without_waiting, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, drains, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, read_only_sysfs, devices, filters, pages, text, bytes_of_others, groups, host, drivers, reads_change_nothing, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_without_waiting, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, cordons, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, finished_bodies, group_owners, damaged_rows, long_texts, stopping)

@@ -85,7 +85,7 @@ TEST_CASE("Many more claims than devices make one for each device, and the other
               << " ms and " << fleet.tasks() << " tasks");
 }
 
-TEST_CASE("A claim asks nothing of devices that are held, drained or worked on") {
+TEST_CASE("A claim asks nothing of devices that are held, cordoned or worked on") {
   Fleet fleet(12);
   std::vector<std::size_t> tasks;
   for (int count = 0; count < 8; ++count) {
@@ -95,10 +95,10 @@ TEST_CASE("A claim asks nothing of devices that are held, drained or worked on")
   }
   CHECK(tasks == std::vector<std::size_t>(8, tasks.front()));
 
-  const auto drained = member_at(8);
+  const auto cordoned = member_at(8);
   bool stored = false;
-  fleet.stage->engine->drains().set(fleet.stage->engine->find_device(at(drained)).value(), "", {},
-                                    [&stored](const auto&) { stored = true; });
+  fleet.stage->engine->cordons().set(fleet.stage->engine->find_device(at(cordoned)).value(), "", {},
+                                     [&stored](const auto&) { stored = true; });
   run_until(fleet.stage->io, [&stored] { return stored; });
   const auto worked_on = member_at(9);
   const auto release = fleet.stage->engine->reserve(fleet.stage->engine->find_device(at(worked_on)).value());

@@ -44,7 +44,7 @@ TEST_CASE("A plan with steps that nothing speaks against is to be carried out, a
 TEST_CASE("Evidence refuses a change, and a dry run says so") {
   auto used = member(card, "e1000e");
   used.claimed_by = "claim-1";
-  used.drained = "to be replaced";
+  used.cordoned = "to be replaced";
   used.uses_known = false;
   const auto refused = decided(bind_request(card), used);
   REQUIRE_FALSE(refused.has_value());

@@ -51,7 +51,7 @@ TEST_CASE("A row that cannot be read is kept aside and named, and the daemon goe
   const auto value = document.starts_with("json_") ? document : "'" + document + "'";
   execute(machine, "UPDATE operations SET state='running', document=" + value +
                        " WHERE rowid=(SELECT rowid FROM operations ORDER BY created_at LIMIT 1)");
-  execute(machine, "INSERT INTO drains VALUES('0000:05:00.0','{\"vendor\":1}')");
+  execute(machine, "INSERT INTO cordons VALUES('0000:05:00.0','{\"vendor\":1}')");
   execute(machine, "INSERT INTO originals VALUES('nonsense',1,2,3,4,'e1000e',NULL,'device','x','boot-1',NULL,NULL)");
   for (int life = 0; life < 2; ++life) {
     machine.restart();
@@ -63,7 +63,7 @@ TEST_CASE("A row that cannot be read is kept aside and named, and the daemon goe
       CHECK(!row.reason.empty());
     }
     CHECK(std::ranges::count(tables, "operations") == 1);
-    CHECK(std::ranges::count(tables, "drains") == 1);
+    CHECK(std::ranges::count(tables, "cordons") == 1);
     CHECK(std::ranges::count(tables, "originals") == 1);
     CHECK(tables.size() == 3);
   }

@@ -59,9 +59,9 @@ struct Bench {
   DeviceLocks locks;
   OperationTable operations{"boot-1"};
   OriginalBindings originals{given};
-  DeviceView view{given, operations, originals, stage.engine->drains()};
+  DeviceView view{given, operations, originals, stage.engine->cordons()};
   DeviceReaders readers{given.tree, given.inventory, given.run_task};
-  MemberSelection selection{given, operations, originals, stage.engine->drains(), claims};
+  MemberSelection selection{given, operations, originals, stage.engine->cordons(), claims};
   FactGatherer gatherer{given, view, readers, selection, locks};
 };
 
@@ -139,19 +139,19 @@ TEST_CASE("Where somebody is at work nothing is asked of a worker, and who began
   CHECK(bench.asked.empty() == before);
 }
 
-TEST_CASE("A claim and a drain that came while the facts were read count") {
+TEST_CASE("A claim and a cordon that came while the facts were read count") {
   Bench bench;
   bench.on_task = [&](std::size_t) {
     bench.claims.find = [](const sysfs::Device& device) {
       return device.address == at(card) ? std::string("claim-1") : std::string{};
     };
-    bench.stage.engine->drains().set(bench.stage.inventory.devices().at(at(card)), "to be replaced", {},
-                                     [](const sysfs::Result<>&) {});
+    bench.stage.engine->cordons().set(bench.stage.inventory.devices().at(at(card)), "to be replaced", {},
+                                      [](const sysfs::Result<>&) {});
   };
   const auto found = bench.gather(bind_request(card));
   REQUIRE(found.has_value());
   CHECK(found->parts.front().facts.members.front().claimed_by == "claim-1");
-  CHECK(found->parts.front().facts.members.front().drained == "to be replaced");
+  CHECK(found->parts.front().facts.members.front().cordoned == "to be replaced");
 }
 
 TEST_CASE("A stage that fails is the last one, and its error is the answer") {

@@ -110,16 +110,29 @@ TEST_CASE("A state database of an earlier devbindd is taken over") {
   }
 }
 
+TEST_CASE("What an earlier devbindd called a drain is a cordon") {
+  Disk disk;
+  execute(disk.path(),
+          "CREATE TABLE drains(address TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;"
+          "INSERT INTO drains VALUES('0000:05:00.0','{}');"
+          "PRAGMA user_version=8");
+  for (int life = 0; life < 2; ++life) {
+    const auto found = disk.found();
+    REQUIRE(found.cordons.size() == 1);
+    CHECK(found.cordons[0].address == "0000:05:00.0");
+  }
+}
+
 TEST_CASE("A row that is kept aside leaves its table, with all that it held, and the newest of those stay") {
   Disk disk;
   disk.life([](Journal& journal) {
     journal.begin(row("a", "running"), {original("0000:05:00.0", "e1000e")}, ignore);
     journal.record({.id = 0, .devices = {"0000:05:00.0"}, .document = "\xff{"}, ignore);
     journal.store(ClaimRow{"c", "active", "{"}, ignore);
-    journal.store(DrainRow{"0000:05:00.0", "{"}, ignore);
+    journal.store(CordonRow{"0000:05:00.0", "{"}, ignore);
     for (const auto& [table, key] :
          {std::pair("operations", "a"), std::pair("audit", "1"), std::pair("claims", "c"),
-          std::pair("drains", "0000:05:00.0"), std::pair("originals", "0000:05:00.0"), std::pair("audit", "99")})
+          std::pair("cordons", "0000:05:00.0"), std::pair("originals", "0000:05:00.0"), std::pair("audit", "99")})
       journal.set_aside({table, key, "because"}, [](const sysfs::Result<>& moved) { CHECK(moved); });
     journal.set_aside({"sqlite_master", "1", "because"}, [](const sysfs::Result<>& moved) { CHECK_FALSE(moved); });
   });
@@ -127,7 +140,7 @@ TEST_CASE("A row that is kept aside leaves its table, with all that it held, and
   CHECK(found.operations.empty());
   CHECK(found.originals.empty());
   CHECK(found.claims.empty());
-  CHECK(found.drains.empty());
+  CHECK(found.cordons.empty());
   REQUIRE(found.damaged.size() == 5);
   CHECK(found.damaged[0] == DamagedRow{"operations", "a", "because"});
   CHECK(found.damaged[4] == DamagedRow{"originals", "0000:05:00.0", "because"});

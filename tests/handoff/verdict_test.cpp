@@ -89,8 +89,8 @@ MemberFacts with_vfs(MemberFacts member) {
   return member;
 }
 
-MemberFacts drained(MemberFacts member) {
-  member.drained = "to be replaced";
+MemberFacts cordoned(MemberFacts member) {
+  member.cordoned = "to be replaced";
   return member;
 }
 
@@ -387,9 +387,9 @@ std::vector<Case> cases() {
        with_sriov(with_open_vf(of_class(member(card, "nvme"), 0x010802))), "sriov.vf_in_use", block, false},
       {"an open VF of a PF that keeps its number", functions_request(card, 1, ""),
        with_sriov(with_open_vf(member(card, "igb"))), ""},
-      {"a claim of a drained device", claiming(to_vfio), facts_of({drained(member(card))}), "device.drained", block,
+      {"a claim of a cordoned device", claiming(to_vfio), facts_of({cordoned(member(card))}), "device.cordoned", block,
        false},
-      {"a drained device is bound", to_vfio, facts_of({drained(member(card))}), ""},
+      {"a cordoned device is bound", to_vfio, facts_of({cordoned(member(card))}), ""},
       {"a token for VFs of a PF that is not on VFIO", with_token(functions_request(card, 1)),
        with_sriov(member(card, "igb")), "sriov.vf_token", block, false},
       {"a token for VFs of a PF on VFIO", with_token(functions_request(card, 1)),

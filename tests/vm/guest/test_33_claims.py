@@ -773,9 +773,9 @@ class Limits(Case):
 
 
 @api.timeout(120)
-class Drained(Case):
+class Cordoned(Case):
     def test_it_gets_no_claim_over_restarts(self):
-        path = f"/v1/devices/{NIC}/drain"
+        path = f"/v1/devices/{NIC}/cordon"
         self.addCleanup(api.request, "DELETE", path)
         api.request("PUT", path, {"reason": "to be replaced"})
         made = claim(selector={"vendor": "8086", "device": "10d3"})
@@ -783,7 +783,7 @@ class Drained(Case):
         api.sh("systemctl restart devbindd")
         api.wait_for(api.daemon_answers, 40, "the daemon's answer")
         refused = claim(409, devices=[NIC])
-        self.assertEqual([item["code"] for item in refused["blockers"]], ["device.drained"], refused)
+        self.assertEqual([item["code"] for item in refused["blockers"]], ["device.cordoned"], refused)
         api.request("DELETE", path)
         self.assertEqual(claim(devices=[NIC])["state"], "active")
 

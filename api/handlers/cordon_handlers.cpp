@@ -15,11 +15,11 @@ using nlohmann::json;
 
 constexpr std::size_t max_reason = 256;
 
-void answer_with_drain(Context& context, const Request& request, const sysfs::PciAddress& address,
-                       const Respond& respond) {
+void answer_with_cordon(Context& context, const Request& request, const sysfs::PciAddress& address,
+                        const Respond& respond) {
   const auto device = context.engine.find_device(address);
   if (!device) return respond(problem_of(request, device.error()));
-  respond(json_response({{"address", sysfs::to_string(address)}, {"drain", render_drain(context, *device)}}));
+  respond(json_response({{"address", sysfs::to_string(address)}, {"cordon", render_cordon(context, *device)}}));
 }
 
 std::string read_reason(const Request& request, Mistakes& mistakes) {
@@ -37,13 +37,13 @@ std::optional<Response> refused_read_only(const Context& context, const Request&
 
 }  // namespace
 
-void get_drain(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+void get_cordon(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
   auto address = only_address(request, arguments[0]);
   if (!address) return respond(std::move(address.error()));
-  answer_with_drain(context, request, *address, respond);
+  answer_with_cordon(context, request, *address, respond);
 }
 
-void put_drain(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+void put_cordon(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
   Mistakes mistakes;
   const auto address = address_parameter(arguments[0], mistakes);
   QueryReader(request.query, mistakes).finish();
@@ -52,23 +52,23 @@ void put_drain(Context& context, const Request& request, const PathArguments& ar
   if (auto refusal = refused_read_only(context, request)) return respond(std::move(*refusal));
   const auto device = context.engine.find_device(address);
   if (!device) return respond(problem_of(request, device.error()));
-  context.engine.drains().set(*device, std::move(reason), request.requester,
-                              [&context, request, address, respond](const sysfs::Result<>& stored) {
-                                if (!stored) return respond(problem_of(request, stored.error()));
-                                answer_with_drain(context, request, address, respond);
-                              });
+  context.engine.cordons().set(*device, std::move(reason), request.requester,
+                               [&context, request, address, respond](const sysfs::Result<>& stored) {
+                                 if (!stored) return respond(problem_of(request, stored.error()));
+                                 answer_with_cordon(context, request, address, respond);
+                               });
 }
 
-void delete_drain(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
+void delete_cordon(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
   auto address = only_address(request, arguments[0]);
   if (!address) return respond(std::move(address.error()));
   if (auto refusal = refused_read_only(context, request)) return respond(std::move(*refusal));
-  // Also of a device that is not there just now: of one that is not drained nothing is forgotten.
-  if (!context.engine.drains().contains(*address)) return answer_with_drain(context, request, *address, respond);
-  context.engine.drains().clear(
+  // Also of a device that is not there just now: of one that is not cordoned nothing is forgotten.
+  if (!context.engine.cordons().contains(*address)) return answer_with_cordon(context, request, *address, respond);
+  context.engine.cordons().clear(
       *address, [request, address = *address, respond = std::move(respond)](const sysfs::Result<>& stored) {
         if (!stored) return respond(problem_of(request, stored.error()));
-        respond(json_response({{"address", sysfs::to_string(address)}, {"drain", nullptr}}));
+        respond(json_response({{"address", sysfs::to_string(address)}, {"cordon", nullptr}}));
       });
 }
 

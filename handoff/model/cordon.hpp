@@ -9,8 +9,8 @@
 
 namespace devbindd::handoff {
 
-struct Drain {
-  std::uint16_t vendor = 0;  ///< of the device: another one at its address is not drained
+struct Cordon {
+  std::uint16_t vendor = 0;  ///< of the device: another one at its address is not cordoned
   std::uint16_t device = 0;
   std::string reason = {};  ///< a person's words, "" for none
   TimePoint since;

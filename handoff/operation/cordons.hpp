@@ -9,16 +9,16 @@
 #include <string>
 
 #include "handoff/journal/journal.hpp"
-#include "handoff/model/drain.hpp"
+#include "handoff/model/cordon.hpp"
 #include "handoff/operation/damaged_rows.hpp"
 #include "sysfs/device/device.hpp"
 
 namespace devbindd::handoff {
 
-class Drains {
+class Cordons {
  public:
   /// Takes over what an earlier daemon has kept; a row that cannot be read is set aside.
-  Drains(Journal& journal, DamagedRows& damaged);
+  Cordons(Journal& journal, DamagedRows& damaged);
 
   using Done = std::function<void(sysfs::Result<>)>;
 
@@ -27,17 +27,17 @@ class Drains {
   /// As set().
   void clear(const sysfs::PciAddress& address, Done done);
 
-  /// As clear(), of a device that is gone: the next one at the address is another one. Where it is not drained nothing
+  /// As clear(), of a device that is gone: the next one at the address is another one. Where it is not cordoned nothing
   /// is done, and `done` is not called.
   void forget(const sysfs::PciAddress& address, Done done);
 
-  bool contains(const sysfs::PciAddress& address) const { return drains_.contains(address); }
-  /// nullptr where the device is not drained.
-  const Drain* find(const sysfs::Device& device) const;
+  bool contains(const sysfs::PciAddress& address) const { return cordons_.contains(address); }
+  /// nullptr where the device is not cordoned.
+  const Cordon* find(const sysfs::Device& device) const;
 
  private:
   Journal& journal_;
-  std::map<sysfs::PciAddress, Drain> drains_;
+  std::map<sysfs::PciAddress, Cordon> cordons_;
 };
 
 }  // namespace devbindd::handoff

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Devices that get no new claims, over the daemon's restarts.
-#include "handoff/operation/drains.hpp"
+#include "handoff/operation/cordons.hpp"
 
 #include "handoff/claim/claims.hpp"
 #include "tests/catch2.hpp"
 #include "tests/handoff/stage.hpp"
 
-namespace devbindd::drains_test {
+namespace devbindd::cordons_test {
 
 namespace {
 
@@ -25,16 +25,16 @@ struct Machine {
   sysfs::Device device(const std::string& address) { return stage->engine->find_device(at(address)).value(); }
   void set(const std::string& address, std::string reason) {
     bool done = false;
-    stage->engine->drains().set(device(address), std::move(reason), {.transport = "unix", .uid = 7, .pid = 8},
-                                [&done](const sysfs::Result<>& stored) { done = stored.has_value(); });
+    stage->engine->cordons().set(device(address), std::move(reason), {.transport = "unix", .uid = 7, .pid = 8},
+                                 [&done](const sysfs::Result<>& stored) { done = stored.has_value(); });
     run_until(stage->io, [&done] { return done; });
   }
   void clear(const std::string& address) {
     bool done = false;
-    stage->engine->drains().clear(at(address), [&done](const sysfs::Result<>& stored) { done = stored.has_value(); });
+    stage->engine->cordons().clear(at(address), [&done](const sysfs::Result<>& stored) { done = stored.has_value(); });
     run_until(stage->io, [&done] { return done; });
   }
-  const Drain* find(const std::string& address) { return stage->engine->drains().find(device(address)); }
+  const Cordon* find(const std::string& address) { return stage->engine->cordons().find(device(address)); }
 
   /// The addresses that a claim gets, or why it gets none.
   std::vector<std::string> claim(ClaimRequest request) {
@@ -74,23 +74,23 @@ ClaimRequest by_selector(Selector selector) {
 
 }  // namespace
 
-TEST_CASE("A drained device is passed by, and refused when it is asked for") {
+TEST_CASE("A cordoned device is passed by, and refused when it is asked for") {
   Machine machine;
   const auto any = by_selector({.device = 0x10d3});
   CHECK(machine.claim(any) == std::vector<std::string>{card});
   machine.set(card, "to be replaced");
   CHECK(machine.claim(any) == std::vector<std::string>{pair0, pair1, disk});
-  CHECK(machine.claim(by_address(card)).front() == "device.drained");
+  CHECK(machine.claim(by_address(card)).front() == "device.cordoned");
   machine.set(disk, "");
   CHECK(machine.claim(any) == std::vector<std::string>{"claim.not_enough"});
-  CHECK(machine.claim(by_address(pair0)).front() == "device.drained");
+  CHECK(machine.claim(by_address(pair0)).front() == "device.cordoned");
   CHECK(machine.stage->carry_out(bind_request(card))["state"] == "succeeded");
-  CHECK(machine.claim(by_address(card)).front() == "device.drained");
+  CHECK(machine.claim(by_address(card)).front() == "device.cordoned");
   machine.clear(card);
   CHECK(machine.claim(by_address(card)) == std::vector<std::string>{card});
 }
 
-TEST_CASE("A drain lasts over restarts and reboots, for the device that was meant") {
+TEST_CASE("A cordon lasts over restarts and reboots, for the device that was meant") {
   Machine machine;
   machine.set(card, "to be replaced");
   machine.set(disk, "");
@@ -107,7 +107,7 @@ TEST_CASE("A drain lasts over restarts and reboots, for the device that was mean
   CHECK(machine.find(card) == nullptr);
 }
 
-TEST_CASE("A device that is removed takes its drain along: the next one of the same make is not meant") {
+TEST_CASE("A device that is removed takes its cordon along: the next one of the same make is not meant") {
   Machine machine;
   machine.set(card, "to be replaced");
   machine.kernel->remove_device(card);
@@ -118,18 +118,18 @@ TEST_CASE("A device that is removed takes its drain along: the next one of the s
   CHECK(machine.find(card) == nullptr);
 }
 
-TEST_CASE("A virtual function that goes takes its drain along, one that is made anew at once keeps it") {
+TEST_CASE("A virtual function that goes takes its cordon along, one that is made anew at once keeps it") {
   Stage stage(sriov_machine());
   CHECK(stage.carry_out(functions_request(physical, 2))["state"] == "succeeded");
   const auto address = stage.engine->find_device(at(physical))->virtfns.at(1);
   bool done = false;
-  stage.engine->drains().set(stage.engine->find_device(address).value(), "to be replaced", {},
-                             [&done](const sysfs::Result<>& stored) { done = stored.has_value(); });
+  stage.engine->cordons().set(stage.engine->find_device(address).value(), "to be replaced", {},
+                              [&done](const sysfs::Result<>& stored) { done = stored.has_value(); });
   run_until(stage.io, [&done] { return done; });
   CHECK(stage.carry_out(functions_request(physical, 3))["state"] == "succeeded");
-  CHECK(stage.engine->drains().contains(address));
+  CHECK(stage.engine->cordons().contains(address));
   CHECK(stage.carry_out(functions_request(physical, 0))["state"] == "succeeded");
-  CHECK_FALSE(stage.engine->drains().contains(address));
+  CHECK_FALSE(stage.engine->cordons().contains(address));
 }
 
-}  // namespace devbindd::drains_test
+}  // namespace devbindd::cordons_test
