@@ -20,10 +20,10 @@ PACE = max(1.0, float(os.environ.get("DEVBINDD_TEST_PACE") or 2))  # limits of s
 BOOT_LIMIT = 120 * PACE  # seconds to the first sign of the tests
 SILENCE_LIMIT = 45 * PACE  # seconds without a new result line, beyond what the running test may take
 MODULES = ("vf_settings", "functions_below")  # of the tests, for the guest
-# The second line and the third leave out what only costs time in the emulator: it takes most of a guest's time to clear
+# The log keeps what was said at the boot: tests compare with it hours later. The second line and the third leave out what only costs time in the emulator: it takes most of a guest's time to clear
 # and to account memory, and to read a clock that is a device.
 KERNEL_OPTIONS = (
-    "console=ttyS0 quiet panic=-1 intel_iommu={iommu} iommu=nopt systemd.unit=vm.target systemd.show_status=0 "
+    "console=ttyS0 quiet panic=-1 log_buf_len=2M intel_iommu={iommu} iommu=nopt systemd.unit=vm.target systemd.show_status=0 "
     "mitigations=off nokaslr nowatchdog rcupdate.rcu_cpu_stall_suppress=1 unknown_nmi_panic panic_print=0x41 "
     "tsc=reliable init_on_alloc=0 hardened_usercopy=off cgroup.memory=nokmem,nosocket "
     "lsm=lockdown,capability,landlock,yama audit=0 random.trust_cpu=on"
