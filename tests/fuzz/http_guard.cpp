@@ -32,11 +32,12 @@ void check_target(const std::string& text) {
     must(segment.find('/') == std::string::npos && segment.find('\0') == std::string::npos && segment != "." &&
          segment != "..");
   }
-  api::QueryReader reader(target->query);
+  api::Mistakes mistakes;
+  api::QueryReader reader(target->query, mistakes);
   (void)reader.all("driver");
   (void)reader.flag("dry_run");
   (void)reader.number("page_size", 1, 1000);
-  (void)reader.finish();
+  reader.finish();
 }
 
 }  // namespace
