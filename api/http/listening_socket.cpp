@@ -42,7 +42,7 @@ sysfs::Result<> remove_stale_socket(const std::string& path) {
   if (answered || error == EAGAIN)
     return std::unexpected(system_error("another daemon listens on " + path, EADDRINUSE, path));
   if (error == ENOENT) return {};
-  // Anything else is no sign that nobody listens: a socket of another type (EPROTOTYPE), no right to ask (EACCES).
+  // Anything else does not show that nobody listens: a socket of another type (EPROTOTYPE), no right to ask (EACCES).
   if (error != ECONNREFUSED)
     return std::unexpected(system_error("cannot tell whether somebody listens on " + path, error, path));
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)

@@ -31,7 +31,7 @@ class RequestPhase {
 
   /// Nothing of a request has come: it may be closed.
   bool idle() const { return idle_; }
-  /// Since when no request is under way; nullopt while one is. What has come of one is no whole head.
+  /// Since when no request is under way; nullopt while one is. A head that has come in part is not a request yet.
   std::optional<Clock::time_point> idle_since() const;
 
  private:

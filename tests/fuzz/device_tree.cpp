@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The IOMMU properties of a device tree. The input is a list of contents, each with its length in the first byte.
 #include <algorithm>
-#include <cerrno>
-#include <map>
 
 #include "sysfs/firmware/firmware_structure.hpp"
+#include "tests/fuzz/file_tree.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 using namespace devbindd::sysfs;
@@ -14,31 +13,8 @@ namespace {
 
 const std::string root = "sys/firmware/devicetree/base";
 
-// Files by their whole path; a directory is what paths have in common.
-class PropertyTree final : public Tree {
+class PropertyTree final : public devbindd::fuzz::FileTree {
  public:
-  std::map<std::string, std::string> files;
-
-  Result<std::string> read(std::string_view path, std::size_t limit) const override {
-    const auto found = files.find(std::string(path));
-    if (found == files.end()) return fail(ErrorCode::Kernel, "absent", ENOENT);
-    return found->second.substr(0, limit);
-  }
-  Result<std::string> read_bytes(std::string_view path, std::size_t limit) const override { return read(path, limit); }
-  Result<> write(std::string_view, std::string_view) override { return fail(ErrorCode::Kernel, "read only", EROFS); }
-  Result<std::optional<std::string>> link(std::string_view) const override { return std::optional<std::string>{}; }
-  Result<std::vector<std::string>> list(std::string_view path) const override {
-    const auto prefix = std::string(path) + "/";
-    std::vector<std::string> names;
-    for (const auto& [name, content] : files) {
-      if (!name.starts_with(prefix)) continue;
-      const auto entry = name.substr(prefix.size(), name.find('/', prefix.size()) - prefix.size());
-      if (names.empty() || names.back() != entry) names.push_back(entry);
-    }
-    if (names.empty()) return fail(ErrorCode::Kernel, "absent", ENOENT);
-    std::ranges::sort(names);
-    return names;
-  }
   Result<std::optional<NodeStatus>> status(std::string_view path) const override {
     NodeStatus found;
     found.directory = !files.contains(std::string(path));
