@@ -2,6 +2,7 @@
 #include "handoff/claim/claim_audit.hpp"
 
 #include "handoff/journal/rows.hpp"
+#include "handoff/operation/refusal_audit.hpp"
 
 namespace devbindd::handoff {
 
@@ -28,18 +29,8 @@ void record(Journal& journal, const Claim& claim, AuditEvent event, const Reques
 
 void record_refusal(Journal& journal, const ClaimRequest& request, const Refusal& refusal, const Requester& by,
                     std::function<void(sysfs::Result<>)> done) {
-  AuditEntry entry{.at = std::chrono::system_clock::now(),
-                   .event = AuditEvent::Refused,
-                   .kind = "claim",
-                   .requester = by,
-                   .request = {},
-                   .operation = refusal.operation,
-                   .outcome = std::string(sysfs::name_of(refusal.error.code)),
-                   .detail = refusal.error.message,
-                   .evidence = {},
-                   .accepted = {},
-                   .looked_at = refusal.looked_at};
-  for (const auto& item : refusal.evidence) entry.evidence.push_back(item.code);
+  auto entry = entry_of(refusal, by);
+  entry.kind = "claim";
   entry.request.driver = request.driver;
   entry.request.accept_risks = request.accept_risks;
   journal.record(row_of_claim(entry, request.devices), std::move(done));

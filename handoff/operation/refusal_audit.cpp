@@ -14,11 +14,13 @@ std::vector<sysfs::PciAddress> devices_asked_for(const ChangeRequest& request) {
   return devices;
 }
 
-AuditEntry entry_of(const Refusal& refusal, const ChangeRequest& request, const Requester& requester) {
+}  // namespace
+
+AuditEntry entry_of(const Refusal& refusal, const Requester& requester) {
   AuditEntry entry{.at = std::chrono::system_clock::now(),
                    .event = AuditEvent::Refused,
                    .requester = requester,
-                   .request = request,
+                   .request = {},
                    .operation = refusal.operation,
                    .outcome = std::string(sysfs::name_of(refusal.error.code)),
                    .detail = refusal.error.message,
@@ -29,15 +31,15 @@ AuditEntry entry_of(const Refusal& refusal, const ChangeRequest& request, const 
   return entry;
 }
 
-}  // namespace
-
 std::function<void(Decision)> audited(const EngineServices& services, const ChangeRequest& request,
                                       const Requester& requester, std::function<void(Decision)> decide) {
   return [&services, request, requester, decide = std::move(decide)](Decision decision) {
     const auto* refusal = std::get_if<Refusal>(&decision);
     if (refusal == nullptr || refusal->error.code == sysfs::ErrorCode::JournalFailed)
       return decide(std::move(decision));
-    auto row = row_of(entry_of(*refusal, request, requester), devices_asked_for(request));
+    auto entry = entry_of(*refusal, requester);
+    entry.request = request;
+    auto row = row_of(entry, devices_asked_for(request));
     services.journal.record(std::move(row),
                             [&services, decide, decision = std::move(decision)](const sysfs::Result<>& stored) {
                               warn_of(services, stored);

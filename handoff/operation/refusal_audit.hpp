@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "handoff/model/audit.hpp"
 #include "handoff/operation/decision.hpp"
 #include "handoff/operation/engine_services.hpp"
 
@@ -13,5 +14,8 @@ namespace devbindd::handoff {
 /// journal itself is the reason goes without.
 std::function<void(Decision)> audited(const EngineServices& services, const ChangeRequest& request,
                                       const Requester& requester, std::function<void(Decision)> decide);
+
+/// The line of a refusal, without what was asked for.
+AuditEntry entry_of(const Refusal& refusal, const Requester& requester);
 
 }  // namespace devbindd::handoff
