@@ -2,19 +2,23 @@
 #include "daemon/kernel_watch.hpp"
 
 #include <spdlog/spdlog.h>
+#include <sys/inotify.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <chrono>
+#include <cstdint>
+#include <string_view>
 #include <utility>
 
 #include "daemon/later.hpp"
 #include "sysfs/kernel/file_descriptor.hpp"
+#include "sysfs/kernel/paths.hpp"
 
 namespace devbindd::daemon {
 namespace {
 
-using boost::asio::posix::stream_descriptor;
 using boost::system::error_code;
 
 /// Does something when its scope ends, also by an exception: what watches goes on watching.
@@ -29,32 +33,46 @@ class AtEnd {
   std::function<void()> work_;
 };
 
+constexpr std::string_view dev_directory = "/dev";
+constexpr std::string_view node_directory = "/dev/vfio";
+constexpr std::string_view cdev_directory = "/dev/vfio/devices";
+constexpr std::uint32_t of_nodes = IN_CREATE | IN_DELETE | IN_MOVE | IN_ATTRIB | IN_DELETE_SELF;
+
+/// What was opened; otherwise a line in the log that says what `without` it is so.
+template <class Source>
+std::optional<Source> opened(sysfs::Result<Source> source, const char* without) {
+  if (source) return std::move(*source);
+  spdlog::warn("{}; {}, ignoring", source.error().message, without);
+  return std::nullopt;
+}
+
 }  // namespace
 
 void KernelWatch::open() {
-  auto socket = sysfs::UeventSocket::open();
-  if (socket) {
-    uevents_.emplace(std::move(*socket));
-    uevent_descriptor_.emplace(io_, sysfs::duplicate(uevents_->descriptor()).release());
-  } else {
-    spdlog::warn("{}; every answer reads all devices again, ignoring", socket.error().message);
-  }
-  if (auto udev = sysfs::UdevSocket::open()) {
-    udev_.emplace(std::move(*udev));
-    udev_descriptor_.emplace(io_, sysfs::duplicate(udev_->descriptor()).release());
-  } else {
-    spdlog::warn("{}; a node that udev changes loses what a claim has granted, ignoring", udev.error().message);
-  }
+  uevents_ = opened(sysfs::UeventSocket::open(), "every answer reads all devices again");
+  network_ = opened(sysfs::NetworkWatch::open(), "every answer reads the routes again");
+  files_ = opened(sysfs::FileWatch::open(), "every answer reads all devices again");
+  udev_ = opened(sysfs::UdevSocket::open(), "a node that udev changes loses what a claim has granted");
+  const auto watched = [this](const auto& source) {
+    return source ? std::optional<Descriptor>(std::in_place, io_, sysfs::duplicate(source->descriptor()).release())
+                  : std::nullopt;
+  };
+  uevent_descriptor_ = watched(uevents_);
+  network_descriptor_ = watched(network_);
+  file_descriptor_ = watched(files_);
+  udev_descriptor_ = watched(udev_);
+  watch_node_directories();
 }
 
 void KernelWatch::start() {
-  watch_uevents();
+  for (auto* const descriptor : {&uevent_descriptor_, &network_descriptor_, &file_descriptor_}) watch(*descriptor);
   watch_udev();
 }
 
 sysfs::UeventBatch KernelWatch::drain() {
-  if (!uevents_) return {.events = {}, .lost = true};
-  auto batch = uevents_->drain();
+  auto batch = uevents_ ? uevents_->drain() : sysfs::UeventBatch{.events = {}, .lost = true};
+  batch.network = network_ ? network_->drain() : sysfs::NetworkNews{.changed = true, .interfaces = {}, .lost = true};
+  take_files(batch);
   const auto of_vfio = [](const sysfs::Uevent& event) {
     return event.action == "add" && event.subsystem.starts_with("vfio");
   };
@@ -63,12 +81,58 @@ sysfs::UeventBatch KernelWatch::drain() {
   return batch;
 }
 
-// The snapshot itself is refreshed when somebody asks; this keeps the socket's queue from overflowing meanwhile.
-void KernelWatch::watch_uevents() {
-  if (!uevent_descriptor_) return;
-  uevent_descriptor_->async_wait(stream_descriptor::wait_read, [this](error_code error) {
+// A directory is made with the first node in it, and watched from then on: what was in it before is news.
+void KernelWatch::watch_node_directories() {
+  if (!files_) return;
+  for (const auto& directory : {std::string(dev_directory), std::string(node_directory), std::string(cdev_directory)}) {
+    if (files_->watches(directory)) continue;
+    const auto done = files_->add(directory, directory == dev_directory ? IN_CREATE | IN_DELETE | IN_MOVE : of_nodes);
+    if (!done && done.error().errno_value != ENOENT) spdlog::warn("{}, ignoring", done.error().message);
+  }
+}
+
+void KernelWatch::take_files(sysfs::UeventBatch& batch) {
+  if (!files_ || !files_->watches(std::string(dev_directory))) batch.nodes = true;  // nothing tells of them
+  if (!files_) return;
+  const auto found = files_->drain();
+  batch.lost = batch.lost || found.lost;
+  batch.nodes = batch.nodes || found.lost;
+  for (const auto& news : found.news) take_file(news, batch);
+  if (batch.nodes) watch_node_directories();
+}
+
+void KernelWatch::take_file(const sysfs::FileNews& news, sysfs::UeventBatch& batch) {
+  if (news.directory == dev_directory) {
+    batch.nodes = batch.nodes || news.name == "vfio";
+  } else if (news.directory == node_directory || news.directory == cdev_directory) {
+    batch.nodes = true;
+  } else if (const auto address = sysfs::parse_pci_address(news.directory.substr(news.directory.rfind('/') + 1));
+             address && (news.mask & IN_MODIFY) != 0) {
+    batch.written.push_back({.device = *address, .name = news.name});
+  }
+}
+
+bool KernelWatch::watch_device(const sysfs::PciAddress& address, bool begin) {
+  const auto directory = "/" + sysfs::paths::device(address);
+  if (!files_) return false;
+  if (!begin) {
+    files_->remove(directory);
+    return true;
+  }
+  const auto done = files_->add(directory, IN_MODIFY);
+  if (done) return true;
+  if (done.error().errno_value == ENOSPC && !std::exchange(told_of_limit_, true))
+    spdlog::warn("{} (fs.inotify.max_user_watches); such devices are read again for each answer, ignoring",
+                 done.error().message);
+  return done.error().errno_value == ENOENT;  // it is gone, or is about to be found gone
+}
+
+// The snapshot itself is refreshed when somebody asks; this keeps the sockets' queues from overflowing meanwhile.
+void KernelWatch::watch(std::optional<Descriptor>& descriptor) {
+  if (!descriptor) return;
+  descriptor->async_wait(Descriptor::wait_read, [this, &descriptor](error_code error) {
     if (error) return;
-    const AtEnd again([this] { watch_uevents(); });
+    const AtEnd again([this, &descriptor] { watch(descriptor); });
     hooks_.on_readable();
   });
 }
@@ -76,7 +140,7 @@ void KernelWatch::watch_uevents() {
 // udevd sets owner and mode of a node when it has processed its event, which narrows what a claim had granted.
 void KernelWatch::watch_udev() {
   if (!udev_descriptor_) return;
-  udev_descriptor_->async_wait(stream_descriptor::wait_read, [this](error_code error) {
+  udev_descriptor_->async_wait(Descriptor::wait_read, [this](error_code error) {
     if (error) return;
     const AtEnd again([this] { watch_udev(); });
     if (udev_->drain("vfio")) tell_of_nodes();

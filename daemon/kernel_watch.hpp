@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernel and udevd tell of changes on this host: uevents, and nodes that udevd has processed. Not here: what
-// follows from them (service.cpp).
+// What the kernel and udevd tell of changes on this host: uevents, news of the network, files that somebody has written
+// to, nodes that udevd has processed. Not here: what follows from them (service.cpp).
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <functional>
 #include <optional>
+#include <string>
 
+#include "sysfs/kernel/file_watch.hpp"
+#include "sysfs/kernel/network_watch.hpp"
 #include "sysfs/kernel/udev_socket.hpp"
 #include "sysfs/kernel/uevent.hpp"
 
@@ -16,7 +19,7 @@ namespace devbindd::daemon {
 class KernelWatch {
  public:
   struct Hooks {
-    std::function<void()> on_readable;                         ///< uevents wait: somebody is to drain()
+    std::function<void()> on_readable;                         ///< something waits: somebody is to drain()
     std::function<void(const sysfs::UeventBatch&)> on_events;  ///< posted for whatever drain() gives that is not empty
     /// Nodes of VFIO may have another owner and mode than a claim had granted; once for a burst of events.
     std::function<void()> on_nodes;
@@ -28,22 +31,34 @@ class KernelWatch {
   void open();
   /// Watches them from now on.
   void start();
-  /// All events since the last time. Without the socket (a container in a user namespace) nothing tells of changes:
-  /// they count as lost, and everything is read for each answer.
+  /// All news since the last time. Without the socket (a container in a user namespace) nothing tells of changes: they
+  /// count as lost, and everything is read for each answer.
   sysfs::UeventBatch drain();
+  /// Begins to watch the files of a device for writes, or ends it; false where they cannot be watched.
+  bool watch_device(const sysfs::PciAddress& address, bool begin);
 
  private:
-  void watch_uevents();
+  using Descriptor = boost::asio::posix::stream_descriptor;
+
+  void watch(std::optional<Descriptor>& descriptor);
   void watch_udev();
+  void watch_node_directories();
+  void take_files(sysfs::UeventBatch& batch);
+  void take_file(const sysfs::FileNews& news, sysfs::UeventBatch& batch);
   void tell_of_nodes();
 
   boost::asio::io_context& io_;
   Hooks hooks_;
   std::optional<sysfs::UeventSocket> uevents_;
-  std::optional<boost::asio::posix::stream_descriptor> uevent_descriptor_;
+  std::optional<Descriptor> uevent_descriptor_;
+  std::optional<sysfs::NetworkWatch> network_;
+  std::optional<Descriptor> network_descriptor_;
+  std::optional<sysfs::FileWatch> files_;
+  std::optional<Descriptor> file_descriptor_;
   std::optional<sysfs::UdevSocket> udev_;
-  std::optional<boost::asio::posix::stream_descriptor> udev_descriptor_;
+  std::optional<Descriptor> udev_descriptor_;
   bool nodes_to_tell_ = false;
+  bool told_of_limit_ = false;  ///< of the watches that this user may have
 };
 
 }  // namespace devbindd::daemon

@@ -8,14 +8,18 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/uuid/random_generator.hpp>
+#include <boost/uuid/uuid_io.hpp>
 #include <csignal>
 #include <set>
+#include <utility>
 
 #include "api/context/context.hpp"
 #include "api/handlers/route.hpp"
 #include "api/http/server.hpp"
 #include "api/render/cdi_files.hpp"
 #include "api/render/render_claim.hpp"
+#include "api/render/render_event.hpp"
 #include "daemon/aside_thread.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/kernel_watch.hpp"
@@ -51,6 +55,9 @@ std::optional<unsigned> group_id(const std::string& name) {
   return entry->gr_gid;
 }
 
+// What tells the events of this daemon from those of an earlier one.
+std::string new_epoch() { return boost::uuids::to_string(boost::uuids::random_generator()()).substr(0, 8); }
+
 std::vector<std::string> with_locks(std::vector<std::string> worker, const Configuration& configuration) {
   worker.push_back(lock_file(configuration));
   worker.emplace_back(handoff::worker_label_room);
@@ -63,7 +70,8 @@ class Service {
   Service(const Configuration& configuration, sysfs::LinuxTree& tree, std::vector<std::string> worker)
       : configuration_(configuration),
         tree_(tree),
-        inventory_(tree),
+        inventory_(
+            tree, [this](const sysfs::PciAddress& address, bool begin) { return watch_.watch_device(address, begin); }),
         names_(sysfs::DeviceNames::open(tree)),
         pool_(io_,
               {.command = with_locks(std::move(worker), configuration), .step_deadline = configuration.step_deadline}),
@@ -81,6 +89,7 @@ class Service {
   void stop();
   void leave_when_quiet(std::chrono::steady_clock::time_point deadline);
   void fill_context();
+  void look_soon();
   void start_claims();
   void look_at_policies(const handoff::Claim& claim);
   void announce();
@@ -93,6 +102,9 @@ class Service {
   sysfs::DeviceNames names_;
   sysfs::ModuleIndex modules_;
   KernelWatch watch_{io_, watch_hooks()};
+  bool to_look_ = false;  ///< look_soon() is about to
+  api::EventFeed events_{new_epoch(), api::render_event,
+                         [this](std::function<void()> work) { boost::asio::post(io_, std::move(work)); }};
   handoff::WorkerPool pool_;
   sysfs::FileDescriptor worker_locks_;
   std::unique_ptr<handoff::Journal> journal_;
@@ -115,7 +127,11 @@ std::vector<handoff::LeftoverWorker> Service::leftovers() const {
 }
 
 KernelWatch::Hooks Service::watch_hooks() {
-  return {.on_readable = [this] { engine_->take(watch_.drain()); },
+  return {.on_readable =
+              [this] {
+                engine_->take(watch_.drain());
+                look_soon();
+              },
           .on_events =
               [this](const sysfs::UeventBatch& batch) {
                 if (claims_) claims_->take(batch);
@@ -142,8 +158,18 @@ handoff::Engine::Services Service::engine_services() {
           .after = [this](std::chrono::milliseconds delay,
                           std::function<void()> work) { run_later(io_, delay, std::move(work)); },
           .open_lane = [this] { return pool_.open_lane(); },
+          .tell = [this](const handoff::HostEvent& event) { events_.add(event); },
           .inform = [this](const std::string& message) { log_.write(spdlog::level::info, message); },
           .warn = [this](const std::string& message) { log_.write(spdlog::level::warn, message + ", ignoring"); }};
+}
+
+// Those who follow hear of a change though nobody asks. A burst of events is looked at once.
+void Service::look_soon() {
+  if (std::exchange(to_look_, true)) return;
+  run_later(io_, std::chrono::milliseconds(5), [this] {
+    to_look_ = false;
+    engine_->look();
+  });
 }
 
 void Service::fill_context() {
@@ -152,6 +178,7 @@ void Service::fill_context() {
       .claims = *claims_,
       .policies = *policies_,
       .kept_answers = *kept_answers_,
+      .events = events_,
       .names = names_,
       .version = build_version,
       .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),

@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "api/context/answer_cache.hpp"
 #include "api/context/aside.hpp"
+#include "api/context/event_feed.hpp"
 #include "api/context/repeated.hpp"
 #include "api/context/turns.hpp"
 #include "handoff/claim/claims.hpp"
@@ -37,11 +39,18 @@ struct FirmwareCache {
   std::optional<sysfs::FirmwareDescription> description;
 };
 
+/// The drivers for programs that are loaded now, as of a count of drivers and modules that came and went.
+struct UserspaceDriverCache {
+  std::optional<std::uint64_t> counted;
+  std::vector<std::string> drivers;
+};
+
 struct Context {
   handoff::Engine& engine;
   handoff::Claims& claims;
   const handoff::Policies& policies;
   handoff::KeptAnswers& kept_answers;
+  EventFeed& events;
   const sysfs::DeviceNames& names;
   std::string version;
   std::string boot_id;
@@ -60,11 +69,17 @@ struct Context {
   };
   UnderWay under_way = {};
   ModuleCache module_cache = {};
+  UserspaceDriverCache userspace_drivers = {};
   sysfs::FirmwareLog firmware_log = {};  ///< what the kernel has said at boot, as far as it was there at the start
   FirmwareCache firmware_cache = {};
+  AnswerCache answers = {};
+  ItemCache items = {};
   Turns turns = {};
   Asides asides = {};
 };
+
+/// Of everything that the list of devices is made of, as far as has been taken in: after Engine::current().
+Version version_of(const Context& context);
 
 /// Works on an answer in turns with all others; see Turns::add().
 void in_turns(Context& context, const Request& request, Turns::Step step);

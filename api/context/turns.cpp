@@ -34,6 +34,14 @@ bool Turns::run(const Step& step) {
   return false;
 }
 
+Version version_of(const Context& context) {
+  const auto& engine = context.engine;
+  const auto& inventory = engine.services().inventory;
+  return {inventory.generation(),          inventory.driver_generation(),    engine.view().network_generation(),
+          engine.view().node_generation(), engine.operations().generation(), engine.cordons().generation(),
+          context.claims.generation()};
+}
+
 void in_turns(Context& context, const Request& request, Turns::Step step) {
   const auto later = [after = &context.after](std::function<void()> work) {
     (*after)(std::chrono::milliseconds(0), std::move(work));

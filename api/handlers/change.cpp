@@ -78,6 +78,7 @@ Respond telling_applied(const Preferences& preferences, Respond respond) {
 
 void submit_change(Context& context, const Request& request, handoff::ChangeRequest change, bool dry_run,
                    RenderResult render, Respond respond) {
+  change.unless_changed_since = request.unless_changed_since;
   context.engine.submit(
       std::move(change), request.requester, dry_run,
       [&context, request, render = std::move(render), respond = std::move(respond)](handoff::Decision decision) {

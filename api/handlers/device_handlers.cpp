@@ -4,13 +4,16 @@
 
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/listing.hpp"
+#include "api/http/entity_tag.hpp"
 #include "api/http/field_text.hpp"
 #include "api/http/parameters.hpp"
+#include "api/http/plain_text.hpp"
 #include "api/http/text_table.hpp"
 #include "api/render/devbind_status.hpp"
 #include "api/render/render.hpp"
 #include "api/render/render_facts.hpp"
 #include "api/requests/selector_fields.hpp"
+#include "handoff/journal/json.hpp"
 #include "sysfs/kernel/kernel_module.hpp"
 #include "sysfs/kernel/paths.hpp"
 
@@ -150,6 +153,41 @@ sysfs::Result<std::optional<json>> device_item(Context& context, const DeviceLis
   return std::optional(std::move(*rendered));
 }
 
+std::uint64_t half_minutes() {
+  const auto since_boot = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(since_boot / AnswerCache::longest);
+}
+
+// Everything besides the host's own counters that the item says is compared, and not trusted to be unchanged.
+ItemState state_of(const Context& context, const sysfs::Device& device) {
+  const auto& engine = context.engine;
+  const auto& inventory = engine.services().inventory;
+  return {.revision = inventory.revision_of(device.address),
+          .network = device.interfaces.empty() ? 0 : engine.view().network_generation(),
+          .nodes = sysfs::is_vfio_bound(device) ? engine.view().node_generation() : 0,
+          .drivers = inventory.driver_generation(),
+          .half_minute = half_minutes(),
+          .claim = engine.claim_of(device),
+          .operation = engine.operations().id_on(device.address),
+          .cordons = engine.cordons().contains(device.address) ? engine.cordons().generation() : 0,
+          .left_with = engine.originals().left_with(device)};
+}
+
+sysfs::Result<std::optional<std::string>> device_text(Context& context, const DeviceList& list,
+                                                      const std::string& key) {
+  const auto address = sysfs::parse_pci_address(key).value();
+  const auto* device = context.engine.services().inventory.find(address);
+  if (device == nullptr) {
+    context.items.forget(address);
+    return std::nullopt;
+  }
+  auto state = state_of(context, *device);
+  if (const auto* known = context.items.find(address, state)) return std::optional(*known);
+  auto rendered = render_device(context, *device, list.routes);
+  if (!rendered) return std::unexpected(rendered.error());
+  return std::optional(context.items.keep(address, std::move(state), handoff::dump(*rendered)));
+}
+
 DevbindDevice status_line(Context& context, const DeviceList& list, const std::string& key) {
   const auto& device = *context.engine.services().inventory.find(sysfs::parse_pci_address(key).value());
   const bool routed = std::ranges::any_of(
@@ -164,8 +202,7 @@ void answer_status(Context& context, const Request& request, const std::shared_p
   const auto lines = std::make_shared<std::vector<DevbindDevice>>();
   in_turns(context, request, [&context, list, keys = std::move(keys), at = std::size_t{0}, lines, respond]() mutable {
     if (at == keys.size()) {
-      const auto drivers = sysfs::userspace_drivers(context.engine.services().tree);
-      respond(text_response(devbind_status(*lines, drivers)));
+      respond(text_response(devbind_status(*lines, loaded_userspace_drivers(context))));
       return false;
     }
     const auto& key = keys[at++];
@@ -190,8 +227,36 @@ void answer_devices(Context& context, const Request& request, ListQuery wanted, 
               {.keys = std::move(keys),
                .belongs = [&context, list](const std::string& key) { return belongs(context, *list, key); },
                .render = [&context, list](const std::string& key) { return device_item(context, *list, key); },
+               .text = [&context, list](const std::string& key) { return device_text(context, *list, key); },
                .columns = no_columns},
               std::move(page), std::move(respond));
+}
+
+}  // namespace
+
+namespace {
+
+// Names that only a worker can read have no counter.
+std::string asked_for(const Request& request) {
+  std::string asked = wants_text(request) ? "text" : "json";
+  for (const auto& [name, value] : request.query) asked += "\n" + name + "=" + value;
+  return asked;
+}
+
+// What is made is kept, unless something has changed while it was made.
+Respond keeping(Context& context, std::string asked, Version version, Respond respond) {
+  return
+      [&context, asked = std::move(asked), version = std::move(version), respond = std::move(respond)](Response made) {
+        if (made.status != 200 || version_of(context) != version) return respond(std::move(made));
+        made.shared_body = std::make_shared<const std::string>(
+            made.content_type.starts_with("text/") ? several_lines(made.body) : std::move(made.body));
+        made.body.clear();
+        const auto tag = entity_tag(*made.shared_body);
+        made.headers.emplace_back("ETag", tag);
+        made.headers.emplace_back("Vary", "Accept");
+        context.answers.keep(asked, version, {made.content_type, made.shared_body, tag});
+        respond(std::move(made));
+      };
 }
 
 }  // namespace
@@ -199,6 +264,18 @@ void answer_devices(Context& context, const Request& request, ListQuery wanted, 
 void list_devices(Context& context, const Request& request, const PathArguments&, Respond respond) {
   auto wanted = read_list_query(request);
   if (!wanted) return respond(std::move(wanted.error()));
+  if (wanted->searched.empty()) {
+    if (auto inventory = context.engine.current(); !inventory) return respond(problem_of(request, inventory.error()));
+    auto version = version_of(context);
+    auto asked = asked_for(request);
+    if (const auto* known = context.answers.find(asked, version))
+      return respond({.status = 200,
+                      .content_type = known->content_type,
+                      .body = {},
+                      .headers = {{"ETag", known->tag}, {"Vary", "Accept"}},
+                      .shared_body = known->body});
+    respond = keeping(context, std::move(asked), std::move(version), std::move(respond));
+  }
   if (wanted->searched.empty()) return answer_devices(context, request, std::move(*wanted), {}, std::move(respond));
   context.engine.readers().find_alternative_names(
       asker_of(request.requester),

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "api/context/repeated.hpp"
+#include "api/handlers/conditional.hpp"
 #include "api/handlers/route.hpp"
 #include "api/http/media_ranges.hpp"
 #include "api/http/preferences.hpp"
@@ -86,8 +87,41 @@ std::optional<Response> refused_at_the_door(const Route& route, const Request& r
   return std::nullopt;
 }
 
+// The GET of a path; nullptr where there is none.
+const Route* reader_at(const std::vector<std::string>& path) {
+  const auto found = std::ranges::find_if(
+      routes(), [&path](const Route& route) { return route.method == "GET" && match(route.pattern, path); });
+  return found == routes().end() ? nullptr : &*found;
+}
+
+void perform(Context& context, const Route& route, const Request& request, const PathArguments& arguments,
+             Respond respond);
+
+// A change of what the client has seen, and of nothing else.
+void perform_if_match(Context& context, const Route& route, const Request& request, const PathArguments& arguments,
+                      Respond respond) {
+  Perform look;
+  if (const auto* reader = reader_at(request.path))
+    look = [&context, reader, arguments](const Request& reading, Respond found) {
+      reader->handler(context, reading, arguments, std::move(found));
+    };
+  change_version(context, request, std::move(respond), look,
+                 [&context, &route, arguments](const Request& changing, Respond answer) {
+                   auto matched = changing;
+                   matched.body = Body(std::string(std::string_view(changing.body)));
+                   matched.if_match.clear();
+                   perform(context, route, matched, arguments, std::move(answer));
+                 });
+}
+
 void perform(Context& context, const Route& route, const Request& request, const PathArguments& arguments,
              Respond respond) {
+  if (route.method == "GET")
+    return answer_version(context, request, std::move(respond),
+                          [&context, &route, arguments](const Request& asked, Respond answer) {
+                            route.handler(context, asked, arguments, std::move(answer));
+                          });
+  if (!request.if_match.empty()) return perform_if_match(context, route, request, arguments, std::move(respond));
   if (!route.kept) return route.handler(context, request, arguments, std::move(respond));
   perform_once(context, request, std::move(respond),
                [&](Respond answer) { route.handler(context, request, arguments, std::move(answer)); });

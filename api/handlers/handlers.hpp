@@ -56,6 +56,7 @@ void get_handover(Context&, const Request&, const PathArguments&, Respond);
 
 void list_policies(Context&, const Request&, const PathArguments&, Respond);
 
+void get_events(Context&, const Request&, const PathArguments&, Respond);
 void list_audit(Context&, const Request&, const PathArguments&, Respond);
 void list_operations(Context&, const Request&, const PathArguments&, Respond);
 void get_operation(Context&, const Request&, const PathArguments&, Respond);

@@ -51,6 +51,20 @@ class PageInMaking {
   }
 
   bool add(const std::string& key) {
+    return listing_.text && !text_ && paging_.fields.empty() ? add_text(key) : render(key);
+  }
+
+  bool add_text(const std::string& key) {
+    auto item = listing_.text(key);
+    if (!item) return refuse(problem_of(request_, item.error()));
+    if (!*item) return true;
+    ++count_;
+    last_ = key;
+    body_ += (body_.empty() ? "" : ",") + **item;
+    return true;
+  }
+
+  bool render(const std::string& key) {
     auto item = listing_.render(key);
     if (!item) return refuse(problem_of(request_, item.error()));
     if (!*item) return true;

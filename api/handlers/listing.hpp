@@ -22,6 +22,8 @@ struct Listing {
   std::function<bool(const std::string& key)> belongs = {};
   /// The item, or nullopt when it is gone since it was listed.
   std::function<sysfs::Result<std::optional<nlohmann::json>>(const std::string& key)> render;
+  /// The whole item as text, where that is kept; empty: it is made by `render`.
+  std::function<sysfs::Result<std::optional<std::string>>(const std::string& key)> text = {};
   /// Of the table for a person.
   const std::vector<Column>& columns;
 };

@@ -44,6 +44,7 @@ const std::vector<Route>& routes() {
       {"POST", "/v1/claims/{id}/fds", Access::OwnClaims, BodyRule::Json, post_claim_fds},
       {"POST", "/v1/claims/{id}/memlock", Access::Change, BodyRule::Json, post_claim_memlock, true},
       {"GET", "/v1/claims/{id}/handover", Access::OwnClaims, BodyRule::None, get_handover},
+      {"GET", "/v1/events", Access::Read, BodyRule::None, get_events},
       {"GET", "/v1/policies", Access::Read, BodyRule::None, list_policies},
       {"GET", "/v1/audit", Access::Read, BodyRule::None, list_audit},
       {"GET", "/v1/operations", Access::Read, BodyRule::None, list_operations},

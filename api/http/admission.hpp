@@ -13,7 +13,7 @@
 namespace devbindd::api {
 
 struct ConnectionLimits {
-  std::size_t all = 512;
+  std::size_t all = 2048;
   std::size_t reserve = 128;    ///< of all: for those who may change things
   std::size_t transport = 256;  ///< of readers, on each of Unix and TCP
   std::size_t user = 64;        ///< of readers with one uid; TCP does not tell uids

@@ -2,6 +2,7 @@
 // Requests and responses as the handlers see them, without any type of the HTTP library.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -55,8 +56,13 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> query;
   std::string accept;  ///< the Accept headers as one list, "" when absent
   std::string content_type;
-  std::string prefer;           ///< the Prefer headers as one list
-  std::string idempotency_key;  ///< the Idempotency-Key header
+  std::string prefer;              ///< the Prefer headers as one list
+  std::string idempotency_key;     ///< the Idempotency-Key header
+  std::string last_event_id = {};  ///< the Last-Event-ID header
+  std::string if_none_match = {};  ///< the If-None-Match headers as one list
+  std::string if_match = {};       ///< the If-Match headers as one list
+  /// Engine::change_mark() of the device when If-Match was looked at; nullopt without it.
+  std::optional<std::uint64_t> unless_changed_since = {};
   Body body;
   handoff::Requester requester;
   Access access = Access::Read;                        ///< what this caller may do
@@ -64,13 +70,31 @@ struct Request {
   std::shared_ptr<const ClientLeft> client_left = {};  ///< null: it is there
 };
 
+/// What follows the head of an answer piece by piece, for as long as the client stays. On the daemon's thread.
+class AnswerStream {
+ public:
+  AnswerStream() = default;
+  AnswerStream(const AnswerStream&) = delete;
+  AnswerStream& operator=(const AnswerStream&) = delete;
+  virtual ~AnswerStream() = default;
+  /// What is to be sent now, and is then sent; "" when nothing is. Called again when that has left: who reads slowly is
+  /// asked seldom, and nothing is kept for him.
+  virtual std::string next() = 0;
+  /// `ready` is called once when next() has something; never from inside this call.
+  virtual void when_ready(std::function<void()> ready) = 0;
+};
+
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
+  /// Instead of `body`, where several answers share one; a text has only characters that may go to a terminal.
+  std::shared_ptr<const std::string> shared_body = {};
   /// What goes along with it over a Unix socket (SCM_RIGHTS); closed here when the answer is on its way.
   std::shared_ptr<std::vector<sysfs::FileDescriptor>> descriptors = {};
+  /// Instead of `body`; the connection ends with it.
+  std::shared_ptr<AnswerStream> stream = {};
 };
 
 /// An answer that says this document.

@@ -67,6 +67,7 @@ int status_of(ErrorCode code) {
     case ErrorCode::OperationNotFound:
     case ErrorCode::ClaimNotFound: return 404;
     case ErrorCode::ReadOnly: return 403;
+    case ErrorCode::PreconditionFailed: return 412;
     case ErrorCode::IdentityMismatch: return 412;
     case ErrorCode::ModuleNotFound:
     case ErrorCode::ModuleBlacklisted:

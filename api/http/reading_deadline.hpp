@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The time for one thing on a connection: it is over, or it was in time. Not here: how long it is, and what is said to
+// The time for one thing on a connection: it is over, or it was in time. To put it off costs no system call: the timer
+// strikes when it was set to, and is set anew when there is still time. Not here: how long it is, and what is said to
 // whoever is late (session.cpp).
 #pragma once
 
@@ -22,11 +23,18 @@ class ReadingDeadline {
   bool late() const { return state_->late; }
 
  private:
+  using Clock = std::chrono::steady_clock;
   struct State {
     explicit State(boost::asio::io_context& io) : timer(io) {}
     boost::asio::steady_timer timer;
+    Clock::time_point due = Clock::time_point::max();
+    Clock::time_point armed = Clock::time_point::max();  ///< when the timer strikes; max: it does not
+    std::function<void()> on_late = {};
     bool late = false;
   };
+  static void arm(const std::shared_ptr<State>& state, Clock::time_point when);
+  static void strike(const std::shared_ptr<State>& state);
+
   std::shared_ptr<State> state_;
 };
 

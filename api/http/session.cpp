@@ -30,16 +30,25 @@ namespace http = beast::http;
 using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
-http::response<http::string_body> message_of(Response answer, const RequestHead& asked, const std::string& request_id,
-                                             bool stays) {
-  http::response<http::string_body> message;
+using Message = http::response<http::span_body<const char>>;
+
+/// The bytes of an answer's body, which many answers may share.
+std::shared_ptr<const std::string> body_of(Response& answer) {
+  if (answer.shared_body) return answer.shared_body;
+  if (answer.content_type.starts_with("text/")) answer.body = several_lines(answer.body);
+  return std::make_shared<const std::string>(std::move(answer.body));
+}
+
+/// `body` must outlive the message.
+Message message_of(const Response& answer, const std::string& body, const RequestHead& asked,
+                   const std::string& request_id, bool stays) {
+  Message message;
   message.version(asked.http_1_0 ? 10 : 11);
   message.result(static_cast<unsigned>(answer.status));
   for (const auto& [name, value] : answer_fields(answer, request_id, std::time(nullptr))) message.set(name, value);
   message.keep_alive(stays);
-  if (answer.content_type.starts_with("text/")) answer.body = several_lines(answer.body);
-  message.content_length(answer.body.size());
-  if (asked.method != "HEAD") message.body() = std::move(answer.body);
+  if (answer.status != 304) message.content_length(body.size());
+  if (asked.method != "HEAD") message.body() = {body.data(), body.size()};
   return message;
 }
 
@@ -88,6 +97,7 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
   void make_room() override { close(); }
 
   void close_if_idle() override {
+    if (following_) return close();
     if (reading_.phase().idle()) stream_.bytes.cancel();
   }
 
@@ -113,7 +123,8 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
 
   void begin_request() {
     request_ = {};
-    request_.id = boost::uuids::to_string(boost::uuids::random_generator()());
+    static boost::uuids::random_generator_mt19937 generator;  // it names requests, and keeps no secret
+    request_.id = boost::uuids::to_string(generator());
     request_.requester = caller_.requester;
     request_.access = caller_.access;
     request_.groups = caller_.groups;
@@ -123,6 +134,9 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
     request_.content_type = head_.field("content-type").value_or("");
     request_.prefer = head_.list("prefer");
     request_.idempotency_key = head_.field("idempotency-key").value_or("");
+    request_.last_event_id = head_.field("last-event-id").value_or("");
+    request_.if_none_match = head_.list("if-none-match");
+    request_.if_match = head_.list("if-match");
   }
 
   // An answer that nobody gives any more is this server's own.
@@ -146,12 +160,13 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
 
   void send(Response answer, bool keep_alive) {
     if (std::exchange(answered_, true)) return;
-    const bool stays = keep_alive && !serving_->stopping;
-    const auto descriptors = std::move(answer.descriptors);
     log(answer.status);
-    message_.emplace(message_of(std::move(answer), head_, request_.id, stays));
-    stream_.end_limit();
-    stream_.bytes.expires_after(serving_->settings.limits.write_time);
+    if (answer.stream && head_.method != "HEAD") return begin_stream(std::move(answer));
+    const bool stays = keep_alive && !serving_->stopping && !answer.stream;
+    const auto descriptors = std::move(answer.descriptors);
+    body_ = body_of(answer);
+    message_.emplace(message_of(answer, *body_, head_, request_.id, stays));
+    stream_.limit_to_write(serving_->settings.limits.write_time);
     if (descriptors) return send_along(descriptors, stays);
     serializer_.emplace(*message_);
     auto sent = beast::bind_front_handler(&Session::on_sent, shared_from_this(), stays);
@@ -160,6 +175,51 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
     } else {
       http::async_write(stream_.bytes, *serializer_, std::move(sent));
     }
+  }
+
+  // The pieces follow the head as chunks (RFC 9112, 7.1), to HTTP/1.0 as they are; the end is that of the connection.
+  void begin_stream(Response answer) {
+    following_ = std::move(answer.stream);
+    http::response<http::empty_body> head;
+    head.version(head_.http_1_0 ? 10 : 11);
+    head.result(static_cast<unsigned>(answer.status));
+    for (const auto& [name, value] : answer_fields(answer, request_.id, std::time(nullptr))) head.set(name, value);
+    head.keep_alive(false);
+    head.chunked(!head_.http_1_0);
+    std::ostringstream text;
+    text << head.base();
+    stream_.end_limit();
+    watch_for_end();
+    write_piece(std::move(text).str());
+  }
+
+  // A client that follows has nothing to say: what comes is dropped, and its end is the end.
+  void watch_for_end() {
+    reading_.discard(shared_from_this(), [self = shared_from_this()] { self->close(); });
+  }
+
+  void write_piece(std::string piece) {
+    outgoing_ = std::move(piece);
+    stream_.limit_to_write(serving_->settings.limits.write_time);
+    asio::async_write(stream_.bytes, asio::buffer(outgoing_),
+                      [self = shared_from_this()](error_code error, std::size_t) {
+                        if (error) return self->close();
+                        self->stream_.end_limit();
+                        self->write_next_piece();
+                      });
+  }
+
+  void write_next_piece() {
+    if (!following_) return;
+    auto piece = following_->next();
+    if (piece.empty())
+      return following_->when_ready([weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->write_next_piece();
+      });
+    if (head_.http_1_0) return write_piece(std::move(piece));
+    std::ostringstream chunk;
+    chunk << std::hex << piece.size() << "\r\n" << piece << "\r\n";
+    write_piece(std::move(chunk).str());
   }
 
   // The descriptors go with the answer's first byte, and are closed here as soon as that has left.
@@ -171,8 +231,7 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
     send_first_bytes(stream_.bytes.socket(), outgoing_, descriptors,
                      [self = shared_from_this(), stays](std::optional<std::size_t> sent) {
                        if (!sent) return self->close();
-                       self->stream_.end_limit();
-                       self->stream_.bytes.expires_after(self->serving_->settings.limits.write_time);
+                       self->stream_.limit_to_write(self->serving_->settings.limits.write_time);
                        asio::async_write(self->stream_.bytes, asio::buffer(self->outgoing_) + *sent,
                                          beast::bind_front_handler(&Session::on_sent, self, stays));
                      });
@@ -190,6 +249,9 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
 
   void on_sent(bool stays, error_code error, std::size_t) {
     answered_ = false;
+    serializer_.reset();
+    message_.reset();
+    body_.reset();  // who stays connected keeps no answer
     if (error) return close();
     if (!stays) return linger();
     head_ = {};
@@ -201,11 +263,12 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
   void linger() {
     error_code ignored;
     stream_.bytes.socket().shutdown(StreamSocket::shutdown_send, ignored);
-    stream_.bytes.expires_after(std::chrono::seconds(1));
+    stream_.limit_to_write(std::chrono::seconds(1));
     reading_.discard(shared_from_this(), [this] { close(); });
   }
 
   void close() {
+    following_.reset();
     stream_.close();
     leave();
   }
@@ -229,9 +292,11 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
   Clock::time_point started_;
   RequestHead head_;
   Request request_;
-  std::string outgoing_;  ///< an answer with descriptors
-  std::optional<http::response<http::string_body>> message_;
-  std::optional<http::response_serializer<http::string_body>> serializer_;
+  std::string outgoing_;  ///< an answer with descriptors, or a piece of a stream
+  std::shared_ptr<AnswerStream> following_;
+  std::shared_ptr<const std::string> body_;
+  std::optional<Message> message_;
+  std::optional<http::response_serializer<http::span_body<const char>>> serializer_;
 };
 
 }  // namespace

@@ -17,17 +17,17 @@ namespace devbindd::api {
 struct TimedStream {
   TimedStream(boost::asio::io_context& io, StreamSocket socket) : bytes(std::move(socket)), deadline(io) {}
 
-  /// The time for what comes next, from now: then what is under way is cancelled, and `deadline` is late. The stream's
-  /// own clock is only the backstop: it closes the socket when it strikes, and no 408 could be sent any more.
+  /// The time for what comes next, from now: then what is under way is cancelled, and `deadline` is late.
   void limit(std::chrono::milliseconds time) {
-    bytes.expires_after(time + std::chrono::seconds(1));
     deadline.start(time, [this] { bytes.cancel(); });
   }
 
-  void end_limit() {
-    deadline.end();
-    bytes.expires_never();
+  /// The same for an answer that leaves: a client who does not take it in time is cut off.
+  void limit_to_write(std::chrono::milliseconds time) {
+    deadline.start(time, [this] { close(); });
   }
+
+  void end_limit() { deadline.end(); }
 
   void close() {
     boost::system::error_code ignored;

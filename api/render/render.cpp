@@ -130,10 +130,17 @@ const std::vector<std::string>& matching_modules(Context& context, const sysfs::
   return cache.modules[device.modalias] = sysfs::modules_for(context.engine.services().modules, device.modalias);
 }
 
-std::vector<std::string> candidate_drivers(Context& context, const sysfs::Device& device) {
+const std::vector<std::string>& loaded_userspace_drivers(Context& context) {
   const auto& services = context.engine.services();
+  auto& cache = context.userspace_drivers;
+  const auto now = services.inventory.driver_generation();
+  if (cache.counted != now) cache = {.counted = now, .drivers = sysfs::userspace_drivers(services.tree)};
+  return cache.drivers;
+}
+
+std::vector<std::string> candidate_drivers(Context& context, const sysfs::Device& device) {
   auto candidates = matching_modules(context, device);
-  for (const auto& driver : sysfs::userspace_drivers(services.tree)) {
+  for (const auto& driver : loaded_userspace_drivers(context)) {
     if (std::ranges::find(candidates, driver) == candidates.end()) candidates.push_back(driver);
   }
   if (sysfs::is_pci_bridge(device))
@@ -171,7 +178,14 @@ sysfs::Result<json> render_device(Context& context, const sysfs::Device& device,
               {"sysfs_path", device.sysfs_path},
               {"claim", claim_link(context.engine.claim_of(device))},
               {"cordon", render_cordon(context, device)},
-              {"operation", operation_link(context.engine.operations().id_on(device.address))}};
+              {"operation", operation_link(context.engine.operations().id_on(device.address))},
+              {"drift", render_drift(context, device)}};
+}
+
+json render_drift(Context& context, const sysfs::Device& device) {
+  const auto left_with = context.engine.originals().left_with(device);
+  if (!left_with || !handoff::is_drifted(device, *left_with, context.engine.operations())) return nullptr;
+  return {{"expected_driver", or_null(*left_with)}};
 }
 
 // Whoever moves the device besides the callers of this API. A /sys that is read-only says that whoever made this
@@ -221,7 +235,8 @@ sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device
               {"candidates", candidate_drivers(context, device)},
               {"iommu_group", or_null(device.iommu_group)},
               {"nodes", std::move(*nodes)},
-              {"operation", operation_link(context.engine.operations().id_on(device.address))}};
+              {"operation", operation_link(context.engine.operations().id_on(device.address))},
+              {"drift", render_drift(context, device)}};
 }
 
 sysfs::Result<json> render_group(Context& context, const sysfs::IommuGroup& group) {

@@ -28,6 +28,8 @@ sysfs::Result<nlohmann::json> render_binding(Context& context, const sysfs::Devi
 /// The modules whose aliases match the device, as lspci -k shows them; kept for half a minute.
 const std::vector<std::string>& matching_modules(Context& context, const sysfs::Device& device);
 
+/// The drivers for programs (vfio-pci, uio_pci_generic, ...) that are loaded now.
+const std::vector<std::string>& loaded_userspace_drivers(Context& context);
 /// The drivers that could have the device: modules by its aliases, and the userspace drivers that are loaded.
 std::vector<std::string> candidate_drivers(Context& context, const sysfs::Device& device);
 
@@ -38,6 +40,8 @@ nlohmann::json render_driver(const sysfs::PciDriver& driver);
 std::string hex_id(std::uint16_t id);
 
 /// {"reason", "since", "requested_by"} of a device that gets no new claims, or null.
+/// Null, or which driver devbindd left the device with, where somebody else has given it another one since.
+nlohmann::json render_drift(Context& context, const sysfs::Device& device);
 nlohmann::json render_cordon(Context& context, const sysfs::Device& device);
 
 }  // namespace devbindd::api

@@ -11,7 +11,11 @@ namespace devbindd::handoff {
 void ClaimRecords::store(const Claim& claim, std::function<void(sysfs::Result<>)> done) const {
   // The journal keeps as many of the ended ones as it likes, but for those whose key is known.
   const bool kept = !holds_devices(claim) && is_key_known(claim);
-  services_.journal.store(row_of(claim, kept ? "kept" : std::string(name_of(claim.state))), std::move(done));
+  services_.journal.store(row_of(claim, kept ? "kept" : std::string(name_of(claim.state))),
+                          [&services = services_, event = event_of(claim), done = std::move(done)](auto stored) {
+                            tell_of(services, event);
+                            done(std::move(stored));
+                          });
 }
 
 void ClaimRecords::store(const Claim& claim) const {

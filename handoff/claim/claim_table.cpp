@@ -26,8 +26,15 @@ std::vector<const Claim*> ClaimTable::all() const {
 }
 
 std::string ClaimTable::holder_of(const sysfs::Device& device) const {
-  const auto holder = std::ranges::find_if(holding_, [&](const std::string& id) { return holds(at(id), device); });
-  return holder == holding_.end() ? std::string{} : *holder;
+  if (known_of_ != generation_) {
+    known_holders_ = held();
+    known_of_ = generation_;
+  }
+  const auto by_address = known_holders_.devices.find(device.address);
+  if (by_address != known_holders_.devices.end()) return by_address->second;
+  if (!device.iommu_group) return {};
+  const auto by_group = known_holders_.groups.find(*device.iommu_group);
+  return by_group == known_holders_.groups.end() ? std::string{} : by_group->second;
 }
 
 HeldDevices ClaimTable::held() const {
@@ -53,6 +60,7 @@ const Claim* ClaimTable::with_key(const ClaimRequest& request, const Requester& 
 }
 
 void ClaimTable::add(Claim claim) {
+  ++generation_;
   claim.fencing_token = ++last_token_;
   const auto id = claim.id;
   holding_.insert(id);
@@ -61,6 +69,7 @@ void ClaimTable::add(Claim claim) {
 }
 
 void ClaimTable::adopt(Claim claim) {
+  ++generation_;
   const auto id = claim.id;
   last_token_ = std::max(last_token_, claim.fencing_token);
   if (holds_devices(claim)) holding_.insert(id);
@@ -69,12 +78,14 @@ void ClaimTable::adopt(Claim claim) {
 }
 
 void ClaimTable::remove(const std::string& id) {
+  ++generation_;
   holding_.erase(id);
   std::erase(order_, id);
   entries_.erase(id);
 }
 
 std::vector<Claim> ClaimTable::retire(const std::string& ended) {
+  ++generation_;
   holding_.erase(ended);
   std::erase(order_, ended);
   order_.push_back(ended);

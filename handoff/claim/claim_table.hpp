@@ -43,6 +43,8 @@ class ClaimTable {
   /// The id of the claim that holds the device, or "".
   std::string holder_of(const sysfs::Device& device) const;
   HeldDevices held() const;
+  /// Counts changes of which claim holds what.
+  std::uint64_t generation() const { return generation_; }
   /// The claim that the requester's idempotency key stands for; nullptr when there is none.
   const Claim* with_key(const ClaimRequest& request, const Requester& requester) const;
 
@@ -72,6 +74,9 @@ class ClaimTable {
   std::vector<std::string> order_;
   std::set<std::string> holding_;  ///< ids of those that hold devices
   std::uint64_t last_token_ = 0;
+  std::uint64_t generation_ = 1;
+  mutable HeldDevices known_holders_ = {};  ///< as of the generation `known_of_`
+  mutable std::uint64_t known_of_ = 0;
 };
 
 }  // namespace devbindd::handoff

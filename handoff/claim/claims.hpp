@@ -75,6 +75,9 @@ class Claims {
   /// The id of the claim that holds the device, or "".
   std::string holder_of(const sysfs::Device& device) const { return table_.holder_of(device); }
 
+  /// Counts changes of which claim holds what.
+  std::uint64_t generation() const { return table_.generation(); }
+
   /// Takes in what uevents tell of the kernel's recovery of claimed devices from errors: the claims say so, and one
   /// that could not be recovered is not given back.
   void take(const sysfs::UeventBatch& batch);

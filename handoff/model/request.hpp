@@ -2,6 +2,7 @@
 // What can be asked for, as typed values. Made by api/ from JSON; nothing here knows of HTTP.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -56,7 +57,9 @@ struct ChangeRequest {
   std::optional<VirtualFunctions> functions = {};  ///< SetVfs
   bool after_grace = false;                        ///< of a claim's end: an open device is no reason to wait any longer
   std::string claim = {};                          ///< id of the claim that it is made for, "" for none
-  bool ends_claim = false;                         ///< of a claim's end, which was accepted: nobody else asks for it
+  /// Engine::change_mark() of the device at `address` that must still hold when the change is accepted.
+  std::optional<std::uint64_t> unless_changed_since = {};
+  bool ends_claim = false;  ///< of a claim's end, which was accepted: nobody else asks for it
 };
 
 /// How many items a transaction may have.

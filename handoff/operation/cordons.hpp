@@ -11,6 +11,7 @@
 #include "handoff/journal/journal.hpp"
 #include "handoff/model/cordon.hpp"
 #include "handoff/operation/damaged_rows.hpp"
+#include "handoff/operation/engine_services.hpp"
 #include "sysfs/device/device.hpp"
 
 namespace devbindd::handoff {
@@ -18,7 +19,7 @@ namespace devbindd::handoff {
 class Cordons {
  public:
   /// Takes over what an earlier daemon has kept; a row that cannot be read is set aside.
-  Cordons(Journal& journal, DamagedRows& damaged);
+  Cordons(const EngineServices& services, DamagedRows& damaged);
 
   using Done = std::function<void(sysfs::Result<>)>;
 
@@ -32,11 +33,17 @@ class Cordons {
   void forget(const sysfs::PciAddress& address, Done done);
 
   bool contains(const sysfs::PciAddress& address) const { return cordons_.contains(address); }
+  /// Counts those that were set or cleared.
+  std::uint64_t generation() const { return generation_; }
   /// nullptr where the device is not cordoned.
   const Cordon* find(const sysfs::Device& device) const;
 
  private:
+  void tell(const sysfs::PciAddress& address, std::string_view state);
+
+  const EngineServices& services_;
   Journal& journal_;
+  std::uint64_t generation_ = 0;
   std::map<sysfs::PciAddress, Cordon> cordons_;
 };
 

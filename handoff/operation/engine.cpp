@@ -16,7 +16,7 @@ constexpr const char* stopping = "devbindd is stopping";
 Engine::Engine(Services services)
     : services_(std::move(services)),
       damaged_(services_),
-      cordons_(services_.journal, damaged_),
+      cordons_(services_, damaged_),
       operations_(services_.boot_id),
       originals_(services_),
       waiters_(operations_),
@@ -47,10 +47,22 @@ void Engine::submit(ChangeRequest request, Requester requester, bool dry_run, st
     if (!findings) return answer(std::move(findings.error()));
     auto plan = handoff::decide(inquiry.request, findings->parts, inquiry.dry_run);
     if (!plan) return answer(std::move(plan.error()));
+    if (has_changed(inquiry.request))
+      return answer(refusal_for({ErrorCode::PreconditionFailed,
+                                 "the device has changed since the version that If-Match names: read it again"}));
     runs_.begin(
         {inquiry.request, inquiry.requester, std::move(findings->parts), std::move(findings->keys), std::move(*plan)},
         answer);
   });
+}
+
+std::uint64_t Engine::change_mark(const sysfs::PciAddress& address) const {
+  return services_.inventory.revision_of(address) + operations_.changes_begun(address);
+}
+
+bool Engine::has_changed(const ChangeRequest& request) const {
+  return request.unless_changed_since && request.address &&
+         *request.unless_changed_since != change_mark(*request.address);
 }
 
 sysfs::Result<std::function<void()>> Engine::reserve(const sysfs::Device& device) {

@@ -64,6 +64,13 @@ class Engine {
   /// Calls `ready` when the operation has ended; at once if it has. As long as the kernel takes.
   void when_ended(const std::string& id, std::function<void()> ready) { waiters_.when_ended(id, std::move(ready)); }
   bool is_blocked(const std::string& id) const { return operations_.is_blocked(id); }
+  /// Another number when the device has changed, or a change of it was accepted: what a caller's look at it is good
+  /// for.
+  std::uint64_t change_mark(const sysfs::PciAddress& address) const;
+
+  /// Takes in what the kernel tells, and tells of it at once.
+  void look() { view_.look(); }
+  const DeviceView& view() const { return view_; }
   /// What else is to be asked of operations.
   const OperationTable& operations() const { return operations_; }
 
@@ -97,6 +104,8 @@ class Engine {
   bool busy() const { return operations_.is_busy(); }
 
  private:
+  bool has_changed(const ChangeRequest& request) const;
+
   Services services_;
   ClaimLookup claims_;
   DamagedRows damaged_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "handoff/journal/journal.hpp"
+#include "handoff/model/host_event.hpp"
 #include "handoff/worker/leftover_workers.hpp"
 #include "handoff/worker/task.hpp"
 #include "sysfs/device/inventory.hpp"
@@ -33,6 +34,8 @@ struct EngineServices {
   std::function<void(std::chrono::milliseconds, std::function<void()>)> after = {};
   /// A worker for one accepted operation, as long as it lasts. Without it `run_task` is used.
   OpenLane open_lane = {};
+  /// Tells those who follow this host of a change.
+  std::function<void(const HostEvent&)> tell = {};
   std::function<void(const std::string&)> inform = {};  ///< for what is worth a line in the log
   std::function<void(const std::string&)> warn = {};    ///< for what is worth a line in the log and nothing more
 };
@@ -42,6 +45,10 @@ struct EngineServices {
 /// interrupted.
 inline void warn_of(const EngineServices& services, const sysfs::Result<>& done) {
   if (!done && services.warn) services.warn(done.error().message);
+}
+
+inline void tell_of(const EngineServices& services, const HostEvent& event) {
+  if (services.tell) services.tell(event);
 }
 
 }  // namespace devbindd::handoff

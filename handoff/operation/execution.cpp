@@ -50,6 +50,7 @@ void Execution::run_step(std::size_t index) {
   }
   record.state = StepState::Running;
   record.started_at = now();
+  if (hooks_.on_step) hooks_.on_step();
   lane_({PerformStep{record.planned.step}},
         {.on_overdue = [self = shared_from_this(), index](int pid) { self->on_overdue(index, pid); },
          .on_result = on_result_of<PerformStep>(

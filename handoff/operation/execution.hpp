@@ -19,8 +19,9 @@ namespace devbindd::handoff {
 class Execution : public std::enable_shared_from_this<Execution> {
  public:
   struct Hooks {
-    std::function<void()> on_change;  ///< the operation's state is another one: running, blocked
-    std::function<void()> on_end;     ///< state is Succeeded or Failed; called once
+    std::function<void()> on_change;     ///< the operation's state is another one: running, blocked
+    std::function<void()> on_end;        ///< state is Succeeded or Failed; called once
+    std::function<void()> on_step = {};  ///< a step begins
   };
 
   /// `lane`: the operation's own worker, for its steps, their undo and the look at what came of them. `run_task`: for

@@ -96,7 +96,17 @@ void OperationRuns::begin(Order order, std::function<void(Decision)> answer) {
 
 void OperationRuns::start(const std::string& id) {
   execute(id, operations_.find_running(id), std::exchange(runs_.at(id).lane, {}),
-          {.on_change = [this, id] { waiters_.changed(id); }, .on_end = [this, id] { end(id); }});
+          {.on_change =
+               [this, id] {
+                 tell(id);
+                 waiters_.changed(id);
+               },
+           .on_end = [this, id] { end(id); },
+           .on_step = [this, id] { tell(id); }});
+}
+
+void OperationRuns::tell(const std::string& id) const {
+  if (const auto operation = operations_.find_running(id)) tell_of(services_, event_of(*operation));
 }
 
 void OperationRuns::hold(const std::string& id, const LockKeys& keys) {
@@ -122,8 +132,10 @@ void OperationRuns::end(const std::string& id) {
                            [this, id, operation](const sysfs::Result<>& stored) {
                              warn_of(services_, stored);
                              forget_tokens(*operation);
+                             view_.look();  // while it is known who has made the changes
                              operations_.end(id);
                              runs_.erase(id);
+                             tell_of(services_, event_of(*operation));
                              waiters_.changed(id);
                            });
 }

@@ -58,6 +58,7 @@ class OperationRuns {
   };
 
   void start(const std::string& id);
+  void tell(const std::string& id) const;
   void forget_cordons_of_gone(const Operation& operation);
   void mark_changed(const Operation& operation);
 

@@ -51,12 +51,25 @@ void OperationTable::adopt(const std::vector<OperationRow>& rows, DamagedRows& d
   }
 }
 
+void OperationTable::drop(const std::string& id) {
+  ++generation_;
+  running_.erase(id);
+}
+
 void OperationTable::add(std::shared_ptr<Operation> operation) {
+  ++generation_;
+  for (const auto& transition : operation->transitions) ++changes_begun_[transition.address];
   const auto id = operation->id;
   running_.emplace(id, std::move(operation));
 }
 
+std::uint64_t OperationTable::changes_begun(const sysfs::PciAddress& address) const {
+  const auto found = changes_begun_.find(address);
+  return found == changes_begun_.end() ? 0 : found->second;
+}
+
 void OperationTable::end(const std::string& id) {
+  ++generation_;
   const auto ended = running_.extract(id);
   if (ended.empty()) return;
   past_.push_front(ended.mapped());

@@ -30,7 +30,7 @@ class OperationTable {
   void adopt(const std::vector<OperationRow>& rows, DamagedRows& damaged);
   void add(std::shared_ptr<Operation> operation);
   /// Forgets one that was added and did not begin.
-  void drop(const std::string& id) { running_.erase(id); }
+  void drop(const std::string& id);
   /// From now on it is one of the past; the oldest beyond max_operations goes.
   void end(const std::string& id);
 
@@ -54,9 +54,15 @@ class OperationTable {
   bool is_blocked(const std::string& id) const;
   /// Whether one runs that is not blocked.
   bool is_busy() const;
+  /// Counts the operations of this daemon that were to change the device.
+  std::uint64_t changes_begun(const sysfs::PciAddress& address) const;
+  /// Counts operations that began or ended.
+  std::uint64_t generation() const { return generation_; }
 
  private:
   std::string boot_id_;
+  std::uint64_t generation_ = 0;
+  std::map<sysfs::PciAddress, std::uint64_t> changes_begun_;
   Running running_;
   Past past_;
 };

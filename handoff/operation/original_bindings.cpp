@@ -56,6 +56,7 @@ void OriginalBindings::adopt(const std::vector<Original>& originals, const Opera
       const bool settled = succeeded && settles(*operation, transition);
       if ((!settled && !half_way) || !told.insert(transition.address).second) continue;
       if (half_way) half_way_.emplace(transition.address, operation->id);
+      if (settled) note_left(*operation, transition);
     }
   }
 }
@@ -74,6 +75,7 @@ void OriginalBindings::forget(const std::vector<sysfs::PciAddress>& addresses) {
   std::vector<sysfs::PciAddress> gone;
   for (const auto& address : addresses) {
     half_way_.erase(address);
+    left_with_.erase(address);
     if (originals_.erase(address) > 0) gone.push_back(address);
   }
   if (gone.empty()) return;
@@ -85,6 +87,26 @@ std::optional<Original> OriginalBindings::find(const sysfs::Device& device) cons
   const auto found = originals_.find(device.address);
   if (found == originals_.end() || !same_identity(found->second, device)) return std::nullopt;
   return found->second;
+}
+
+// Where the kernel was to choose, or the device was to vanish, nothing can drift.
+void OriginalBindings::note_left(const Operation& operation, const Transition& transition) {
+  if (operation.state != OperationState::Succeeded || !settles(operation, transition)) return;
+  left_with_.erase(transition.address);
+  if (!transition.kernel_chooses && transition.there_after)
+    left_with_.emplace(transition.address, transition.driver_after);
+}
+
+std::optional<std::optional<std::string>> OriginalBindings::left_with(const sysfs::Device& device) const {
+  const auto found = left_with_.find(device.address);
+  if (found == left_with_.end() || !find(device)) return std::nullopt;
+  return found->second;
+}
+
+bool is_drifted(const sysfs::Device& device, const std::optional<std::string>& left_with,
+                const OperationTable& operations) {
+  const auto driver = device.driver ? std::optional(device.driver->text()) : std::nullopt;
+  return driver != left_with && operations.id_on(device.address).empty();
 }
 
 std::string OriginalBindings::left_half_way_by(const sysfs::PciAddress& address) const {
@@ -121,7 +143,11 @@ std::vector<sysfs::PciAddress> OriginalBindings::take_end(const Operation& opera
     const bool gone = !sysfs::exists(services_.tree, sysfs::paths::device(transition.address));
     if (gone || needs_no_record(operation, transition, original->second)) forgotten.push_back(transition.address);
   }
-  for (const auto& address : forgotten) originals_.erase(address);
+  for (const auto& transition : operation.transitions) note_left(operation, transition);
+  for (const auto& address : forgotten) {
+    originals_.erase(address);
+    left_with_.erase(address);
+  }
   mark_half_way(operation);
   return forgotten;
 }

@@ -30,6 +30,9 @@ class OriginalBindings {
   const std::map<sysfs::PciAddress, Original>& all() const { return originals_; }
   /// How this very device was; nullopt: devbindd has not touched it.
   std::optional<Original> find(const sysfs::Device& device) const;
+  /// The driver, or none, that devbindd's last change has left the device with; nullopt: it has not bound the device,
+  /// or has given it back.
+  std::optional<std::optional<std::string>> left_with(const sysfs::Device& device) const;
   /// The operation that could not be undone and left the device half-way, or "": a give-back tries it again.
   std::string left_half_way_by(const sysfs::PciAddress& address) const;
 
@@ -43,10 +46,16 @@ class OriginalBindings {
 
  private:
   void mark_half_way(const Operation& operation);
+  void note_left(const Operation& operation, const Transition& transition);
 
   const EngineServices& services_;
   std::map<sysfs::PciAddress, Original> originals_;
   std::map<sysfs::PciAddress, std::string> half_way_;  ///< device -> id of the operation that left it so
+  std::map<sysfs::PciAddress, std::optional<std::string>> left_with_;  ///< device -> driver
 };
+
+/// Whether somebody else has moved a device since it was left with that driver.
+bool is_drifted(const sysfs::Device& device, const std::optional<std::string>& left_with,
+                const OperationTable& operations);
 
 }  // namespace devbindd::handoff

@@ -98,35 +98,14 @@ void add_line(PciIds& ids, Position& position, std::string_view line) {
   if (depth == 2) add_subsystem(ids, position, line.substr(2));
 }
 
-std::optional<std::string> ask(sd_hwdb* hwdb, const char* modalias, const char* property) {
-  const char* value = nullptr;
-  if (hwdb == nullptr || ::sd_hwdb_get(hwdb, modalias, property, &value) < 0 || *value == '\0') return std::nullopt;
-  return value;
-}
+constexpr std::size_t most_asked = 4096;
 
 // The modaliases are libpci's (lib/names-hwdb.c), stars included: they are no patterns but stand for the rest.
-std::optional<std::string> ask_vendor(sd_hwdb* hwdb, unsigned vendor) {
+template <class... Numbers>
+std::string modalias_of(const char* format, Numbers... numbers) {
   std::array<char, 64> modalias{};
-  std::snprintf(modalias.data(), modalias.size(), "pci:v%08X*", vendor);
-  return ask(hwdb, modalias.data(), "ID_VENDOR_FROM_DATABASE");
-}
-
-std::optional<std::string> ask_device(sd_hwdb* hwdb, unsigned vendor, unsigned device) {
-  std::array<char, 64> modalias{};
-  std::snprintf(modalias.data(), modalias.size(), "pci:v%08Xd%08X*", vendor, device);
-  return ask(hwdb, modalias.data(), "ID_MODEL_FROM_DATABASE");
-}
-
-std::optional<std::string> ask_class(sd_hwdb* hwdb, unsigned base) {
-  std::array<char, 64> modalias{};
-  std::snprintf(modalias.data(), modalias.size(), "pci:v*d*sv*sd*bc%02X*", base);
-  return ask(hwdb, modalias.data(), "ID_PCI_CLASS_FROM_DATABASE");
-}
-
-std::optional<std::string> ask_subclass(sd_hwdb* hwdb, unsigned base, unsigned sub) {
-  std::array<char, 64> modalias{};
-  std::snprintf(modalias.data(), modalias.size(), "pci:v*d*sv*sd*bc%02Xsc%02X*", base, sub);
-  return ask(hwdb, modalias.data(), "ID_PCI_SUBCLASS_FROM_DATABASE");
+  std::snprintf(modalias.data(), modalias.size(), format, numbers...);
+  return modalias.data();
 }
 
 PciIds read_pci_ids(const Tree& tree) {
@@ -169,15 +148,25 @@ DeviceNames::~DeviceNames() = default;
 
 void DeviceNames::CloseHwdb::operator()(sd_hwdb* hwdb) const { ::sd_hwdb_unref(hwdb); }
 
+std::optional<std::string> DeviceNames::from_hwdb(const std::string& modalias, const char* property) const {
+  if (hwdb_ == nullptr) return std::nullopt;
+  const auto known = asked_.find(modalias);
+  if (known != asked_.end()) return known->second;
+  if (asked_.size() >= most_asked) asked_.clear();
+  const char* value = nullptr;
+  const bool found = ::sd_hwdb_get(hwdb_.get(), modalias.c_str(), property, &value) >= 0 && *value != '\0';
+  return asked_[modalias] = found ? std::optional<std::string>(value) : std::nullopt;
+}
+
 std::optional<std::string> DeviceNames::vendor(std::uint16_t vendor) const {
   if (auto name = ids_.vendors.find(vendor)) return name;
-  return ask_vendor(hwdb_.get(), vendor);
+  return from_hwdb(modalias_of("pci:v%08X*", unsigned{vendor}), "ID_VENDOR_FROM_DATABASE");
 }
 
 std::optional<std::string> DeviceNames::device(std::uint16_t vendor, std::uint16_t device) const {
   const auto key = static_cast<std::uint32_t>(vendor) << 16 | device;
   if (auto name = ids_.devices.find(key)) return name;
-  return ask_device(hwdb_.get(), vendor, device);
+  return from_hwdb(modalias_of("pci:v%08Xd%08X*", unsigned{vendor}, unsigned{device}), "ID_MODEL_FROM_DATABASE");
 }
 
 std::optional<std::string> DeviceNames::subsystem(std::uint16_t vendor, std::uint16_t device,
@@ -190,9 +179,11 @@ std::optional<std::string> DeviceNames::class_name(std::uint32_t class_code) con
   const auto base = static_cast<std::uint8_t>(class_code >> 16);
   const auto sub = static_cast<std::uint8_t>(class_code >> 8);
   if (auto name = ids_.subclasses.find(static_cast<std::uint16_t>(base << 8 | sub))) return name;
-  if (auto name = ask_subclass(hwdb_.get(), base, sub)) return name;
+  if (auto name = from_hwdb(modalias_of("pci:v*d*sv*sd*bc%02Xsc%02X*", unsigned{base}, unsigned{sub}),
+                            "ID_PCI_SUBCLASS_FROM_DATABASE"))
+    return name;
   if (auto name = ids_.classes.find(base)) return name;
-  return ask_class(hwdb_.get(), base);
+  return from_hwdb(modalias_of("pci:v*d*sv*sd*bc%02X*", unsigned{base}), "ID_PCI_CLASS_FROM_DATABASE");
 }
 
 }  // namespace devbindd::sysfs

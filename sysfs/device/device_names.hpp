@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -92,7 +93,11 @@ class DeviceNames {
     void operator()(sd_hwdb* hwdb) const;
   };
   DeviceNames() = default;
+  std::optional<std::string> from_hwdb(const std::string& modalias, const char* property) const;
+
   PciIds ids_;
+  /// What the hardware database has said: a look-up costs as much as all the rest of a device's item.
+  mutable std::map<std::string, std::optional<std::string>> asked_;
   std::unique_ptr<sd_hwdb, CloseHwdb> hwdb_;
 };
 

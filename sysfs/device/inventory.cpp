@@ -7,12 +7,43 @@
 namespace devbindd::sysfs {
 
 void Inventory::apply(const UeventBatch& batch) {
-  if (batch.lost) mark_all();
+  if (batch.lost) {
+    mark_all();
+    ++driver_generation_;
+  }
   for (const auto& event : batch.events) {
     // A PF changes when its VFs come and go, a bridge's path stands in every path below it: all are read again.
-    for (const auto& address : addresses_in(event.devpath)) mark(address);
-    if (event.subsystem == "module" || event.subsystem == "drivers") mark_all();
+    const auto addresses = addresses_in(event.devpath);
+    for (const auto& address : addresses) mark(address);
+    if (!addresses.empty()) note_unsettled(event, addresses.back());
+    if (event.subsystem == "module" || event.subsystem == "drivers") {
+      ++driver_generation_;
+      if (event.action == "remove") going_.insert("sys" + event.devpath);
+    }
   }
+  for (const auto& written : batch.written) mark(written.device);
+}
+
+// The kernel tells of a removal before it removes, and of an interface before it has moved it: what is read right after
+// the event may be how it was. Source: drivers/base/core.c, device_del(); net/core/dev.c, dev_change_net_namespace().
+void Inventory::note_unsettled(const Uevent& event, const PciAddress& address) {
+  const auto now = std::chrono::steady_clock::now();
+  const bool of_itself = event.subsystem == "pci";
+  if (of_itself && event.action == "remove") unsettled_[address] = std::chrono::steady_clock::time_point::max();
+  if (of_itself && event.action == "add") unsettled_.erase(address);
+  if (!of_itself && (event.action == "remove" || event.subsystem == "net")) {
+    auto& until = unsettled_[address];
+    until = std::max(until, now + time_to_settle);
+  }
+}
+
+// Those that are gone, or have had their time, are settled with this look.
+void Inventory::look_again() {
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& [address, until] : unsettled_) marked_.insert(address);
+  std::erase_if(unsettled_, [now](const auto& entry) { return entry.second < now; });
+  if (!going_.empty()) ++driver_generation_;
+  std::erase_if(going_, [this](const std::string& path) { return !exists(tree_, path); });
 }
 
 void Inventory::mark(const PciAddress& address) { marked_.insert(address); }
@@ -36,7 +67,9 @@ Result<> Inventory::refresh() {
     marked_.clear();
     return {};
   }
-  const auto marked = std::exchange(marked_, {});
+  look_again();
+  auto marked = std::exchange(marked_, {});
+  marked.insert(unwatched_.begin(), unwatched_.end());
   for (const auto& address : marked) {
     auto done = read_one(address);
     if (!done) {
@@ -47,48 +80,126 @@ Result<> Inventory::refresh() {
   return {};
 }
 
+// What is written to a file between its reading and the watch would never be seen.
+void Inventory::watch(const PciAddress& address) {
+  if (!watch_files_ || watched_.contains(address)) return;
+  if (!watch_files_(address, true)) {
+    unwatched_.insert(address);
+    return;
+  }
+  watched_.insert(address);
+  unwatched_.erase(address);
+}
+
 Result<> Inventory::read_all() {
   auto addresses = list_devices(tree_);
   if (!addresses) return std::unexpected(addresses.error());
   std::map<PciAddress, Device> fresh;
   for (const auto& address : *addresses) {
+    watch(address);
     auto device = read_device(tree_, address);
     if (!device && device.error().code == ErrorCode::DeviceNotFound) continue;  // unplugged since it was listed
     if (!device) return std::unexpected(device.error());
     fresh.emplace(address, std::move(*device));
   }
-  if (fresh == devices_) return {};
-  ++generation_;
-  devices_ = std::move(fresh);
-  groups_.clear();
-  paths_.clear();
-  for (const auto& [address, device] : devices_) enter(device);
+  replace_all(std::move(fresh));
+  read_once_ = true;
   return {};
 }
 
+void Inventory::replace_all(std::map<PciAddress, Device> fresh) {
+  if (fresh == devices_) return;
+  if (read_once_) {
+    std::vector<PciAddress> gone;
+    for (const auto& [address, device] : devices_) {
+      if (!fresh.contains(address)) gone.push_back(address);
+    }
+    for (const auto& address : gone) drop(address);
+    for (auto& [address, device] : fresh) {
+      const auto known = devices_.find(address);
+      if (known == devices_.end() || known->second != device) put(address, std::move(device));
+    }
+    return;
+  }
+  ++generation_;
+  devices_ = std::move(fresh);
+  for (const auto& [address, device] : devices_) {
+    revisions_[address] = generation_;
+    enter(device);
+  }
+}
+
 Result<> Inventory::read_one(const PciAddress& address) {
+  watch(address);
   auto device = read_device(tree_, address);
+  if (device && is_another_one(*device)) {
+    watch_files_(address, false);
+    watched_.erase(address);
+    watch(address);
+    device = read_device(tree_, address);
+  }
   if (!device) {
     if (device.error().code != ErrorCode::DeviceNotFound) return std::unexpected(device.error());
-    const auto known = devices_.extract(address);
-    if (known.empty()) return {};
-    ++generation_;
-    leave(known.mapped());
+    const auto* const known = find(address);
+    const auto physfn = known != nullptr ? known->physfn : std::nullopt;
+    drop(address);
     // Kernels tell nothing about a PF whose VFs go.
-    if (const auto& physfn = known.mapped().physfn; physfn && *physfn != address) return read_one(*physfn);
+    if (physfn && *physfn != address) return read_one(*physfn);
     return {};
   }
   const auto known = devices_.find(address);
   if (known != devices_.end() && known->second == *device) return {};
   put(address, std::move(*device));
-  ++generation_;
   return {};
 }
 
+// Removed and found anew between two looks: what was watched is gone.
+bool Inventory::is_another_one(const Device& device) const {
+  const auto* const known = find(device.address);
+  return known != nullptr && known->inode != device.inode && watched_.contains(device.address);
+}
+
 void Inventory::put(const PciAddress& address, Device device) {
-  if (const auto known = devices_.find(address); known != devices_.end()) leave(known->second);
+  DeviceChange change{.address = address};
+  if (const auto known = devices_.find(address); known != devices_.end()) {
+    leave(known->second);
+    change.before = std::move(known->second);
+  }
   enter(device);
+  change.after = device;
   devices_.insert_or_assign(address, std::move(device));
+  revisions_[address] = ++generation_;
+  note(std::move(change));
+}
+
+void Inventory::drop(const PciAddress& address) {
+  unwatched_.erase(address);
+  unsettled_.erase(address);
+  if (watched_.erase(address) > 0) watch_files_(address, false);
+  auto known = devices_.extract(address);
+  if (known.empty()) return;
+  leave(known.mapped());
+  revisions_.erase(address);
+  ++generation_;
+  note({.address = address, .before = std::move(known.mapped()), .after = std::nullopt});
+}
+
+void Inventory::note(DeviceChange change) {
+  if (changes_.size() == max_changes) {
+    changes_.clear();
+    changes_lost_ = true;
+  }
+  changes_.push_back(std::move(change));
+}
+
+std::vector<DeviceChange> Inventory::take_changes(bool& lost) {
+  lost = std::exchange(changes_lost_, false);
+  return std::exchange(changes_, {});
+}
+
+std::uint64_t Inventory::revision_of(const PciAddress& address) const {
+  const auto found = revisions_.find(address);
+  return found == revisions_.end() ? 0 : found->second;
 }
 
 void Inventory::enter(const Device& device) {

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The snapshot of all PCI devices that reads are answered from, kept current by uevents: what an event names is read
-// again before the next answer, everything is read again when events were lost.
+// The snapshot of all PCI devices that reads are answered from, kept current by what the kernel tells: what it names is
+// read again before the next answer, everything is read again when some of it was lost.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,9 +17,21 @@
 
 namespace devbindd::sysfs {
 
+/// How a device was before a refresh and after it; nullopt: it was or is not there.
+struct DeviceChange {
+  PciAddress address;
+  std::optional<Device> before = {};
+  std::optional<Device> after = {};
+};
+
 class Inventory {
  public:
-  explicit Inventory(const Tree& tree) : tree_(tree) {}
+  /// Begins to watch, before the device is read, what processes write to its files, or ends it. False where that cannot
+  /// be: such a device is read again for each answer.
+  using WatchFiles = std::function<bool(const PciAddress& address, bool begin)>;
+
+  explicit Inventory(const Tree& tree, WatchFiles watch_files = {})
+      : tree_(tree), watch_files_(std::move(watch_files)) {}
 
   /// Notes what a drain of the uevent socket says.
   void apply(const UeventBatch& batch);
@@ -39,24 +55,53 @@ class Inventory {
   std::vector<Device> group_members(unsigned group) const;
   /// What lies below a function that is not a bridge: its driver has made it, and it goes with the driver (Intel VMD).
   std::vector<const Device*> made_by(const Device& function) const;
-  /// Counts refreshes that changed something: for ETags.
+  /// Counts what changed: two answers of one generation say the same of devices.
   std::uint64_t generation() const { return generation_; }
+  /// The generation in which the device became what it is; 0: it is not there.
+  std::uint64_t revision_of(const PciAddress& address) const;
+  /// Counts drivers and modules that came or went.
+  std::uint64_t driver_generation() const { return driver_generation_; }
+  /// What refreshes have changed since the last time, oldest first. The first reading of all changes nothing. Nobody
+  /// asks for long: only the newest max_changes are kept, and `lost` says that there were more.
+  std::vector<DeviceChange> take_changes(bool& lost);
+
+  static constexpr std::size_t max_changes = 32768;
+  /// In which the kernel has done what an event about a part of a device announces.
+  static constexpr std::chrono::seconds time_to_settle{2};
 
  private:
   Result<> read_all();
   Result<> read_one(const PciAddress& address);
   void put(const PciAddress& address, Device device);
+  void drop(const PciAddress& address);
+  void replace_all(std::map<PciAddress, Device> fresh);
+  void note(DeviceChange change);
   void enter(const Device& device);
   void leave(const Device& device);
+  void watch(const PciAddress& address);
+  void note_unsettled(const Uevent& event, const PciAddress& address);
+  void look_again();
+  bool is_another_one(const Device& device) const;
 
   const Tree& tree_;
+  WatchFiles watch_files_;
   std::map<PciAddress, Device> devices_;
+  std::map<PciAddress, std::uint64_t> revisions_;
+  std::vector<DeviceChange> changes_;
+  bool changes_lost_ = false;
+  std::set<PciAddress> watched_;
+  std::set<PciAddress> unwatched_;  ///< read again for each answer
+  /// Of which an event has come before what it tells of; read again for each answer until then.
+  std::map<PciAddress, std::chrono::steady_clock::time_point> unsettled_;
+  std::set<std::string> going_;  ///< modules and drivers of which the same holds, by their directories
   // Of `devices_`, so that nothing that is asked for one device looks at all of them:
   std::map<unsigned, std::set<PciAddress>> groups_;  ///< by IOMMU group
   std::map<std::string, PciAddress> paths_;          ///< by sysfs_path
   std::set<PciAddress> marked_;
   bool all_marked_ = true;
+  bool read_once_ = false;
   std::uint64_t generation_ = 0;
+  std::uint64_t driver_generation_ = 0;
 };
 
 }  // namespace devbindd::sysfs

@@ -19,6 +19,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::ModuleLoadFailed: return "module_load_failed";
     case ErrorCode::Refused: return "refused";
     case ErrorCode::OperationInProgress: return "operation_in_progress";
+    case ErrorCode::PreconditionFailed: return "precondition_failed";
     case ErrorCode::IdentityMismatch: return "identity_mismatch";
     case ErrorCode::ConflictingItems: return "conflicting_items";
     case ErrorCode::ClaimNotFound: return "claim_not_found";

@@ -25,6 +25,7 @@ enum class ErrorCode {
   ModuleLoadFailed,     ///< the module did not load, or registered no PCI driver of the wanted name
   Refused,              ///< the verdict says no; the evidence is listed
   OperationInProgress,  ///< another operation works on the device or its group
+  PreconditionFailed,   ///< it has changed since the version that the caller has seen
   IdentityMismatch,     ///< another device sits at the address than the caller expects
   ConflictingItems,     ///< two items of a transaction would change the same device
   ClaimNotFound,        ///< no claim with that id

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernel uevents: the netlink socket that announces them, and the parser of their bytes.
-// Not here: what is done about them (sysfs/device/inventory.hpp).
+// Kernel uevents: the netlink socket that announces them, and the parser of their bytes; and everything together that
+// the kernel tells of changes. Not here: what is done about them (sysfs/device/inventory.hpp).
 #pragma once
 
 #include <map>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sysfs/kernel/file_descriptor.hpp"
+#include "sysfs/kernel/network_watch.hpp"
 #include "sysfs/kernel/pci_address.hpp"
 
 namespace devbindd::sysfs {
@@ -29,10 +30,21 @@ std::optional<Uevent> parse_uevent(std::string_view message);
 /// Every PCI address that stands as a component of the device path, upstream bridge first.
 std::vector<PciAddress> addresses_in(std::string_view devpath);
 
-/// What one drain of the socket brought.
+/// A file of a device that a process has written to.
+struct WrittenAttribute {
+  PciAddress device;
+  std::string name = {};  ///< "driver_override"
+
+  bool operator==(const WrittenAttribute&) const = default;
+};
+
+/// What one drain of the kernel's sockets brought: uevents, and what has no uevent.
 struct UeventBatch {
   std::vector<Uevent> events;
-  bool lost = false;  ///< the kernel dropped some (ENOBUFS): everything must be read again
+  bool lost = false;                           ///< the kernel dropped some (ENOBUFS): everything must be read again
+  NetworkNews network = {};                    ///< links, addresses, routes
+  bool nodes = false;                          ///< a node of VFIO has come or gone, or has another owner or mode
+  std::vector<WrittenAttribute> written = {};  ///< by whoever it was
 };
 
 class UeventSocket {

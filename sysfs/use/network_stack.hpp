@@ -5,9 +5,11 @@
 // (network_dump.hpp).
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
+#include "sysfs/kernel/pci_address.hpp"
 #include "sysfs/kernel/tree.hpp"
 #include "sysfs/use/network_state.hpp"
 
@@ -21,6 +23,10 @@ using InterfacePath = std::vector<std::string>;
 
 /// The interface and everything above it. Bounded in depth and number.
 std::vector<InterfacePath> stacked_interfaces(const Tree& tree, const std::string& interface);
+
+/// The PCI devices that an interface stands on, itself or by those below it. Bounded in depth and number. Source: the
+/// lower_* links, net/core/dev.c, netdev_adjacent_sysfs_add.
+std::set<PciAddress> devices_below(const Tree& tree, const std::string& interface);
 
 /// Fills `uppers` of the interfaces that have a parent device, and of all that is above them. The interfaces are those
 /// of the namespace that `tree` shows.

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "api/handlers/handlers.hpp"
+#include "api/render/render_event.hpp"
 #include "sysfs/iommu/iommu_state.hpp"
 #include "sysfs/iommu/iommu_unit.hpp"
 #include "tests/catch2.hpp"
@@ -287,6 +288,7 @@ class Host {
                          .claims = *claims_,
                          .policies = *policies_,
                          .kept_answers = *kept_answers_,
+                         .events = events_,
                          .names = names_,
                          .version = "0",
                          .boot_id = "boot-1",
@@ -320,6 +322,7 @@ class Host {
   std::unique_ptr<handoff::Claims> claims_;
   std::unique_ptr<handoff::Policies> policies_;
   std::unique_ptr<handoff::KeptAnswers> kept_answers_;
+  api::EventFeed events_{"f00dcafe", api::render_event, [](const std::function<void()>&) {}};
 };
 
 // What only the active probe knows: part of the answers about regions and IRQs.
@@ -590,7 +593,7 @@ const json expected_device = json::parse(R"json({
   "class": "020000", "class_name": "Ethernet controller", "default_route": false, "device": "0200",
   "device_name": "Hi1822 Family (2*100GE)", "device_serial_number": "01-23-45-67-89-ab-cd-ef",
   "device_serial_number_error": null, "dma_mask_bits": null, "driver": "vfio-pci", "driver_override": "vfio-pci",
-  "claim": null, "cordon": null, "half_way": null, "interface_details": [], "interface_details_error": null, "managed_by": [],
+  "claim": null, "cordon": null, "drift": null, "half_way": null, "interface_details": [], "interface_details_error": null, "managed_by": [],
   "driver_override_error": null, "driver_override_set_by": "other", "enable_count": 0, "facts_error": null,
   "firmware_index": null, "interfaces": [], "iommu_group": 24, "irq": null, "label": null, "link": null,
   "local_cpus": null, "modalias": "pci:v000019E5d00000200sv000019E5sd0000D139bc02sc00i00", "module": "vfio_pci",

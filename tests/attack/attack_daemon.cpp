@@ -22,6 +22,7 @@
 
 #include "api/handlers/route.hpp"
 #include "api/http/server.hpp"
+#include "api/render/render_event.hpp"
 #include "daemon/aside_thread.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/limited_log.hpp"
@@ -86,6 +87,8 @@ class AttackDaemon {
   handoff::Engine engine_;
   handoff::Claims claims_;
   handoff::Policies policies_{engine_, {}};
+  api::EventFeed events_{"f00dcafe", api::render_event,
+                         [this](std::function<void()> work) { later(std::chrono::milliseconds(0), std::move(work)); }};
   handoff::KeptAnswers kept_answers_{*journal_, [](const handoff::DamagedRow&) {}};
   api::Context context_;
   api::Server server_;
@@ -125,7 +128,8 @@ handoff::Engine::Services AttackDaemon::services() {
       .modules = modules_,
       .boot_id = "boot",
       .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
-      .open_lane = [this] { return open_lane(); }};
+      .open_lane = [this] { return open_lane(); },
+      .tell = [this](const handoff::HostEvent& event) { events_.add(event); }};
 }
 
 // A directory sends no uevents: what a step has changed is told when it has returned, as the kernel tells it before.
@@ -161,6 +165,7 @@ api::Context AttackDaemon::context() {
       .claims = claims_,
       .policies = policies_,
       .kept_answers = kept_answers_,
+      .events = events_,
       .names = names_,
       .version = daemon::build_version,
       .boot_id = "11111111-2222-4333-8444-555555555555",

@@ -45,6 +45,8 @@ class Client:
             self.check_request(template, method.lower(), target, body, answer)
         if method == "HEAD":
             return None
+        if answer.status == 304:
+            return answer.fields
         return answer.json() if answer.fields["content-type"].split(";")[0].endswith("json") else answer.body.decode("utf-8")
 
     def check(self, method, target, answer, status, code=None):

@@ -17,6 +17,7 @@
 #include "api/handlers/route.hpp"
 #include "api/http/problem.hpp"
 #include "api/http/server.hpp"
+#include "api/render/render_event.hpp"
 #include "daemon/build_info.hpp"
 #include "tests/contract/control.hpp"
 #include "tests/contract/machine.hpp"
@@ -78,6 +79,8 @@ class ContractDaemon {
                                std::function<void()> on_end) { return control_.watch_process(pid, std::move(on_end)); },
        .labels_of = [this](const sysfs::Device& device) { return policies_.labels_of(device); }}};
   handoff::Policies policies_{engine_, {policy()}};
+  api::EventFeed events_{"f00dcafe", api::render_event,
+                         [this](std::function<void()> work) { later(std::chrono::milliseconds(0), std::move(work)); }};
   handoff::KeptAnswers kept_answers_{*journal_, [](const handoff::DamagedRow&) {}};
   Control control_;
   api::Context context_;
@@ -112,12 +115,18 @@ handoff::Engine::Services ContractDaemon::services() {
   return {
       .tree = tree_,
       .inventory = inventory_,
-      .drain_uevents = [this] { return kernel_.drain_uevents(); },
+      .drain_uevents =
+          [this] {
+            auto batch = kernel_.drain_uevents();
+            batch.nodes = !batch.events.empty();  // nothing else makes them come or go
+            return batch;
+          },
       .run_task = workers_.run_task(),
       .journal = *journal_,
       .modules = modules_,
       .read_only = options_.read_only,
-      .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); }};
+      .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
+      .tell = [this](const handoff::HostEvent& event) { events_.add(event); }};
 }
 
 void ContractDaemon::later(std::chrono::milliseconds delay, std::function<void()> work) {
@@ -133,6 +142,7 @@ api::Context ContractDaemon::context() {
       .claims = claims_,
       .policies = policies_,
       .kept_answers = kept_answers_,
+      .events = events_,
       .names = names_,
       .version = daemon::build_version,
       .boot_id = "11111111-2222-4333-8444-555555555555",

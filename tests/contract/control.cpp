@@ -96,6 +96,10 @@ void Control::add_kernel_commands() {
     kernel_.remove_device(words.at(1));
     return "";
   };
+  commands_["kernel-write"] = [this](const Words& words) {
+    const auto done = kernel_.write(words.at(1), words.at(2));
+    return done ? std::string{} : done.error().message;
+  };
   commands_["hold-overrides"] = [this](const Words& words) {
     kernel_.set_override_takes_lock(words.at(1) == "on");
     return "";

@@ -2,6 +2,7 @@
 // The channel through which a test hurts the contract daemon's kernel: one command in, one line out ("ok ...", "error
 // ...").
 //   fail-write N ERRNO            the N-th write from now fails          fail-reads PREFIX ERRNO, heal-reads
+//   kernel-write FILE VALUE: as somebody else does
 //   refuse-probe DRIVER BDF ERRNO    probe-lies DRIVER BDF               remove BDF, remove-before-write N BDF
 //   block PATH [VALUE], unblock PATH [VALUE]                             open BDF PID COMMAND, close BDF
 //   hold-overrides on|off         reading driver_override hangs while an unbind of the device does

@@ -89,6 +89,8 @@ class Document:
             fault = self.fault(header["schema"], value)
             if fault:
                 return f"header {name}: {fault}"
+        if "content" not in response:
+            return "it has a body" if answer.body or "content-type" in answer.fields else ""
         media = answer.fields.get("content-type", "").split(";")[0]
         if media not in response["content"]:
             return f"the content type is {media}"

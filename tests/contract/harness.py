@@ -143,7 +143,7 @@ class Connection:
             if name.lower() in fields:
                 raise AssertionError(f"the field {name} came twice")
             fields[name.lower()] = value.strip()
-        size = 0 if head_only or int(status) < 200 else int(fields["content-length"])
+        size = 0 if head_only or int(status) < 200 or int(status) == 304 else int(fields["content-length"])
         while len(self.buffer) < size:
             if not self._more():
                 raise AssertionError("the body is shorter than its Content-Length")

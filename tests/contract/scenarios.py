@@ -305,7 +305,7 @@ def reads_change_nothing(client, daemon):
     names = {"bdf": "0000:17:00.0", "number": "19", "name": "vfio-pci"}
     before = daemon.control("touched")
     for template, method in client.document.operations():
-        if method != "get":
+        if method != "get" or template == "/v1/events":  # that has no end
             continue
         path = re.sub(r"\{([a-z]+)\}", lambda match: {**names, "id": claim if "claims" in template else operation}[match.group(1)], template)
         client.ask("GET", path, 200)

@@ -115,15 +115,136 @@ TEST_CASE("Lost events make everything be read again") {
   CHECK_FALSE(inventory.find(first)->driver.has_value());
 }
 
-TEST_CASE("A module event makes everything be read again") {
+TEST_CASE("An event of a module or a driver counts, and no device is read again for it") {
   WatchedKernel kernel;
   Inventory inventory(kernel);
   REQUIRE(inventory.refresh());
+  const auto before = inventory.driver_generation();
   const auto subsystem = GENERATE(values<std::string>({"module", "drivers"}));
   inventory.apply(
       {.events = {{.action = "add", .devpath = "/module/igb", .subsystem = subsystem, .keys = {}}}, .lost = false});
   REQUIRE(inventory.refresh());
+  CHECK(inventory.driver_generation() == before + 1);
+  CHECK(kernel.reads_of("0000:06:00.0") == 1);
+}
+
+TEST_CASE("A file that somebody writes to makes its device be read again") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  inventory.apply({.events = {}, .written = {{.device = second, .name = "numa_node"}}});
+  REQUIRE(inventory.refresh());
   CHECK(kernel.reads_of("0000:06:00.0") == 2);
+  CHECK(kernel.reads_of("0000:05:00.0") == 1);
+}
+
+TEST_CASE("The files of each device are watched before it is read, until it is gone") {
+  WatchedKernel kernel;
+  std::vector<std::string> told;
+  Inventory inventory(kernel, [&](const PciAddress& address, bool begin) {
+    const auto text = to_string(address);
+    told.push_back((begin ? "watch " : "end ") + text + " read " + std::to_string(kernel.reads_of(text.c_str())));
+    return true;
+  });
+  REQUIRE(inventory.refresh());
+  CHECK(told == std::vector<std::string>{"watch 0000:05:00.0 read 0", "watch 0000:06:00.0 read 0"});
+  told.clear();
+  kernel.remove_device("0000:05:00.0");
+  kernel.add_device({.address = "0000:05:00.0", .group = 7});  // before anybody looked
+  inventory.apply(kernel.drain_uevents());
+  REQUIRE(inventory.refresh());
+  CHECK(told == std::vector<std::string>{"end 0000:05:00.0 read 2", "watch 0000:05:00.0 read 2"});
+  CHECK(kernel.reads_of("0000:05:00.0") == 3);
+  told.clear();
+  kernel.remove_device("0000:05:00.0");
+  inventory.apply(kernel.drain_uevents());
+  REQUIRE(inventory.refresh());
+  CHECK(told == std::vector<std::string>{"end 0000:05:00.0 read 4"});
+}
+
+TEST_CASE("A removal is told before it is done: the device is looked at until it is gone") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  const Uevent removal{
+      .action = "remove", .devpath = "/devices/pci0000:00/0000:05:00.0", .subsystem = "pci", .keys = {}};
+  inventory.apply({.events = {removal}});
+  REQUIRE(inventory.refresh());
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.find(first) != nullptr);
+  kernel.remove_device("0000:05:00.0");
+  REQUIRE(inventory.refresh());  // nothing more was told
+  CHECK(inventory.find(first) == nullptr);
+  const auto reads = kernel.reads_of("0000:05:00.0");
+  REQUIRE(inventory.refresh());
+  CHECK(kernel.reads_of("0000:05:00.0") == reads);
+}
+
+TEST_CASE("An interface that goes or moves makes its device be looked at for a while") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  const auto action = GENERATE(values<std::string>({"add", "remove", "move"}));
+  inventory.apply({.events = {{.action = action,
+                               .devpath = "/devices/pci0000:00/0000:05:00.0/net/eth0",
+                               .subsystem = "net",
+                               .keys = {}}}});
+  REQUIRE(inventory.refresh());
+  REQUIRE(inventory.refresh());
+  CHECK(kernel.reads_of("0000:05:00.0") == 3);
+  CHECK(kernel.reads_of("0000:06:00.0") == 1);
+}
+
+TEST_CASE("A module that goes counts until it is gone") {
+  WatchedKernel kernel;
+  kernel.set_file("sys/module/uio/refcnt", "0");
+  Inventory inventory(kernel);
+  REQUIRE(inventory.refresh());
+  const auto before = inventory.driver_generation();
+  inventory.apply({.events = {{.action = "remove", .devpath = "/module/uio", .subsystem = "module", .keys = {}}}});
+  REQUIRE(inventory.refresh());
+  const auto during = inventory.driver_generation();
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.driver_generation() > during);
+  CHECK(during > before);
+}
+
+TEST_CASE("A device whose files cannot be watched is read for each answer") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel, [](const PciAddress& address, bool) { return address != second; });
+  REQUIRE(inventory.refresh());
+  REQUIRE(inventory.refresh());
+  CHECK(kernel.reads_of("0000:05:00.0") == 1);
+  CHECK(kernel.reads_of("0000:06:00.0") == 2);
+}
+
+TEST_CASE("What a refresh has changed is told once, as it was and as it is") {
+  WatchedKernel kernel;
+  Inventory inventory(kernel);
+  bool lost = true;
+  REQUIRE(inventory.refresh());
+  CHECK(inventory.take_changes(lost).empty());  // the first reading is no change
+  CHECK_FALSE(lost);
+  const auto revision = inventory.revision_of(first);
+  REQUIRE(kernel.write("sys/bus/pci/drivers/e1000e/unbind", "0000:05:00.0"));
+  kernel.remove_device("0000:06:00.0");
+  kernel.add_device({.address = "0000:07:00.0"});
+  const bool by_events = GENERATE(true, false);
+  if (by_events) inventory.apply(kernel.drain_uevents());
+  if (!by_events) inventory.mark_all();
+  REQUIRE(inventory.refresh());
+  auto changes = inventory.take_changes(lost);
+  REQUIRE(changes.size() == 3);
+  std::ranges::sort(changes, {}, &DeviceChange::address);
+  CHECK(changes[0].before->driver->text() == "e1000e");
+  CHECK_FALSE(changes[0].after->driver.has_value());
+  CHECK(changes[1].before.has_value());
+  CHECK_FALSE(changes[1].after.has_value());
+  CHECK_FALSE(changes[2].before.has_value());
+  CHECK(changes[2].after.has_value());
+  CHECK(inventory.revision_of(first) > revision);
+  CHECK(inventory.revision_of(second) == 0);
+  CHECK(inventory.take_changes(lost).empty());
 }
 
 TEST_CASE("The members of a group follow their devices") {
