@@ -93,6 +93,7 @@ SUITES = [
     Suite("vm-iommufd-whole", "tests/vm/run --kernel iommufd --filter 'test_[1358][03]_*.*'", 1500, lane="machines", after=("build",)),
     Suite("vm-kills", "tests/vm/run --filter 'test_85_kill.Every*' --timeout 7200", 7300, lane="machines", after=("build",)),
     Suite("vm-errnos", "tests/vm/run --filter 'test_87_errno.Every*' --timeout 7200", 7300, lane="machines", after=("build",)),
+    Suite("bench", "tests/bench/run", 5400, lane="machines", after=("build",), seats=MACHINES + 1),
 ]
 # One build and no order between the rest: a minute after an edit. The tests marked [long] are in the plain level's unit-asan.
 FAST = [
@@ -104,6 +105,8 @@ FAST = [
 # The plain level runs the unit tests with the sanitizers, which see more of the same; compiling them twice took ten minutes.
 ONLY_FAST_AND_FULL = {"build-unit", "unit"}
 ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "lint", "debian13", "attack-long", "vm-two-processors", "vm-iommufd-whole", "vm-kills", "vm-errnos"}
+
+ONLY_BY_NAME = {"bench"}  # it judges nothing
 
 
 def with_needs(names):
@@ -122,7 +125,8 @@ def chosen(arguments):
     """(level, suites)"""
     if not arguments or arguments == ["full"]:
         level = arguments[0] if arguments else "plain"
-        suites = [suite for suite in SUITES if level == "full" or suite.name not in ONLY_FULL | ONLY_FAST_AND_FULL]
+        left_out = ONLY_BY_NAME | (set() if level == "full" else ONLY_FULL | ONLY_FAST_AND_FULL)
+        suites = [suite for suite in SUITES if suite.name not in left_out]
         if not IOMMUFD_KERNEL.exists():
             print("=== vm-iommufd: not run, there is no iommufd kernel beside this repository (Debian's kernels have no iommufd)")
             suites = [suite for suite in suites if suite.name != "vm-iommufd"]
