@@ -22,8 +22,8 @@ def main():
     for name in options.parts:
         rows = PARTS[name](options)
         done.append({"part": rows.part, "title": rows.title, "rows": rows.rows})
-    pathlib.Path(sys.argv[2]).write_text(json.dumps(done))
-    os.sync()
+        pathlib.Path(sys.argv[2]).write_text(json.dumps(done))
+        os.sync()
 
 
 main()

@@ -4,7 +4,9 @@
 
 import argparse
 import json
+import subprocess
 import sys
+import traceback
 
 sys.dont_write_bytecode = True
 
@@ -22,6 +24,16 @@ PARTS = {
 }
 
 
+def measured(name, tree, options):
+    """What a part has found, or that it failed: the others are measured nevertheless."""
+    try:
+        rows = PARTS[name](tree, options)
+    except (OSError, RuntimeError, subprocess.CalledProcessError):
+        traceback.print_exc()
+        return {"part": name, "title": "", "rows": [{"functions": tree.count, "note": "it failed, see above", "failed": True}]}
+    return {"part": rows.part, "title": rows.title, "rows": rows.rows}
+
+
 def main():
     options = argparse.Namespace(**json.loads(sys.argv[1]))
     processes.raise_open_files()
@@ -30,8 +42,7 @@ def main():
     with tree_sandbox.tree_of(options.functions, options.outside) as tree:
         for name in options.parts:
             print(f"--- {name}, {tree.count:,} functions", flush=True)
-            rows = PARTS[name](tree, options)
-            done.append({"part": rows.part, "title": rows.title, "rows": rows.rows})
+            done.append(measured(name, tree, options))
     with open(options.output, "w", encoding="utf-8") as output:
         json.dump(done, output)
 

@@ -41,10 +41,11 @@ def requests_of(tree, daemon):
 
 
 def compared(daemon, request, connections, options, tcp=False):
-    """(ours, bare, bytes of the answer), in turn in the same run."""
+    """(ours, bare, bytes of the answer), in turn in the same run; None where no answer comes."""
     with scratch_folder() as folder:
         file, answer = write_request(folder, "one", request), folder / "answer"
-        load(daemon, [file], seconds=options.longest, most=1, record=answer)
+        if not load(daemon, [file], seconds=options.longest, most=1, record=answer)["requests"]:
+            return None
         settle(daemon)
         with BareServer(answer) as bare:
             runs = [(load(daemon, [file], connections, options.seconds, tcp=tcp), load(bare, [file], connections, options.seconds, tcp=tcp))
@@ -71,7 +72,12 @@ def note_of(figures, connections, rounds):
     return "; ".join(notes) or None
 
 
-def row_of(functions, name, connections, size, ours, bare, options, transport):
+def row_of(functions, name, connections, found, options, transport):
+    """`found`: of compared()."""
+    if found is None:
+        note = f"no answer in {options.longest:.0f} s"
+        return {"functions": functions, "request": name, "over": transport, "connections": connections, "note": note}
+    ours, bare, size = found
     return {
         "functions": functions, "request": name, "over": transport, "connections": connections, "bytes": size,
         "ours/s": ours["per_second"], "bare/s": bare["per_second"], "ratio": ratio(ours["per_second"], bare["per_second"]),
@@ -91,8 +97,7 @@ def answers(tree, options):
                 continue
             for connections in options.connections:
                 for tcp in ((False, True) if options.tcp else (False,)):
-                    ours, bare, size = compared(daemon, request, connections, options, tcp)
-                    rows.add(**row_of(tree.count, name, connections, size, ours, bare, options, "tcp" if tcp else "unix"))
+                    rows.add(**row_of(tree.count, name, connections, compared(daemon, request, connections, options, tcp), options, "tcp" if tcp else "unix"))
     for sentence in missing:
         rows.add(functions=tree.count, request=sentence)
     return rows
@@ -104,7 +109,6 @@ def nothing(tree, options):
     for level in LOG_LEVELS:
         with Daemon(level) as daemon:
             for connections in (1, 64):
-                ours, bare, size = compared(daemon, request_bytes("/healthz"), connections, options)
-                row = row_of(tree.count, "healthz", connections, size, ours, bare, options, "unix")
-                rows.add(log=level, **row)
+                found = compared(daemon, request_bytes("/healthz"), connections, options)
+                rows.add(log=level, **row_of(tree.count, "healthz", connections, found, options, "unix"))
     return rows

@@ -5,7 +5,7 @@ import json
 import subprocess
 import time
 
-from processes import PROGRAMS, load, part_of, request_bytes, scratch_folder, write_request
+from processes import PROGRAMS, Connection, load, part_of, request_bytes, scratch_folder, write_request
 from table import Rows, ratio
 
 NIC, DRIVER = "0000:02:00.0", "e1000e"  # nic0 of tests/vm/machine.py
@@ -17,7 +17,9 @@ def by_api(server, files):
     """Milliseconds of (bind, give back) of each round."""
     figures = load(server, files, seconds=120, most=2 * ROUNDS, each=True)
     if set(figures["statuses"]) != {"200"}:
-        raise RuntimeError(f"not every change was made: {figures['statuses']}")
+        with Connection(server.socket) as connection:
+            again = connection.ask(files[0].read_bytes())
+        raise RuntimeError(f"not every change was made: {figures['statuses']}; once more: {again}")
     times = [microseconds / 1e3 for microseconds in figures["each_us"]]
     return list(zip(times[::2], times[1::2]))
 

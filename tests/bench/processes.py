@@ -186,10 +186,10 @@ def load(server, requests, connections=1, seconds=1.0, most=0, tcp=False, record
 
 
 def median_of(runs):
-    """Of several figures of bench_load one: each number is the median; counts are sums."""
-    merged = {name: statistics.median(run[name] for run in runs) for name in ("per_second", "p50_us", "p99_us", "max_us", "processor_us")}
-    if not any(run["requests"] for run in runs):
-        merged = dict.fromkeys(merged)
+    """Of several figures of bench_load one: each number is the median, None where nothing was answered; counts are sums."""
+    answered = [run for run in runs if run["requests"]]
+    merged = {name: statistics.median(run[name] for run in answered) if answered else None
+              for name in ("per_second", "p50_us", "p99_us", "max_us", "processor_us")}
     merged |= {name: sum(run[name] for run in runs) for name in ("requests", "ended", "unanswered")}
     statuses = {}
     for run in runs:
