@@ -11,7 +11,7 @@ from processes import BareServer, Connection, Daemon, load, median_of, request_b
 from table import Rows, ratio
 
 QUIET = 0.002  # seconds of the processor in 0.1
-SETTLED = 30  # seconds at most
+SETTLED = 120  # seconds at most
 LOG_LEVELS = ("error", "info", "debug")  # answers of 200 are lines of "debug"
 
 

@@ -90,9 +90,7 @@ class Daemon:
 
     def processor_seconds(self):
         """Of the daemon and its workers."""
-        pid = self.process.pid
-        workers = [child for task in pathlib.Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
-        return sum(processor_seconds(int(one)) for one in [pid, *workers])
+        return sum(processor_seconds(one) for one in [self.process.pid, *below(self.process.pid)])
 
 
 def processor_seconds(pid):
@@ -209,6 +207,26 @@ def seconds_of(command):
     begun = time.perf_counter()
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **SESSION)
     return time.perf_counter() - begun if done.returncode == 0 else None
+
+
+def run_preferred(command, nice):
+    """Runs it to its end; `nice` is also for what it starts in sessions of its own (an emulated machine)."""
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            return process.wait(1)
+        except subprocess.TimeoutExpired:
+            for pid in below(process.pid) if nice else ():
+                with contextlib.suppress(OSError):  # it has ended
+                    pathlib.Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+
+
+def below(pid):
+    """The processes that one has started, and theirs."""
+    found = []
+    with contextlib.suppress(OSError):
+        found = [int(child) for task in pathlib.Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    return found + [further for child in found for further in below(child)]
 
 
 @contextlib.contextmanager
