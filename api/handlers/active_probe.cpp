@@ -30,7 +30,7 @@ OrResponse<vfio::ProbeReport> report_of(const Request& request, const handoff::R
 
 // The group is kept from every operation until the kernel has let go of the device, however long that takes.
 void run_probe(Context& context, const Request& request, const handoff::ProbeVfio& probe, std::function<void()> release,
-               Done done) {
+               const Done& done) {
   const auto answered = std::make_shared<bool>(false);
   context.engine.services().run_task(
       {probe, asker_of(request.requester)},
@@ -104,7 +104,7 @@ void probe_device(Context& context, const Request& request, const sysfs::Device&
   if (!release) return done(std::unexpected(problem_of(request, release.error())));
   context.engine.readers().find_holders(
       device, asker_of(request.requester),
-      [&context, request, probe, release = *release, done](const handoff::HoldersAnswer& holding) {
+      [&context, request, probe, release = *release, done = std::move(done)](const handoff::HoldersAnswer& holding) {
         if (!holding || holding->empty()) return run_probe(context, request, probe, release, done);
         release();
         json processes = json::array();

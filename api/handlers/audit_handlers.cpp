@@ -88,15 +88,15 @@ void list_audit(Context& context, const Request& request, const PathArguments&, 
   QueryReader query(request.query, mistakes);
   auto wanted = read_query(query);
   if (!mistakes.none()) return respond(to_response(request, mistakes));
-  context.engine.services().journal.read_audit(
-      std::move(wanted), [&context, request, respond](const sysfs::Result<handoff::AuditPage>& page) {
-        if (!page) return respond(problem_of(request, page.error()));
-        const auto work = [request, page = *page] { return audit_answer(request, page); };
-        aside(context, request, work, [&context, respond](AuditAnswer answer) {
-          for (const auto& row : answer.damaged) context.engine.damaged_rows().set_aside(row);
-          respond(std::move(answer.response));
-        });
-      });
+  context.engine.services().journal.read_audit(std::move(wanted), [&context, request, respond = std::move(respond)](
+                                                                      const sysfs::Result<handoff::AuditPage>& page) {
+    if (!page) return respond(problem_of(request, page.error()));
+    const auto work = [request, page = *page] { return audit_answer(request, page); };
+    aside(context, request, work, [&context, respond](AuditAnswer answer) {
+      for (const auto& row : answer.damaged) context.engine.damaged_rows().set_aside(row);
+      respond(std::move(answer.response));
+    });
+  });
 }
 
 }  // namespace devbindd::api

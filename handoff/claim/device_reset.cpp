@@ -74,20 +74,23 @@ void DeviceReset::run_from(const std::string& id, std::size_t at, const std::set
   if (found.waits) return done(std::move(found.waits));
   const auto& devices = claims_.at(id).devices;
   if (found.at == devices.size()) return done(std::nullopt);
-  const auto address = devices[found.at].address;
-  const auto late = [this, id, address](int) {
-    claims_.at(id).reason = "the kernel is still resetting " + sysfs::to_string(address);
-    claims_.answer_releasers(id);
-  };
-  const auto reset = [this, id, at = found.at, open, done](const ResultOf<PerformStep>& result) {
+  reset(devices[found.at].address, id, [this, id, at = found.at, open, done](const ResultOf<PerformStep>& result) {
     if (!result && result.error().code == sysfs::ErrorCode::TooBusy) return done(result.error().message);
     auto& claim = claims_.at(id);
     if (!claim.cause.empty()) claim.reason = claim.cause;
     note(id, claim.devices[at], result);
     run_from(id, at + 1, open, done);
+  });
+}
+
+void DeviceReset::reset(const sysfs::PciAddress& address, const std::string& id, OnResult<PerformStep> done) {
+  TaskCallbacks callbacks;
+  callbacks.on_overdue = [this, id, address](int) {
+    claims_.at(id).reason = "the kernel is still resetting " + sysfs::to_string(address);
+    claims_.answer_releasers(id);
   };
-  engine_.services().run_task({PerformStep{{sysfs::StepKind::Reset, address, {}}}},
-                              {.on_overdue = late, .on_result = on_result_of<PerformStep>(reset)});
+  callbacks.on_result = on_result_of<PerformStep>(std::move(done));
+  engine_.services().run_task({PerformStep{{sysfs::StepKind::Reset, address, {}}}}, std::move(callbacks));
 }
 
 // A device that has been pulled meanwhile was not reset, and has no fault.

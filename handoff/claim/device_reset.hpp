@@ -49,6 +49,7 @@ class DeviceReset {
 
   Next next(const std::string& id, std::size_t at, const std::set<sysfs::PciAddress>& open);
   void run_from(const std::string& id, std::size_t at, const std::set<sysfs::PciAddress>& open, const Done& done);
+  void reset(const sysfs::PciAddress& address, const std::string& id, OnResult<PerformStep> done);
   std::optional<std::string> must_wait(const sysfs::PciAddress& address);
   void note(const std::string& id, ClaimedDevice& claimed, const ResultOf<PerformStep>& result);
 

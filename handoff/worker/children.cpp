@@ -7,10 +7,11 @@
 
 namespace devbindd::handoff {
 
-Children::Children(boost::asio::io_context& io) : signals_(io, SIGCHLD) {}
+Children::Children(boost::asio::io_context& io) : signals_(std::in_place, io, SIGCHLD) {}
 
 void Children::watch() {
-  signals_.async_wait([self = weak_from_this()](boost::system::error_code error, int) {
+  if (!signals_) return;
+  signals_->async_wait([self = weak_from_this()](boost::system::error_code error, int) {
     const auto children = self.lock();
     if (error || !children) return;
     children->reap();

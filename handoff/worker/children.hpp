@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <memory>
+#include <optional>
 #include <set>
 
 namespace devbindd::handoff {
@@ -18,12 +19,12 @@ class Children : public std::enable_shared_from_this<Children> {
   /// From now on those that end are reaped (SIGCHLD).
   void watch();
   void add(pid_t pid) { running_.insert(pid); }
-  void stop_watching() { signals_.cancel(); }
+  void stop_watching() noexcept { signals_.reset(); }
 
  private:
   void reap();
 
-  boost::asio::signal_set signals_;
+  std::optional<boost::asio::signal_set> signals_;  ///< nullopt: no longer watched
   std::set<pid_t> running_;
 };
 

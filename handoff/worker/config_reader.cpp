@@ -10,7 +10,7 @@ void ConfigReader::read(const sysfs::PciAddress& address, const Asker& asker, st
 }
 
 void ConfigReader::read_all(const std::vector<sysfs::PciAddress>& addresses, const Asker& asker,
-                            std::function<void(Answers)> done) {
+                            const std::function<void(Answers)>& done) {
   if (addresses.empty()) return done({});
   const auto answers = std::make_shared<Answers>();
   const auto waiting = std::make_shared<std::size_t>(addresses.size());

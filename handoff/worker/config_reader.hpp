@@ -23,7 +23,8 @@ class ConfigReader {
   /// device, else those of the read.
   void read(const sysfs::PciAddress& address, const Asker& asker, std::function<void(Answer)> done);
   /// The same for several, with an entry for each.
-  void read_all(const std::vector<sysfs::PciAddress>& addresses, const Asker& asker, std::function<void(Answers)> done);
+  void read_all(const std::vector<sysfs::PciAddress>& addresses, const Asker& asker,
+                const std::function<void(Answers)>& done);
 
  private:
   GuardedReader<ReadConfig> reader_;

@@ -15,7 +15,7 @@
 
 namespace devbindd::handoff {
 
-inline constexpr std::string_view worker_name = "devbindd-worker";  ///< its comm, for a person: at most 15 characters
+inline constexpr const char* worker_name = "devbindd-worker";  ///< its comm, for a person: at most 15 characters
 /// The placeholder argument of a worker's command line that WorkerLabel writes over: as long as the longest label.
 inline constexpr std::string_view worker_label_room = "........................................";
 

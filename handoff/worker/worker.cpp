@@ -68,7 +68,7 @@ int run_worker(int socket, const Kernel& kernel, std::span<char> label, const st
   if (!locks.empty()) lock = open_worker_locks(locks);
   if (!lock || (!locks.empty() && !lock_as_worker(*lock))) return 1;
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGQUIT}) std::signal(signal, SIG_IGN);
-  ::prctl(PR_SET_NAME, worker_name.data());
+  ::prctl(PR_SET_NAME, worker_name);
   std::string buffer;
   while (auto task = next_task(socket, buffer)) {
     shown.set(label_of_task(*task));

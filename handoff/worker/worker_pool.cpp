@@ -69,7 +69,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     auto process = WorkerProcess::start(io, settings.command, yields ? sysfs::a_tenth : sysfs::a_third);
     if (!process) return std::unexpected(process.error());
     children->add((*process)->pid());
-    const auto worker = std::make_shared<Worker>(Worker{.process = std::move(*process), .yields = yields});
+    auto worker = std::make_shared<Worker>(Worker{.process = std::move(*process), .yields = yields});
     workers.insert(worker);
     return worker;
   }

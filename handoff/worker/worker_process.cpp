@@ -98,7 +98,7 @@ sysfs::Result<std::shared_ptr<WorkerProcess>> WorkerProcess::start(asio::io_cont
 }
 
 WorkerProcess::WorkerProcess(asio::io_context& io, pid_t pid, sysfs::FileDescriptor socket)
-    : pid_(pid), socket_(io), deadline_(io) {
+    : pid_(pid), socket_(io), deadline_(std::in_place, io) {
   socket_.assign(asio::local::stream_protocol(), socket.release());
 }
 
@@ -115,8 +115,9 @@ void WorkerProcess::give(const Task& task, std::chrono::milliseconds deadline, E
 
 // An expired deadline of a task that is over must not count for the next.
 void WorkerProcess::watch(const TurnPtr& turn, std::chrono::milliseconds deadline) {
-  deadline_.expires_after(deadline);
-  deadline_.async_wait([self = shared_from_this(), turn](error_code error) {
+  if (!deadline_) return;
+  deadline_->expires_after(deadline);
+  deadline_->async_wait([self = shared_from_this(), turn](error_code error) {
     if (!error && !turn->over) turn->events.on_overdue();
   });
 }
@@ -161,7 +162,7 @@ void WorkerProcess::read_payload(const TurnPtr& turn) {
 
 void WorkerProcess::end(const TurnPtr& turn) {
   turn->over = true;
-  deadline_.cancel();
+  if (deadline_) deadline_->cancel();
 }
 
 void WorkerProcess::lose(const TurnPtr& turn, std::optional<sysfs::Error> why) {

@@ -44,7 +44,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
   /// Gives it the task; it has no other. The events come later, through the io_context.
   void give(const Task& task, std::chrono::milliseconds deadline, Events events);
   /// No task of it becomes overdue any more.
-  void stop_clock() { deadline_.cancel(); }
+  void stop_clock() noexcept { deadline_.reset(); }
 
  private:
   struct Turn;
@@ -59,7 +59,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
 
   pid_t pid_;
   boost::asio::local::stream_protocol::socket socket_;
-  boost::asio::steady_timer deadline_;
+  std::optional<boost::asio::steady_timer> deadline_;  ///< nullopt: no task of it becomes overdue
 };
 
 }  // namespace devbindd::handoff
