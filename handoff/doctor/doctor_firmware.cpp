@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "handoff/doctor/doctor_firmware.hpp"
+#include "handoff/doctor/doctor_checks.hpp"
 
 #include <algorithm>
 
