@@ -10,7 +10,7 @@
 
 #include "handoff/usage/usage.hpp"
 #include "handoff/worker/task.hpp"
-#include "sysfs/device/vf_settings.hpp"
+#include "sysfs/device/vf_netlink.hpp"
 #include "sysfs/kernel/file_descriptor.hpp"
 #include "sysfs/kernel/kernel_module.hpp"
 #include "sysfs/kernel/locked_memory.hpp"

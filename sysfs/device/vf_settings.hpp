@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the driver of a physical function was told of a virtual one through its network interface (ip link set dev ...
-// vf N ...): it goes when the VF goes. Reading and setting ask the driver under rtnetlink's lock: for workers only.
-// Not here: GUIDs of InfiniBand, and when settings are brought back (handoff/plan/virtual_functions.hpp).
+// vf N ...): it goes when the VF goes. The values, their text, and comparing them.
+// Not here: reading and setting them (vf_netlink.hpp), GUIDs of InfiniBand, and when settings are brought back
+// (handoff/plan/virtual_functions.hpp).
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "sysfs/kernel/result.hpp"
 
 namespace devbindd::sysfs {
 
@@ -29,6 +27,8 @@ struct VfRates {
 
   bool operator==(const VfRates&) const = default;
 };
+
+inline constexpr unsigned vf_link_states = 3;  ///< as the PF's link, up, down
 
 /// nullopt: the driver does not have the setting.
 struct VfSettings {
@@ -56,21 +56,7 @@ bool says_something(const VfSettings& settings);
 /// Those of `wanted` that `current` has otherwise.
 VfSettings difference(const VfSettings& current, const VfSettings& wanted);
 
-/// Whether this process may set any: CAP_NET_ADMIN. Source: capabilities(7).
-bool may_set_vf_settings();
-
-/// Whether `current` is what was wanted, but for an all-zero MAC address, which is a wish (set_vf_settings).
+/// Whether `current` is what was wanted, but for an all-zero MAC address, which is a wish (vf_netlink.hpp).
 bool are_as_wanted(const VfSettings& current, const VfSettings& wanted);
-
-/// Of each VF, by its index. Errors: Kernel with the errno (ENXIO: no such interface in the caller's namespace).
-/// Source: net/core/rtnetlink.c, rtnl_fill_vfinfo.
-Result<std::map<unsigned, VfSettings>> read_vf_settings(const std::string& interface);
-
-/// Sets what differs, one after the other, whatever is refused, and reads it back. A refusal that may pass by itself
-/// (the VF is being reset, the link is not up yet) is waited for, ten seconds in all. An all-zero MAC address is a
-/// wish: drivers differ in whether they take it for "none". Errors: Kernel with the driver's errno (EPERM without
-/// CAP_NET_ADMIN), or without one when the driver took a setting and does not show it. Source: net/core/rtnetlink.c,
-/// do_setvfinfo.
-Result<> set_vf_settings(const std::string& interface, unsigned index, const VfSettings& settings);
 
 }  // namespace devbindd::sysfs

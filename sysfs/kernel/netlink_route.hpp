@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Talking rtnetlink: a socket, dumps, single requests with their errno. Blocks as long as the kernel does.
-// Not here: what is asked for (network_dump.hpp, vf_settings.hpp).
+// Not here: what is asked for (network_dump.hpp, vf_netlink.hpp).
 #pragma once
 
 #include <linux/rtnetlink.h>
