@@ -9,14 +9,10 @@
 namespace devbindd::api {
 namespace {
 
+using handoff::hex_or_null;
 using handoff::hex_text;
 using handoff::or_null;
 using nlohmann::json;
-
-template <class T>
-json hex_of(const std::optional<T>& value) {
-  return value ? json(hex_text(*value)) : json(nullptr);
-}
 
 json address_of(const std::optional<sysfs::PciAddress>& address) {
   return address ? json(sysfs::to_string(*address)) : json(nullptr);
@@ -31,12 +27,18 @@ json list_of(const std::vector<sysfs::PciAddress>& addresses) {
 }
 
 json render_scope(const sysfs::FirmwareScope& scope, const std::vector<sysfs::DevicePlace>& places) {
-  return {{"kind", sysfs::name_of(scope.kind)}, {"id", or_null(scope.id)},
-          {"segment", or_null(scope.segment)},  {"path", text_of(sysfs::path_text(scope))},
-          {"last", address_of(scope.last)},     {"requester", address_of(scope.requester)},
-          {"stream", hex_of(scope.stream)},     {"setting", hex_of(scope.setting)},
-          {"extended", hex_of(scope.extended)}, {"base", hex_of(scope.base)},
-          {"name", text_of(scope.name)},        {"devices", list_of(sysfs::devices_of(scope, places))}};
+  return {{"kind", sysfs::name_of(scope.kind)},
+          {"id", or_null(scope.id)},
+          {"segment", or_null(scope.segment)},
+          {"path", text_of(sysfs::path_text(scope))},
+          {"last", address_of(scope.last)},
+          {"requester", address_of(scope.requester)},
+          {"stream", hex_or_null(scope.stream)},
+          {"setting", hex_or_null(scope.setting)},
+          {"extended", hex_or_null(scope.extended)},
+          {"base", hex_or_null(scope.base)},
+          {"name", text_of(scope.name)},
+          {"devices", list_of(sysfs::devices_of(scope, places))}};
 }
 
 json render_scopes(const std::vector<sysfs::FirmwareScope>& scopes, const std::vector<sysfs::DevicePlace>& places) {
@@ -51,14 +53,14 @@ json render_structure(const sysfs::FirmwareStructure& structure, const std::vect
   return {{"table", structure.table},
           {"kind", structure.kind},
           {"unit", structure.is_unit},
-          {"base", hex_of(structure.base)},
+          {"base", hex_or_null(structure.base)},
           {"segment", or_null(structure.segment)},
           {"address", address_of(structure.address)},
-          {"flags", hex_of(structure.flags)},
+          {"flags", hex_or_null(structure.flags)},
           {"takes_rest", structure.takes_rest},
           {"proximity_domain", or_null(structure.proximity_domain)},
           {"types", std::move(types)},
-          {"efr", hex_of(structure.efr)},
+          {"efr", hex_or_null(structure.efr)},
           {"id", or_null(structure.id)},
           {"name", text_of(structure.name)},
           {"scopes", render_scopes(structure.scopes, places)}};

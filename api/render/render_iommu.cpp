@@ -13,14 +13,9 @@
 namespace devbindd::api {
 namespace {
 
-using handoff::hex_text;
+using handoff::hex_or_null;
 using handoff::or_null;
 using nlohmann::json;
-
-template <class T>
-json hex_or_null(const std::optional<T>& value) {
-  return value ? json(hex_text(*value)) : json(nullptr);
-}
 
 // The members of both structures are named as they are shown.
 json render_capabilities(const sysfs::IntelCapabilities& capabilities) {

@@ -24,4 +24,9 @@ inline std::string hex_text(std::uint64_t value) {
   return {text, static_cast<std::size_t>(length)};
 }
 
+template <class T>
+nlohmann::json hex_or_null(const std::optional<T>& value) {
+  return value ? nlohmann::json(hex_text(*value)) : nlohmann::json(nullptr);
+}
+
 }  // namespace devbindd::handoff
