@@ -20,16 +20,16 @@ void Turns::wait(const std::shared_ptr<State>& state, const Later& later) {
     auto next = state->line.next();
     if (!next) return;
     wait(state, later);  // the next turn comes also when this one throws
-    if (!run(next->work)) return;
+    if (!run(*state, next->work)) return;
     state->line.put_back(std::move(*next));
     wait(state, later);
   });
 }
 
-bool Turns::run(const Step& step) {
-  const auto end = std::chrono::steady_clock::now() + turn;
+bool Turns::run(const State& state, const Step& step) {
+  const auto end = state.now() + turn;
   while (step()) {
-    if (std::chrono::steady_clock::now() >= end) return true;
+    if (state.now() >= end) return true;
   }
   return false;
 }

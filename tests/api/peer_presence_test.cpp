@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,11 +48,9 @@ Pair tcp_pair() {
 
 // A FIN over the loopback has arrived when the call that sends it returns, or a moment later.
 bool leaves(int socket, bool tcp) {
-  for (int look = 0; look < 1000; ++look) {
-    if (peer_has_left(socket, tcp)) return true;
-    ::usleep(1000);
-  }
-  return false;
+  constexpr int patience_ms = 10000;
+  pollfd end{.fd = socket, .events = POLLRDHUP, .revents = 0};
+  return ::poll(&end, 1, patience_ms) == 1 && peer_has_left(socket, tcp);
 }
 
 }  // namespace

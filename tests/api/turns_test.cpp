@@ -2,9 +2,11 @@
 // Long reads in turns.
 #include "api/context/turns.hpp"
 
+#include <chrono>
+#include <deque>
+#include <functional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "tests/catch2.hpp"
@@ -30,10 +32,14 @@ struct Loop {
   std::deque<std::function<void()>> queue;
 };
 
-// A step that takes longer than a turn, so that it is alone in one.
+/// The time that the turns see.
+Turns::Clock::time_point clock_now;
+Turns::Clock::time_point now() { return clock_now; }
+
+// A step that takes as long as a turn, so that it is alone in one.
 Turns::Step slow(std::string& order, char name, int steps) {
   return [&order, name, steps]() mutable {
-    std::this_thread::sleep_for(Turns::turn + std::chrono::milliseconds(1));
+    clock_now += Turns::turn;
     order += name;
     return --steps > 0;
   };
@@ -61,9 +67,12 @@ Request with_client(std::shared_ptr<bool> gone) {
 
 TEST_CASE("short steps share a turn, long ones do not", "[api][turns]") {
   Loop loop;
-  Turns turns;
+  Turns turns(now);
   int steps = 0;
-  turns.add(reader(), loop.later(), [&steps] { return ++steps < 5; });
+  turns.add(reader(), loop.later(), [&steps] {
+    clock_now += Turns::turn / 5;
+    return ++steps < 5;
+  });
   CHECK(steps == 0);
   CHECK(loop.turn());
   CHECK(steps == 5);
@@ -79,7 +88,7 @@ TEST_CASE("short steps share a turn, long ones do not", "[api][turns]") {
 
 TEST_CASE("pieces of work take turns, those of callers who may change things first", "[api][turns]") {
   Loop loop;
-  Turns turns;
+  Turns turns(now);
   std::string order;
   turns.add(reader(), loop.later(), slow(order, 'a', 3));
   turns.add(reader(), loop.later(), slow(order, 'b', 2));
@@ -92,7 +101,7 @@ TEST_CASE("pieces of work take turns, those of callers who may change things fir
 
 TEST_CASE("what nobody waits for any more is dropped", "[api][turns]") {
   Loop loop;
-  Turns turns;
+  Turns turns(now);
   std::string order;
   const auto gone = std::make_shared<bool>(false);
   const auto held = std::make_shared<int>(1);
@@ -108,7 +117,7 @@ TEST_CASE("what nobody waits for any more is dropped", "[api][turns]") {
 
 TEST_CASE("what throws ends alone", "[api][turns]") {
   Loop loop;
-  Turns turns;
+  Turns turns(now);
   std::string order;
   turns.add(reader(), loop.later(), []() -> bool { throw std::runtime_error("for the test"); });
   turns.add(reader(), loop.later(), slow(order, 'b', 1));
