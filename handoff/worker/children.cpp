@@ -7,6 +7,15 @@
 
 namespace devbindd::handoff {
 
+namespace {
+
+bool has_ended(pid_t pid) {
+  int status = 0;
+  return ::waitpid(pid, &status, WNOHANG) == pid;
+}
+
+}  // namespace
+
 Children::Children(boost::asio::io_context& io) : signals_(std::in_place, io, SIGCHLD) {}
 
 void Children::watch() {
@@ -19,11 +28,10 @@ void Children::watch() {
   });
 }
 
-void Children::reap() {
-  std::erase_if(running_, [](pid_t pid) {
-    int status = 0;
-    return ::waitpid(pid, &status, WNOHANG) == pid;
-  });
+void Children::add(pid_t pid) {
+  if (!has_ended(pid)) running_.insert(pid);
 }
+
+void Children::reap() { std::erase_if(running_, has_ended); }
 
 }  // namespace devbindd::handoff

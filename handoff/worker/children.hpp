@@ -18,7 +18,8 @@ class Children : public std::enable_shared_from_this<Children> {
 
   /// From now on those that end are reaped (SIGCHLD).
   void watch();
-  void add(pid_t pid) { running_.insert(pid); }
+  /// It may have ended before.
+  void add(pid_t pid);
   void stop_watching() noexcept { signals_.reset(); }
 
  private:

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <deque>
 #include <set>
 #include <thread>
 #include <variant>
 
 #include "handoff/worker/children.hpp"
 #include "handoff/worker/worker_process.hpp"
+#include "handoff/worker/worker_starter.hpp"
 #include "sysfs/kernel/processor_share.hpp"
 
 namespace devbindd::handoff {
@@ -23,32 +25,44 @@ constexpr std::size_t max_idle = 4;  // of each kind
 
 std::size_t useful_at_once() { return std::clamp<std::size_t>(std::thread::hardware_concurrency() + 1, 3, 8); }
 
+struct Crew;
 struct Lane;
 
 struct Worker {
   std::shared_ptr<WorkerProcess> process;
-  bool yields = false;  ///< answers questions of readers, and nothing else
+  Crew* crew;
   std::optional<Job> job = {};
   WorkerShare* share = nullptr;   ///< that counts it for its task; nullptr for that of a lane
   std::weak_ptr<Lane> lane = {};  ///< whose worker it is
   bool overdue = false;
 };
 
+using WorkerPtr = std::shared_ptr<Worker>;
+using TakeWorker = std::function<void(sysfs::Result<WorkerPtr>)>;
+
+/// Workers of one kind: those that have nothing to do, or else who waits for one.
+struct Crew {
+  int nice;
+  std::vector<WorkerPtr> idle = {};
+  std::deque<TakeWorker> waiting = {};
+};
+
 /// Has its worker from its beginning to its end.
 struct Lane {
-  Lane(std::shared_ptr<Worker> first, std::function<void(const std::shared_ptr<Worker>&)> end)
-      : worker(std::move(first)), on_end(std::move(end)) {}
+  explicit Lane(std::function<void(const WorkerPtr&)> end) : on_end(std::move(end)) {}
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
   ~Lane() { on_end(worker); }
-  std::shared_ptr<Worker> worker;
-  std::function<void(const std::shared_ptr<Worker>&)> on_end;
+  WorkerPtr worker = {};                           ///< null while it waits for one
+  std::weak_ptr<std::optional<Job>> pending = {};  ///< a task that waits with it; whoever brings the worker has it
+  std::function<void(const WorkerPtr&)> on_end;
 };
 
 struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   Impl(asio::io_context& context, Settings chosen)
       : io(context),
         settings(std::move(chosen)),
+        starter(context, settings.command),
         children(std::make_shared<Children>(context)),
         readers(settings.readers),
         changers(settings.changers),
@@ -56,38 +70,73 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
 
   asio::io_context& io;
   Settings settings;
+  WorkerStarter starter;
+  bool starting = false;
   std::shared_ptr<Children> children;
-  std::set<std::shared_ptr<Worker>> workers;
-  std::vector<std::shared_ptr<Worker>> idle;
-  std::vector<std::shared_ptr<Worker>> idle_yielding;
+  std::set<WorkerPtr> workers;
+  Crew willing{.nice = sysfs::a_third};
+  Crew yielding{.nice = sysfs::a_tenth};  ///< they answer questions of readers, and nothing else
   WorkerShare readers;
   WorkerShare changers;
   WorkerShare upkeep;
   std::size_t lanes = 0;  ///< open ones, and workers that are still at a task of one that is over
 
-  sysfs::Result<std::shared_ptr<Worker>> start_worker(bool yields = false) {
-    auto process = WorkerProcess::start(io, settings.command, yields ? sysfs::a_tenth : sysfs::a_third);
-    if (!process) return std::unexpected(process.error());
-    children->add((*process)->pid());
-    auto worker = std::make_shared<Worker>(Worker{.process = std::move(*process), .yields = yields});
-    workers.insert(worker);
-    return worker;
+  WorkerPtr add(Crew& crew, std::shared_ptr<WorkerProcess> process) {
+    children->add(process->pid());
+    return *workers.insert(std::make_shared<Worker>(Worker{.process = std::move(process), .crew = &crew})).first;
+  }
+
+  sysfs::Result<> start_first() {
+    auto spawned = spawn_worker(settings.command, willing.nice);
+    if (!spawned) return std::unexpected(spawned.error());
+    willing.idle.push_back(add(willing, std::make_shared<WorkerProcess>(io, std::move(*spawned))));
+    return {};
+  }
+
+  // One at a time. What waits for it may have got another one meanwhile.
+  void start_worker(Crew& crew) {
+    if (std::exchange(starting, true)) return;
+    starter.start(crew.nice, [pool = weak_from_this(), &crew](auto process) {
+      if (const auto self = pool.lock()) self->started(crew, std::move(process));
+    });
+  }
+
+  void started(Crew& crew, sysfs::Result<std::shared_ptr<WorkerProcess>> process) {
+    starting = false;
+    if (process) {
+      keep_or_end(add(crew, std::move(*process)));
+    } else if (auto take = next_waiting(crew)) {  // without one it shows again when a worker is needed
+      take(std::unexpected(process.error()));
+    }
+    start_missing();
+  }
+
+  void start_missing() {
+    if (!willing.waiting.empty()) return start_worker(willing);
+    if (!yielding.waiting.empty()) start_worker(yielding);
   }
 
   void keep_one_idle() {
-    if (!idle.empty()) return;
-    if (auto worker = start_worker()) idle.push_back(*worker);  // a failure shows again when a worker is needed
+    if (willing.idle.empty()) start_worker(willing);
   }
 
-  std::vector<std::shared_ptr<Worker>>& idle_ones(bool yielding) { return yielding ? idle_yielding : idle; }
+  static TakeWorker next_waiting(Crew& crew) {
+    if (crew.waiting.empty()) return {};
+    auto take = std::move(crew.waiting.front());
+    crew.waiting.pop_front();
+    return take;
+  }
 
-  sysfs::Result<std::shared_ptr<Worker>> take_worker(bool yielding = false) {
-    auto& waiting = idle_ones(yielding);
-    if (waiting.empty()) return start_worker(yielding);
-    auto worker = waiting.back();
-    waiting.pop_back();
-    if (!yielding) asio::post(io, [self = shared_from_this()] { self->keep_one_idle(); });
-    return worker;
+  // At once, or when one has been started or is done with its work. Not at once with an error.
+  void with_worker(Crew& crew, TakeWorker take) {
+    if (crew.idle.empty()) {
+      crew.waiting.push_back(std::move(take));
+      return start_missing();
+    }
+    auto worker = std::move(crew.idle.back());
+    crew.idle.pop_back();
+    if (&crew == &willing) asio::post(io, [self = shared_from_this()] { self->keep_one_idle(); });
+    take(std::move(worker));
   }
 
   WorkerShare& share_of(const Asker& asker) {
@@ -103,13 +152,15 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
 
   // A worker is counted for it.
   void start(WorkerShare& share, Job job) {
-    auto worker = take_worker(&share == &readers);
-    if (!worker) {
-      share.give_back(false);
-      return fail(std::move(job), worker.error());
-    }
-    (*worker)->share = &share;
-    give(*worker, std::move(job));
+    with_worker(&share == &readers ? yielding : willing,
+                [this, &share, job = std::move(job)](const sysfs::Result<WorkerPtr>& worker) mutable {
+                  if (!worker) {
+                    share.give_back(false);
+                    return fail(std::move(job), worker.error());
+                  }
+                  (*worker)->share = &share;
+                  give(*worker, std::move(job));
+                });
   }
 
   void start_waiting(WorkerShare& share) {
@@ -122,51 +173,62 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
 
   sysfs::Result<RunTask> open_lane() {
     if (lanes >= settings.lanes) return std::unexpected(too_busy());
-    auto worker = take_worker();
-    if (!worker) return std::unexpected(worker.error());
     ++lanes;
-    const auto end = [pool = weak_from_this()](const std::shared_ptr<Worker>& left) {
+    const auto lane = std::make_shared<Lane>([pool = weak_from_this()](const WorkerPtr& left) {
       if (const auto self = pool.lock()) self->end_lane(left);
-    };
-    const auto lane = std::make_shared<Lane>(*worker, end);
-    (*worker)->lane = lane;
+    });
+    equip(lane);
     return [pool = weak_from_this(), lane](Task task, TaskCallbacks callbacks) {
       if (const auto self = pool.lock()) self->run_in(lane, {std::move(task), std::move(callbacks)});
     };
   }
 
-  void run_in(const std::shared_ptr<Lane>& lane, Job job) {
-    if (!workers.contains(lane->worker)) {
-      auto worker = take_worker();
-      if (!worker) return fail(std::move(job), worker.error());
+  // Before it has a task: a worker may have to be started.
+  void equip(const std::shared_ptr<Lane>& lane) {
+    const auto pending = std::make_shared<std::optional<Job>>();
+    lane->pending = pending;
+    with_worker(willing, [this, lane, pending](const sysfs::Result<WorkerPtr>& worker) {
+      lane->pending.reset();
+      if (!worker && *pending) return fail(std::move(**pending), worker.error());
+      if (!worker) return;
       (*worker)->lane = lane;
       lane->worker = *worker;
-    }
-    give(lane->worker, std::move(job));
+      if (*pending) give(*worker, std::move(**pending));
+    });
   }
 
-  void end_lane(const std::shared_ptr<Worker>& worker) {
-    if (worker->job) return;  // a read that hangs: counted until it returns
+  bool is_equipped(const Lane& lane) const { return lane.worker && workers.contains(lane.worker); }
+
+  void run_in(const std::shared_ptr<Lane>& lane, Job job) {
+    if (!is_equipped(*lane) && lane->pending.expired()) equip(lane);
+    if (is_equipped(*lane)) return give(lane->worker, std::move(job));
+    lane->pending.lock()->emplace(std::move(job));
+  }
+
+  void end_lane(const WorkerPtr& worker) {
+    if (worker && worker->job) return;  // a read that hangs: counted until it returns
     --lanes;
-    if (workers.contains(worker)) keep_or_end(worker);
+    if (worker && workers.contains(worker)) keep_or_end(worker);
   }
 
-  void keep_or_end(const std::shared_ptr<Worker>& worker) {
-    auto& waiting = idle_ones(worker->yields);
-    if (waiting.size() < max_idle) {
-      waiting.push_back(worker);
+  // Nothing counts it, and it has no task.
+  void keep_or_end(const WorkerPtr& worker) {
+    auto& crew = *worker->crew;
+    if (auto take = next_waiting(crew)) return take(worker);
+    if (crew.idle.size() < max_idle) {
+      crew.idle.push_back(worker);
     } else {
       workers.erase(worker);  // its socket closes, and the worker ends
     }
   }
 
-  // Its task is over, one way or another: whoever counts it is told.
-  void leave_share(const std::shared_ptr<Worker>& worker) {
-    auto* share = std::exchange(worker->share, nullptr);
-    if (share != nullptr) share->give_back(worker->overdue);
-    if (share == nullptr && worker->lane.expired()) --lanes;
-    worker->overdue = false;
-    if (share != nullptr) start_waiting(*share);
+  // Its task is over, one way or another: whoever counts it is told. Gives the share whose next task may have its turn.
+  WorkerShare* leave_share(Worker& worker) {
+    auto* share = std::exchange(worker.share, nullptr);
+    if (share != nullptr) share->give_back(worker.overdue);
+    if (share == nullptr && worker.lane.expired()) --lanes;
+    worker.overdue = false;
+    return share;
   }
 
   // Posted, so that a caller never gets its answer before run() has returned.
@@ -184,7 +246,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     return settings.read_deadline;
   }
 
-  void give(const std::shared_ptr<Worker>& worker, Job job) {
+  void give(const WorkerPtr& worker, Job job) {
     worker->job = std::move(job);
     worker->overdue = false;
     const auto& task = worker->job->task;
@@ -197,7 +259,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
          .on_lost = [self = shared_from_this(), worker](const auto& why) { self->lost(worker, why); }});
   }
 
-  void mark_overdue(const std::shared_ptr<Worker>& worker) {
+  void mark_overdue(const WorkerPtr& worker) {
     worker->overdue = true;
     if (worker->share != nullptr) go_on_without(*worker->share);
     worker->job->callbacks.on_overdue(worker->process->pid());
@@ -210,7 +272,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   }
 
   // The worker had died while it was idle: it has not seen the task, so another may have it.
-  void rerun(const std::shared_ptr<Worker>& worker) {
+  void rerun(const WorkerPtr& worker) {
     auto job = std::exchange(worker->job, std::nullopt);
     if (const auto lane = worker->lane.lock()) {
       forget(worker);
@@ -225,25 +287,25 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
     run(std::move(*job));
   }
 
-  void answered(const std::shared_ptr<Worker>& worker, TaskResult& result,
-                std::vector<sysfs::FileDescriptor>& descriptors) {
+  void answered(const WorkerPtr& worker, TaskResult& result, std::vector<sysfs::FileDescriptor>& descriptors) {
     const auto job = std::exchange(worker->job, std::nullopt);
+    auto* share = leave_share(*worker);
     if (worker->lane.expired()) keep_or_end(worker);
-    leave_share(worker);
+    if (share != nullptr) start_waiting(*share);
     if (job->callbacks.on_descriptors) job->callbacks.on_descriptors(std::move(descriptors));
     job->callbacks.on_result(std::move(result));
   }
 
-  void forget(const std::shared_ptr<Worker>& worker) {
-    std::erase(idle_ones(worker->yields), worker);
+  void forget(const WorkerPtr& worker) {
+    std::erase(worker->crew->idle, worker);
     workers.erase(worker);
   }
 
   // `why`: nullopt when the worker has ended.
-  void lost(const std::shared_ptr<Worker>& worker, const std::optional<sysfs::Error>& why) {
+  void lost(const WorkerPtr& worker, const std::optional<sysfs::Error>& why) {
     forget(worker);
     const auto job = std::exchange(worker->job, std::nullopt);
-    leave_share(worker);
+    if (auto* share = leave_share(*worker); share != nullptr) start_waiting(*share);
     if (why) return job->callbacks.on_result(std::unexpected(*why));
     job->callbacks.on_result(sysfs::fail(
         sysfs::ErrorCode::Kernel,
@@ -257,14 +319,12 @@ WorkerPool::WorkerPool(asio::io_context& io, Settings settings)
 WorkerPool::~WorkerPool() {
   impl_->children->stop_watching();
   for (const auto& worker : impl_->workers) worker->process->stop_clock();
+  impl_->starter.stop();
 }
 
 sysfs::Result<> WorkerPool::start() {
   impl_->children->watch();
-  auto worker = impl_->start_worker();
-  if (!worker) return std::unexpected(worker.error());
-  impl_->idle.push_back(*worker);
-  return {};
+  return impl_->start_first();
 }
 
 void WorkerPool::run(Task task, TaskCallbacks callbacks) { impl_->run({std::move(task), std::move(callbacks)}); }

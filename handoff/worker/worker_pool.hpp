@@ -47,7 +47,8 @@ class WorkerPool {
   /// result: TooBusy, Kernel (a worker that could not be started or that died).
   void run(Task task, TaskCallbacks callbacks);
 
-  /// See OpenLane. Errors: TooBusy, Kernel (a worker that could not be started).
+  /// See OpenLane; its worker is started meanwhile. Error: TooBusy. Kernel is the result of the lane's first task,
+  /// where no worker could be started.
   sysfs::Result<RunTask> open_lane();
 
   /// Workers that have not answered within their deadline.

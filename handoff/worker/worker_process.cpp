@@ -71,6 +71,19 @@ sysfs::Result<pid_t> spawn(const std::vector<std::string>& command, int socket) 
 
 }  // namespace
 
+sysfs::Result<SpawnedWorker> spawn_worker(const std::vector<std::string>& command, int nice) {
+  std::array<int, 2> pair{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) {
+    return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot make a socket pair: " + sysfs::errno_text(errno), errno);
+  }
+  sysfs::FileDescriptor ours(pair[0]);
+  const sysfs::FileDescriptor theirs(pair[1]);
+  const auto pid = spawn(command, theirs.get());
+  if (!pid) return std::unexpected(pid.error());
+  sysfs::yield_as_session(*pid, nice);
+  return SpawnedWorker{*pid, std::move(ours)};
+}
+
 // One task of the process, from its giving to its end. Whoever waits has it, and not the process: what the events keep
 // alive goes with the last wait.
 struct WorkerProcess::Turn {
@@ -83,23 +96,9 @@ struct WorkerProcess::Turn {
   bool over = false;
 };
 
-sysfs::Result<std::shared_ptr<WorkerProcess>> WorkerProcess::start(asio::io_context& io,
-                                                                   const std::vector<std::string>& command, int nice) {
-  std::array<int, 2> pair{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) {
-    return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot make a socket pair: " + sysfs::errno_text(errno), errno);
-  }
-  sysfs::FileDescriptor ours(pair[0]);
-  const sysfs::FileDescriptor theirs(pair[1]);
-  const auto pid = spawn(command, theirs.get());
-  if (!pid) return std::unexpected(pid.error());
-  sysfs::yield_as_session(*pid, nice);
-  return std::make_shared<WorkerProcess>(io, *pid, std::move(ours));
-}
-
-WorkerProcess::WorkerProcess(asio::io_context& io, pid_t pid, sysfs::FileDescriptor socket)
-    : pid_(pid), socket_(io), deadline_(std::in_place, io) {
-  socket_.assign(asio::local::stream_protocol(), socket.release());
+WorkerProcess::WorkerProcess(asio::io_context& io, SpawnedWorker spawned)
+    : pid_(spawned.pid), socket_(io), deadline_(std::in_place, io) {
+  socket_.assign(asio::local::stream_protocol(), spawned.socket.release());
 }
 
 void WorkerProcess::give(const Task& task, std::chrono::milliseconds deadline, Events events) {

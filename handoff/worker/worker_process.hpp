@@ -21,6 +21,16 @@
 
 namespace devbindd::handoff {
 
+/// A process with nothing of the daemon's but one end of a socket, descriptor 3, and the other end.
+struct SpawnedWorker {
+  pid_t pid = 0;
+  sysfs::FileDescriptor socket;
+};
+
+/// Starts the program with its arguments; blocks until it is loaded. `nice` as sysfs::yield_as_session() takes it.
+/// Error: Kernel.
+sysfs::Result<SpawnedWorker> spawn_worker(const std::vector<std::string>& command, int nice);
+
 class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
  public:
   /// What becomes of a task: `on_overdue` or nothing, then one of the others.
@@ -32,12 +42,7 @@ class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
     std::function<void(std::optional<sysfs::Error>)> on_lost;
   };
 
-  /// Starts one with nothing of the daemon's but one end of a socket, descriptor 3. `nice` as
-  /// sysfs::yield_as_session() takes it. Error: Kernel.
-  static sysfs::Result<std::shared_ptr<WorkerProcess>> start(boost::asio::io_context& io,
-                                                             const std::vector<std::string>& command, int nice);
-
-  WorkerProcess(boost::asio::io_context& io, pid_t pid, sysfs::FileDescriptor socket);
+  WorkerProcess(boost::asio::io_context& io, SpawnedWorker spawned);
 
   pid_t pid() const { return pid_; }
 

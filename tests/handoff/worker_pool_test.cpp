@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -14,7 +15,9 @@
 #include <cstdio>
 #include <fstream>
 #include <map>
+#include <set>
 
+#include "handoff/worker/children.hpp"
 #include "handoff/worker/worker_lock.hpp"
 #include "handoff/worker/worker_wire.hpp"
 #include "sysfs/kernel/file_descriptor.hpp"
@@ -450,6 +453,71 @@ TEST_CASE("Lanes are counted until they are over and their last task is, and eac
   const auto fourth = bench.pool.open_lane();
   CHECK(third.has_value());
   CHECK(fourth.has_value());
+}
+
+TEST_CASE("The daemon's thread starts no process while it has others to answer") {
+  Bench bench(patient);
+  REQUIRE(bench.pool.start());
+  const auto first = bench.pool.open_lane();
+  const auto second = bench.pool.open_lane();
+  REQUIRE(first);
+  REQUIRE(second);
+  const auto one = Bench::unbind(*first, "fine");
+  const auto another = Bench::unbind(*second, "fine");
+  bench.wait_for(one);
+  bench.wait_for(another);
+  CHECK(is_done(one));
+  CHECK(is_done(another));
+  // The first one is of start(), before there is anybody. Source: proc(5), the children of one thread.
+  const auto own = std::to_string(::gettid());
+  std::ifstream file("/proc/self/task/" + own + "/children");
+  if (!file) SKIP("the kernel was built without CONFIG_PROC_CHILDREN");
+  std::set<std::string> children;
+  for (std::string pid; file >> pid;) children.insert(pid);
+  CHECK(children.size() == 1);
+}
+
+TEST_CASE("A lane whose worker cannot be started says so at its task, and has one when it can") {
+  TemporaryDirectory directory;
+  const auto program = directory.path() / "worker";
+  fs::create_symlink(worker_program, program);
+  boost::asio::io_context io;
+  WorkerPool pool(io, {.command = {program.string(), directory.path().string(), (directory.path() / "locks").string()}});
+  REQUIRE(pool.start());
+  fs::remove(program);
+  const auto with_worker = pool.open_lane();
+  const auto without = pool.open_lane();
+  REQUIRE(without);
+  auto result = Bench::unbind(*without, "fine");
+  run_until(io, [&result] { return result->result.has_value(); });
+  CHECK(result->result->error().errno_value == ENOENT);
+  fs::create_symlink(worker_program, program);
+  result = Bench::unbind(*without, "fine");
+  run_until(io, [&result] { return result->result.has_value(); });
+  CHECK(result->result->error().code == sysfs::ErrorCode::NotBound);
+}
+
+TEST_CASE("What waits for a worker to be started has one that is done before") {
+  Bench bench(patient);
+  REQUIRE(bench.pool.start());
+  auto lane = bench.pool.open_lane();
+  bench.pool.run({ReadVfioFacts{}}, {.on_overdue = [](int) {}, .on_result = [](const TaskResult&) {}});
+  const auto waits = bench.unbind("fine");
+  lane = sysfs::fail(sysfs::ErrorCode::TooBusy, "over");  // its worker is free now
+  bench.wait_for(waits);
+  CHECK(is_done(waits));
+}
+
+TEST_CASE("A process that had ended before it was known of is reaped") {
+  boost::asio::io_context io;
+  const auto children = std::make_shared<Children>(io);
+  const auto pid = ::fork();
+  if (pid == 0) ::_exit(0);
+  siginfo_t ended{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOWAIT) == 0);
+  children->add(pid);
+  CHECK(::waitpid(pid, nullptr, WNOHANG) == -1);
+  CHECK(errno == ECHILD);
 }
 
 TEST_CASE("A program that cannot be started is an error of start and of the task") {
