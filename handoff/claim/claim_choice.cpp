@@ -2,6 +2,7 @@
 #include "handoff/claim/claim_choice.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "handoff/claim/claim_changes.hpp"
@@ -191,14 +192,35 @@ void ClaimChoice::on_looked(const Attempt& attempt) {
   for (const auto& key : attempt->looking_at) looked_at_.erase(key);
   attempt->looking_at.clear();
   choose(attempt);
-  for (const auto& other : std::exchange(waiting_, {})) choose(other);
+  wake_waiting();
 }
 
 void ClaimChoice::stop_looking(ClaimAttempt& attempt) {
   if (attempt.looking_at.empty()) return;
   for (const auto& key : attempt.looking_at) looked_at_.erase(key);
   attempt.looking_at.clear();
-  for (const auto& other : std::exchange(waiting_, {})) choose(other);
+  wake_waiting();
+}
+
+void ClaimChoice::wake_waiting() {
+  for (auto& other : std::exchange(waiting_, {})) woken_.push_back(std::move(other));
+  if (!std::exchange(waking_, true)) wake_next();
+}
+
+// Each in a turn of its own: each looks at all devices, and the thread that does it has others to answer.
+void ClaimChoice::wake_next() {
+  if (woken_.empty()) {
+    waking_ = false;
+    return;
+  }
+  const auto turn = [this] {
+    const auto next = std::move(woken_.front());
+    woken_.pop_front();
+    choose(next);
+    wake_next();
+  };
+  const auto& after = engine_.services().after;
+  after ? after(std::chrono::milliseconds(0), turn) : turn();
 }
 
 void ClaimChoice::look_at(const Attempt& attempt, const sysfs::PciAddress& address) {

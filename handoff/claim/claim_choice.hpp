@@ -4,6 +4,7 @@
 // loop, so that no two claims choose the same device. Not here: what becomes of the chosen ones (claim_setup.hpp).
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -44,6 +45,8 @@ class ClaimChoice {
   void note_finding(const Attempt& attempt, const sysfs::Device& device, Finding finding);
   void on_looked(const Attempt& attempt);
   void stop_looking(ClaimAttempt& attempt);
+  void wake_waiting();
+  void wake_next();
 
   Engine& engine_;
   const ClaimTable& claims_;
@@ -53,6 +56,8 @@ class ClaimChoice {
   ClaimLine trying_;                      ///< dry runs
   std::set<std::string> looked_at_ = {};  ///< groups and devices, each for one claim
   std::vector<Attempt> waiting_ = {};     ///< for the looks of others at the devices that are left
+  std::deque<Attempt> woken_ = {};        ///< they choose again, one a turn
+  bool waking_ = false;
 };
 
 }  // namespace devbindd::handoff

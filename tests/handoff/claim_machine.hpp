@@ -29,6 +29,7 @@ struct ClaimMachine {
 
   handoff::Claims::Hooks hooks() {
     handoff::Claims::Hooks hooks;
+    hooks.labels_of = labels_of;
     hooks.watch_process = [this](std::int32_t pid, std::function<void()> on_end) {
       watched[pid] = std::move(on_end);
       return sysfs::Result<std::function<void()>>([this, pid] { watched.erase(pid); });

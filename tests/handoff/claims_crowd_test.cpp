@@ -85,6 +85,32 @@ TEST_CASE("Many more claims than devices make one for each device, and the other
               << " ms and " << fleet.tasks() << " tasks");
 }
 
+TEST_CASE("Claims that wait for each other's looks choose one a turn, and others are answered between them") {
+  constexpr unsigned devices = 8;
+  Fleet fleet(devices);
+  std::size_t looked = 0;
+  fleet.labels_of = [&looked](const sysfs::Device&) {
+    ++looked;
+    return Labels{{"pool", "a"}};
+  };
+  fleet.restart();
+  std::vector<std::shared_ptr<std::optional<ClaimOutcome>>> asked;
+  for (int client = 0; client < 24; ++client) {
+    auto request = Fleet::any();
+    request.selector->labels = {{"pool", "a"}};
+    asked.push_back(fleet.begin(std::move(request)));
+  }
+  std::size_t most = 0;
+  const auto all_are_answered = [&] {
+    most = std::max(most, std::exchange(looked, 0));
+    return std::ranges::all_of(asked, [](const auto& outcome) { return outcome->has_value(); });
+  };
+  looked = 0;
+  run_until(fleet.stage->io, all_are_answered);
+  // Whose look has ended, who is next in the line behind it, and who had waited for it.
+  CHECK(most <= 3 * devices);
+}
+
 TEST_CASE("A claim asks nothing of devices that are held, cordoned or worked on") {
   Fleet fleet(12);
   std::vector<std::size_t> tasks;
