@@ -3,57 +3,21 @@
 
 #include "api/context/repeated.hpp"
 #include "api/handlers/conditional.hpp"
+#include "api/handlers/known_paths.hpp"
 #include "api/handlers/route.hpp"
 #include "api/http/media_ranges.hpp"
 #include "api/http/preferences.hpp"
 #include "api/http/problem.hpp"
 #include "api/http/query.hpp"
-#include "sysfs/kernel/fields.hpp"
 
 namespace devbindd::api {
 namespace {
 
-// The parameters of a match, or nullopt.
-std::optional<PathArguments> match(std::string_view pattern, const std::vector<std::string>& path) {
-  PathArguments arguments;
-  std::size_t at = 0;
-  while (!pattern.empty()) {
-    pattern.remove_prefix(1);  // the slash
-    const auto segment = pattern.substr(0, pattern.find('/'));
-    pattern.remove_prefix(segment.size());
-    if (at == path.size()) return std::nullopt;
-    if (segment.starts_with('{')) {
-      if (path[at].empty()) return std::nullopt;
-      arguments.push_back(path[at]);
-    } else if (segment != path[at]) {
-      return std::nullopt;
-    }
-    ++at;
-  }
-  if (at != path.size()) return std::nullopt;
-  return arguments;
-}
-
-bool is_known(const std::vector<std::string>& path) {
-  return std::ranges::any_of(routes(), [&path](const Route& route) { return match(route.pattern, path).has_value(); });
-}
-
-// Without a slash at the end, and with the version in front; "" where that is no path either.
-std::string meant_path(std::vector<std::string> path) {
-  if (path.empty()) return "/v1";
-  if (path.back().empty()) path.pop_back();
-  if (!is_known(path)) path.insert(path.begin(), "v1");
-  return is_known(path) ? "/" + sysfs::joined(path, "/") : std::string{};
-}
-
-Response not_allowed(const Request& request, const std::vector<std::string_view>& methods) {
-  std::string allow;
-  for (const auto method : methods) {
-    allow += (allow.empty() ? "" : ", ") + std::string(method);
-    if (method == "GET") allow += ", HEAD";
-  }
-  auto response =
-      problem(request, 405, "method_not_allowed", request.method + " is not possible here; possible: " + allow);
+Response not_allowed(const Request& request, const std::vector<const Route*>& here) {
+  const auto allow = allowed(here);
+  auto response = problem(request, 405, "method_not_allowed",
+                          request.method + " is not possible at " + std::string(here.front()->pattern) +
+                              "; possible: " + allow + method_hint(request.method, here.front()->pattern));
   response.headers.emplace_back("Allow", allow);
   return response;
 }
@@ -147,23 +111,22 @@ void perform_in_turn(Context& context, const Route& route, const Request& reques
 
 void dispatch(Context& context, const Request& request, Respond respond) {
   const auto wanted = request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
-  std::vector<std::string_view> methods;
+  std::vector<const Route*> here;
   for (const auto& route : routes()) {
     const auto arguments = match(route.pattern, request.path);
     if (!arguments) continue;
     if (route.method != wanted) {
-      methods.push_back(route.method);
+      here.push_back(&route);
       continue;
     }
     if (auto refusal = refused_at_the_door(route, request)) return respond(std::move(*refusal));
-    if (request.access == Access::Change) return perform(context, route, request, *arguments, std::move(respond));
+    if (request.access == Access::Change && !route.turns)
+      return perform(context, route, request, *arguments, std::move(respond));
     return perform_in_turn(context, route, request, *arguments, std::move(respond));
   }
-  if (!methods.empty()) return respond(not_allowed(request, methods));
-  const auto meant = meant_path(request.path);
+  if (!here.empty()) return respond(not_allowed(request, here));
   respond(problem(request, 404, "not_found",
-                  "there is nothing at this path; GET /openapi.yaml lists what there is" +
-                      (meant.empty() ? "" : ". Did you mean " + meant + "?")));
+                  "there is nothing at this path; GET /openapi.yaml lists what there is" + path_hint(request.path)));
 }
 
 }  // namespace devbindd::api

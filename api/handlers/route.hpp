@@ -20,7 +20,8 @@ struct Route {
   Access access;
   BodyRule body;
   void (*handler)(Context&, const Request&, const PathArguments&, Respond);
-  bool kept = false;  ///< with an Idempotency-Key its answer is kept (repeated.hpp)
+  bool kept = false;   ///< with an Idempotency-Key its answer is kept (repeated.hpp)
+  bool turns = false;  ///< it looks at all devices: also those who may change things wait for their turn
 };
 
 const std::vector<Route>& routes();

@@ -36,7 +36,7 @@ const std::vector<Route>& routes() {
       {"GET", "/v1/vfio", Access::Read, BodyRule::None, get_vfio},
       {"POST", "/v1/vfio/probe", Access::Change, BodyRule::Json, post_vfio_probe, true},
       {"GET", "/v1/claims", Access::OwnClaims, BodyRule::None, list_claims},
-      {"POST", "/v1/claims", Access::Change, BodyRule::Json, post_claim},
+      {"POST", "/v1/claims", Access::Change, BodyRule::Json, post_claim, false, true},
       {"GET", "/v1/claims/{id}", Access::OwnClaims, BodyRule::None, get_claim},
       {"DELETE", "/v1/claims/{id}", Access::OwnClaims, BodyRule::None, delete_claim},
       {"POST", "/v1/claims/{id}/renew", Access::Change, BodyRule::Json, renew_claim, true},

@@ -287,11 +287,31 @@ def tokens(client, _):
     client.ask("DELETE", path, 200)
 
 
+def paths_and_methods_nearby(client, _):
+    """A path that is none is told the nearest one with its methods, a method that a path does not take what has it."""
+    device = "/v1/devices/0000:05:00.0"
+    for method, path, said in (
+            ("POST", device + "/bindings", f". Did you mean {device}/binding (GET, HEAD, PUT, DELETE)?"),
+            ("GET", "/devices/0000:05:00.0/irq", f". Did you mean {device}/irqs (GET, HEAD)?"),
+            ("GET", "/v1/claim", ". Did you mean /v1/claims (GET, HEAD, POST)?"),
+            ("GET", "/healtz", ". Did you mean /healthz (GET, HEAD)?"),
+            ("GET", "/v1/policies/import/nothing", "lists what there is"),
+            ("GET", "/v1/claims/7/nothing", ". Possible behind /v1/claims/7: acknowledge, fds, handover, memlock, renew")):
+        problem = client.ask(method, path, 404, {} if method == "POST" else None, code="not_found")
+        expect(problem["detail"].endswith(said), problem)
+    for method, path, said in (
+            ("POST", device + "/binding", "POST is not possible at /v1/devices/{bdf}/binding; possible: GET, HEAD, PUT, DELETE. POST is for /v1/bindings"),
+            ("PUT", CLAIMS, "PUT is not possible at /v1/claims; possible: GET, HEAD, POST"),
+            ("DELETE", CLAIMS, "DELETE is not possible at /v1/claims; possible: GET, HEAD, POST. DELETE is for /v1/claims/{id}")):
+        problem = client.ask(method, path, 405, {} if method != "DELETE" else None, code="method_not_allowed")
+        expect(problem["detail"] == said, problem)
+
+
 def near_misses(client, _):
     """What is nearly right is told what was probably meant."""
     for path, meant in (("/", "/v1"), ("/devices", "/v1/devices"), ("/v1/devices/", "/v1/devices"), ("/devices/0000:05:00.0/binding", "/v1/devices/0000:05:00.0/binding")):
         problem = client.ask("GET", path, 404, code="not_found")
-        expect(problem["detail"].endswith(f"Did you mean {meant}?"), problem)
+        expect(f"Did you mean {meant} (GET, HEAD" in problem["detail"], problem)
     expect("Did you mean" not in client.ask("GET", "/v1/nothing", 404)["detail"], "a guess at random")
     expect("such as 0000:05:00.0" in client.ask("GET", "/v1/devices/05:00.0", 400, code="invalid_address")["detail"], "an address as lspci prints it")
     problem = client.ask("POST", CLAIMS, 400, {"devices": ["0000:33:00.0"], "ttl": 300}, code="unknown_field")
@@ -307,4 +327,4 @@ def near_misses(client, _):
     client.ask("DELETE", BINDING.format("0000:11:00.0"), 200)
 
 
-ALL = (near_misses, claims_door, claim_lists, selectors_and_queries, unmet_selectors, all_mistakes, keys, same_key_at_once, tokens)
+ALL = (paths_and_methods_nearby, near_misses, claims_door, claim_lists, selectors_and_queries, unmet_selectors, all_mistakes, keys, same_key_at_once, tokens)
