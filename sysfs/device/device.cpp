@@ -20,85 +20,100 @@ std::optional<Number> number(std::string_view text, int base) {
 // Attributes that not every device or kernel has: absent is normal, and a device that vanishes between two reads
 // is noticed by the mandatory ones.
 template <class Number>
-std::optional<Number> optional_number(const Tree& tree, const PciAddress& address, std::string_view name, int base) {
-  const auto content = tree.read(paths::attribute(address, name));
+std::optional<Number> optional_number(const Tree& tree, std::string_view path, int base) {
+  const auto content = tree.read(path);
   if (!content) return std::nullopt;
   return number<Number>(*content, base);
 }
 
 template <class Number>
-Result<Number> mandatory_number(const Tree& tree, const PciAddress& address, std::string_view name) {
-  const auto path = paths::attribute(address, name);
-  auto content = tree.read(path);
+Result<Number> mandatory_number(const Tree& folder, std::string_view name, const PciAddress& address) {
+  auto content = folder.read(name);
   if (!content) return std::unexpected(content.error());
   const auto value = number<Number>(*content, 16);
-  if (!value) return fail(ErrorCode::Kernel, "/" + path + " does not hold a number", 0, "/" + path);
-  return *value;
+  if (value) return *value;
+  const auto path = "/" + paths::attribute(address, name);
+  return fail(ErrorCode::Kernel, path + " does not hold a number", 0, path);
 }
 
-std::vector<std::string> network_interfaces(const Tree& tree, const std::string& device_path) {
-  if (auto names = tree.list(device_path + "/net")) return *names;
+bool contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+// `folders`: those of the device.
+std::vector<std::string> network_interfaces(const Tree& folder, const std::vector<std::string>& folders) {
+  if (contains(folders, "net")) return folder.list("net").value_or(std::vector<std::string>{});
   std::vector<std::string> found;
-  const auto children = tree.list(device_path);
-  if (!children) return found;
-  for (const auto& child : *children) {
+  for (const auto& child : folders) {
     if (!child.starts_with("virtio")) continue;
-    if (auto names = tree.list(device_path + "/" + child + "/net"))
-      found.insert(found.end(), names->begin(), names->end());
+    if (auto names = folder.list(child + "/net")) found.insert(found.end(), names->begin(), names->end());
   }
   return found;
 }
 
-std::optional<PciAddress> linked_device(const Tree& tree, const std::string& path) {
-  const auto name = link_name(tree, path);
+std::optional<PciAddress> linked_device(const Tree& folder, const std::string& path) {
+  const auto name = link_name(folder, path);
   if (!name || !*name) return std::nullopt;
   const auto address = parse_pci_address(**name);
   if (!address) return std::nullopt;
   return *address;
 }
 
-std::vector<PciAddress> virtual_functions(const Tree& tree, const std::string& device_path,
-                                          std::optional<unsigned> total) {
+std::vector<PciAddress> virtual_functions(const Tree& folder, std::optional<unsigned> total) {
   std::vector<PciAddress> functions;
   for (unsigned index = 0; index < total.value_or(0); ++index) {
-    const auto function = linked_device(tree, device_path + "/virtfn" + std::to_string(index));
+    const auto function = linked_device(folder, "virtfn" + std::to_string(index));
     if (!function) break;
     functions.push_back(*function);
   }
   return functions;
 }
 
-Result<> read_ids(const Tree& tree, Device& device) {
-  auto vendor = mandatory_number<std::uint16_t>(tree, device.address, "vendor");
+Result<> read_ids(const Tree& folder, Device& device) {
+  auto vendor = mandatory_number<std::uint16_t>(folder, "vendor", device.address);
   if (!vendor) return std::unexpected(vendor.error());
-  auto id = mandatory_number<std::uint16_t>(tree, device.address, "device");
+  auto id = mandatory_number<std::uint16_t>(folder, "device", device.address);
   if (!id) return std::unexpected(id.error());
-  auto class_code = mandatory_number<std::uint32_t>(tree, device.address, "class");
+  auto class_code = mandatory_number<std::uint32_t>(folder, "class", device.address);
   if (!class_code) return std::unexpected(class_code.error());
   device.vendor = *vendor;
   device.device = *id;
   device.class_code = *class_code;
-  device.subsystem_vendor = optional_number<std::uint16_t>(tree, device.address, "subsystem_vendor", 16).value_or(0);
-  device.subsystem_device = optional_number<std::uint16_t>(tree, device.address, "subsystem_device", 16).value_or(0);
-  device.revision =
-      static_cast<std::uint8_t>(optional_number<unsigned>(tree, device.address, "revision", 16).value_or(0));
+  device.subsystem_vendor = optional_number<std::uint16_t>(folder, "subsystem_vendor", 16).value_or(0);
+  device.subsystem_device = optional_number<std::uint16_t>(folder, "subsystem_device", 16).value_or(0);
+  device.revision = static_cast<std::uint8_t>(optional_number<unsigned>(folder, "revision", 16).value_or(0));
   return {};
 }
 
-Result<> read_binding(const Tree& tree, const std::string& path, Device& device) {
-  auto driver = link_name(tree, path + "/driver");
+Result<> read_binding(const Tree& folder, Device& device) {
+  auto driver = link_name(folder, "driver");
   if (!driver) return std::unexpected(driver.error());
   if (*driver) {
     auto name = DriverName::parse(**driver);
     if (!name) return std::unexpected(name.error());
     device.driver = *name;
-    if (const auto module = link_name(tree, path + "/driver/module"); module && *module) device.module = **module;
+    if (const auto module = link_name(folder, "driver/module"); module && *module) device.module = **module;
   }
-  auto group = link_name(tree, path + "/iommu_group");
+  auto group = link_name(folder, "iommu_group");
   if (!group) return std::unexpected(group.error());
   if (*group) device.iommu_group = number<unsigned>(**group, 10);
-  if (const auto names = tree.list(path + "/vfio-dev"); names && !names->empty()) device.vfio_device = names->front();
   return {};
+}
+
+void read_rest(const Tree& folder, Device& device) {
+  const auto folders = folder.directories(".").value_or(std::vector<std::string>{});
+  if (contains(folders, "vfio-dev")) {
+    if (const auto names = folder.list("vfio-dev"); names && !names->empty()) device.vfio_device = names->front();
+  }
+  device.modalias = folder.read("modalias").value_or("");
+  if (const auto node = optional_number<int>(folder, "numa_node", 10); node && *node >= 0)
+    device.numa_node = static_cast<unsigned>(*node);
+  device.interfaces = network_interfaces(folder, folders);
+  device.physfn = linked_device(folder, "physfn");
+  device.sriov_totalvfs = optional_number<unsigned>(folder, "sriov_totalvfs", 10);
+  device.virtfns = virtual_functions(folder, device.sriov_totalvfs);
+  device.enable_count = optional_number<unsigned>(folder, "enable", 10);
+  if (const auto status = folder.status("."); status && *status) device.inode = (*status)->inode;
 }
 
 std::string resolved_path(const Tree& tree, const std::string& path) {
@@ -114,28 +129,21 @@ Result<Device> read_device(const Tree& tree, const PciAddress& address) {
   Device device;
   device.address = address;
   const auto path = paths::device(address);
-  auto done = read_ids(tree, device);
-  if (done) done = read_binding(tree, path, device);
+  const auto folder = tree.below(path);
+  auto done = folder ? read_ids(**folder, device) : std::unexpected(folder.error());
+  if (done) done = read_binding(**folder, device);
   if (!done) {
     if (exists(tree, path)) return std::unexpected(done.error());
     return fail(ErrorCode::DeviceNotFound, "there is no PCI device at " + to_string(address), 0, "/" + path);
   }
-  device.modalias = tree.read(path + "/modalias").value_or("");
-  if (const auto node = optional_number<int>(tree, address, "numa_node", 10); node && *node >= 0) {
-    device.numa_node = static_cast<unsigned>(*node);
-  }
-  device.interfaces = network_interfaces(tree, path);
-  device.physfn = linked_device(tree, path + "/physfn");
-  device.sriov_totalvfs = optional_number<unsigned>(tree, address, "sriov_totalvfs", 10);
-  device.virtfns = virtual_functions(tree, path, device.sriov_totalvfs);
-  device.enable_count = optional_number<unsigned>(tree, address, "enable", 10);
-  if (const auto status = tree.status(path); status && *status) device.inode = (*status)->inode;
+  read_rest(**folder, device);
   device.sysfs_path = resolved_path(tree, path);
   return device;
 }
 
 std::optional<unsigned> enable_count_of(const Tree& tree, const Device& device) {
-  return is_vfio_bound(device) ? optional_number<unsigned>(tree, device.address, "enable", 10) : device.enable_count;
+  return is_vfio_bound(device) ? optional_number<unsigned>(tree, paths::attribute(device.address, "enable"), 10)
+                               : device.enable_count;
 }
 
 bool is_open(const Tree& tree, const Device& device) {

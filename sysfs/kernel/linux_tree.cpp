@@ -74,6 +74,44 @@ Result<std::vector<std::string>> Tree::directories(std::string_view path) const 
   return found;
 }
 
+namespace {
+
+/// Another tree with longer paths.
+class TreeBelow final : public Tree {
+ public:
+  TreeBelow(const Tree& tree, std::string_view directory) : tree_(tree), directory_(directory) {}
+
+  Result<std::string> read(std::string_view path, std::size_t limit) const override {
+    return tree_.read(whole(path), limit);
+  }
+  Result<std::string> read_bytes(std::string_view path, std::size_t limit) const override {
+    return tree_.read_bytes(whole(path), limit);
+  }
+  Result<> write(std::string_view path, std::string_view /*value*/) override {
+    return kernel_error("cannot write to", whole(path), EROFS);
+  }
+  Result<std::optional<std::string>> link(std::string_view path) const override { return tree_.link(whole(path)); }
+  Result<std::vector<std::string>> list(std::string_view path) const override { return tree_.list(whole(path)); }
+  Result<std::vector<std::string>> directories(std::string_view path) const override {
+    return tree_.directories(whole(path));
+  }
+  Result<std::optional<NodeStatus>> status(std::string_view path) const override { return tree_.status(whole(path)); }
+
+ private:
+  std::string whole(std::string_view path) const {
+    return path == "." ? directory_ : directory_ + "/" + std::string(path);
+  }
+
+  const Tree& tree_;
+  std::string directory_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<const Tree>> Tree::below(std::string_view directory) const {
+  return std::make_unique<const TreeBelow>(*this, directory);
+}
+
 Result<std::optional<std::string>> link_name(const Tree& tree, std::string_view path) {
   auto target = tree.link(path);
   if (!target) return std::unexpected(target.error());
@@ -104,7 +142,7 @@ Result<std::string> LinuxTree::read_bytes(std::string_view path, std::size_t lim
   const FileDescriptor fd(::openat(root_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!fd) return kernel_error("cannot open", absolute(path), errno);
   // kernfs gives all that there is, up to a page and to what was asked for: less is the end (fs/kernfs/file.c).
-  const bool in_sysfs = path.starts_with("sys/");
+  const bool in_sysfs = path.starts_with("sys/") || prefix_.starts_with("/sys/");
   constexpr ssize_t page = 4096;
   std::string content;
   std::size_t size = 0;
@@ -140,6 +178,13 @@ Result<std::optional<std::string>> LinuxTree::link(std::string_view path) const 
     return kernel_error("cannot read the link", absolute(path), errno);
   }
   return std::string(target.data(), static_cast<std::size_t>(length));
+}
+
+Result<std::unique_ptr<const Tree>> LinuxTree::below(std::string_view directory) const {
+  const std::string name(directory);
+  FileDescriptor fd(::openat(root_.get(), name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return kernel_error("cannot open", absolute(directory), errno);
+  return std::unique_ptr<const Tree>(new LinuxTree(std::move(fd), absolute(directory) + "/"));
 }
 
 Result<FileDescriptor> LinuxTree::open_directory(std::string_view path) const {

@@ -23,6 +23,7 @@ class LinuxTree final : public Tree {
   Result<std::vector<SymbolicLink>> links(std::string_view path, std::size_t most) const override;
   Result<std::vector<std::string>> directories(std::string_view path) const override;
   Result<std::optional<NodeStatus>> status(std::string_view path) const override;
+  Result<std::unique_ptr<const Tree>> below(std::string_view directory) const override;
 
  private:
   Result<FileDescriptor> open_directory(std::string_view path) const;

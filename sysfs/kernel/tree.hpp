@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,6 +61,9 @@ class Tree {
   /// The names of the directories in a directory, sorted, without symbolic links to some. By list(), link() and
   /// status(), where there is no cheaper way.
   virtual Result<std::vector<std::string>> directories(std::string_view path) const;
+  /// The same tree with paths that begin in a directory of it, "." for the directory itself: for many looks into one,
+  /// since the walk through a path costs more than a small file. It must not outlive this one. Errors: as list().
+  virtual Result<std::unique_ptr<const Tree>> below(std::string_view directory) const;
   /// stat(2) following links; nullopt where nothing is there. A network file system answers from what it remembers.
   virtual Result<std::optional<NodeStatus>> status(std::string_view path) const = 0;
 };
