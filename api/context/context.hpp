@@ -21,6 +21,7 @@
 #include "sysfs/device/device_names.hpp"
 #include "sysfs/firmware/firmware_structure.hpp"
 #include "sysfs/iommu/firmware_log.hpp"
+#include "sysfs/use/network_routes.hpp"
 
 namespace devbindd::api {
 
@@ -43,6 +44,12 @@ struct FirmwareCache {
 struct UserspaceDriverCache {
   std::optional<std::uint64_t> counted;
   std::vector<std::string> drivers;
+};
+
+/// The routes as of a count of changes of the network.
+struct RouteCache {
+  std::optional<std::uint64_t> counted;
+  sysfs::Routes routes;
 };
 
 struct Context {
@@ -70,6 +77,7 @@ struct Context {
   UnderWay under_way = {};
   ModuleCache module_cache = {};
   UserspaceDriverCache userspace_drivers = {};
+  RouteCache route_cache = {};
   sysfs::FirmwareLog firmware_log = {};  ///< what the kernel has said at boot, as far as it was there at the start
   FirmwareCache firmware_cache = {};
   AnswerCache answers = {};

@@ -80,7 +80,7 @@ sysfs::Result<json> device_document(Context& context, const sysfs::PciAddress& a
   const auto& tree = context.engine.services().tree;
   const auto device = context.engine.find_device(address);
   if (!device) return std::unexpected(device.error());
-  auto routes = sysfs::read_routes(tree);
+  auto routes = current_routes(context);
   if (!routes) return std::unexpected(routes.error());
   auto document = render_device(context, *device, *routes);
   if (!document) return std::unexpected(document.error());
@@ -215,7 +215,7 @@ void answer_devices(Context& context, const Request& request, ListQuery wanted, 
                     Respond respond) {
   auto inventory = context.engine.current();
   if (!inventory) return respond(problem_of(request, inventory.error()));
-  auto routes = sysfs::read_routes(context.engine.services().tree);
+  auto routes = current_routes(context);
   if (!routes) return respond(problem_of(request, routes.error()));
   std::vector<std::string> keys;
   for (const auto& [address, device] : (*inventory)->devices()) keys.push_back(sysfs::to_string(address));

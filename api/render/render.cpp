@@ -130,6 +130,15 @@ const std::vector<std::string>& matching_modules(Context& context, const sysfs::
   return cache.modules[device.modalias] = sysfs::modules_for(context.engine.services().modules, device.modalias);
 }
 
+sysfs::Result<sysfs::Routes> current_routes(Context& context) {
+  auto& cache = context.route_cache;
+  const auto now = context.engine.view().network_generation();
+  if (cache.counted == now) return cache.routes;
+  auto routes = sysfs::read_routes(context.engine.services().tree);
+  if (routes) cache = {.counted = now, .routes = *routes};
+  return routes;
+}
+
 const std::vector<std::string>& loaded_userspace_drivers(Context& context) {
   const auto& services = context.engine.services();
   auto& cache = context.userspace_drivers;

@@ -28,6 +28,8 @@ sysfs::Result<nlohmann::json> render_binding(Context& context, const sysfs::Devi
 /// The modules whose aliases match the device, as lspci -k shows them; kept for half a minute.
 const std::vector<std::string>& matching_modules(Context& context, const sysfs::Device& device);
 
+/// Which interfaces carry routes, as far as has been taken in: after Engine::current(). Error: Kernel.
+sysfs::Result<sysfs::Routes> current_routes(Context& context);
 /// The drivers for programs (vfio-pci, uio_pci_generic, ...) that are loaded now.
 const std::vector<std::string>& loaded_userspace_drivers(Context& context);
 /// The drivers that could have the device: modules by its aliases, and the userspace drivers that are loaded.

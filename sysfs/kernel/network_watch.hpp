@@ -17,7 +17,7 @@ namespace devbindd::sysfs {
 /// What one drain of the socket brought.
 struct NetworkNews {
   bool changed = false;           ///< anything: links, addresses, routes, nexthops
-  std::set<unsigned> interfaces;  ///< the indexes of those that it is about
+  std::set<unsigned> interfaces = {};  ///< the indexes of those that it is about
   bool lost = false;              ///< some news were dropped (ENOBUFS): it may be about any interface
 };
 
