@@ -112,6 +112,7 @@ struct ClaimMachine {
   std::set<std::string> published;
   std::vector<std::string> freed;
   int publish_errno = 0;
+  handoff::LabelsOf labels_of = {};
   std::weak_ptr<handoff::Connection> connection;
   std::unique_ptr<Stage> stage;
   std::unique_ptr<handoff::Claims> claims;
