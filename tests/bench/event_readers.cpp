@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Readers of the event stream: N connections that ask for events and stay. Prints "ready N" when each has the head of
-// its answer and what the server says at once, and then for each line on its standard input ("go TEXT") waits until
-// every reader has got bytes that hold TEXT, and prints one line of JSON: readers, got, first_us (since the line),
-// spread_us (from the first reader's to the last one's), p50_us, p99_us. Ends with its input. Not here: what changes.
+// its answer. For each line on its standard input ("go TEXT") it prints "waiting", waits until every reader has got
+// bytes that hold TEXT, and prints one line of JSON: readers, got, first_us (since "waiting"), spread_us (from the
+// first reader's to the last one's), p50_us, p99_us. Ends with its input. Not here: what changes.
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -48,6 +47,7 @@ class Readers {
 
   int epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   std::vector<Reader> readers_;
+  std::vector<char> buffer_ = std::vector<char>(65536);
 };
 
 int connected_to(const std::string& path) {
@@ -75,9 +75,8 @@ Readers::Readers(const std::string& path, const std::string& request, std::size_
 }
 
 void Readers::take(Reader& reader) {
-  std::vector<char> buffer(65536);
   while (reader.fd >= 0) {
-    const auto size = ::recv(reader.fd, buffer.data(), buffer.size(), 0);
+    const auto size = ::recv(reader.fd, buffer_.data(), buffer_.size(), 0);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) return;
     if (size <= 0) {
@@ -85,7 +84,7 @@ void Readers::take(Reader& reader) {
       reader.fd = -1;
       return;
     }
-    reader.text.append(buffer.data(), static_cast<std::size_t>(size));
+    reader.text.append(buffer_.data(), static_cast<std::size_t>(size));
   }
 }
 
@@ -119,6 +118,8 @@ void Readers::wait_for(const std::string& text) {
     reader.got = false;
     reader.text.clear();
   }
+  std::puts("waiting");
+  std::fflush(stdout);
   const auto begun = Clock::now();
   std::vector<double> times;
   const auto wanted = static_cast<std::size_t>(std::ranges::count_if(readers_, &Reader::has_head));

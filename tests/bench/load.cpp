@@ -242,8 +242,7 @@ void Load::print() const {
 
 constexpr const char* usage =
     "Usage: bench_load (--unix PATH | --tcp PORT) [--connections N] [--seconds S] [--most REQUESTS] [--record FILE] "
-    "[--each] "
-    "REQUEST_FILE...\n";
+    "[--each] REQUEST_FILE...\n";
 
 std::optional<Options> options_from(int argc, char** argv) {
   constexpr option known[] = {{"unix", required_argument, nullptr, 'u'},

@@ -104,6 +104,8 @@ def told(daemon, connection, kernel, address):
         ready = int(process.stdout.readline().split()[1])
         process.stdin.write(f"go {address}\n")
         process.stdin.flush()
+        if process.stdout.readline() != "waiting\n":
+            raise RuntimeError("bench_event_readers does not wait")
         moved(kernel, address)
         found = json.loads(process.stdout.readline())
         process.stdin.close()
