@@ -5,7 +5,7 @@ import json
 import subprocess
 import time
 
-from processes import PROGRAMS, Connection, load, part_of, request_bytes, scratch_folder, write_request
+from processes import PROGRAMS, Connection, Place, load, part_of, request_bytes, scratch_folder, write_request
 from table import Rows, ratio
 
 NIC, DRIVER = "0000:02:00.0", "e1000e"  # nic0 of tests/vm/machine.py
@@ -46,7 +46,7 @@ def in_machine(options):
     with scratch_folder() as folder:
         files = [write_request(folder, "bind", request_bytes(path, method="PUT", body=json.dumps({"driver": "vfio-pci"}))),
                  write_request(folder, "give-back", request_bytes(path, method="DELETE"))]
-        server = type("Place", (), {"socket": options.socket})
+        server = Place(options.socket)
         load(server, files, seconds=120, most=2)  # loads vfio-pci
         ours, bare = [], []
         for _ in range(TURNS):

@@ -3,7 +3,7 @@
 
 import shutil
 
-from processes import BareServer, Daemon, load, part_of, request_bytes, scratch_folder, seconds_of, write_request
+from processes import BareServer, Daemon, Place, load, part_of, request_bytes, scratch_folder, seconds_of, write_request
 from table import Rows, ratio
 
 TITLE = "(a) status as a whole command, ms; goal: 15 times faster than dpdk-devbind.py, faster than every other; the request itself 1,000 times"
@@ -13,13 +13,6 @@ OTHERS = {
 }
 SLOW = 1.0  # seconds; what takes longer is done fewer times
 ACCEPT = "Accept: text/plain"
-
-
-class Place:
-    """Where a daemon listens that was not started here."""
-
-    def __init__(self, path):
-        self.socket = path
 
 
 def compare(rows, where, daemon, rounds):

@@ -9,12 +9,17 @@ physical network functions have an interface. Attributes that nobody can write a
 import os
 import pathlib
 import struct
+import subprocess
 
 TMPFS = 0x01021994  # include/uapi/linux/magic.h
 PORTS_OF_DOMAIN = 240  # at device numbers 1 to 30 of the root bus, eight functions each
 VFS_OF_CARD = 56  # of both physical functions together
 PORT_AND_CARD = 11  # functions that one turn takes without VFs: five ports and six devices
 WRITABLE = {"driver_override", "enable", "sriov_numvfs", "sriov_drivers_autoprobe", "power_state", "uevent", "numa_node"}
+FOLDERS = (
+    "bus/pci/devices", "bus/pci/slots", "bus/pci_express/devices", "block", "class/block", "class/iommu", "class/net", "class/pci_bus",
+    "dev/block", "dev/char", "devices/virtual/iommu", "devices/virtual/net", "firmware", "fs/cgroup", "kernel/iommu_groups", "kernel/mm", "module",
+)
 DRIVERS = ("pcieport", "ice", "iavf", "nvme", "nouveau", "snd_hda_intel", "idxd", "vfio-pci")
 NIC, VF, DISK = ("8086", "159b", "020000"), ("8086", "1889", "020000"), ("144d", "a80a", "010802")
 DISPLAY, SOUND, ACCELERATOR = ("10de", "2236", "030200"), ("10de", "1aef", "040300"), ("8086", "0b25", "088000")
@@ -26,7 +31,7 @@ class PciTree:
 
     def __init__(self, root):
         self.root = pathlib.Path(root)
-        filesystem = os.popen(f"stat -f -c %t {self.root}").read().strip()
+        filesystem = subprocess.run(["stat", "-f", "-c", "%t", str(root)], check=True, stdout=subprocess.PIPE, text=True).stdout
         if int(filesystem, 16) != TMPFS:
             raise ValueError(f"{root} is on no tmpfs: a tree is made nowhere else")
         self.addresses = {}  # by kind and by driver
@@ -35,9 +40,7 @@ class PciTree:
         self._shared = {}
         self._next_group = 0
         self._root = str(self.root)
-        for folder in ("bus/pci/devices", "bus/pci/slots", "kernel/iommu_groups", "class/net", "class/iommu", "class/pci_bus",
-                       "module", "devices/virtual/iommu", "devices/virtual/net", "fs/cgroup", "firmware", "block", "class/block",
-                       "bus/pci_express/devices", "dev/char", "dev/block", "kernel/mm"):
+        for folder in FOLDERS:
             os.makedirs(f"{self._root}/{folder}", exist_ok=True)
         for name, content in (("drivers_autoprobe", "1\n"), ("drivers_probe", ""), ("rescan", ""), ("resource_alignment", "\n"), ("uevent", "")):
             self._write(f"bus/pci/{name}", content)
@@ -58,7 +61,7 @@ class PciTree:
         if name not in WRITABLE:
             self._shared[data] = target
 
-    def _link(self, path, to):
+    def link(self, path, to):
         """`to` from the root, as a relative link like the kernel's."""
         up = "../" * path.count("/")
         os.symlink(up + to, f"{self._root}/{path}")
@@ -73,8 +76,8 @@ class PciTree:
         os.makedirs(f"{self._root}/module/{module}/drivers")
         for file, content in (("refcnt", "1\n"), ("initstate", "live\n"), ("coresize", "65536\n"), ("taint", "\n")):
             self._write(f"module/{module}/{file}", content)
-        self._link(f"module/{module}/drivers/pci:{name}", folder)
-        self._link(f"{folder}/module", f"module/{module}")
+        self.link(f"module/{module}/drivers/pci:{name}", folder)
+        self.link(f"{folder}/module", f"module/{module}")
 
     def _iommu_unit(self):
         unit = "devices/virtual/iommu/dmar0"
@@ -84,8 +87,8 @@ class PciTree:
                               ("domains_supported", "65536\n"), ("domains_used", "64\n")):
             self._write(f"{unit}/intel-iommu/{name}", content)
         self._write(f"{unit}/uevent", "")
-        self._link("class/iommu/dmar0", unit)
-        self._link(f"{unit}/subsystem", "class/iommu")
+        self.link("class/iommu/dmar0", unit)
+        self.link(f"{unit}/subsystem", "class/iommu")
 
     def group(self, *members):
         """A group of these (address, path from the root)."""
@@ -96,10 +99,10 @@ class PciTree:
         self._write(f"{folder}/reserved_regions", "0x00000000fee00000 0x00000000feefffff msi\n")
         for address, path in members:
             self.group_of[address] = number
-            self._link(f"{folder}/devices/{address}", path)
-            self._link(f"{path}/iommu_group", folder)
-            self._link(f"{path}/iommu", "devices/virtual/iommu/dmar0")
-            self._link(f"devices/virtual/iommu/dmar0/devices/{address}", path)
+            self.link(f"{folder}/devices/{address}", path)
+            self.link(f"{path}/iommu_group", folder)
+            self.link(f"{path}/iommu", "devices/virtual/iommu/dmar0")
+            self.link(f"devices/virtual/iommu/dmar0/devices/{address}", path)
         return number
 
     def function(self, parent, address, ids, driver, what, more=()):
@@ -116,11 +119,11 @@ class PciTree:
         for name, content in (("control", "auto\n"), ("runtime_status", "active\n"), ("wakeup", "disabled\n")):
             self._write(f"{path}/power/{name}", content)
         self._write(f"{path}/msi_irqs/{64 + self.count}", "msix\n")
-        self._link(f"{path}/subsystem", "bus/pci")
-        self._link(f"bus/pci/devices/{address}", path)
+        self.link(f"{path}/subsystem", "bus/pci")
+        self.link(f"bus/pci/devices/{address}", path)
         if driver:
-            self._link(f"{path}/driver", f"bus/pci/drivers/{driver}")
-            self._link(f"bus/pci/drivers/{driver}/{address}", path)
+            self.link(f"{path}/driver", f"bus/pci/drivers/{driver}")
+            self.link(f"bus/pci/drivers/{driver}/{address}", path)
         for key in (what, driver):
             self.addresses.setdefault(key, []).append(address)
         self.count += 1
@@ -136,9 +139,9 @@ class PciTree:
             ("uevent", f"INTERFACE={name}\nIFINDEX={index}\n"),
         ):
             self._write(f"{folder}/{file}", content)
-        self._link(f"{folder}/device", path)
-        self._link(f"{folder}/subsystem", "class/net")
-        self._link(f"class/net/{name}", folder)
+        self.link(f"{folder}/device", path)
+        self.link(f"{folder}/subsystem", "class/net")
+        self.link(f"class/net/{name}", folder)
 
 
 def attributes(address, ids, driver, what, window, node):
@@ -231,8 +234,8 @@ def network_card(tree, places, vfs):
 
 def virtual_function(tree, above, physical, address, index, driver):
     path = tree.function(above, address, VF, driver, "vf")
-    tree._link(f"{path}/physfn", physical)
-    tree._link(f"{physical}/virtfn{index}", path)
+    tree.link(f"{path}/physfn", physical)
+    tree.link(f"{physical}/virtfn{index}", path)
     group = tree.group((address, path))
     if driver == "vfio-pci":
         os.makedirs(f"{tree.root}/{path}/vfio-dev/vfio{group}")
@@ -259,8 +262,8 @@ def accelerator(tree, places):
 
 def make(root, functions):
     """A tree of exactly `functions` PCI functions in `root`, an empty folder of a tmpfs."""
-    tree, places = PciTree(root), Places(None)
-    places._tree = tree
+    tree = PciTree(root)
+    places = Places(tree)
     host_bridge_of(tree, 0)
     while functions - tree.count >= PORT_AND_CARD + 2:
         one_turn(tree, places, min(VFS_OF_CARD, functions - tree.count - PORT_AND_CARD - 2))

@@ -107,6 +107,13 @@ def connects(path):
         return True
 
 
+class Place:
+    """Where a daemon listens that was not started here."""
+
+    def __init__(self, path):
+        self.socket = path
+
+
 class BareServer:
     """Beast alone, which answers everything with what is in a file."""
 
@@ -146,11 +153,7 @@ class Connection:
 
     def ask(self, request):
         """(status, headers in lower case, body)"""
-        self._socket.sendall(request)
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += self._more()
-        head, _, body = data.partition(b"\r\n\r\n")
+        head, body = self._head_of(request)
         first, *fields = head.decode().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
         status = int(first.split()[1])
@@ -160,6 +163,19 @@ class Connection:
             parts.append(self._more())
             got += len(parts[-1])
         return status, headers, b"".join(parts)
+
+    def status_of(self, request):
+        """Of an answer that may have no end."""
+        return int(self._head_of(request)[0].split()[1])
+
+    def _head_of(self, request):
+        """The answer's head, and what came of its body."""
+        self._socket.sendall(request)
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += self._more()
+        head, _, body = data.partition(b"\r\n\r\n")
+        return head, body
 
     def _more(self):
         data = self._socket.recv(1 << 20)
