@@ -8,6 +8,7 @@
 namespace devbindd::tests {
 namespace {
 
+constexpr std::uint32_t may_read = 0444;
 constexpr int max_links = 40;  // as the kernel's path walk
 
 std::deque<std::string> components(std::string_view path) {
@@ -91,6 +92,7 @@ std::expected<std::string, int> FakeFiles::content(std::string_view path) const 
   const auto found = entries_.find(*at);
   if (found == entries_.end() || found->second.kind == Kind::Directory) return std::unexpected(EISDIR);
   if (found->second.kind == Kind::Node) return std::unexpected(EINVAL);
+  if ((found->second.status.mode & may_read) == 0) return std::unexpected(EACCES);
   return found->second.text;
 }
 

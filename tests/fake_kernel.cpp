@@ -3,8 +3,10 @@
 #include "tests/fake_kernel.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
-#include <sstream>
+#include <cstdio>
+#include <cstdlib>
 
 namespace devbindd::tests {
 namespace {
@@ -24,19 +26,48 @@ std::string without_newline(std::string value) {
   return value;
 }
 
-using Id = std::pair<std::uint16_t, std::uint16_t>;
+// What new_id and remove_id are told. `data`: the seventh field, which is the driver's own.
+struct ToldId {
+  FakeId id;
+  std::optional<unsigned long> data = {};
+};
 
-// "VVVV DDDD ...": at least two hexadecimal fields.
-std::optional<Id> id_from(const std::string& value) {
-  std::istringstream words(value);
-  unsigned vendor = 0;
-  unsigned device = 0;
-  words >> std::hex >> vendor >> device;
-  if (!words || vendor > 0xffff || device > 0xffff) return std::nullopt;
-  return Id{static_cast<std::uint16_t>(vendor), static_cast<std::uint16_t>(device)};
+// "VVVV DDDD [SV SD [class mask [data]]]": at least two hexadecimal fields, as sscanf takes them.
+std::optional<ToldId> id_from(const std::string& value) {
+  ToldId told;
+  auto& id = told.id;
+  unsigned long data = 0;
+  const int fields = std::sscanf(value.c_str(), "%x %x %x %x %x %x %lx", &id.vendor, &id.device, &id.subsystem_vendor,
+                                 &id.subsystem_device, &id.class_code, &id.class_mask, &data);
+  if (fields < 2) return std::nullopt;
+  if (fields == 7) told.data = data;
+  return told;
 }
 
-bool lists(const std::vector<Id>& ids, const Id& id) { return std::ranges::find(ids, id) != ids.end(); }
+FakeId id_of(const FakeDevice& device) {
+  return {device.vendor, device.device, device.subsystem_vendor, device.subsystem_device, device.class_code};
+}
+
+// A number as kstrtou16() takes it: decimal, 0x... or 0..., and a newline.
+std::optional<unsigned> u16_from(const std::string& value) {
+  const auto text = without_newline(value);
+  if (text.empty() || !std::isdigit(static_cast<unsigned char>(text.front()))) return std::nullopt;
+  char* end = nullptr;
+  const auto number = std::strtoul(text.c_str(), &end, 0);
+  if (*end != '\0' || number > 0xffff) return std::nullopt;
+  return static_cast<unsigned>(number);
+}
+
+// As kstrtobool() of kernel 6.1 takes it: the first character counts, of "on" and "off" the second.
+std::optional<bool> bool_from(const std::string& value) {
+  const std::string_view text(value);
+  if (text.starts_with('1') || text.starts_with('y') || text.starts_with('Y')) return true;
+  if (text.starts_with('0') || text.starts_with('n') || text.starts_with('N')) return false;
+  if (!text.starts_with('o') && !text.starts_with('O')) return std::nullopt;
+  if (text.substr(1).starts_with('n') || text.substr(1).starts_with('N')) return true;
+  if (text.substr(1).starts_with('f') || text.substr(1).starts_with('F')) return false;
+  return std::nullopt;
+}
 
 bool is_bridge(const FakeDevice& device) { return device.class_code >> 8U == 0x0604; }
 
@@ -53,11 +84,22 @@ FakeDriver* FakeKernel::find_driver(const std::string& name) {
   return found == drivers_.end() ? nullptr : &*found;
 }
 
+bool FakeId::matches(const FakeId& other) const {
+  const auto fits = [](std::uint32_t wanted, std::uint32_t given) { return wanted == any || wanted == given; };
+  return fits(vendor, other.vendor) && fits(device, other.device) && fits(subsystem_vendor, other.subsystem_vendor) &&
+         fits(subsystem_device, other.subsystem_device) && ((class_code ^ other.class_code) & class_mask) == 0;
+}
+
+bool FakeKernel::has_id(const FakeDriver& driver, const FakeId& id) const {
+  if (std::ranges::any_of(driver.dynamic_ids, [&](const FakeId& known) { return known.matches(id); })) return true;
+  return !driver.override_only && std::ranges::any_of(driver.ids, [&](const auto& known) {
+    return FakeId{.vendor = known.first, .device = known.second}.matches(id);
+  });
+}
+
 bool FakeKernel::matches(const FakeDriver& driver, const FakeDevice& device) const {
   if (device.driver_override) return *device.driver_override == driver.name;
-  const Id id{device.vendor, device.device};
-  if (lists(driver.dynamic_ids, id)) return true;
-  return !driver.override_only && lists(driver.ids, id);
+  return has_id(driver, id_of(device));
 }
 
 bool FakeKernel::autoprobe_off(const FakeDevice& device) const {
@@ -72,8 +114,9 @@ bool FakeKernel::group_in_use(const FakeDevice& device) const {
          });
 }
 
-bool FakeKernel::has_vfs(const std::string& address) const {
-  return std::ranges::any_of(devices_, [&](const auto& entry) { return entry.second.physfn == address; });
+std::size_t FakeKernel::vfs_of(const std::string& address) const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(devices_, [&](const auto& entry) { return entry.second.physfn == address; }));
 }
 
 unsigned FakeKernel::free_vfio_number() const {
@@ -90,7 +133,7 @@ int FakeKernel::probe(const FakeDriver& driver, FakeDevice& device) {
     return refused->second;
   if (vfio && is_bridge(device)) return EINVAL;
   if (vfio && !device.group && !noiommu_mode_) return EINVAL;
-  if (vfio && has_vfs(device.address)) return EBUSY;
+  if (vfio && vfs_of(device.address) > 0) return EBUSY;
   if (lying_probes_.contains({driver.name, device.address})) return 0;
   device.driver = driver.name;
   if (vfio) {
@@ -105,8 +148,9 @@ int FakeKernel::bind(const FakeDriver& driver, const std::string& address) {
   const auto found = devices_.find(address);
   if (found == devices_.end()) return ENODEV;
   auto& device = found->second;
-  if (device.driver && !device.unbinding) return EBUSY;
-  if (device.unbinding || !matches(driver, device) || autoprobe_off(device)) return ENODEV;
+  if (device.unbinding || !matches(driver, device)) return ENODEV;
+  if (device.driver) return EBUSY;
+  if (autoprobe_off(device)) return ENODEV;
   return probe(driver, device);
 }
 
@@ -158,19 +202,18 @@ void FakeKernel::create_function(const FakeDevice& physical, unsigned index) {
 }
 
 int FakeKernel::set_autoprobe(const std::string& address, const std::string& value) {
-  const auto on = without_newline(value);
-  if (on != "0" && on != "1") return EINVAL;
-  devices_.at(address).drivers_autoprobe = on == "1";
+  const auto on = bool_from(value);
+  if (!on) return EINVAL;
+  devices_.at(address).drivers_autoprobe = *on;
   return 0;
 }
 
 int FakeKernel::set_numvfs(const std::string& address, const std::string& value) {
-  const auto text = without_newline(value);
-  if (text.empty() || text.size() > 5 || text.find_first_not_of("0123456789") != std::string::npos) return EINVAL;
-  const auto count = std::stoul(text);
+  const auto asked = u16_from(value);
+  if (!asked) return EINVAL;
+  const auto count = *asked;
   const auto physical = devices_.at(address);
-  const auto current = static_cast<std::size_t>(
-      std::ranges::count_if(devices_, [&](const auto& entry) { return entry.second.physfn == address; }));
+  const auto current = vfs_of(address);
   if (count > physical.totalvfs) return ERANGE;
   if (count == current) return 0;
   const bool willing = physical.driver && (!bound_to_vfio(physical) || vfio_sriov_);
@@ -217,10 +260,11 @@ int FakeKernel::set_vf_settings(const std::string& interface, unsigned index, co
 }
 
 int FakeKernel::add_id(FakeDriver& driver, const std::string& value) {
-  const auto id = id_from(value);
-  if (!id) return EINVAL;
-  if (lists(driver.dynamic_ids, *id) || (!driver.override_only && lists(driver.ids, *id))) return EEXIST;
-  driver.dynamic_ids.push_back(*id);
+  const auto told = id_from(value);
+  if (!told) return EINVAL;
+  if (!told->data && has_id(driver, told->id)) return EEXIST;
+  if (told->data.value_or(0) != 0) return EINVAL;  // no ID of these drivers has any
+  driver.dynamic_ids.push_back(told->id);
   for (auto& [address, device] : devices_) {
     if (device.driver || !matches(driver, device) || autoprobe_off(device)) continue;
     (void)probe(driver, device);  // new_id tells nothing about failed probes
@@ -229,9 +273,11 @@ int FakeKernel::add_id(FakeDriver& driver, const std::string& value) {
 }
 
 int FakeKernel::remove_id(FakeDriver& driver, const std::string& value) {
-  const auto id = id_from(value);
-  if (!id) return EINVAL;
-  const auto found = std::ranges::find(driver.dynamic_ids, *id);
+  const auto told = id_from(value);
+  if (!told) return EINVAL;
+  const auto found = std::ranges::find_if(driver.dynamic_ids, [&](const FakeId& known) {
+    return told->id.vendor == known.vendor && told->id.device == known.device && told->id.matches(known);
+  });
   if (found == driver.dynamic_ids.end()) return ENODEV;
   driver.dynamic_ids.erase(found);
   return 0;
@@ -242,9 +288,9 @@ int FakeKernel::probe_any(const std::string& address) {
   if (found == devices_.end()) return ENODEV;
   auto& device = found->second;
   if (device.driver) return 0;
-  if (group_in_use(device)) return EINVAL;
   for (const auto& driver : drivers_) {
     if (!matches(driver, device) || autoprobe_off(device)) continue;
+    if (!fake_is_vfio(driver.name) && !driver.manages_dma && group_in_use(device)) return EINVAL;  // before its probe
     if (probe(driver, device) == 0) return 0;
   }
   return 0;

@@ -52,6 +52,21 @@ struct FakeDevice {
   std::uint64_t node_inode = 0;  ///< of its VFIO nodes, which come anew with every binding
 };
 
+/// An ID as new_id takes it: struct pci_device_id of include/linux/mod_devicetable.h.
+struct FakeId {
+  static constexpr std::uint32_t any = 0xffffffff;  ///< PCI_ANY_ID
+
+  std::uint32_t vendor = any;
+  std::uint32_t device = any;
+  std::uint32_t subsystem_vendor = any;
+  std::uint32_t subsystem_device = any;
+  std::uint32_t class_code = 0;
+  std::uint32_t class_mask = 0;
+
+  /// pci_match_one_device() of drivers/pci/pci.h.
+  bool matches(const FakeId& other) const;
+};
+
 struct FakeDriver {
   std::string name = {};
   std::string module = {};  ///< "": the name with underscores
@@ -60,7 +75,7 @@ struct FakeDriver {
   bool manages_dma = false;    ///< never a reason against handing its group out
   bool bindable = true;
   // runtime
-  std::vector<std::pair<std::uint16_t, std::uint16_t>> dynamic_ids = {};
+  std::vector<FakeId> dynamic_ids = {};
 };
 
 struct FakeDescriptor {
@@ -203,11 +218,12 @@ class FakeKernel : public sysfs::Tree {
   std::vector<std::string> functions_behind(const std::string& interface) const;
   unsigned free_group() const;
   bool matches(const FakeDriver& driver, const FakeDevice& device) const;
+  bool has_id(const FakeDriver& driver, const FakeId& id) const;
+  std::size_t vfs_of(const std::string& address) const;
   bool autoprobe_off(const FakeDevice& device) const;
   bool group_in_use(const FakeDevice& device) const;
   int probe(const FakeDriver& driver, FakeDevice& device);
   unsigned free_vfio_number() const;
-  bool has_vfs(const std::string& address) const;
   FakeDriver* find_driver(const std::string& name);
   bool bound_to_vfio(const FakeDevice& device) const;
   void announce(const std::string& action, const FakeDevice& device);

@@ -110,7 +110,7 @@ void FakeKernel::show_device(FakeFiles& files, const FakeDevice& device) const {
     add("sriov_offset", std::to_string(device.vf_offset));
     add("sriov_stride", std::to_string(device.vf_stride));
     add("sriov_vf_device", formatted("%x", unsigned{device.vf_device}));
-    files.add_file(path + "/sriov_numvfs", "", 0644);
+    add("sriov_numvfs", std::to_string(vfs_of(device.address)));
   }
   if (device.reset_errno) files.add_file(path + "/reset", "", 0200);
   if (device.physfn) files.add_link(path + "/physfn", "../" + *device.physfn);
