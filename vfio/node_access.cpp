@@ -4,6 +4,7 @@
 #include <sys/acl.h>
 
 #include <acl/libacl.h>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -79,7 +80,7 @@ bool keep_narrow(acl_t acl) {
   for (auto* each : masked) {
     acl_permset_t permissions = nullptr;
     if (::acl_get_permset(each, &permissions) != 0) return false;
-    for (const acl_perm_t permission : {ACL_READ, ACL_WRITE, ACL_EXECUTE}) {
+    for (const auto permission : std::array<acl_perm_t, 3>{ACL_READ, ACL_WRITE, ACL_EXECUTE}) {
       if (::acl_get_perm(limit, permission) == 0 && ::acl_delete_perm(permissions, permission) != 0) return false;
     }
   }

@@ -196,7 +196,7 @@ bool is_wish(const VfSettings& settings, const Change& change) {
 }
 
 // One virtual function as its physical function's driver knows it.
-struct Function {
+struct ToldFunction {
   nl_sock* socket;
   std::string interface;
   unsigned interface_index;
@@ -205,7 +205,7 @@ struct Function {
   std::string text() const { return "virtual function " + std::to_string(index) + " of " + interface; }
 };
 
-Result<VfSettings> missing(const Function& function, const VfSettings& wanted) {
+Result<VfSettings> missing(const ToldFunction& function, const VfSettings& wanted) {
   auto all = read(function.socket, function.interface, function.interface_index);
   if (!all) return std::unexpected(all.error());
   const auto current = all->find(function.index);
@@ -217,7 +217,7 @@ Result<VfSettings> missing(const Function& function, const VfSettings& wanted) {
 }
 
 // The first refusal. One that is refused does not keep the others from the VF.
-Result<> set_all(const Function& function, const VfSettings& settings) {
+Result<> set_all(const ToldFunction& function, const VfSettings& settings) {
   Result<> all;
   const auto deadline = std::chrono::steady_clock::now() + patience;
   for (const auto& change : changes_for(function.index, settings)) {
@@ -253,7 +253,7 @@ Result<> set_vf_settings(const std::string& interface, unsigned index, const VfS
   if (interface_index == 0) return fail(ErrorCode::Kernel, "there is no network interface " + interface, ENXIO);
   auto socket = netlink::connect();
   if (!socket) return std::unexpected(socket.error());
-  const Function function{socket->get(), interface, interface_index, index};
+  const ToldFunction function{socket->get(), interface, interface_index, index};
   const auto before = missing(function, settings);
   if (!before) return std::unexpected(before.error());
   if (*before == VfSettings{}) return {};
