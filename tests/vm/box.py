@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 
+import beds
 import kernel
 import machine
 
@@ -23,9 +24,9 @@ MODULES = ("vf_settings", "functions_below")  # of the tests, for the guest
 # The log keeps what was said at the boot: tests compare with it hours later. The second line and the third leave out what only costs time in the emulator: it takes most of a guest's time to clear
 # and to account memory, and to read a clock that is a device.
 KERNEL_OPTIONS = (
-    "console=ttyS0 quiet panic=-1 log_buf_len=2M intel_iommu={iommu} iommu=nopt systemd.unit=vm.target systemd.show_status=0 "
+    "console={console} quiet panic=-1 log_buf_len=2M {iommu} iommu=nopt systemd.unit=vm.target systemd.show_status=0 "
     "mitigations=off nokaslr nowatchdog rcupdate.rcu_cpu_stall_suppress=1 unknown_nmi_panic panic_print=0x41 "
-    "tsc=reliable init_on_alloc=0 hardened_usercopy=off cgroup.memory=nokmem,nosocket "
+    "tsc=reliable no_timer_check init_on_alloc=0 hardened_usercopy=off cgroup.memory=nokmem,nosocket "
     "lsm=lockdown,capability,landlock,yama audit=0 random.trust_cpu=on"
 )
 
@@ -100,22 +101,23 @@ class Qmp:
 class Prepared:
     """What all machines of a run share. `folder`: scratch space of the run; `stage`: what is installed, or None."""
 
+    bed: beds.Bed
     kernel: kernel.Kernel
     initramfs: pathlib.Path
     folder: pathlib.Path
     stage: pathlib.Path | None
 
 
-def prepare(kernel_name, folder, stage, with_module):
-    found = kernel.find(kernel_name)
+def prepare(bed, kernel_name, folder, stage, with_module):
+    found = kernel.find(kernel_name, bed.architecture)
     initramfs = folder / "initramfs"
     kernel.make_initramfs(found, initramfs)
-    if found.modules and stage and with_module:
+    if found.modules and stage and with_module and bed.architecture == "x86_64":
         try:
             kernel.build_modules(found, MODULES, stage / "usr/libexec/devbindd-tests")
         except kernel.Unavailable as error:  # the tests that want it fail, the others do not
             print(f"vm: {error}", flush=True)
-    return Prepared(found, initramfs, folder, stage)
+    return Prepared(bed, found, initramfs, folder, stage)
 
 
 class Machine:
@@ -133,15 +135,19 @@ class Machine:
         scratch = pathlib.Path(tempfile.mkdtemp(dir=prepared.folder, prefix="machine-"))
         kernel.make_disks(scratch, machine.DISKS)
         (scratch / "spare").mkdir()  # for a share that nobody mounts at boot
-        shares = [("root", "/", False), ("src", REPOSITORY, False), ("results", results, True)]
-        if prepared.kernel.modules:
+        bed = prepared.bed
+        if bed.firmware:
+            (scratch / "variables").touch()
+            os.truncate(scratch / "variables", beds.FLASH)
+        shares = [("root", prepared.kernel.root, False), ("src", REPOSITORY, False), ("results", results, True)]
+        if prepared.kernel.modules and prepared.kernel.modules != prepared.kernel.root:
             shares.append(("modules", prepared.kernel.modules / "lib/modules", False))
         if prepared.stage:
             shares.append(("stage", prepared.stage, False))
         # A share is a PCI device: every machine has the same ones, so that IOMMU groups have the same numbers in all.
         shares.append(("queue", queue or scratch / "spare", True))
         command = machine.qemu_command(
-            prepared.kernel.image, prepared.initramfs, KERNEL_OPTIONS.format(iommu=request["iommu"]), scratch, shares, self.console,
+            bed, prepared.kernel.image, prepared.initramfs, KERNEL_OPTIONS.format(console=bed.console, iommu=bed.options), scratch, shares, self.console,
             scratch / "qmp", kvm=os.environ.get("DEVBINDD_VM_ACCEL") == "kvm", api_port=api_port, resets=request["resets"], cpus=request["cpus"],
         )
         self.qmp = Qmp(scratch / "qmp", results / "qmp")

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Opens a VFIO device through its group and holds it until standard input ends: a stand-in for a VMM.
- * Written against linux/vfio.h alone. Usage: hold_vfio GROUP BDF. Prints "viable=N" and then "open". */
+ * Written against linux/vfio.h alone. Usage: hold_vfio GROUP BDF, with GROUP as its
+ * node is called: 26, noiommu-0. Prints "viable=N" and then "open". */
 #include <fcntl.h>
 #include <linux/vfio.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -19,7 +21,8 @@ int main(int argc, char **argv) {
     printf("viable=%d\n", !!(status.flags & VFIO_GROUP_FLAGS_VIABLE));
     fflush(stdout);
     if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) < 0) return perror("VFIO_GROUP_SET_CONTAINER"), 1;
-    if (ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) < 0) return perror("VFIO_SET_IOMMU"), 1;
+    int type = strncmp(argv[1], "noiommu-", 8) ? VFIO_TYPE1v2_IOMMU : VFIO_NOIOMMU_IOMMU;
+    if (ioctl(container, VFIO_SET_IOMMU, type) < 0) return perror("VFIO_SET_IOMMU"), 1;
     if (ioctl(group, VFIO_GROUP_GET_DEVICE_FD, argv[2]) < 0) return perror("VFIO_GROUP_GET_DEVICE_FD"), 1;
     puts("open");
     fflush(stdout);

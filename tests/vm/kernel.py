@@ -22,16 +22,36 @@ class Unavailable(Exception):
 
 
 class Kernel:
-    """A kernel image, its release and the folder that has lib/modules/<release> (None: everything is built in)."""
+    """A kernel image, its release and the folder that has lib/modules/<release> (None: everything is built in).
+    `root`: the machine's root filesystem, which has the modules too unless it is that of this host."""
 
-    def __init__(self, image, release, modules):
+    def __init__(self, image, release, modules, root=pathlib.Path("/")):
         self.image = image
         self.release = release
         self.modules = modules
+        self.root = root
+
+    @property
+    def busybox(self):
+        return self.root / "bin/busybox"
 
 
-def find(name):
+def find(name, architecture="x86_64"):
+    if architecture == "aarch64":
+        return arm64()
     return {"debian": debian, "iommufd": iommufd}[name]()
+
+
+def arm64():
+    """Debian's kernel for ARM64 and its root filesystem (tests/arm64/system)."""
+    made = subprocess.run([REPOSITORY / "tests/arm64/system"], check=False, stdout=subprocess.PIPE, text=True)
+    if made.returncode != 0:
+        raise Unavailable("tests/arm64/system has failed")
+    root = pathlib.Path(made.stdout.strip())
+    release = next((root / "lib/modules").iterdir()).name
+    if not (root / f"lib/modules/{release}/modules.dep").exists():
+        _prepare_modules(root, release)
+    return Kernel(root / f"boot/vmlinuz-{release}", release, root, root)
 
 
 def iommufd():
@@ -85,10 +105,8 @@ def _fetch(package):
         root = pathlib.Path(scratch, "root")
         subprocess.run(["dpkg", "-x", next(pathlib.Path(scratch).glob("*.deb")), root], check=True)
         release = next((root / "lib/modules").iterdir()).name
-        subprocess.run(["/sbin/depmod", "-b", root, release], check=True)
         _unpack_image(root / f"boot/vmlinuz-{release}", root / "boot/vmlinux")
-        for module in root.glob("lib/modules/**/*.ko"):
-            _strip_signature(module)
+        _prepare_modules(root, release)
         root.chmod(0o755)
         try:
             root.rename(_folder(package))
@@ -99,6 +117,12 @@ def _fetch(package):
 
 def _folder(package):
     return CACHE / f"{package}_unsigned"
+
+
+def _prepare_modules(root, release):
+    for module in (root / "lib/modules" / release).glob("**/*.ko"):
+        _strip_signature(module)
+    subprocess.run(["/sbin/depmod", "-b", root, release], check=True)
 
 
 def _strip_signature(module):
@@ -189,7 +213,7 @@ def make_initramfs(kernel, target):
         root = pathlib.Path(scratch)
         for folder in ("bin", "dev", "proc", "sys", "lower", "upper", "root", "modules"):
             (root / folder).mkdir()
-        shutil.copy("/bin/busybox", root / "bin/busybox")
+        shutil.copy(kernel.busybox, root / "bin/busybox")
         (root / "bin/sh").symlink_to("busybox")
         shutil.copy(HERE / "guest/init", root / "init")
         (root / "init").chmod(0o755)

@@ -7,6 +7,8 @@ It starts nothing.
 
 import dataclasses
 
+import beds
+
 
 @dataclasses.dataclass(frozen=True)
 class Device:
@@ -110,21 +112,14 @@ def share_arguments(shares):
     return arguments
 
 
-# What the emulator does slowly is left out: it copies and clears memory byte by byte where the processor says that it is
-# fast at that (erms, fsrm), and changes its view of memory at each access to the user's (smap, smep).
-EMULATED_CPU = "max,la57=off,erms=off,fsrm=off,smap=off,smep=off"
-
-
-def qemu_command(kernel, initrd, append, images, shares, console, qmp_socket, kvm=False, api_port=None, resets=False, cpus=1):
-    """The whole command line. Without `resets` a restart of the guest ends QEMU."""
-    accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm else ["-accel", "tcg,thread=multi", "-cpu", EMULATED_CPU]
+def qemu_command(bed, kernel, initrd, append, images, shares, console, qmp_socket, kvm=False, api_port=None, resets=False, cpus=1):
+    """The whole command line of a bed (beds.py). Without `resets` a restart of the guest ends QEMU."""
+    accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm else ["-accel", "tcg,thread=multi", "-cpu", bed.processor]
     return [
-        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", *([] if resets else ["-no-reboot"]),
-        "-M", "q35,kernel-irqchip=split", *accelerator, "-smp", str(cpus), "-m", "3G",
-        # Hot-plug by the PCIe slots, as on a server, and not by ACPI.
-        "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+        bed.emulator, "-nodefaults", "-no-user-config", "-display", "none", *([] if resets else ["-no-reboot"]),
+        *bed.board(images), *accelerator, "-smp", str(cpus), "-m", "3G",
         "-kernel", str(kernel), "-initrd", str(initrd), "-append", append,
-        "-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48",
+        *bed.iommu,
         "-serial", f"file:{console}",
         "-qmp", f"unix:{qmp_socket},server=on,wait=off",
         *device_arguments(images, api_port),

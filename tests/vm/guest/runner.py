@@ -10,7 +10,8 @@ with the longest limits first. A unit is a test, or all tests of a class that sa
 that says FIRST = True wants a machine on which nothing else has run.
 
 A module may say NEEDS_DAEMON = False; it then runs without devbindd too. One that says IOMMU = "off" runs only on a
-machine booted without an IOMMU, and no other does there. One that says RESETS = True runs only where the machine is
+machine without an IOMMU, one that says "any" on every machine, one that says ("amd",) on those beds (beds.py), and all
+others where an IOMMU is on. One that says RESETS = True runs only where the machine is
 reset between boots (--resets), and no other does there; its classes say in `boot` in which one they run.
 """
 
@@ -32,6 +33,7 @@ import traceback
 import unittest
 
 import api
+import beds
 
 RESULTS = pathlib.Path("/mnt/results")
 QUEUE = pathlib.Path("/mnt/queue")
@@ -43,6 +45,11 @@ KERNEL_COMPLAINTS = re.compile(r"BUG:|Oops|WARNING: CPU|general protection|use-a
 def report(line):
     with open(RESULTS / "results.txt", "a", encoding="utf-8") as results:
         results.write(line + "\n")
+
+
+def asked():
+    """What the host has asked for."""
+    return json.loads((RESULTS / "request.json").read_text())
 
 
 def fail(name, reason, detail=""):
@@ -126,7 +133,7 @@ def discover(with_daemon, iommu, resets, by_vfio):
             continue
         if not with_daemon and getattr(module, "NEEDS_DAEMON", True):
             continue
-        if getattr(module, "IOMMU", "on") != iommu or getattr(module, "RESETS", False) != resets:
+        if not fits(getattr(module, "IOMMU", "on"), beds.BEDS[iommu]) or getattr(module, "RESETS", False) != resets:
             continue
         for member in vars(module).values():
             if getattr(member, "__module__", None) != module.__name__:
@@ -140,6 +147,11 @@ def discover(with_daemon, iommu, resets, by_vfio):
                 limit = getattr(member, "timeout", DEFAULT_TIMEOUT)
                 found.append((f"{file.stem}.{member.__name__}", unittest.FunctionTestCase(member), limit))
     return found
+
+
+def fits(wanted, bed):
+    """Whether a module that says so in IOMMU runs on that bed."""
+    return wanted in ("any", bed.kind) or isinstance(wanted, tuple) and bed.name in wanted
 
 
 def raiser(error):

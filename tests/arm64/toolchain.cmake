@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# Debian's cross compiler with the libraries of the tree that tests/arm64/system makes (the same place as there).
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+
+if(DEFINED ENV{DEVBINDD_ARM64})
+  set(place $ENV{DEVBINDD_ARM64})
+elseif(DEFINED ENV{XDG_CACHE_HOME})
+  set(place $ENV{XDG_CACHE_HOME}/devbindd-arm64)
+else()
+  set(place $ENV{HOME}/.cache/devbindd-arm64)
+endif()
+set(CMAKE_SYSROOT ${place}/system)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(ENV{PKG_CONFIG_DIR} "")
+set(ENV{PKG_CONFIG_LIBDIR} ${CMAKE_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${CMAKE_SYSROOT}/usr/share/pkgconfig)
+set(ENV{PKG_CONFIG_SYSROOT_DIR} ${CMAKE_SYSROOT})

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the test machine is apart from its devices (machine.py): its processor, its IOMMU, and how the kernel is told of it.
+
+Imported on the host and in the guest. It starts nothing.
+"""
+
+import dataclasses
+
+# What the emulator does slowly is left out: it copies and clears memory byte by byte where the processor says that it is
+# fast at that (erms, fsrm), and changes its view of memory at each access to the user's (smap, smep).
+X86 = "max,la57=off,erms=off,fsrm=off,smap=off,smep=off"
+ARM = "cortex-a72"  # the newest has pointer authentication, which takes half of the emulator's time
+
+# Of Debian's package qemu-efi-aarch64: with it the kernel gets ACPI tables, without it a device tree.
+FIRMWARE = "/usr/share/AAVMF/AAVMF_CODE.fd"
+FLASH = 64 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Bed:
+    """`iommu`: QEMU's arguments. `options`: of the kernel's command line. `unit`: the beginning of the unit's name in
+    /sys/class/iommu, None where the kernel uses no IOMMU."""
+
+    name: str
+    unit: str | None
+    options: str
+    iommu: tuple = ()
+    architecture: str = "x86_64"
+    firmware: bool = False
+
+    @property
+    def kind(self):
+        """What a module of tests says in IOMMU to run there: "on" where devices are isolated, else "off"; VFIO without
+        isolation is something else."""
+        return "on" if self.unit else "no-iommu" if self.name == "no-iommu" else "off"
+
+    @property
+    def emulator(self):
+        return f"qemu-system-{self.architecture}"
+
+    @property
+    def processor(self):
+        return X86 if self.architecture == "x86_64" else ARM
+
+    @property
+    def console(self):
+        return "ttyS0" if self.architecture == "x86_64" else "ttyAMA0"
+
+    def board(self, images):
+        """QEMU's arguments. `images`: the folder that has a copy of the firmware's variables."""
+        if self.architecture == "x86_64":
+            # Hot-plug by the PCIe slots, as on a server, and not by ACPI.
+            return ["-M", "q35,kernel-irqchip=split", "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
+        smmu = ",iommu=smmuv3" if self.unit else ""
+        board = ["-M", f"virt,gic-version=3{smmu}"]
+        if self.firmware:
+            board += ["-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE}",
+                      "-drive", f"if=pflash,format=raw,file={images / 'variables'}"]
+        return board
+
+
+INTEL = "intel-iommu,intremap=on,caching-mode=on,aw-bits=48"
+BEDS = {bed.name: bed for bed in (
+    Bed("on", "dmar", "intel_iommu=on", ("-device", INTEL)),
+    Bed("off", None, "intel_iommu=off", ("-device", INTEL)),
+    Bed("scalable", "dmar", "intel_iommu=on,sm_on", ("-device", f"{INTEL},x-scalable-mode=on")),
+    Bed("amd", "ivhd", "amd_iommu=on", ("-device", "amd-iommu,intremap=on")),
+    Bed("virtio", "0000:00:01.0", "", ("-device", "virtio-iommu-pci,addr=01.0")),
+    Bed("none", None, ""),
+    Bed("no-iommu", None, "vfio.enable_unsafe_noiommu_mode=1"),
+    Bed("smmuv3", "smmu3", "iommu.passthrough=0", architecture="aarch64"),
+    Bed("smmuv3-acpi", "smmu3", "iommu.passthrough=0", architecture="aarch64", firmware=True),
+    Bed("arm-none", None, "", architecture="aarch64"),
+)}
