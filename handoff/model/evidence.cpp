@@ -27,7 +27,7 @@ const std::vector<std::string_view>& evidence_codes() {
       "iommu.absent",        "driver.absent",      "driver.blacklisted",
       "driver.no_match",     "driver.id_captures", "claim.held",
       "tool.driverctl",      "tool.libvirt",       "host.sysfs_read_only",
-      "device.system",       "claim.not_enough",
+      "device.system",       "claim.not_enough",   "iommu.group_later",
   };
   return codes;
 }

@@ -32,6 +32,7 @@ Facts host_facts(const EngineServices& services) {
   facts.denylist_off = is_set(services.tree, "vfio_pci/parameters/disable_denylist");
   facts.vfio_sriov = is_set(services.tree, "vfio_pci/parameters/enable_sriov");
   facts.viability_rule = sysfs::viability_rule(services.tree);
+  facts.group_time = sysfs::group_time(services.tree);
   facts.no_iommu_mode = is_set(services.tree, "vfio/parameters/enable_unsafe_noiommu_mode");
   // What a daemon that never writes tells is what one that does would do.
   if (!services.read_only) facts.read_only_sysfs = sysfs::read_only_sysfs(services.tree).value_or("");

@@ -110,20 +110,39 @@ void check_denylist(const ChangeRequest& request, const MemberFacts& member, con
   if (auto item = denylist_evidence(device.address, device.vendor, device.device)) evidence.push_back(std::move(*item));
 }
 
+std::string step_to_a_group(const sysfs::PciAddress& address, sysfs::GroupTime time) {
+  if (time != sysfs::GroupTime::Never) {
+    return "Look for what the kernel says of it: journalctl -k -b --grep '" + sysfs::to_string(address) + "|iommu'.";
+  }
+  return "Turn the IOMMU on in the firmware's settings, and where the processor is Intel's with intel_iommu=on on the "
+         "kernel command line. GET /v1/doctor says what is missing.";
+}
+
 void check_iommu(const ChangeRequest& request, const MemberFacts& member, const Facts& facts,
                  std::vector<Evidence>& evidence) {
-  if (!wants_vfio(request, member) || member.device.iommu_group) return;
+  const auto& device = member.device;
+  if (!wants_vfio(request, member) || device.iommu_group) return;
+  if (facts.group_time == sysfs::GroupTime::AtFirstDriver && !device.driver && !facts.no_iommu_mode) {
+    evidence.push_back({.code = "iommu.group_later",
+                        .severity = Severity::Warn,
+                        .device = device.address,
+                        .detail = "The device has no IOMMU group yet: on this host the kernel gives it one when a "
+                                  "driver is bound to it for the first time. Which other devices are in that group is "
+                                  "not known before; without one VFIO refuses the device (EINVAL).",
+                        .next_step = "Look at the device's IOMMU group when it is bound."});
+    return;
+  }
+  const std::string reason = facts.group_time == sysfs::GroupTime::Never
+                                 ? "The device has no IOMMU group"
+                                 : "The device has no IOMMU group, although an IOMMU is in use";
   evidence.push_back(
       {.code = "iommu.absent",
        .severity = Severity::Block,
        .acceptable = facts.no_iommu_mode,
-       .device = member.device.address,
-       .detail =
-           facts.no_iommu_mode
-               ? "The device has no IOMMU group; VFIO's no-IOMMU mode is on and would bind it without any isolation."
-               : "The device has no IOMMU group: VFIO cannot take it (the kernel's answer would be EINVAL).",
-       .next_step =
-           "Turn the IOMMU on in the firmware and on the kernel command line (intel_iommu=on or amd_iommu=on)."});
+       .device = device.address,
+       .detail = reason + (facts.no_iommu_mode ? "; VFIO's no-IOMMU mode is on and would bind it without any isolation."
+                                               : ": VFIO cannot take it (the kernel's answer would be EINVAL)."),
+       .next_step = step_to_a_group(device.address, facts.group_time)});
 }
 
 }  // namespace devbindd::handoff

@@ -36,7 +36,10 @@ void check_system(const ChangeRequest& request, const MemberFacts& member, std::
 /// device.denylisted
 void check_denylist(const ChangeRequest& request, const MemberFacts& member, const Facts& facts,
                     std::vector<Evidence>& evidence);
-/// iommu.absent
+/// What would give the host's devices IOMMU groups, or where the kernel says why this one has none.
+std::string step_to_a_group(const sysfs::PciAddress& address, sysfs::GroupTime time);
+
+/// iommu.absent, or iommu.group_later where the kernel may give the device a group as it is bound
 void check_iommu(const ChangeRequest& request, const MemberFacts& member, const Facts& facts,
                  std::vector<Evidence>& evidence);
 

@@ -118,8 +118,7 @@ void check_no_iommu(const ChangeRequest& request, const Facts& facts, std::vecto
   auto item = about(request, "iommu.absent",
                     sysfs::to_string(*request.address) +
                         " has no IOMMU group, and its virtual functions would have none: VFIO could not take them.",
-                    "Turn the IOMMU on in the firmware and on the kernel command line (intel_iommu=on or "
-                    "amd_iommu=on).");
+                    step_to_a_group(*request.address, facts.group_time));
   item.acceptable = facts.no_iommu_mode;
   evidence.push_back(std::move(item));
 }

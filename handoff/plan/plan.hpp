@@ -17,6 +17,7 @@
 #include "sysfs/device/device.hpp"
 #include "sysfs/device/sriov.hpp"
 #include "sysfs/iommu/iommu_group.hpp"
+#include "sysfs/iommu/iommu_unit.hpp"
 #include "sysfs/kernel/kernel_module.hpp"
 #include "sysfs/kernel/module_bans.hpp"
 #include "sysfs/kernel/step.hpp"
@@ -71,8 +72,9 @@ struct Facts {
   bool autoprobe_taken = false;               ///< SetVfs: devbindd itself has turned it off, for VFs without a driver
   std::vector<std::string> function_modules;  ///< SetVfs: modules whose aliases match its VFs
   bool vfio_sriov = false;                    ///< vfio-pci's enable_sriov is on: it lets its PFs have VFs
-  bool no_iommu_mode = false;                 ///< vfio's enable_unsafe_noiommu_mode is on
-  std::string read_only_sysfs = {};           ///< the mount point that keeps every write from the kernel; "" for none
+  sysfs::GroupTime group_time = sysfs::GroupTime::WhenFound;  ///< Never: no IOMMU is in use
+  bool no_iommu_mode = false;                                 ///< vfio's enable_unsafe_noiommu_mode is on
+  std::string read_only_sysfs = {};  ///< the mount point that keeps every write from the kernel; "" for none
 };
 
 struct Plan {

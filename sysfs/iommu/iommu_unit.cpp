@@ -250,6 +250,13 @@ std::string_view name_of(IommuKind kind) {
   return "other";
 }
 
+GroupTime group_time(const Tree& tree) {
+  const auto names = tree.list(units_path).value_or(std::vector<std::string>{});
+  if (names.empty()) return GroupTime::Never;
+  const auto knows_all = [](const std::string& name) { return is_numbered(name, "dmar") || is_numbered(name, "ivhd"); };
+  return std::ranges::all_of(names, knows_all) ? GroupTime::WhenFound : GroupTime::AtFirstDriver;
+}
+
 IntelCapabilities decode_intel(std::uint64_t cap, std::uint64_t ecap) {
   IntelCapabilities capabilities;
   decode_cap(cap, capabilities);

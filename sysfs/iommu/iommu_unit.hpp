@@ -171,4 +171,18 @@ struct IommuUnit {
 /// Source: drivers/iommu/iommu-sysfs.c.
 Result<std::vector<IommuUnit>> list_iommu_units(const Tree& tree);
 
+/// When the kernel gives a device its IOMMU group.
+enum class GroupTime {
+  Never,          ///< no IOMMU is in use
+  WhenFound,      ///< Intel's and AMD's, which know every device that comes
+  AtFirstDriver,  ///< all others: the firmware's word on a device is looked up when a driver is bound for the first
+                  ///< time
+};
+
+/// Of this host. Since Linux 6.15 all groups are given when the device is found: there AtFirstDriver says nothing
+/// wrong, for a device without a group has no IOMMU then, and a bind to VFIO tells. Source: drivers/pci/pci-driver.c,
+/// pci_dma_configure(); drivers/iommu/of_iommu.c, drivers/acpi/scan.c, acpi_iommu_configure_id(); seen with Linux 6.1
+/// on ARM64 with an SMMUv3 and on x86 with a virtio-iommu.
+GroupTime group_time(const Tree& tree);
+
 }  // namespace devbindd::sysfs

@@ -153,6 +153,12 @@ MemberFacts matching(const char* driver, std::vector<std::string> modules) {
   return made;
 }
 
+Facts with_groups(sysfs::GroupTime time, MemberFacts member) {
+  auto facts = facts_of({std::move(member)});
+  facts.group_time = time;
+  return facts;
+}
+
 Facts no_iommu_mode(Facts facts) {
   facts.no_iommu_mode = true;
   return facts;
@@ -306,6 +312,14 @@ std::vector<Case> cases() {
       {"no group", to_vfio, facts_of({without_group("e1000e")}), "iommu.absent", block, false},
       {"no group, no-IOMMU mode", to_vfio, no_iommu_mode(facts_of({without_group("e1000e")})), "iommu.absent", block,
        true},
+      {"no group, behind no IOMMU", to_vfio, with_groups(sysfs::GroupTime::AtFirstDriver, without_group("e1000e")),
+       "iommu.absent", block, false},
+      {"no group yet", to_vfio, with_groups(sysfs::GroupTime::AtFirstDriver, without_group(nullptr)),
+       "iommu.group_later", Severity::Warn, false},
+      {"no group yet, no IOMMU", to_vfio, with_groups(sysfs::GroupTime::Never, without_group(nullptr)), "iommu.absent",
+       block, false},
+      {"no group yet, an IOMMU that knows all", to_vfio,
+       with_groups(sysfs::GroupTime::WhenFound, without_group(nullptr)), "iommu.absent", block, false},
       {"no group, kernel driver", to_native, facts_of({matching(nullptr, {"e1000e"})}), ""},
       {"no group, unbind", remove_driver, facts_of({without_group("e1000e")}), ""},
 

@@ -15,6 +15,8 @@ namespace {
 
 using devbindd::sysfs::decode_amd;
 using devbindd::sysfs::decode_intel;
+using devbindd::sysfs::group_time;
+using devbindd::sysfs::GroupTime;
 using devbindd::sysfs::IommuKind;
 using devbindd::sysfs::IommuUnit;
 using devbindd::sysfs::list_iommu_units;
@@ -86,6 +88,17 @@ TEST_CASE("A class directory that cannot be listed is an error, not a host witho
   const auto units = list_iommu_units(tree);
   REQUIRE(!units);
   CHECK(units.error().errno_value == ENOTDIR);
+}
+
+TEST_CASE("Intel's and AMD's units give groups to devices that come, the others with the first driver") {
+  CHECK(group_time(FakeKernel()) == GroupTime::Never);
+  CHECK(group_time(FileTree()) == GroupTime::Never);
+  CHECK(group_time(with_unit("dmar0", "uevent", "")) == GroupTime::WhenFound);
+  CHECK(group_time(with_unit("ivhd0", "uevent", "")) == GroupTime::WhenFound);
+  for (const auto* name : {"smmu3.0x0000000009050000", "smmu.0x9050000", "0000:00:02.0", "riscv-iommu@3000000"}) {
+    CAPTURE(name);
+    CHECK(group_time(with_unit(name, "uevent", "")) == GroupTime::AtFirstDriver);
+  }
 }
 
 TEST_CASE("The name of a unit says of what kind it is") {
