@@ -12,6 +12,7 @@ build=(
     python3 python3-yaml
 )
 tests=(
+    g++-aarch64-linux-gnu qemu-system-arm qemu-efi-aarch64 mmdebstrap
     qemu-system-x86 busybox-static cpio zstd kmod e2fsprogs
     systemd udev acl iproute2 pciutils strace jq curl openssl dpdk dpdk-dev librte-net-e1000-23
     make libelf1

@@ -91,6 +91,7 @@ class Told(Case):
         wanted = {path.name: (api.driver_of(path.name), api.iommu_group_of(path.name)) for path in (api.PCI / "devices").iterdir()}
         self.assertEqual({item["address"]: (item["driver"], item["iommu_group"]) for item in items}, wanted)
         note("list", f"{len(wanted)} devices")
+        note("kernel", os.uname().release)
 
     def test_every_function_has_its_report(self):
         for bdf in functions():
@@ -171,6 +172,30 @@ class Moved(Case):
                 self.assertIn("iommu", blocker["next_step"].lower())
             self.assertEqual((api.driver_of(bdf), api.override_of(bdf)), before)
         note("refusal", f"iommu.absent: {', '.join(alone)}" if alone else "every NIC has a group")
+
+
+@api.timeout(120)
+class NeverBound(Case):
+    """A device that no driver of the host has had: SMMU and virtio-iommu give it a group only with the first one."""
+
+    devices = (machine.DEVICES["edu"].bdf,)
+
+    def test_a_device_without_a_driver_goes_to_vfio_whenever_its_group_comes(self):
+        if self.skip_where_nothing_is_isolated("never bound"):
+            return
+        (bdf,) = self.devices
+        early = api.iommu_group_of(bdf)
+        answer = bind(bdf, **self.accept())
+        self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(api.driver_of(bdf), "vfio-pci")
+        if BED.kind == "on":
+            warned = [item["code"] for item in answer.json["evidence"]]
+            self.assertEqual("iommu.group_later" in warned, early is None, answer)
+            self.assertEqual(answer.json["iommu_group"], api.iommu_group_of(bdf))
+        self.assertEqual(answer.json["nodes"]["group"]["path"], f"/dev/vfio/{node_of(bdf)}")
+        self.assertEqual(api.request("DELETE", binding(bdf), timeout=60).status, 200)
+        self.assertEqual((api.driver_of(bdf), api.override_of(bdf)), (None, None))
+        note("never bound", "its group was there" if early is not None else "its group came with the driver")
 
 
 @api.timeout(180)
