@@ -137,6 +137,7 @@ struct DeviceList {
   ListQuery wanted;
   sysfs::AlternativeNames alternatives;
   sysfs::Routes routes;
+  std::uint64_t network = 0;  ///< the count of the network's changes that the routes are of
 };
 
 bool belongs(Context& context, const DeviceList& list, const std::string& key) {
@@ -159,11 +160,11 @@ std::uint64_t half_minutes() {
 }
 
 // Everything besides the host's own counters that the item says is compared, and not trusted to be unchanged.
-ItemState state_of(const Context& context, const sysfs::Device& device) {
+ItemState state_of(const Context& context, const DeviceList& list, const sysfs::Device& device) {
   const auto& engine = context.engine;
   const auto& inventory = engine.services().inventory;
   return {.revision = inventory.revision_of(device.address),
-          .network = device.interfaces.empty() ? 0 : engine.view().network_generation(),
+          .network = device.interfaces.empty() ? 0 : list.network,  // they may have changed since the list was begun
           .nodes = sysfs::is_vfio_bound(device) ? engine.view().node_generation() : 0,
           .drivers = inventory.driver_generation(),
           .half_minute = half_minutes(),
@@ -181,7 +182,7 @@ sysfs::Result<std::optional<std::string>> device_text(Context& context, const De
     context.items.forget(address);
     return std::nullopt;
   }
-  auto state = state_of(context, *device);
+  auto state = state_of(context, list, *device);
   if (const auto* known = context.items.find(address, state)) return std::optional(*known);
   auto rendered = render_device(context, *device, list.routes);
   if (!rendered) return std::unexpected(rendered.error());
@@ -220,7 +221,8 @@ void answer_devices(Context& context, const Request& request, ListQuery wanted, 
   std::vector<std::string> keys;
   for (const auto& [address, device] : (*inventory)->devices()) keys.push_back(sysfs::to_string(address));
   auto page = wanted.page;
-  const auto list = std::make_shared<const DeviceList>(std::move(wanted), std::move(alternatives), std::move(*routes));
+  const auto list = std::make_shared<const DeviceList>(std::move(wanted), std::move(alternatives), std::move(*routes),
+                                                       context.engine.view().network_generation());
   if (wants_text(request)) return answer_status(context, request, list, std::move(keys), std::move(respond));
   static const std::vector<Column> no_columns;
   answer_list(context, request,
