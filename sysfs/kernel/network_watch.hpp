@@ -16,9 +16,9 @@ namespace devbindd::sysfs {
 
 /// What one drain of the socket brought.
 struct NetworkNews {
-  bool changed = false;           ///< anything: links, addresses, routes, nexthops
+  bool changed = false;                ///< anything: links, addresses, routes, nexthops
   std::set<unsigned> interfaces = {};  ///< the indexes of those that it is about
-  bool lost = false;              ///< some news were dropped (ENOBUFS): it may be about any interface
+  bool lost = false;                   ///< some news were dropped (ENOBUFS): it may be about any interface
 };
 
 /// Adds what the messages of one datagram name. Bytes that are no whole message end it. Source:
