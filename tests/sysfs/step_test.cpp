@@ -90,8 +90,11 @@ TEST_CASE("What the kernel answers to a wrong step is told as it is") {
   const PciAddress nowhere{0, 0x44, 0, 0};
   CHECK(machine.errno_of({StepKind::Unbind, card, "igb"}) == ENODEV);
   CHECK(machine.errno_of({StepKind::Unbind, nowhere, "igb"}) == ENODEV);
-  CHECK(machine.errno_of({StepKind::Bind, card, "vfio-pci"}) == EBUSY);
+  CHECK(machine.errno_of({StepKind::Bind, card, "vfio-pci"}) == ENODEV);  // it does not match
   CHECK(machine.errno_of({StepKind::Bind, card, "nouveau"}) == ENOENT);
+  REQUIRE(perform(machine, {StepKind::SetOverride, card, "vfio-pci"}));
+  CHECK(machine.errno_of({StepKind::Bind, card, "vfio-pci"}) == EBUSY);
+  REQUIRE(perform(machine, {StepKind::ClearOverride, card, ""}));
   CHECK(machine.errno_of({StepKind::SetOverride, nowhere, "igb"}) == ENOENT);
   CHECK(machine.errno_of({StepKind::Probe, nowhere, ""}) == ENODEV);
   REQUIRE(perform(machine, {StepKind::Unbind, card, "e1000e"}));
