@@ -71,7 +71,6 @@ SUITES = [
     # The main job on a machine of ARM64 with an SMMUv3; what it is built with is fetched once (tests/arm64/system).
     Suite("build-arm64", "tests/arm64/build", 1800, after=("build",), idle_time_only=True),
     Suite("vm-arm64", "tests/vm/run --iommu smmuv3 --filter 'test_12_each*'", 900, lane="machines", after=("build-arm64",)),
-    Suite("matrix-table", f"{PYTHON} tests/matrix/run --check", 60),
     Suite("processes", f"{PYTHON} tests/daemon/processes.py build/release/devbindd", 300, after=("build",)),
     Suite("build-contract", build("release", "contract_daemon", "decode_config", "attack_daemon", "test_worker"), 1800, after=("build",), idle_time_only=True),
     Suite("contract", contract("release"), 600, after=("build-contract",)),

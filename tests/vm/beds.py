@@ -27,6 +27,7 @@ class Bed:
     iommu: tuple = ()
     architecture: str = "x86_64"
     firmware: bool = False
+    more: tuple = ()  # devices beside those of machine.py, as QEMU's arguments
 
     @property
     def kind(self):
@@ -59,6 +60,23 @@ class Bed:
         return board
 
 
+# The second root bus has a host bridge of its own. QEMU's switch has no access control services, nor have the functions of one NIC.
+TOPOLOGY = tuple(word for device in (
+    "pxb-pcie,id=far,bus_nr=0x40,addr=1e.0",
+    "pcie-root-port,id=farport,bus=far,addr=0.0,chassis=40,slot=40",
+    "e1000e,bus=farport,mac=52:54:00:00:40:00,romfile=",
+    "pcie-root-port,id=switchport,addr=19.0,chassis=41,slot=41",
+    "x3130-upstream,id=upstream,bus=switchport",
+    "xio3130-downstream,id=down0,bus=upstream,addr=0.0,chassis=42,slot=42",
+    "xio3130-downstream,id=down1,bus=upstream,addr=1.0,chassis=43,slot=43",
+    "e1000e,bus=down0,mac=52:54:00:00:50:00,romfile=",
+    "e1000e,bus=down1,mac=52:54:00:00:50:01,romfile=",
+    "pcie-root-port,id=twinport,addr=1a.0,chassis=44,slot=44",
+    "e1000e,bus=twinport,addr=0.0,multifunction=on,mac=52:54:00:00:60:00,romfile=",
+    "e1000e,bus=twinport,addr=0.1,mac=52:54:00:00:60:01,romfile=",
+    "rtl8139,addr=1b.0,mac=52:54:00:00:70:00,romfile=",
+) for word in ("-device", device))
+
 UNSAFE = "vfio_iommu_type1.allow_unsafe_interrupts=1"
 INTEL = "intel-iommu,intremap=on,caching-mode=on,aw-bits=48"
 BEDS = {bed.name: bed for bed in (
@@ -72,5 +90,7 @@ BEDS = {bed.name: bed for bed in (
     Bed("no-iommu", None, "vfio.enable_unsafe_noiommu_mode=1"),
     Bed("smmuv3", "smmu3", "iommu.passthrough=0", architecture="aarch64"),
     Bed("smmuv3-acpi", "smmu3", "iommu.passthrough=0", architecture="aarch64", firmware=True),
+    Bed("topology", "dmar", "intel_iommu=on", ("-device", INTEL), more=TOPOLOGY),
+    Bed("arm-topology", "smmu3", "iommu.passthrough=0", architecture="aarch64", more=TOPOLOGY),
     Bed("arm-none", None, "", architecture="aarch64"),
 )}

@@ -7,8 +7,6 @@ It starts nothing.
 
 import dataclasses
 
-import beds
-
 
 @dataclasses.dataclass(frozen=True)
 class Device:
@@ -124,4 +122,5 @@ def qemu_command(bed, kernel, initrd, append, images, shares, console, qmp_socke
         "-qmp", f"unix:{qmp_socket},server=on,wait=off",
         *device_arguments(images, api_port),
         *share_arguments(shares),
+        *bed.more,
     ]
