@@ -91,10 +91,14 @@ def ask(stream):
 
 
 def workers_of(pid):
-    try:
-        return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
-    except OSError:
-        return []
+    """The children of all its threads: one of them starts the workers."""
+    found = []
+    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(child) for child in path.read_text(encoding="ascii").split()]
+        except OSError:
+            continue  # the thread has ended
+    return found
 
 
 def descriptors(pid):

@@ -111,7 +111,8 @@ class Tracer:
         self._info = ctypes.create_string_buffer(88)
         self._writes, self._done, self._inside, self._labels, self._stepping = 0, False, {}, {}, set()
         self._failing = None  # the worker whose write is skipped and has not returned
-        self._ptrace(self._SEIZE, self._daemon, 0, self._SYSGOOD | self._TRACE_VFORK | self._TRACE_EXEC)
+        for thread in threads_of(self._daemon):  # one of them starts the workers
+            self._ptrace(self._SEIZE, thread, 0, self._SYSGOOD | self._TRACE_VFORK | self._TRACE_EXEC)
         for worker in workers_of(self._daemon):
             if self._ptrace(self._SEIZE, worker, 0, self._SYSGOOD) != 0:
                 continue  # the daemon has just let it go
@@ -217,6 +218,10 @@ class Tracer:
         os.write(self._telling, f"{pid} {self._file}\n".encode())
 
 
+def threads_of(daemon):
+    return [int(name) for name in os.listdir(f"/proc/{daemon}/task")]
+
+
 def workers_of(daemon):
-    children = pathlib.Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()
+    children = [pid for thread in threads_of(daemon) for pid in pathlib.Path(f"/proc/{daemon}/task/{thread}/children").read_text().split()]
     return [int(pid) for pid in children if pathlib.Path(f"/proc/{pid}/comm").read_text() == "devbindd-worker\n"]
