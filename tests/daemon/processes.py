@@ -101,6 +101,19 @@ def workers_of(pid):
     return found
 
 
+def running_workers(pid):
+    """The children that run as workers already: until its exec a child is a copy of the daemon, with all that the daemon holds."""
+    daemon = command_line(pid)
+    return [child for child in workers_of(pid) if command_line(child) not in (daemon, b"")]
+
+
+def command_line(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""  # ended meanwhile
+
+
 def descriptors(pid):
     folder = pathlib.Path(f"/proc/{pid}/fd")
     found = {}
@@ -123,8 +136,8 @@ def served_workers(place, daemon):
     os.kill(workers_of(daemon.pid)[0], signal.SIGKILL)
     for _ in range(3):
         ask_for_all_overrides(place)
-    wait_until(lambda: workers_of(daemon.pid), 10, "a worker")
-    return streams, workers_of(daemon.pid)
+    wait_until(lambda: running_workers(daemon.pid), 10, "a worker")
+    return streams, running_workers(daemon.pid)
 
 
 def ask_for_all_overrides(place):
