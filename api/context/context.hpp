@@ -13,6 +13,7 @@
 #include "api/context/aside.hpp"
 #include "api/context/event_feed.hpp"
 #include "api/context/repeated.hpp"
+#include "api/context/serial_numbers.hpp"
 #include "api/context/turns.hpp"
 #include "handoff/claim/claims.hpp"
 #include "handoff/journal/kept_answers.hpp"
@@ -82,6 +83,7 @@ struct Context {
   FirmwareCache firmware_cache = {};
   AnswerCache answers = {};
   ItemCache items = {};
+  SerialNumbers serial_numbers = {};
   Turns turns = {};
   Asides asides = {};
 };

@@ -69,7 +69,8 @@ json interface_details(const sysfs::Device& device, const sysfs::Result<sysfs::A
 struct DeviceParts {
   sysfs::Result<sysfs::AlternativeNames> alternative_names;
   handoff::OverrideAnswer driver_override;
-  handoff::ConfigReader::Answer config;
+  std::optional<handoff::ConfigReader::Answer> config;  ///< nullopt: the serial number is known already
+  SerialNumbers::Number serial_number = {};
   sysfs::Result<handoff::Attributes> attributes;
   std::optional<handoff::ResultOf<handoff::ReadVpd>> vpd;
   std::vector<std::string> fields;  ///< that the answer is to have
@@ -84,18 +85,14 @@ sysfs::Result<json> device_document(Context& context, const sysfs::PciAddress& a
   if (!routes) return std::unexpected(routes.error());
   auto document = render_device(context, *device, *routes);
   if (!document) return std::unexpected(document.error());
-  auto binding = render_binding(context, *device, parts.driver_override);
-  if (!binding) return std::unexpected(binding.error());
-  for (const auto* key : {"driver_override", "driver_override_set_by", "driver_override_error", "original", "claim",
-                          "cordon", "half_way", "managed_by"})
-    (*document)[key] = (*binding)[key];
+  document->update(render_keeping(context, *device, parts.driver_override));
   auto text = tree.read(sysfs::paths::attribute(address, "resource"));
   if (!text) return std::unexpected(text.error());
   auto resources = sysfs::parse_resources(*text);
   if (!resources) return std::unexpected(resources.error());
   document->update(render_facts(tree, *device, parts.attributes));
   document->update(render_resources(*resources, *device));
-  document->update(render_serial(parts.config));
+  document->update(parts.config ? render_serial(*parts.config) : render_serial(parts.serial_number));
   document->update(interface_details(*device, parts.alternative_names));
   const auto board =
       context.names.subsystem(device->vendor, device->device, device->subsystem_vendor, device->subsystem_device);
@@ -287,6 +284,25 @@ void list_devices(Context& context, const Request& request, const PathArguments&
       });
 }
 
+namespace {
+
+void find_serial_number(Context& context, const sysfs::PciAddress& address, const handoff::Asker& asker,
+                        const std::shared_ptr<DeviceParts>& parts, const std::function<void()>& arrived) {
+  const auto revision = context.engine.services().inventory.revision_of(address);
+  if (const auto* known = context.serial_numbers.find(address, revision)) {
+    parts->serial_number = *known;
+    return arrived();
+  }
+  context.engine.readers().configs().read(
+      address, asker, [&context, address, revision, parts, arrived](handoff::ConfigReader::Answer config) {
+        if (config) context.serial_numbers.keep(address, revision, *config);
+        parts->config = std::move(config);
+        arrived();
+      });
+}
+
+}  // namespace
+
 void get_device(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
   Mistakes mistakes;
   const auto address = address_parameter(arguments[0], mistakes);
@@ -310,10 +326,7 @@ void get_device(Context& context, const Request& request, const PathArguments& a
     parts->driver_override = std::move(answers.begin()->second);
     arrived();
   });
-  engine.readers().configs().read(address, asker, [parts, arrived](handoff::ConfigReader::Answer config) {
-    parts->config = std::move(config);
-    arrived();
-  });
+  find_serial_number(context, address, asker, parts, arrived);
   engine.readers().attributes().read(address, sysfs::fact_attributes(), asker,
                                      [parts, arrived](sysfs::Result<handoff::Attributes> attributes) {
                                        parts->attributes = std::move(attributes);

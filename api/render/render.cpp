@@ -222,30 +222,35 @@ json render_cordon(Context& context, const sysfs::Device& device) {
           {"requested_by", handoff::to_json(cordon->requester)}};
 }
 
-sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device,
-                                   const handoff::OverrideAnswer& driver_override) {
-  auto nodes = render_nodes(context, device);
-  if (!nodes) return std::unexpected(nodes.error());
+json render_keeping(Context& context, const sysfs::Device& device, const handoff::OverrideAnswer& driver_override) {
   const auto& originals = context.engine.originals().all();
   const auto original = originals.find(device.address);
   const auto* known =
       original != originals.end() && handoff::same_identity(original->second, device) ? &original->second : nullptr;
   const bool readable = driver_override.has_value();
-  return json{{"address", sysfs::to_string(device.address)},
-              {"driver", name_or_null(device.driver)},
-              {"driver_override", readable ? or_null(*driver_override) : json(nullptr)},
-              {"driver_override_set_by", readable ? override_owner(*driver_override, known) : json(nullptr)},
-              {"driver_override_error", readable ? json(nullptr) : json(driver_override.error().message)},
-              {"claim", claim_link(context.engine.claim_of(device))},
-              {"cordon", render_cordon(context, device)},
-              {"half_way", operation_link(context.engine.originals().left_half_way_by(device.address))},
-              {"managed_by", render_keepers(context, device)},
-              {"original", known != nullptr ? render_original(*known) : json(nullptr)},
-              {"candidates", candidate_drivers(context, device)},
-              {"iommu_group", or_null(device.iommu_group)},
-              {"nodes", std::move(*nodes)},
-              {"operation", operation_link(context.engine.operations().id_on(device.address))},
-              {"drift", render_drift(context, device)}};
+  return {{"driver_override", readable ? or_null(*driver_override) : json(nullptr)},
+          {"driver_override_set_by", readable ? override_owner(*driver_override, known) : json(nullptr)},
+          {"driver_override_error", readable ? json(nullptr) : json(driver_override.error().message)},
+          {"half_way", operation_link(context.engine.originals().left_half_way_by(device.address))},
+          {"managed_by", render_keepers(context, device)},
+          {"original", known != nullptr ? render_original(*known) : json(nullptr)}};
+}
+
+sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device,
+                                   const handoff::OverrideAnswer& driver_override) {
+  auto nodes = render_nodes(context, device);
+  if (!nodes) return std::unexpected(nodes.error());
+  json document = {{"address", sysfs::to_string(device.address)},
+                   {"driver", name_or_null(device.driver)},
+                   {"claim", claim_link(context.engine.claim_of(device))},
+                   {"cordon", render_cordon(context, device)},
+                   {"candidates", candidate_drivers(context, device)},
+                   {"iommu_group", or_null(device.iommu_group)},
+                   {"nodes", std::move(*nodes)},
+                   {"operation", operation_link(context.engine.operations().id_on(device.address))},
+                   {"drift", render_drift(context, device)}};
+  document.update(render_keeping(context, device, driver_override));
+  return document;
 }
 
 sysfs::Result<json> render_group(Context& context, const sysfs::IommuGroup& group) {

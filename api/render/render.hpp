@@ -25,6 +25,11 @@ sysfs::Result<nlohmann::json> render_device(Context& context, const sysfs::Devic
 sysfs::Result<nlohmann::json> render_binding(Context& context, const sysfs::Device& device,
                                              const handoff::OverrideAnswer& driver_override);
 
+/// The part of it that the device itself does not say: the override and who set it, what a give-back restores, who else
+/// moves the device.
+nlohmann::json render_keeping(Context& context, const sysfs::Device& device,
+                              const handoff::OverrideAnswer& driver_override);
+
 /// The modules whose aliases match the device, as lspci -k shows them; kept for half a minute.
 const std::vector<std::string>& matching_modules(Context& context, const sysfs::Device& device);
 
@@ -41,9 +46,9 @@ nlohmann::json render_driver(const sysfs::PciDriver& driver);
 /// "8086": four hex digits without prefix.
 std::string hex_id(std::uint16_t id);
 
-/// {"reason", "since", "requested_by"} of a device that gets no new claims, or null.
 /// Null, or which driver devbindd left the device with, where somebody else has given it another one since.
 nlohmann::json render_drift(Context& context, const sysfs::Device& device);
+/// {"reason", "since", "requested_by"} of a device that gets no new claims, or null.
 nlohmann::json render_cordon(Context& context, const sysfs::Device& device);
 
 }  // namespace devbindd::api

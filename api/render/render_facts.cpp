@@ -143,6 +143,10 @@ json render_serial(const handoff::ConfigReader::Answer& config) {
                      : json(nullptr)}};
 }
 
+json render_serial(const std::optional<std::string>& number) {
+  return {{"device_serial_number", or_null(number)}, {"device_serial_number_error", nullptr}};
+}
+
 json render_vital_product_data(const handoff::ResultOf<handoff::ReadVpd>& answer) {
   if (!answer) {
     const bool absent = answer.error().code == sysfs::ErrorCode::DeviceNotFound;

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "handoff/worker/attribute_reader.hpp"
@@ -24,6 +26,7 @@ nlohmann::json render_resources(const std::vector<sysfs::Resource>& resources, c
 
 /// "device_serial_number" from the configuration space, or why it is not known.
 nlohmann::json render_serial(const handoff::ConfigReader::Answer& config);
+nlohmann::json render_serial(const std::optional<std::string>& number);
 
 /// The vital product data, or why it could not be read.
 nlohmann::json render_vital_product_data(const handoff::ResultOf<handoff::ReadVpd>& answer);
