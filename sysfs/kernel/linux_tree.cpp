@@ -155,6 +155,7 @@ Result<std::string> LinuxTree::read_bytes(std::string_view path, std::size_t lim
     if (got == 0 || (in_sysfs && got < page && size < content.size())) break;
   }
   content.resize(size);
+  content.shrink_to_fit();  // what is kept of a file would keep a page for a few bytes
   return content;
 }
 

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "sysfs/kernel/kernel_messages.hpp"
+
 namespace devbindd::sysfs {
 namespace {
 
@@ -99,21 +101,10 @@ Result<NetworkWatch> NetworkWatch::open() {
 
 NetworkNews NetworkWatch::drain() {
   NetworkNews news;
-  std::array<char, 32768> buffer;  // NOLINT: every byte that is read was written before
-  while (true) {
-    sockaddr_nl sender{};
-    socklen_t sender_size = sizeof sender;
-    const auto size =
-        ::recvfrom(socket_.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&sender), &sender_size);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return news;
-    if (size < 0) {
-      news.lost = news.changed = true;
-      if (errno == ENOBUFS) continue;
-      return news;
-    }
-    if (sender.nl_pid == 0) add_network_news({buffer.data(), static_cast<std::size_t>(size)}, news);
-  }
+  news.lost =
+      take_kernel_messages(socket_.get(), [&news](std::span<const char> message) { add_network_news(message, news); });
+  news.changed = news.changed || news.lost;
+  return news;
 }
 
 }  // namespace devbindd::sysfs

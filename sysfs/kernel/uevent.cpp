@@ -5,8 +5,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+#include <span>
+
+#include "sysfs/kernel/kernel_messages.hpp"
 
 namespace devbindd::sysfs {
 
@@ -61,26 +63,10 @@ Result<UeventSocket> UeventSocket::open() {
 
 UeventBatch UeventSocket::drain() {
   UeventBatch batch;
-  std::array<char, 16384> buffer{};
-  while (true) {
-    sockaddr_nl sender{};
-    socklen_t sender_size = sizeof sender;
-    const auto size =
-        ::recvfrom(socket_.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&sender), &sender_size);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && errno == ENOBUFS) {
-      batch.lost = true;
-      continue;
-    }
-    if (size < 0) {
-      // Anything but "nothing more" means that events may be missing: reading everything again is always right.
-      if (errno != EAGAIN && errno != EWOULDBLOCK) batch.lost = true;
-      return batch;
-    }
-    if (sender.nl_pid != 0) continue;
-    if (auto event = parse_uevent({buffer.data(), static_cast<std::size_t>(size)}))
-      batch.events.push_back(std::move(*event));
-  }
+  batch.lost = take_kernel_messages(socket_.get(), [&batch](std::span<const char> message) {
+    if (auto event = parse_uevent({message.data(), message.size()})) batch.events.push_back(std::move(*event));
+  });
+  return batch;
 }
 
 }  // namespace devbindd::sysfs

@@ -46,6 +46,15 @@ struct Folder {
 
 }  // namespace
 
+TEST_CASE("What is kept of a file is as large as the file", "[linux_tree]") {
+  const Folder folder;
+  const std::string alias = "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00";
+  folder.write("modalias", alias + "\n");
+  const auto kept = folder.tree.read("modalias").value();
+  CHECK(kept == alias);
+  CHECK(kept.capacity() < 2 * alias.size());
+}
+
 TEST_CASE("Reading takes one newline off the end and no more") {
   Folder folder;
   folder.write("a", "0x8086\n");
