@@ -4,6 +4,7 @@
 import counts
 
 SLOWEST = 10
+MOST_FAILURES = 50  # of a suite, named at the end
 SHOWN_LINES = 400  # of a suite's output, the last ones
 
 
@@ -34,6 +35,7 @@ class Table:
         self.passed = self.failed = 0
         self._rows = []
         self._slowest = []
+        self._failures = []
 
     def add(self, outcome, passed, failed):
         self.passed += passed
@@ -41,11 +43,17 @@ class Table:
         suite = outcome.suite
         if outcome.status is None:
             self._rows.append(f"{suite.name:16} not run: {outcome.why}")
+            self._failures.append(f"{suite.name:16} not run")
             return
         self._rows.append(f"{suite.name:16} {passed:5} passed {failed:5} failed {outcome.wall:7.0f} s wall {outcome.processor:7.0f} s "
                           f"processor {100 * outcome.idle:4.0f} % of the cores idle meanwhile")
+        if failed:
+            named = [line for line in outcome.lines if line.startswith("FAIL")][:MOST_FAILURES]
+            self._failures += [f"{suite.name:16} {line}" for line in named or [f"{failed} failed"]]
         for seconds, test in counts.durations_in(outcome.lines)[:SLOWEST]:
             self._slowest.append(f"{suite.name:16} {seconds:7.1f} s {test}")
 
     def print(self):
         print("\n=== the slowest tests of each suite", *self._slowest, "", "=== the suites", *self._rows, sep="\n")
+        if self._failures:
+            print("\n=== what failed", *self._failures, sep="\n")
