@@ -235,6 +235,11 @@ class Functions(Case):
         if not api.exists(PF):
             note("VFs", "no SR-IOV device in this machine")
             return
+        if BED.name == "amd" and api.driver_of(PF) is None:
+            # QEMU 7.2: without interrupt remapping its AMD-Vi unit lets no MSI-X through, so the driver's first command has no answer.
+            self.assertIn("Identify Controller failed", api.sh("dmesg"))
+            note("VFs", "not tried: the emulated unit lets no interrupt of the controller through, and its driver gave up")
+            return
         way = f"/v1/devices/{PF}/sriov"
         self.addCleanup(api.request, "PUT", way, {"vfs": 0, "drivers_autoprobe": True}, timeout=90)
         made = api.request("PUT", way, VFIO | {"vfs": 2} | self.accept(), timeout=120)
