@@ -220,14 +220,20 @@ def controller_of(bdf=DISK):
 
 
 WIPE = "udevadm settle\nwipefs -aqf $(ls -r {0}*)\nudevadm settle\n"  # partitions first: what stood in them must not come back
+UNLESS_BLANK = "test -z \"$(wipefs -n $(ls -r {0}*))\" && exit 0\n"
 
 
 @contextlib.contextmanager
 def blank_disk():
-    """The disk is blank; afterwards it has the file system that it had at boot."""
+    """The disk is blank, and stays so. At boot it has a file system (with_file_system)."""
     disk = disk_node()
-    with shell(WIPE.format(disk), f"{WIPE.format(disk)}mke2fs -qF -t ext4 -L devbindd -E nodiscard {disk}"):
+    with shell((UNLESS_BLANK + WIPE).format(disk), WIPE.format(disk)):
         yield
+
+
+def with_file_system():
+    """The disk has a file system, as at boot."""
+    api.sh("udevadm settle\nblkid -p {0} || mke2fs -qF -t ext4 -L devbindd -E nodiscard {0}\nudevadm settle".format(disk_node()))
 
 
 @contextlib.contextmanager

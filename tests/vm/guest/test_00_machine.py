@@ -45,6 +45,12 @@ class Devices(unittest.TestCase):
         self.assertEqual(api.attribute(DEVICES["sriov"].bdf, "sriov_totalvfs"), "8")
         self.assertEqual(api.attribute(DEVICES["sriov"].bdf, "sriov_numvfs"), "0")
 
+
+class Disk(unittest.TestCase):
+    """As at boot: situations leave it blank."""
+
+    FIRST = True
+
     def test_disk_carries_an_unmounted_filesystem(self):
         disk = next(pathlib.Path(f"/sys/bus/pci/devices/{DEVICES['nvme'].bdf}").glob("nvme/nvme*/nvme*n1")).name
         self.assertIn("ext4", api.sh("blkid", "-p", f"/dev/{disk}"))

@@ -11,6 +11,7 @@ import subprocess
 import unittest
 
 import api
+import situations
 
 README = pathlib.Path("/mnt/src/README.md")
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.M | re.S)
@@ -75,6 +76,7 @@ class Readme(unittest.TestCase):
     def test_every_transcript_is_what_this_machine_answers(self):
         folder = pathlib.Path("/tmp/readme")
         folder.mkdir()
+        situations.with_file_system()
         readme = README.read_text(encoding="utf-8")
         transcript = Transcript(readme, folder)
         renewed, wrong, count = readme, [], 0
