@@ -72,6 +72,8 @@ void KernelWatch::start() {
 sysfs::UeventBatch KernelWatch::drain() {
   auto batch = uevents_ ? uevents_->drain() : sysfs::UeventBatch{.events = {}, .lost = true};
   batch.network = network_ ? network_->drain() : sysfs::NetworkNews{.changed = true, .interfaces = {}, .lost = true};
+  losses_.uevents += uevents_ && batch.lost ? 1 : 0;
+  losses_.network += network_ && batch.network.lost ? 1 : 0;
   take_files(batch);
   const auto of_vfio = [](const sysfs::Uevent& event) {
     return event.action == "add" && event.subsystem.starts_with("vfio");
@@ -95,6 +97,7 @@ void KernelWatch::take_files(sysfs::UeventBatch& batch) {
   if (!files_ || !files_->watches(std::string(dev_directory))) batch.nodes = true;  // nothing tells of them
   if (!files_) return;
   const auto found = files_->drain();
+  losses_.files += found.lost ? 1 : 0;
   batch.lost = batch.lost || found.lost;
   batch.nodes = batch.nodes || found.lost;
   for (const auto& news : found.news) take_file(news, batch);

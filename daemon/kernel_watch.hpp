@@ -5,6 +5,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -37,6 +38,14 @@ class KernelWatch {
   /// Begins to watch the files of a device for writes, or ends it; false where they cannot be watched.
   bool watch_device(const sysfs::PciAddress& address, bool begin);
 
+  /// How often the kernel could not tell all that had happened, since the start, by what it tells of.
+  struct Losses {
+    std::uint64_t uevents = 0;
+    std::uint64_t network = 0;
+    std::uint64_t files = 0;
+  };
+  const Losses& losses() const { return losses_; }
+
  private:
   using Descriptor = boost::asio::posix::stream_descriptor;
 
@@ -57,6 +66,7 @@ class KernelWatch {
   std::optional<Descriptor> file_descriptor_;
   std::optional<sysfs::UdevSocket> udev_;
   std::optional<Descriptor> udev_descriptor_;
+  Losses losses_;
   bool nodes_to_tell_ = false;
   bool told_of_limit_ = false;  ///< of the watches that this user may have
 };

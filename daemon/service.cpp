@@ -88,6 +88,7 @@ class Service {
   void watch_signals();
   void stop();
   void leave_when_quiet(std::chrono::steady_clock::time_point deadline);
+  api::ServiceUse use() const;
   void fill_context();
   void look_soon();
   void start_claims();
@@ -172,6 +173,13 @@ void Service::look_soon() {
   });
 }
 
+api::ServiceUse Service::use() const {
+  const auto& losses = watch_.losses();
+  return {.connections = server_ ? server_->connections() : 0,
+          .workers = pool_.use(),
+          .kernel_losses = {{"uevents", losses.uevents}, {"network", losses.network}, {"files", losses.files}}};
+}
+
 void Service::fill_context() {
   context_ = std::make_unique<api::Context>(api::Context{
       .engine = *engine_,
@@ -194,6 +202,7 @@ void Service::fill_context() {
       },
       .run_aside = [this](std::function<void()> work,
                           std::function<void()> done) { aside_.run(std::move(work), std::move(done)); },
+      .use = [this] { return use(); },
       .firmware_log =
           sysfs::firmware_log_from(sysfs::kernel_log_lines(sysfs::firmware_log_words(), most_firmware_lines))});
 }
@@ -276,7 +285,11 @@ sysfs::Result<> Service::listen() {
                .tcp_may_change = configuration_.tcp && configuration_.tcp->allow_changes,
                .handle = [this](const api::Request& request,
                                 api::Respond respond) { api::dispatch(*context_, request, std::move(respond)); },
-               .log = [this](const api::AccessRecord& record) { log_.write(record); }});
+               .log =
+                   [this](const api::AccessRecord& record) {
+                     context_->requests.add(record);
+                     log_.write(record);
+                   }});
   const auto passed = Supervisor::passed_socket();
   auto done = passed ? server_->adopt_unix(*passed)
                      : server_->listen_unix(configuration_.unix_path, configuration_.unix_mode, group);

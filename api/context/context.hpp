@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/context/answer_cache.hpp"
@@ -15,10 +16,12 @@
 #include "api/context/repeated.hpp"
 #include "api/context/serial_numbers.hpp"
 #include "api/context/turns.hpp"
+#include "api/http/request_counts.hpp"
 #include "handoff/claim/claims.hpp"
 #include "handoff/journal/kept_answers.hpp"
 #include "handoff/operation/engine.hpp"
 #include "handoff/policy/policies.hpp"
+#include "handoff/worker/worker_pool.hpp"
 #include "sysfs/device/device_names.hpp"
 #include "sysfs/firmware/firmware_structure.hpp"
 #include "sysfs/iommu/firmware_log.hpp"
@@ -53,6 +56,14 @@ struct RouteCache {
   sysfs::Routes routes;
 };
 
+/// What the daemon's parts have to do at one moment, for those who watch the host.
+struct ServiceUse {
+  std::size_t connections = 0;
+  handoff::WorkerUse workers = {};
+  /// How often the kernel could not tell all that had happened, by what it tells of: "uevents".
+  std::map<std::string_view, std::uint64_t> kernel_losses = {};
+};
+
 struct Context {
   handoff::Engine& engine;
   handoff::Claims& claims;
@@ -75,6 +86,9 @@ struct Context {
     work();
     done();
   };
+  /// Asked for each /metrics.
+  std::function<ServiceUse()> use = [] { return ServiceUse{}; };
+  RequestCounts requests = {};
   UnderWay under_way = {};
   ModuleCache module_cache = {};
   UserspaceDriverCache userspace_drivers = {};

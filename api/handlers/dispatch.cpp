@@ -80,7 +80,7 @@ void perform_if_match(Context& context, const Route& route, const Request& reque
 
 void perform(Context& context, const Route& route, const Request& request, const PathArguments& arguments,
              Respond respond) {
-  if (route.method == "GET")
+  if (route.method == "GET" && route.versioned)
     return answer_version(context, request, std::move(respond),
                           [&context, &route, arguments](const Request& asked, Respond answer) {
                             route.handler(context, asked, arguments, std::move(answer));
@@ -119,12 +119,20 @@ void dispatch(Context& context, const Request& request, Respond respond) {
       here.push_back(&route);
       continue;
     }
+    respond = [pattern = route.pattern, respond = std::move(respond)](Response response) {
+      response.route = pattern;
+      respond(std::move(response));
+    };
     if (auto refusal = refused_at_the_door(route, request)) return respond(std::move(*refusal));
     if (request.access == Access::Change && !route.turns)
       return perform(context, route, request, *arguments, std::move(respond));
     return perform_in_turn(context, route, request, *arguments, std::move(respond));
   }
-  if (!here.empty()) return respond(not_allowed(request, here));
+  if (!here.empty()) {
+    auto response = not_allowed(request, here);
+    response.route = here.front()->pattern;
+    return respond(std::move(response));
+  }
   respond(problem(request, 404, "not_found",
                   "there is nothing at this path; GET /openapi.yaml lists what there is" + path_hint(request.path)));
 }

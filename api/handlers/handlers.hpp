@@ -64,6 +64,7 @@ void get_operation(Context&, const Request&, const PathArguments&, Respond);
 void get_service(Context&, const Request&, const PathArguments&, Respond);
 void get_health(Context&, const Request&, const PathArguments&, Respond);
 void get_readiness(Context&, const Request&, const PathArguments&, Respond);
+void get_metrics(Context&, const Request&, const PathArguments&, Respond);
 void get_openapi(Context&, const Request&, const PathArguments&, Respond);
 void get_openapi_json(Context&, const Request&, const PathArguments&, Respond);
 

@@ -20,8 +20,9 @@ struct Route {
   Access access;
   BodyRule body;
   void (*handler)(Context&, const Request&, const PathArguments&, Respond);
-  bool kept = false;   ///< with an Idempotency-Key its answer is kept (repeated.hpp)
-  bool turns = false;  ///< it looks at all devices: also those who may change things wait for their turn
+  bool kept = false;      ///< with an Idempotency-Key its answer is kept (repeated.hpp)
+  bool turns = false;     ///< it looks at all devices: also those who may change things wait for their turn
+  bool versioned = true;  ///< a GET of the same has the same ETag; false: each answer is another one
 };
 
 const std::vector<Route>& routes();

@@ -51,6 +51,7 @@ const std::vector<Route>& routes() {
       {"GET", "/v1/operations/{id}", Access::Read, BodyRule::None, get_operation},
       {"GET", "/healthz", Access::OwnClaims, BodyRule::None, get_health},
       {"GET", "/readyz", Access::OwnClaims, BodyRule::None, get_readiness},
+      {"GET", "/metrics", Access::Read, BodyRule::None, get_metrics, false, false, false},
       {"GET", "/openapi.yaml", Access::OwnClaims, BodyRule::None, get_openapi},
       {"GET", "/openapi.json", Access::OwnClaims, BodyRule::None, get_openapi_json},
   };

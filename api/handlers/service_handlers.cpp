@@ -3,6 +3,7 @@
 
 #include "api/handlers/handlers.hpp"
 #include "api/http/parameters.hpp"
+#include "api/render/metrics.hpp"
 #include "api/render/render.hpp"
 #include "sysfs/use/read_only_mount.hpp"
 
@@ -33,6 +34,14 @@ void get_readiness(Context& context, const Request& request, const PathArguments
     reason = *read_only + " is mounted read-only for devbindd: it can change nothing (--read-only is for that)";
   if (!reason.empty()) return respond(problem(request, 503, "not_ready", reason));
   respond(json_response({{"status", "ready"}}));
+}
+
+void get_metrics(Context& context, const Request& request, const PathArguments&, Respond respond) {
+  if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
+  respond({.status = 200,
+           .content_type = "text/plain; version=0.0.4; charset=utf-8",
+           .body = render_metrics(context),
+           .headers = {}});
 }
 
 void get_openapi(Context& context, const Request& request, const PathArguments&, Respond respond) {

@@ -93,6 +93,8 @@ struct Response {
   std::shared_ptr<const std::string> shared_body = {};
   /// What goes along with it over a Unix socket (SCM_RIGHTS); closed here when the answer is on its way.
   std::shared_ptr<std::vector<sysfs::FileDescriptor>> descriptors = {};
+  /// The pattern of the route that gave it, "" for none; lasts for ever.
+  std::string_view route = {};
   /// Instead of `body`; the connection ends with it.
   std::shared_ptr<AnswerStream> stream = {};
 };

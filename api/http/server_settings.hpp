@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "api/http/admission.hpp"
 #include "api/http/message.hpp"
@@ -24,10 +25,11 @@ struct Limits {
 
 /// One line about a request that was answered, for the log.
 struct AccessRecord {
-  std::string request_id;
-  std::string caller;  ///< "unix uid 0" or "tcp 127.0.0.1"
-  std::string method;
-  std::string target;
+  std::string request_id = {};
+  std::string caller = {};  ///< "unix uid 0" or "tcp 127.0.0.1"
+  std::string method = {};
+  std::string target = {};
+  std::string_view route = {};  ///< its pattern, "" where the request reached none; lasts for ever
   int status = 0;
   std::chrono::microseconds duration{0};
 };

@@ -160,7 +160,7 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
 
   void send(Response answer, bool keep_alive) {
     if (std::exchange(answered_, true)) return;
-    log(answer.status);
+    log(answer);
     if (answer.stream && head_.method != "HEAD") return begin_stream(std::move(answer));
     const bool stays = keep_alive && !serving_->stopping && !answer.stream;
     const auto descriptors = std::move(answer.descriptors);
@@ -237,13 +237,14 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
                      });
   }
 
-  void log(int status) const {
+  void log(const Response& answer) const {
     const auto duration = Clock::now() - started_;
     serving_->settings.log({.request_id = request_.id,
                             .caller = caller_.text,
                             .method = head_.method.empty() ? "-" : head_.method,
                             .target = head_.target.empty() ? "-" : head_.target,
-                            .status = status,
+                            .route = answer.route,
+                            .status = answer.status,
                             .duration = std::chrono::duration_cast<std::chrono::microseconds>(duration)});
   }
 

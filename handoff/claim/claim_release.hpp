@@ -53,6 +53,8 @@ class ClaimRelease {
   /// Ends it now, in this state and for this reason: nothing is given back any more.
   void end(const std::string& id, ClaimState state, std::string reason);
 
+  const DeviceReset::Outcomes& resets() const { return reset_.outcomes(); }
+
  private:
   std::optional<Refusal> not_to_be_released(const std::string& id) const;
   void add_resets(const Claim& claim, Preview& preview) const;

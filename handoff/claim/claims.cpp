@@ -43,6 +43,13 @@ Claims::Claims(Engine& engine, Hooks hooks)
   engine_.set_claim_lookup([this](const sysfs::Device& device) { return holder_of(device); });
 }
 
+ClaimAnswer Claims::counted(ClaimAnswer done) {
+  return [this, done = std::move(done)](ClaimOutcome outcome) {
+    if (const auto* refused = std::get_if<Refusal>(&outcome)) ++refusals_[refused->error.code];
+    done(std::move(outcome));
+  };
+}
+
 // A refusal is on disk before it is told. From when it holds devices on, a claim has lines of its own.
 ClaimAnswer Claims::audited(const ClaimAttempt& attempt, ClaimAnswer done) const {
   return [this, id = attempt.claim.id, request = attempt.request, requester = attempt.claim.requester,
@@ -56,6 +63,7 @@ ClaimAnswer Claims::audited(const ClaimAttempt& attempt, ClaimAnswer done) const
 
 void Claims::create(ClaimRequest request, Requester requester, bool dry_run, ClaimAnswer done,
                     std::function<void(const std::string&)> accepted) {
+  if (!dry_run) done = counted(std::move(done));
   const auto& services = engine_.services();
   if (services.read_only && !dry_run)
     return done(refusal(ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"));

@@ -4,7 +4,9 @@
 // long as (owner_watch.hpp), its end (claim_release.hpp). Not here: binding (operation/engine.hpp), HTTP.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -75,6 +77,12 @@ class Claims {
   /// The id of the claim that holds the device, or "".
   std::string holder_of(const sysfs::Device& device) const { return table_.holder_of(device); }
 
+  /// What came of the resets at the ends of claims, since this daemon runs.
+  const DeviceReset::Outcomes& resets() const { return release_.resets(); }
+  /// Claims that nobody got, since this daemon runs, without dry runs.
+  using Refusals = std::map<sysfs::ErrorCode, std::uint64_t>;
+  const Refusals& refusals() const { return refusals_; }
+
   /// Counts changes of which claim holds what.
   std::uint64_t generation() const { return table_.generation(); }
 
@@ -87,6 +95,7 @@ class Claims {
 
  private:
   void adopt(const std::string& id);
+  ClaimAnswer counted(ClaimAnswer done);
   ClaimAnswer audited(const ClaimAttempt& attempt, ClaimAnswer done) const;
 
   Engine& engine_;
@@ -97,6 +106,7 @@ class Claims {
   OwnerWatch owners_;
   ClaimSetup setup_;
   ClaimChoice choice_;
+  Refusals refusals_;
 };
 
 }  // namespace devbindd::handoff

@@ -99,6 +99,7 @@ void DeviceReset::note(const std::string& id, ClaimedDevice& claimed, const Resu
   if (error == ENODEV || (error == ENOENT && !engine_.find_device(claimed.address))) return;
   const bool unavailable = error == ENOENT || error == ENOTTY;
   claimed.reset = result ? ResetOutcome::Done : unavailable ? ResetOutcome::Unavailable : ResetOutcome::Failed;
+  ++outcomes_[*claimed.reset];
   const bool required = claims_.at(id).request.reset == ReleaseReset::Required;
   if (claimed.reset == ResetOutcome::Done || (unavailable && !required)) return;
   const auto meaning = sysfs::meaning_of({sysfs::StepKind::Reset, claimed.address, {}}, error);

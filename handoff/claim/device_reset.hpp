@@ -3,7 +3,9 @@
 // (health_check.hpp).
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -34,6 +36,10 @@ class DeviceReset {
   /// nullopt: the kernel is done with all of them. Else why the end of the claim waits; "" when that is known already.
   using Done = std::function<void(std::optional<std::string> waits)>;
 
+  /// What came of the resets since this daemon runs.
+  using Outcomes = std::map<ResetOutcome, std::uint64_t>;
+  const Outcomes& outcomes() const { return outcomes_; }
+
   DeviceReset(Engine& engine, ClaimTable& claims) : engine_(engine), claims_(claims) {}
 
   /// Resets those of the claim's devices that are not in `open`: what is still open after its grace is not reset under
@@ -55,6 +61,7 @@ class DeviceReset {
 
   Engine& engine_;
   ClaimTable& claims_;
+  Outcomes outcomes_;
 };
 
 }  // namespace devbindd::handoff

@@ -49,6 +49,12 @@ Result<sysfs::FileDescriptor> lock_state(const std::string& path) {
 
 }  // namespace
 
+/// The size as it was last measured. It outlives the journal while a measurement is on its way here.
+struct Measured {
+  JournalSize size = {};
+  bool under_way = false;
+};
+
 struct Journal::Impl {
   sysfs::FileDescriptor lock;  // first: it goes last
   sql::Database database;
@@ -57,6 +63,7 @@ struct Journal::Impl {
   Post post;
   AuditLimits limits;
   Remembered remembered;
+  std::shared_ptr<Measured> measured = std::make_shared<Measured>();
   JournalThread commits;
   JournalThread reads;
 
@@ -75,6 +82,7 @@ struct Journal::Impl {
     auto found = sql::load(database.get());
     if (!found) return std::unexpected(found.error());
     remembered = std::move(*found);
+    if (const auto size = sql::measure(database.get())) measured->size = *size;
     if (is_in_memory(path) || !sql::has_write_ahead_log(database.get())) return {};
     auto second = sql::open_connection(path, SQLITE_OPEN_READONLY);
     if (!second) return std::unexpected(second.error());
@@ -203,6 +211,21 @@ void Journal::set_aside(DamagedRow row, Done done) {
     auto result = sql::transaction(database, [&] { return sql::move_aside(database, row); });
     impl->post([done, result] { done(result); });
   });
+}
+
+JournalSize Journal::size() {
+  const auto& measured = impl_->measured;
+  if (std::exchange(measured->under_way, true)) return measured->size;
+  auto& thread = impl_->reading ? impl_->reads : impl_->commits;
+  thread.add_later([impl = impl_.get(), measured] {
+    auto* database = impl->reading ? impl->reading.get() : impl->database.get();
+    const auto size = sql::guarded<JournalSize>([&] { return sql::measure(database); });
+    impl->post([measured, size] {
+      measured->under_way = false;
+      if (size) measured->size = *size;
+    });
+  });
+  return measured->size;
 }
 
 void Journal::read_audit(AuditQuery query, std::function<void(Result<AuditPage>)> done) {

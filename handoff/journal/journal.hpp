@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "handoff/journal/journal_size.hpp"
 #include "handoff/model/audit.hpp"
 #include "handoff/model/binding_change.hpp"
 #include "sysfs/kernel/result.hpp"
@@ -100,6 +101,9 @@ class Journal {
   void record(AuditRow row, Done done);
   /// Moves a row out of its table into the one of damaged rows. One that is not there is no error.
   void set_aside(DamagedRow row, Done done);
+  /// How large it was when this was asked for last, or at the start; it is measured anew beside the commits, so that
+  /// whoever asks waits for no disk.
+  JournalSize size();
   /// Reads lines of the audit, newest first, beside the commits, which wait for no reader. Error: JournalFailed.
   void read_audit(AuditQuery query, std::function<void(sysfs::Result<AuditPage>)> done);
 

@@ -271,6 +271,28 @@ Result<> drop_other_boots(sqlite3* database, const std::string& boot_id) {
   return run(database, statement->get(), "drop what an earlier boot had remembered");
 }
 
+// Lines of the audit go from its beginning: between the first and the last one none is missing, but for those that
+// could not be read. To count them would read them all.
+Result<JournalSize> measure(sqlite3* database) {
+  auto statement = prepare(database,
+                           "SELECT (SELECT page_count FROM pragma_page_count)*(SELECT page_size FROM pragma_page_size),"
+                           "(SELECT count(*) FROM operations),(SELECT count(*) FROM claims),"
+                           "(SELECT count(*) FROM answers),"
+                           "(SELECT coalesce((SELECT max(id) FROM audit)-(SELECT min(id) FROM audit)+1,0)),"
+                           "(SELECT count(*) FROM damaged)");
+  if (!statement) return std::unexpected(statement.error());
+  if (sqlite3_step(statement->get()) != SQLITE_ROW) return failed(database, "read its size");
+  const auto column = [&](int index) {
+    return static_cast<std::uint64_t>(sqlite3_column_int64(statement->get(), index));
+  };
+  return JournalSize{.bytes = column(0),
+                     .operations = column(1),
+                     .claims = column(2),
+                     .answers = column(3),
+                     .audit = column(4),
+                     .damaged = column(5)};
+}
+
 Result<Remembered> load(sqlite3* database) {
   Remembered remembered;
   const auto take = [](auto rows, auto& into) -> Result<> {

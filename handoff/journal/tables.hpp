@@ -25,6 +25,8 @@ Result<> move_aside(sqlite3* database, const DamagedRow& row);
 Result<> trim(sqlite3* database);
 /// A reboot has undone every binding.
 Result<> drop_other_boots(sqlite3* database, const std::string& boot_id);
+/// Without reading the rows themselves.
+Result<JournalSize> measure(sqlite3* database);
 /// All that a new daemon finds.
 Result<Remembered> load(sqlite3* database);
 

@@ -36,6 +36,7 @@ void Engine::start_recovery() {
 }
 
 void Engine::submit(ChangeRequest request, Requester requester, bool dry_run, std::function<void(Decision)> decide) {
+  if (!dry_run) decide = counted(request.kind, std::move(decide));
   if (!dry_run && services_.read_only)
     return decide(refusal_for({ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"}));
   if (stopping_) return decide(refusal_for({ErrorCode::ShuttingDown, stopping}));
@@ -54,6 +55,13 @@ void Engine::submit(ChangeRequest request, Requester requester, bool dry_run, st
         {inquiry.request, inquiry.requester, std::move(findings->parts), std::move(findings->keys), std::move(*plan)},
         answer);
   });
+}
+
+std::function<void(Decision)> Engine::counted(ChangeKind kind, std::function<void(Decision)> decide) {
+  return [this, kind, decide = std::move(decide)](Decision decision) {
+    if (const auto* refusal = std::get_if<Refusal>(&decision)) ++refusals_[{kind, refusal->error.code}];
+    decide(std::move(decision));
+  };
 }
 
 std::uint64_t Engine::change_mark(const sysfs::PciAddress& address) const {

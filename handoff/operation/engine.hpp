@@ -5,10 +5,13 @@
 // here: HTTP, processes, SQL.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "handoff/operation/cordons.hpp"
@@ -63,6 +66,9 @@ class Engine {
   void when_settled(const std::string& id, std::function<void()> ready) { waiters_.when_settled(id, std::move(ready)); }
   /// Calls `ready` when the operation has ended; at once if it has. As long as the kernel takes.
   void when_ended(const std::string& id, std::function<void()> ready) { waiters_.when_ended(id, std::move(ready)); }
+  /// Changes that were asked for and refused since this daemon runs, without dry runs.
+  using Refusals = std::map<std::pair<ChangeKind, sysfs::ErrorCode>, std::uint64_t>;
+  const Refusals& refusals() const { return refusals_; }
   bool is_blocked(const std::string& id) const { return operations_.is_blocked(id); }
   /// Another number when the device has changed, or a change of it was accepted: what a caller's look at it is good
   /// for.
@@ -105,6 +111,7 @@ class Engine {
 
  private:
   bool has_changed(const ChangeRequest& request) const;
+  std::function<void(Decision)> counted(ChangeKind kind, std::function<void(Decision)> decide);
 
   Services services_;
   ClaimLookup claims_;
@@ -120,6 +127,7 @@ class Engine {
   FactGatherer gatherer_;
   OperationRuns runs_;
   Recovery recovery_;
+  Refusals refusals_;
   bool stopping_ = false;
 };
 

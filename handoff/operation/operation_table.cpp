@@ -72,6 +72,9 @@ void OperationTable::end(const std::string& id) {
   ++generation_;
   const auto ended = running_.extract(id);
   if (ended.empty()) return;
+  const auto& operation = *ended.mapped();
+  ended_[{operation.request.kind, operation.state}].add(operation.finished_at.value_or(operation.created_at) -
+                                                        operation.created_at);
   past_.push_front(ended.mapped());
   if (past_.size() > max_operations) past_.pop_back();
 }

@@ -9,8 +9,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "handoff/model/durations.hpp"
 #include "handoff/model/operation.hpp"
 #include "handoff/operation/damaged_rows.hpp"
 
@@ -20,7 +22,8 @@ class OperationTable {
  public:
   using Running = std::map<std::string, std::shared_ptr<Operation>>;  ///< by id
   using Past = std::deque<std::shared_ptr<const Operation>>;          ///< newest first
-  using Counts = std::function<bool(const Operation&)>;               ///< whether one is meant
+  using Ended = std::map<std::pair<ChangeKind, OperationState>, Durations>;
+  using Counts = std::function<bool(const Operation&)>;  ///< whether one is meant
 
   /// `boot_id`: of the kernel that runs now.
   explicit OperationTable(std::string boot_id) : boot_id_(std::move(boot_id)) {}
@@ -56,6 +59,8 @@ class OperationTable {
   bool is_busy() const;
   /// Counts the operations of this daemon that were to change the device.
   std::uint64_t changes_begun(const sysfs::PciAddress& address) const;
+  /// Those that have ended since this daemon runs, by what they were and what came of them.
+  const Ended& ended() const { return ended_; }
   /// Counts operations that began or ended.
   std::uint64_t generation() const { return generation_; }
 
@@ -64,6 +69,7 @@ class OperationTable {
   std::uint64_t generation_ = 0;
   std::map<sysfs::PciAddress, std::uint64_t> changes_begun_;
   Running running_;
+  Ended ended_;
   Past past_;
 };
 

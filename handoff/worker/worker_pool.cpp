@@ -331,10 +331,15 @@ void WorkerPool::run(Task task, TaskCallbacks callbacks) { impl_->run({std::move
 
 sysfs::Result<RunTask> WorkerPool::open_lane() { return impl_->open_lane(); }
 
-std::size_t WorkerPool::stuck() const {
-  std::size_t count = 0;
-  for (const auto& worker : impl_->workers) count += worker->job && worker->overdue ? 1 : 0;
-  return count;
+std::size_t WorkerPool::stuck() const { return use().stuck; }
+
+WorkerUse WorkerPool::use() const {
+  WorkerUse use{.lanes = impl_->lanes,
+                .waiting_of_readers = impl_->readers.queued(),
+                .waiting_of_changers = impl_->changers.queued(),
+                .waiting_of_upkeep = impl_->upkeep.queued()};
+  for (const auto& worker : impl_->workers) ++(!worker->job ? use.idle : worker->overdue ? use.stuck : use.working);
+  return use;
 }
 
 }  // namespace devbindd::handoff

@@ -20,6 +20,17 @@ namespace devbindd::handoff {
 /// each other, and the daemon for them. From 3 to 8: one may hang in the kernel while others go on.
 std::size_t useful_at_once();
 
+/// The worker processes at one moment.
+struct WorkerUse {
+  std::size_t idle = 0;
+  std::size_t working = 0;
+  std::size_t stuck = 0;               ///< they have not answered within their deadline
+  std::size_t lanes = 0;               ///< those of operations, and workers still at a task of one that is over
+  std::size_t waiting_of_readers = 0;  ///< tasks that wait for a worker
+  std::size_t waiting_of_changers = 0;
+  std::size_t waiting_of_upkeep = 0;
+};
+
 class WorkerPool {
  public:
   struct Settings {
@@ -53,6 +64,7 @@ class WorkerPool {
 
   /// Workers that have not answered within their deadline.
   std::size_t stuck() const;
+  WorkerUse use() const;
 
  private:
   struct Impl;

@@ -45,6 +45,8 @@ class WorkerShare {
   /// not wait for workers that may never come back. Else nothing.
   std::vector<Job> hopeless();
 
+  std::size_t queued() const { return queued_; }
+
  private:
   bool is_stuck() const { return overdue_ >= limits_.workers; }
 

@@ -92,6 +92,7 @@ void Inventory::watch(const PciAddress& address) {
 }
 
 Result<> Inventory::read_all() {
+  ++scans_;
   auto addresses = list_devices(tree_);
   if (!addresses) return std::unexpected(addresses.error());
   std::map<PciAddress, Device> fresh;

@@ -61,6 +61,8 @@ class Inventory {
   std::uint64_t revision_of(const PciAddress& address) const;
   /// Counts drivers and modules that came or went.
   std::uint64_t driver_generation() const { return driver_generation_; }
+  /// Counts how often everything was read.
+  std::uint64_t scans() const { return scans_; }
   /// What refreshes have changed since the last time, oldest first. The first reading of all changes nothing. Nobody
   /// asks for long: only the newest max_changes are kept, and `lost` says that there were more.
   std::vector<DeviceChange> take_changes(bool& lost);
@@ -102,6 +104,7 @@ class Inventory {
   bool read_once_ = false;
   std::uint64_t generation_ = 0;
   std::uint64_t driver_generation_ = 0;
+  std::uint64_t scans_ = 0;
 };
 
 }  // namespace devbindd::sysfs

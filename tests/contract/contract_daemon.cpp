@@ -152,6 +152,7 @@ api::Context ContractDaemon::context() {
       .default_wait = std::chrono::seconds(5),
       .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
       .not_ready = [this] { return control_.not_ready(); },
+      .use = [this] { return api::ServiceUse{.connections = server_.connections()}; },
       .firmware_log = sysfs::firmware_log_from(kernel_log_lines())};
 }
 
@@ -160,7 +161,7 @@ api::Server::Settings ContractDaemon::settings() {
           .unix_group = static_cast<unsigned>(::getegid()),
           .tcp_may_change = options_.tcp_changes,
           .handle = [this](const api::Request& request, api::Respond respond) { handle(request, std::move(respond)); },
-          .log = [](const api::AccessRecord&) {}};
+          .log = [this](const api::AccessRecord& record) { context_.requests.add(record); }};
 }
 
 void ContractDaemon::handle(const api::Request& request, api::Respond respond) {

@@ -10,6 +10,7 @@ import sys
 
 import claim_scenarios
 import scenarios
+import service_scenarios
 import version_scenarios
 from client import Client
 from document import Document
@@ -180,7 +181,7 @@ def check_document(document, binary, report):
 
 
 def check_daemon(document, binary, report, seen):
-    for scenario in scenarios.ALL + claim_scenarios.ALL + version_scenarios.ALL:
+    for scenario in scenarios.ALL + claim_scenarios.ALL + version_scenarios.ALL + service_scenarios.ALL:
         report.check(scenario.__name__, lambda: run_scenario(document, binary, seen, scenario))
     for scenario, option in ((scenarios.descriptors_over_tcp, "--tcp-changes"), (scenarios.while_connected, "--idle-ms=300"),
                              (scenarios.pages_of_many, "--cards=2000"), (scenarios.short_questions_beside_long_lists, "--cards=2000")):

@@ -426,4 +426,26 @@ TEST_CASE("Nothing is written to the kernel when the journal cannot be") {
   CHECK(stage.refused(bind_request("0000:05:00.0")).error.code == sysfs::ErrorCode::JournalFailed);  // not: in progress
 }
 
+TEST_CASE("Its size is that of the last time that somebody asked, and of the start", "[journal][metrics]") {
+  const Disk disk;
+  {
+    auto journal = Journal::open(disk.path(), "boot-1", [](const std::function<void()>& action) { action(); });
+    REQUIRE(journal);
+    CHECK((*journal)->size().operations == 0);
+    std::promise<void> stored;
+    (*journal)->begin(row("a", "running"), {}, [](const sysfs::Result<>&) {});
+    for (int line = 0; line < 3; ++line)
+      (*journal)->record({.id = 0, .devices = {}, .document = "{}"}, [](const sysfs::Result<>&) {});
+    (*journal)->finish(row("a", "succeeded"), {}, [&stored](const sysfs::Result<>&) { stored.set_value(); });
+    stored.get_future().wait();
+  }
+  auto journal = Journal::open(disk.path(), "boot-1", [](const std::function<void()>& action) { action(); });
+  REQUIRE(journal);
+  const auto size = (*journal)->size();
+  CHECK(size.operations == 1);
+  CHECK(size.audit == 3);
+  CHECK(size.claims == 0);
+  CHECK(size.bytes >= 4096);
+}
+
 }  // namespace devbindd::journal_test

@@ -174,4 +174,21 @@ TEST_CASE("A VF that a running operation destroys may come back") {
   CHECK_FALSE(table.remakes(at(vf0)));
 }
 
+TEST_CASE("Operations that have ended are counted by what they were and how long they took", "[metrics]") {
+  OperationTable table("boot-1");
+  for (const auto state : {OperationState::Succeeded, OperationState::Succeeded, OperationState::Failed}) {
+    auto ended = at_minute(1, operation("one", card, "e1000e", "vfio-pci", state));
+    ended->finished_at = ended->created_at + std::chrono::seconds(2);
+    table.add(ended);
+    table.end("one");
+  }
+  table.add(at_minute(2, operation("dropped", card, "e1000e", "vfio-pci")));
+  table.drop("dropped");
+  REQUIRE(table.ended().size() == 2);
+  const auto& succeeded = table.ended().at({ChangeKind::Bind, OperationState::Succeeded});
+  CHECK(succeeded.count() == 2);
+  CHECK(succeeded.seconds() == 4);
+  CHECK(table.ended().at({ChangeKind::Bind, OperationState::Failed}).count() == 1);
+}
+
 }  // namespace devbindd::operation_table_test

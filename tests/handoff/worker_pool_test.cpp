@@ -157,6 +157,7 @@ TEST_CASE("A write that hangs is told as overdue once, others go on, and its res
   bench.wait_until_overdue(stuck);
   CHECK(stuck->pid > 0);
   CHECK(bench.pool.stuck() == 1);
+  CHECK(bench.pool.use().stuck == 1);
   for (int count = 0; count < 10; ++count) {
     const auto fine = bench.unbind("fine");
     bench.wait_for(fine);
