@@ -74,6 +74,8 @@ SUITES = [
     Suite("processes", f"{PYTHON} tests/daemon/processes.py build/release/devbindd", 300, after=("build",)),
     Suite("build-contract", build("release", "contract_daemon", "decode_config", "attack_daemon", "test_worker"), 1800, after=("build",), idle_time_only=True),
     Suite("contract", contract("release"), 600, after=("build-contract",)),
+    # It fetches Debian's promtool once (tests/metrics/run).
+    Suite("metrics", "tests/metrics/run", 300, after=("build-contract",)),
     Suite("raw-http", raw_http("release"), 600, after=("build-contract",)),
     Suite("race", f"{PYTHON} tests/contract/race.py build/release/contract_daemon", 300, after=("build-contract",)),
     # It measures: no machine runs beside it.
