@@ -53,20 +53,27 @@ void KernelWatch::open() {
   network_ = opened(sysfs::NetworkWatch::open(), "every answer reads the routes again");
   files_ = opened(sysfs::FileWatch::open(), "every answer reads all devices again");
   udev_ = opened(sysfs::UdevSocket::open(), "a node that udev changes loses what a claim has granted");
-  const auto watched = [this](const auto& source) {
-    return source ? std::optional<Descriptor>(std::in_place, io_, sysfs::duplicate(source->descriptor()).release())
-                  : std::nullopt;
+  mounts_ = opened(sysfs::MountWatch::open(tree_), "no event tells of mounts");
+  const auto duplicated = [this](int descriptor) {
+    return std::optional<Descriptor>(std::in_place, io_, sysfs::duplicate(descriptor).release());
+  };
+  const auto watched = [&duplicated](const auto& source) {
+    return source ? duplicated(source->descriptor()) : std::nullopt;
   };
   uevent_descriptor_ = watched(uevents_);
   network_descriptor_ = watched(network_);
   file_descriptor_ = watched(files_);
   udev_descriptor_ = watched(udev_);
+  if (mounts_) mounts_descriptor_ = duplicated(mounts_->mounts_descriptor());
+  if (mounts_) swaps_descriptor_ = duplicated(mounts_->swaps_descriptor());
   watch_node_directories();
 }
 
 void KernelWatch::start() {
   for (auto* const descriptor : {&uevent_descriptor_, &network_descriptor_, &file_descriptor_}) watch(*descriptor);
   watch_udev();
+  watch_mounts(mounts_descriptor_);
+  watch_mounts(swaps_descriptor_);
 }
 
 sysfs::UeventBatch KernelWatch::drain() {
@@ -147,6 +154,24 @@ void KernelWatch::watch_udev() {
     if (error) return;
     const AtEnd again([this] { watch_udev(); });
     if (udev_->drain("vfio")) tell_of_nodes();
+  });
+}
+
+void KernelWatch::watch_mounts(std::optional<Descriptor>& descriptor) {
+  if (!descriptor) return;
+  descriptor->async_wait(Descriptor::wait_error, [this, &descriptor](error_code error) {
+    if (error) return;
+    const AtEnd again([this, &descriptor] { watch_mounts(descriptor); });
+    look_at_mounts();
+  });
+}
+
+// A host of containers mounts hundreds of times a minute, and its table is long: it is read once a second at most.
+void KernelWatch::look_at_mounts() {
+  if (std::exchange(mounts_to_tell_, true)) return;
+  run_later(io_, std::chrono::seconds(1), [this] {
+    mounts_to_tell_ = false;
+    if (const auto changed = mounts_->changed(); !changed.empty()) hooks_.on_mounts(changed);
   });
 }
 

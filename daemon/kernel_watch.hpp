@@ -14,6 +14,7 @@
 #include "sysfs/kernel/network_watch.hpp"
 #include "sysfs/kernel/udev_socket.hpp"
 #include "sysfs/kernel/uevent.hpp"
+#include "sysfs/use/mount_watch.hpp"
 
 namespace devbindd::daemon {
 
@@ -24,9 +25,12 @@ class KernelWatch {
     std::function<void(const sysfs::UeventBatch&)> on_events;  ///< posted for whatever drain() gives that is not empty
     /// Nodes of VFIO may have another owner and mode than a claim had granted; once for a burst of events.
     std::function<void()> on_nodes;
+    /// These block devices carry other mounts or swap areas than before; at most once a second.
+    std::function<void(const std::set<sysfs::DeviceNumber>&)> on_mounts;
   };
 
-  KernelWatch(boost::asio::io_context& io, Hooks hooks) : io_(io), hooks_(std::move(hooks)) {}
+  KernelWatch(boost::asio::io_context& io, const sysfs::Tree& tree, Hooks hooks)
+      : io_(io), tree_(tree), hooks_(std::move(hooks)) {}
 
   /// Opens the sockets; what cannot be opened is a line in the log, and goes without.
   void open();
@@ -51,12 +55,15 @@ class KernelWatch {
 
   void watch(std::optional<Descriptor>& descriptor);
   void watch_udev();
+  void watch_mounts(std::optional<Descriptor>& descriptor);
+  void look_at_mounts();
   void watch_node_directories();
   void take_files(sysfs::UeventBatch& batch);
   void take_file(const sysfs::FileNews& news, sysfs::UeventBatch& batch);
   void tell_of_nodes();
 
   boost::asio::io_context& io_;
+  const sysfs::Tree& tree_;
   Hooks hooks_;
   std::optional<sysfs::UeventSocket> uevents_;
   std::optional<Descriptor> uevent_descriptor_;
@@ -66,6 +73,10 @@ class KernelWatch {
   std::optional<Descriptor> file_descriptor_;
   std::optional<sysfs::UdevSocket> udev_;
   std::optional<Descriptor> udev_descriptor_;
+  std::optional<sysfs::MountWatch> mounts_;
+  std::optional<Descriptor> mounts_descriptor_;
+  std::optional<Descriptor> swaps_descriptor_;
+  bool mounts_to_tell_ = false;
   Losses losses_;
   bool nodes_to_tell_ = false;
   bool told_of_limit_ = false;  ///< of the watches that this user may have

@@ -102,7 +102,7 @@ class Service {
   sysfs::Inventory inventory_;
   sysfs::DeviceNames names_;
   sysfs::ModuleIndex modules_;
-  KernelWatch watch_{io_, watch_hooks()};
+  KernelWatch watch_{io_, tree_, watch_hooks()};
   bool to_look_ = false;  ///< look_soon() is about to
   api::EventFeed events_{new_epoch(), api::render_event,
                          [this](std::function<void()> work) { boost::asio::post(io_, std::move(work)); }};
@@ -141,7 +141,8 @@ KernelWatch::Hooks Service::watch_hooks() {
           .on_nodes =
               [this] {
                 if (claims_) claims_->nodes_changed();
-              }};
+              },
+          .on_mounts = [this](const auto& numbers) { engine_->view().tell_of_disks(numbers); }};
 }
 
 handoff::Engine::Services Service::engine_services() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "handoff/operation/device_view.hpp"
 
+#include "sysfs/use/block_devices.hpp"
 #include "sysfs/use/network_stack.hpp"
 
 namespace devbindd::handoff {
@@ -59,6 +60,14 @@ void DeviceView::tell_of_network() {
   if (devices.empty() && !news.lost) return;  // loopback, tunnels: no device of this host
   tell_of(services_,
           {.kind = EventKind::UsageChanged, .devices = {devices.begin(), devices.end()}, .sources = {"network"}});
+}
+
+void DeviceView::tell_of_disks(const std::set<sysfs::DeviceNumber>& numbers) const {
+  std::set<sysfs::PciAddress> devices;
+  for (const auto number : numbers) devices.merge(sysfs::functions_below(services_.tree, number));
+  if (devices.empty()) return;
+  tell_of(services_,
+          {.kind = EventKind::UsageChanged, .devices = {devices.begin(), devices.end()}, .sources = {"mounts"}});
 }
 
 void DeviceView::tell_of_devices() {

@@ -27,6 +27,9 @@ class DeviceView {
   /// The device at the address as the kernel has it now. Errors: DeviceNotFound; as current().
   sysfs::Result<sysfs::Device> find(const sysfs::PciAddress& address);
 
+  /// Tells that the mounts or swap areas on these block devices are others than before.
+  void tell_of_disks(const std::set<sysfs::DeviceNumber>& numbers) const;
+
   /// Counts what the network, and nodes of VFIO, have changed: two answers of one count say the same of them.
   std::uint64_t network_generation() const { return network_generation_; }
   std::uint64_t node_generation() const { return node_generation_; }

@@ -2,6 +2,9 @@
 #include "sysfs/use/block_devices.hpp"
 
 #include <algorithm>
+#include <string_view>
+
+#include "sysfs/kernel/uevent.hpp"
 
 namespace devbindd::sysfs {
 namespace {
@@ -62,6 +65,19 @@ std::vector<std::string> other_paths(const Tree& tree, const std::vector<Descend
   return others;
 }
 
+// The function at the end of a device's path, or those of all controllers of the head of an NVMe multipath.
+void add_functions(const Tree& tree, const std::string& place, std::set<PciAddress>& functions) {
+  if (const auto addresses = addresses_in(place); !addresses.empty()) functions.insert(addresses.back());
+  const auto at = place.find("/nvme-subsystem/");
+  if (at == std::string::npos) return;
+  const auto begin = at + std::string_view("/nvme-subsystem/").size();
+  const auto directory = nvme_subsystems + place.substr(begin, place.find('/', begin) - begin);
+  for (const auto& entry : tree.list(directory).value_or(std::vector<std::string>{})) {
+    const auto controller = tree.link(directory + "/" + entry).value_or(std::nullopt).value_or("");
+    if (const auto addresses = addresses_in(controller); !addresses.empty()) functions.insert(addresses.back());
+  }
+}
+
 }  // namespace
 
 std::vector<Disk> disks_of(const Tree& tree, const std::vector<Descendant>& descendants) {
@@ -105,6 +121,30 @@ std::string block_node_path(const std::string& device) {
   auto name = device;
   std::ranges::replace(name, '!', '/');
   return "/dev/" + name;
+}
+
+std::set<PciAddress> functions_below(const Tree& tree, DeviceNumber number) {
+  constexpr std::size_t most_devices = 256;
+  const auto first =
+      link_name(tree, "sys/dev/block/" + std::to_string(number.major) + ":" + std::to_string(number.minor));
+  if (!first || !*first) return {};
+  std::set<PciAddress> functions;
+  std::vector<std::string> waiting = {**first};
+  std::set<std::string> seen = {**first};
+  while (!waiting.empty() && seen.size() <= most_devices) {
+    const auto name = std::move(waiting.back());
+    waiting.pop_back();
+    const auto place = tree.link(class_block + name).value_or(std::nullopt).value_or("");
+    add_functions(tree, place, functions);
+    for (auto& part : tree.list(class_block + name + "/slaves").value_or(std::vector<std::string>{})) {
+      if (seen.insert(part).second) waiting.push_back(std::move(part));
+    }
+    // A partition has the slaves of its disk: those of md, dm and bcache have none of their own.
+    const auto above = place.substr(0, place.rfind('/'));
+    auto disk = above.substr(above.rfind('/') + 1);
+    if (tree.read(class_block + name + "/partition") && seen.insert(disk).second) waiting.push_back(std::move(disk));
+  }
+  return functions;
 }
 
 }  // namespace devbindd::sysfs

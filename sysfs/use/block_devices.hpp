@@ -4,10 +4,12 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "sysfs/device/descendants.hpp"
+#include "sysfs/kernel/pci_address.hpp"
 
 namespace devbindd::sysfs {
 
@@ -30,5 +32,9 @@ std::string label_of(const Tree& tree, const std::string& device);
 std::optional<DeviceNumber> block_number(const Tree& tree, const std::string& device);
 /// "/dev/nvme0n1"; the kernel writes '!' for a '/' in the names of sysfs ("cciss!c0d0").
 std::string block_node_path(const std::string& device);
+
+/// The PCI functions that a block device stands on, itself or by what it is built from (md, dm, NVMe multipath).
+/// Bounded in number.
+std::set<PciAddress> functions_below(const Tree& tree, DeviceNumber number);
 
 }  // namespace devbindd::sysfs

@@ -55,8 +55,10 @@ struct MountReader {
     }
   }
 
+  std::string host() const { return tree.read("proc/1/mountinfo", 1) ? "proc/1" : "proc/self"; }
+
   void add_mounts() {
-    const std::string host = tree.read("proc/1/mountinfo", 1) ? "proc/1" : "proc/self";
+    const auto host = this->host();
     add_namespace(host, 0);
     if (const auto link = tree.link(host + "/ns/mnt"); link && *link) seen.insert(**link);
     const auto names = tree.list("proc");
@@ -137,6 +139,19 @@ MountTable read_mount_table(const Tree& tree) {
   reader.add_btrfs();
   reader.table.served = read_block_servers(tree);
   return std::move(reader.table);
+}
+
+std::map<DeviceNumber, unsigned> mounted_or_swapped(const Tree& tree) {
+  MountReader reader{tree, {}};
+  reader.add_namespace(reader.host(), 0);
+  reader.add_swaps();
+  std::map<DeviceNumber, unsigned> carried;
+  const auto add = [&carried](const std::optional<DeviceNumber>& number) {
+    if (number && number->major != 0) ++carried[*number];
+  };
+  for (const auto& mount : reader.table.mounts) add(mount.number.major != 0 ? mount.number : mount.source_node);
+  for (const auto& swap : reader.table.swaps) add(swap.node ? swap.node : swap.file_system);
+  return carried;
 }
 
 }  // namespace devbindd::sysfs

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,5 +66,9 @@ std::vector<Mount> parse_mountinfo(std::string_view text);
 /// where pid 1's is hidden. Whatever cannot be read is left out.
 /// Source: proc(5); drivers/block/loop.c (backing_file); fs/btrfs/sysfs.c (devices).
 MountTable read_mount_table(const Tree& tree);
+
+/// The block devices that the host's own mounts and swap areas are on, and how many of these each carries; other mount
+/// namespaces are not looked at. Whatever cannot be read is left out.
+std::map<DeviceNumber, unsigned> mounted_or_swapped(const Tree& tree);
 
 }  // namespace devbindd::sysfs

@@ -7,6 +7,7 @@
 
 #include "daemon/later.hpp"
 #include "tests/catch2.hpp"
+#include "tests/sysfs/files_tree.hpp"
 
 namespace devbindd::kernel_watch_test {
 
@@ -15,10 +16,13 @@ using namespace std::chrono_literals;
 
 TEST_CASE("without its socket every event counts as lost, and nobody is told of any", "[daemon][kernel_watch]") {
   boost::asio::io_context io;
+  const tests::FilesTree nothing;
   int told = 0;
-  KernelWatch watch(io, {.on_readable = [&told] { ++told; },
-                         .on_events = [&told](const sysfs::UeventBatch&) { ++told; },
-                         .on_nodes = [&told] { ++told; }});
+  KernelWatch watch(io, nothing,
+                    {.on_readable = [&told] { ++told; },
+                     .on_events = [&told](const sysfs::UeventBatch&) { ++told; },
+                     .on_nodes = [&told] { ++told; },
+                     .on_mounts = [&told](const auto&) { ++told; }});
   watch.start();
   const auto batch = watch.drain();
   CHECK(batch.lost);

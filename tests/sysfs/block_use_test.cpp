@@ -3,7 +3,9 @@
 #include "sysfs/use/block_use.hpp"
 
 #include <cerrno>
+#include <set>
 
+#include "sysfs/use/block_devices.hpp"
 #include "tests/catch2.hpp"
 #include "tests/sysfs/files_tree.hpp"
 
@@ -217,6 +219,42 @@ TEST_CASE("SCSI disks deep below the controller are found, and holders in a circ
   tree.add_holder("sda", "dm-0");
   tree.add_holder("dm-0", "sda");
   CHECK(uses(tree) == Uses{use(UseKind::Holder, {"sda", "dm-0"}, "dm-0")});
+}
+
+TEST_CASE("The functions that a block device stands on") {
+  auto tree = machine();
+  const PciAddress nvme{0, 1, 0, 0};
+  CHECK(functions_below(tree, {259, 1}) == std::set{nvme});
+  CHECK(functions_below(tree, {259, 77}).empty());
+  tree.add_block("sys/devices/pci0000:00/0000:02:00.0/ata1/host0/target0:0:0/0:0:0:0/block/sda", 8, 0);
+  tree.add_block(virtual_disks + "md0", 9, 0);
+  tree.add_block(virtual_disks + "md0/md0p1", 259, 9, {{"partition", "1"}});
+  tree.add_block(virtual_disks + "dm-0", 253, 0);
+  for (const auto& [upper, lower] : {std::pair("md0", "nvme0n1p1"), {"md0", "sda"}, {"dm-0", "md0p1"}})
+    tree.files.add_link(virtual_disks + upper + "/slaves/" + lower, "../../" + std::string(lower));
+  CHECK(functions_below(tree, {253, 0}) == std::set{nvme, PciAddress{0, 2, 0, 0}});
+}
+
+TEST_CASE("The head of an NVMe multipath stands on all its controllers") {
+  FilesTree tree;
+  const std::string subsystem = "sys/devices/virtual/nvme-subsystem/nvme-subsys0";
+  tree.add_block(subsystem + "/nvme0n1", 259, 0);
+  tree.files.add_link("sys/class/nvme-subsystem/nvme-subsys0", "/" + subsystem);
+  for (const std::string address : {"0000:01:00.0", "0000:02:00.0"})
+    tree.files.add_link(subsystem + "/nvme" + address.substr(6, 1),
+                        "/sys/devices/pci0000:00/" + address + "/nvme/nvme0");
+  CHECK(functions_below(tree, {259, 0}) == std::set{PciAddress{0, 1, 0, 0}, PciAddress{0, 2, 0, 0}});
+}
+
+TEST_CASE("How much each block device carries of what is mounted and swapped to") {
+  auto tree = machine();
+  also_mounted(tree,
+               "30 20 259:1 / /data rw - ext4 /dev/nvme0n1p1 rw\n31 20 259:1 /a /here rw - ext4 /dev/nvme0n1p1 rw");
+  tree.files.add_file("proc/swaps", "Filename Type Size Used Priority\n/data/swap file 1 0 -2\n");
+  const auto carried = mounted_or_swapped(tree);
+  CHECK(carried.at({259, 1}) == 3);
+  CHECK(carried.at({8, 1}) == 1);
+  CHECK(!carried.contains({0, 5}));
 }
 
 TEST_CASE("Lines of mountinfo that make no sense are left out") {

@@ -34,6 +34,7 @@ class FilesTree : public sysfs::Tree {
     add_device(path, "class/block", attributes);
     files.add_directory(path + "/holders");
     files.add_link("sys/class/block/" + name, "/" + path);
+    files.add_link("sys/dev/block/" + attributes["dev"], "/" + path);
     if (!attributes.contains("partition")) files.add_link("sys/block/" + name, "/" + path);
     files.add_block_node("dev/" + name, major, minor);
   }

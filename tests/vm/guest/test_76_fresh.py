@@ -11,6 +11,7 @@ import unittest
 
 import api
 import machine
+import situations as given
 
 NIC = machine.DEVICES["nic0"].bdf
 SECOND = machine.DEVICES["nic1"].bdf
@@ -273,6 +274,18 @@ class Events(unittest.TestCase):
             api.write_sysfs(folder(SRIOV) / "sriov_numvfs", "0")
             removed = {events.next(lambda event: event["kind"] == "device.removed")["devices"][0] for _ in range(3)}
             self.assertEqual(removed, added)
+
+    def test_mounts_and_swap_on_a_disk_are_heard(self):
+        given.with_file_system()
+        disk = given.disk_node()
+        of_mounts = lambda event: event["kind"] == "usage.changed" and event["sources"] == ["mounts"]  # noqa: E731
+        with Following(f"&device={given.DISK}") as events:
+            with given.shell(f"mkdir -p {given.MOUNT}; mount {disk} {given.MOUNT}", f"umount {given.MOUNT}; rmdir {given.MOUNT}"):
+                self.assertEqual(events.next(of_mounts)["devices"], [given.DISK])
+            self.assertEqual(events.next(of_mounts)["devices"], [given.DISK])
+            with given.shell(f"mkswap -q {disk}; swapon {disk}", f"swapoff {disk}; wipefs -aq {disk}; udevadm settle"):
+                self.assertEqual(events.next(of_mounts)["devices"], [given.DISK])
+            self.assertEqual(events.next(of_mounts)["devices"], [given.DISK])
 
     def test_what_devbindd_does_names_its_operation_and_drift_does_not(self):
         with Following(f"&device={NIC}") as events:
