@@ -9,6 +9,7 @@ build=(
     g++ cmake ninja-build pkg-config ccache
     libboost1.81-dev libboost-url1.81-dev nlohmann-json3-dev libspdlog-dev catch2
     libkmod-dev libsystemd-dev libnl-3-dev libblkid-dev libacl1-dev libsqlite3-dev libpugixml-dev libssl-dev
+    libcli11-dev
     python3 python3-yaml
 )
 tests=(

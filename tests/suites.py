@@ -63,7 +63,7 @@ MACHINES = 2  # test machines side by side
 SUITES = [
     Suite("style", f"{PYTHON} tests/style/run.py", 120),
     Suite("openapi", "tests/contract/lint/run", 600),
-    Suite("build", build("release", "devbindd", *VM_PROGRAMS), 1800, idle_time_only=True),
+    Suite("build", build("release", "devbindd", "devbindctl", *VM_PROGRAMS), 1800, idle_time_only=True),
     Suite("vm", f"tests/vm/run --machines {MACHINES} --timeout 3300", 3400, lane="machines", after=("build",), seats=MACHINES),
     Suite("vm-iommufd", "tests/vm/run --kernel iommufd --by-vfio", 900, lane="machines", after=("build",)),
     Suite("vm-reset", "tests/vm/run --resets", 600, lane="machines", after=("build",)),

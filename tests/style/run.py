@@ -15,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BAD = ROOT / "tests/style/bad"
 LICENCE = "// SPDX-License-Identifier: Apache-2.0\n"
 LAYERS = ["sysfs", "vfio", "handoff", "api", "daemon"]  # each may include those before it
+CLIENTS = "clients"  # they know the API as it is documented, and include nothing of these
 
 
 def lines_matching(pattern, text):
@@ -34,8 +35,14 @@ def rooms_of(folder):
     return order.group(1).split(" < ") if order else []
 
 
+def clients_know_the_api_alone(path, folder, text):
+    if folder == CLIENTS:
+        return lines_matching(rf'#include "({"|".join(LAYERS)})/', text)
+    return lines_matching(rf'#include "{CLIENTS}/', text) if folder in LAYERS else []
+
+
 def rooms_go_down(path, folder, text):
-    if folder not in LAYERS or folder == "daemon" or not rooms_of(folder):
+    if folder not in [*LAYERS, CLIENTS] or folder == "daemon" or not rooms_of(folder):
         return []
     rooms = rooms_of(folder)
     room = path.parts[path.parts.index(folder) + 1]
@@ -70,6 +77,14 @@ def one_translation_unit_has_beast(path, folder, text):
     return lines_matching(r"#include <boost/beast", text) if folder in LAYERS and path.name not in BEAST_UNIT else []
 
 
+def one_client_unit_has_beast(path, folder, text):
+    return lines_matching(r"#include <boost/beast", text) if folder == CLIENTS and path.name != "exchange.cpp" else []
+
+
+def one_client_unit_has_cli11(path, folder, text):
+    return lines_matching(r"#include <CLI/", text) if folder == CLIENTS and path.name != "command_line.cpp" else []
+
+
 def beast_s_headers_are_of_its_unit(path, folder, text):
     if path.name in BEAST_UNIT:
         return []
@@ -92,7 +107,7 @@ def no_coroutines(path, folder, text):
 
 
 def no_sleeping(path, folder, text):
-    return lines_matching(r"sleep_for|\busleep\(|\bsleep\(\d", text) if folder in LAYERS else []
+    return lines_matching(r"sleep_for|\busleep\(|\bsleep\(\d", text) if folder in [*LAYERS, CLIENTS] else []
 
 
 def no_unfinished_marks(path, folder, text):
@@ -111,14 +126,14 @@ def headers_say_what_they_are(path, folder, text):
     return [1] if path.suffix == ".hpp" and not text.removeprefix(LICENCE).startswith("// ") else []
 
 
-RULES = [includes_go_down, rooms_go_down, only_the_tree_writes, only_steps_write_to_sysfs, only_vfio_opens_vfio,
-         one_translation_unit_has_beast, beast_s_headers_are_of_its_unit, http_stays_in_api, json_is_the_api_s_and_the_journal_s,
+RULES = [includes_go_down, clients_know_the_api_alone, rooms_go_down, only_the_tree_writes, only_steps_write_to_sysfs, only_vfio_opens_vfio,
+         one_translation_unit_has_beast, one_client_unit_has_beast, one_client_unit_has_cli11, beast_s_headers_are_of_its_unit, http_stays_in_api, json_is_the_api_s_and_the_journal_s,
          no_coroutines, no_sleeping, no_unfinished_marks, no_vague_names, has_licence, headers_say_what_they_are]
 
 
 def sources():
     """(path, top-level folder) of every C++ file."""
-    for folder in [*LAYERS, "tests"]:
+    for folder in [*LAYERS, CLIENTS, "tests"]:
         for path in sorted((ROOT / folder).rglob("*.[ch]pp")):
             if BAD not in path.parents:
                 yield path, folder

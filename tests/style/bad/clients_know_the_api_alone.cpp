@@ -1,0 +1,2 @@
+// as: clients/api/daemon.cpp
+#include "handoff/plan/plan.hpp"

@@ -1,0 +1,2 @@
+// as: clients/api/daemon.cpp
+#include <boost/beast/http.hpp>

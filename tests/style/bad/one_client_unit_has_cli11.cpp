@@ -1,0 +1,2 @@
+// as: clients/devbindctl/main.cpp
+#include <CLI/CLI.hpp>
