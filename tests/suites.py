@@ -72,11 +72,13 @@ SUITES = [
     Suite("build-arm64", "tests/arm64/build", 1800, after=("build",), idle_time_only=True),
     Suite("vm-arm64", "tests/vm/run --iommu smmuv3 --filter 'test_12_each*'", 900, lane="machines", after=("build-arm64",)),
     Suite("processes", f"{PYTHON} tests/daemon/processes.py build/release/devbindd", 300, after=("build",)),
-    Suite("build-contract", build("release", "contract_daemon", "decode_config", "attack_daemon", "test_worker"), 1800, after=("build",), idle_time_only=True),
+    Suite("build-contract", build("release", "contract_daemon", "decode_config", "attack_daemon", "test_worker", "devbindctl", "clients_unit_tests"), 1800, after=("build",), idle_time_only=True),
     Suite("contract", contract("release"), 600, after=("build-contract",)),
     # It fetches Debian's promtool once (tests/metrics/run).
     Suite("metrics", "tests/metrics/run", 300, after=("build-contract",)),
     Suite("raw-http", raw_http("release"), 600, after=("build-contract",)),
+    Suite("devbindctl", f"{PYTHON} tests/clients/run.py build/release/devbindctl build/release/contract_daemon build/release/clients_unit_tests",
+          300, after=("build-contract",)),
     Suite("race", f"{PYTHON} tests/contract/race.py build/release/contract_daemon", 300, after=("build-contract",)),
     # It measures: no machine runs beside it.
     Suite("attack", attack("--print-times"), 400, lane="machines", after=("build-contract",), seats=MACHINES + 1),

@@ -57,7 +57,8 @@ class CommandLine {
   void add_driverctl();
   void add_completion();
 
-  void targets(CLI::App& app, const std::string& name, const std::string& what, int least, int most);
+  void target(CLI::App& app, const std::string& name, const std::string& what, bool required);
+  void targets(CLI::App& app, const std::string& name, const std::string& what, int least);
   void change_options(CLI::App& app);
   void claim_options(CLI::App& app);
   void time_option(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& where,
@@ -116,12 +117,16 @@ CLI::App& CommandLine::add(CLI::App& parent, const std::string& name, const std:
   return *app;
 }
 
-void CommandLine::targets(CLI::App& app, const std::string& name, const std::string& what, int least, int most) {
-  app.add_option(name, options.targets, what)
-      ->expected(least, most)
-      ->required(least > 0)
-      ->type_name("")
+void CommandLine::target(CLI::App& app, const std::string& name, const std::string& what, bool required) {
+  app.add_option_function<std::string>(
+         name, [this](const std::string& word) { options.targets.push_back(word); }, what)
+      ->required(required)
       ->option_text(" ");
+}
+
+void CommandLine::targets(CLI::App& app, const std::string& name, const std::string& what, int least) {
+  constexpr int most = 64;
+  app.add_option(name, options.targets, what)->expected(least, most)->required(least > 0)->option_text(" ");
 }
 
 void CommandLine::time_option(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& where,
@@ -144,29 +149,28 @@ void CommandLine::change_options(CLI::App& app) {
 }
 
 void CommandLine::add_looks() {
-  constexpr int many = 64;
   auto& status_app = add(app_, "status", "All devices, or some: driver, group, state", status);
-  targets(status_app, "DEVICE", "These alone", 0, many);
+  targets(status_app, "DEVICE", "These alone", 0);
   status_app
       .add_option("-f,--filter", options.filters,
                   "NAME=VALUE of the API: driver=vfio-pci, category=network, search=82574")
       ->type_name("NAME=VALUE");
   targets(add(app_, "show", "One device, IOMMU group or claim, and who uses it", show), "DEVICE|GROUP|CLAIM",
-          "What to show", 1, many);
+          "What to show", 1);
   auto& claims_app = add(app_, "claims", "Who holds which devices", claims);
   claims_app.add_option("-f,--filter", options.filters, "NAME=VALUE of the API: state=active, user=vmm, label=vm=42")
       ->type_name("NAME=VALUE");
   auto& operations_app = add(app_, "operations", "What was done, and what is under way", operations);
-  targets(operations_app, "ID", "One operation, with its steps", 0, many);
+  targets(operations_app, "ID", "One operation, with its steps", 0);
   operations_app.add_option("-f,--filter", options.filters, "NAME=VALUE of the API: state=blocked")
       ->type_name("NAME=VALUE");
-  targets(add(app_, "audit", "Who changed what, and what was refused", audit), "DEVICE", "Of this device alone", 0, 1);
+  target(add(app_, "audit", "Who changed what, and what was refused", audit), "DEVICE", "Of this device alone", false);
   add(app_, "policy", "Which devices the configuration gives to which driver", policy);
   add(app_, "doctor", "Whether this host is fit; 1 where a check fails", doctor);
   add(app_, "whoami", "Who you are to the daemon, and what you may do", whoami);
   auto& events_app = add(app_, "events", "Follow what changes", events);
   events_app.alias("watch");
-  targets(events_app, "DEVICE|GROUP|CLAIM", "Events about these alone", 0, many);
+  targets(events_app, "DEVICE|GROUP|CLAIM", "Events about these alone", 0);
   events_app.add_option("--kind", options.kinds, "Kinds of events: operation.changed")
       ->delimiter(',')
       ->type_name("KIND");
@@ -175,21 +179,20 @@ void CommandLine::add_looks() {
 }
 
 void CommandLine::add_changes() {
-  constexpr int many = 64;
   auto& bind_app = add(app_, "bind", "Give devices or groups to a driver: all of them or none", bind);
-  targets(bind_app, "DEVICE|GROUP", "What to bind", 1, many);
+  targets(bind_app, "DEVICE|GROUP", "What to bind", 1);
   bind_app.add_option("-d,--driver", options.driver, "The driver; none takes the driver away (vfio-pci)")
       ->type_name("NAME");
   bind_app.add_flag("-g,--group", options.whole_group, "The whole IOMMU group of each device");
   change_options(bind_app);
   auto& release_app = add(app_, "release", "Give devices back as they were, or end claims", release);
-  targets(release_app, "DEVICE|GROUP|CLAIM", "What to give back", 1, many);
+  targets(release_app, "DEVICE|GROUP|CLAIM", "What to give back", 1);
   release_app.add_flag("-g,--group", options.whole_group, "The whole IOMMU group of each device");
   release_app.add_flag("--when-closed", options.when_closed,
                        "Of a claim whose device is open: end it when it is closed");
   change_options(release_app);
   auto& sriov_app = add(app_, "sriov", "Show or set the virtual functions of a device", sriov);
-  targets(sriov_app, "DEVICE", "The physical function", 1, 1);
+  target(sriov_app, "DEVICE", "The physical function", true);
   sriov_app.add_option("COUNT", options.count, "How many it is to have")->type_name("");
   sriov_app.add_option("-d,--driver", options.driver, "Their driver, or none; without it the kernel chooses")
       ->type_name("NAME");
@@ -198,7 +201,7 @@ void CommandLine::add_changes() {
 }
 
 void CommandLine::claim_options(CLI::App& app) {
-  targets(app, "DEVICE", "The devices, each with its whole IOMMU group", 0, 64);
+  targets(app, "DEVICE", "The devices, each with its whole IOMMU group", 0);
   app.add_option("-s,--select", options.selector,
                  "Instead of devices what they must be: vendor=8086, device=10d3, category=network, numa_node=0")
       ->type_name("NAME=VALUE");
@@ -222,10 +225,10 @@ void CommandLine::add_claims() {
   claim_options(claim_app);
   claim_app.add_option("--pid", options.pid, "It ends with this process")->type_name("PID");
   auto& renew_app = add(app_, "renew", "Prolong a claim from now on", renew);
-  targets(renew_app, "CLAIM", "The claim", 1, 1);
+  target(renew_app, "CLAIM", "The claim", true);
   time_option(renew_app, "--ttl", options.ttl_seconds, "From now on; without it as long as it was made for");
   auto& handover_app = add(app_, "handover", "What a consumer of a claim needs", handover);
-  targets(handover_app, "CLAIM", "The claim", 1, 1);
+  target(handover_app, "CLAIM", "The claim", true);
   handover_app
       .add_option("-F,--format", options.handover,
                   "env, qemu, cloud-hypervisor, dpdk, spdk, libvirt-xml, cdi, k8s-device-plugin or nomad (env)")
@@ -260,7 +263,7 @@ void CommandLine::add_run() {
 
 void CommandLine::add_devbind() {
   auto& app = add(app_, "devbind", "dpdk-devbind.py, with its options and its output", devbind);
-  targets(app, "DEVICE", "Addresses, patterns of them, or interfaces", 0, 64);
+  targets(app, "DEVICE", "Addresses, patterns of them, or interfaces", 0);
   app.add_flag("-s,--status", options.status, "Print the status of all known devices");
   app.add_option("--status-dev", options.status_of, "Print the status of one kind of devices")
       ->check(CLI::IsMember({"baseband", "compress", "crypto", "dma", "event", "mempool", "misc", "net", "regex"})
@@ -277,14 +280,14 @@ void CommandLine::add_driverctl() {
   app.require_subcommand(1);
   app.add_flag("-v,--verbose", options.verbose, "Names of devices, too");
   auto& list = add(app, "list-devices", "Devices and their drivers; [*] has an override", list_devices);
-  targets(list, "KIND", "network, storage, display, ...", 0, 1);
+  target(list, "KIND", "network, storage, display, ...", false);
   add(app, "list-overrides", "Devices with an override", list_overrides);
   auto& set = add(app, "set-override", "Give a device to a driver", set_override);
-  targets(set, "DEVICE", "The device", 1, 1);
+  target(set, "DEVICE", "The device", true);
   set.add_option("DRIVER", options.driver, "The driver")->required()->type_name("");
   change_options(set);
   auto& unset = add(app, "unset-override", "Give a device back", unset_override);
-  targets(unset, "DEVICE", "The device", 1, 1);
+  target(unset, "DEVICE", "The device", true);
   change_options(unset);
 }
 

@@ -20,8 +20,8 @@ std::string what_of(const json& event) {
   add(member(event, "devices"));
   if (event.contains("changes") && event["changes"].is_object())
     for (const auto& [name, change] : event["changes"].items())
-      add(name + ":" + (member(change, "from").empty() ? "-" : member(change, "from")) + "->" +
-          (member(change, "to").empty() ? "-" : member(change, "to")));
+      add(name + " " + (member(change, "from").empty() ? "none" : member(change, "from")) + " -> " +
+          (member(change, "to").empty() ? "none" : member(change, "to")));
   add(member(event, "state"));
   if (event.contains("progress") && event["progress"].is_object())
     add(member(event, "progress.steps_done") + "/" + member(event, "progress.steps"));

@@ -80,8 +80,12 @@ std::string addresses(const json& items) {
 }
 
 std::string owner_of(const json& claim) {
-  const auto users = member(claim, "request.owner.users");
-  const auto groups = member(claim, "request.owner.groups");
+  const auto named = [&claim](const std::string& names, const std::string& numbers) {
+    const auto text = member(claim, "request.owner." + names);
+    return text.empty() ? member(claim, "request.owner." + numbers) : text;
+  };
+  const auto users = named("users", "uids");
+  const auto groups = named("groups", "gids");
   return users + (users.empty() || groups.empty() ? "" : " ") + (groups.empty() ? "" : "%" + groups);
 }
 

@@ -20,7 +20,7 @@ void Output::tell(std::string_view text) const { std::cerr << text << std::flush
 bool Output::documents(const std::vector<Answer>& answers) const {
   const bool ends_lines = answers.size() > 1 || ::isatty(STDOUT_FILENO) != 0;
   if (format_ == Format::Json)
-    for (const auto& answer : answers) write(answer.body + (ends_lines ? "\n" : ""));
+    for (const auto& answer : answers) write(answer.body + (ends_lines && !answer.body.ends_with('\n') ? "\n" : ""));
   if (format_ == Format::Yaml)
     for (std::size_t at = 0; at < answers.size(); ++at) write((at > 0 ? "---\n" : "") + yaml(parsed(answers[at].body)));
   return format_ == Format::Json || format_ == Format::Yaml;

@@ -2,6 +2,7 @@
 // run: a command that has devices for as long as it runs.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "clients/devbindctl/change.hpp"
@@ -31,8 +32,12 @@ Result<void> raise_memlock(Session& session, const std::string& claim, pid_t pid
   if (!answer) return std::unexpected(answer.error());
   if (answer->value("suffices", false)) return {};
   const auto needed = answer->value("needed_bytes", rlim_t{0});
-  const rlimit wanted{.rlim_cur = needed, .rlim_max = needed};
-  if (::prlimit(pid, RLIMIT_MEMLOCK, &wanted, nullptr) == 0) return {};
+  rlimit limit{};
+  if (::prlimit(pid, RLIMIT_MEMLOCK, nullptr, &limit) == 0) {
+    limit.rlim_cur = needed;
+    limit.rlim_max = std::max(limit.rlim_max, needed);
+    if (::prlimit(pid, RLIMIT_MEMLOCK, &limit, nullptr) == 0) return {};
+  }
   answer = ask_memlock(session, claim, pid, true);
   if (!answer) return std::unexpected(answer.error());
   return {};
