@@ -7,16 +7,16 @@
 
 namespace devbindd::api {
 
-const SerialNumbers::Number* SerialNumbers::find(const sysfs::PciAddress& address, std::uint64_t revision) const {
-  const auto found = known_.find(address);
-  return found == known_.end() || found->second.first != revision ? nullptr : &found->second.second;
+const SerialNumbers::Number* SerialNumbers::find(const sysfs::Device& device) const {
+  const auto found = known_.find(device.address);
+  return found == known_.end() || found->second.first != device.inode ? nullptr : &found->second.second;
 }
 
-void SerialNumbers::keep(const sysfs::PciAddress& address, std::uint64_t revision, const sysfs::ConfigSpace& config) {
+void SerialNumbers::keep(const sysfs::Device& device, const sysfs::ConfigSpace& config) {
   const auto header = std::span(config.bytes).first(std::min(config.bytes.size(), sysfs::header_bytes));
   const bool silent = std::ranges::all_of(header, [](std::byte byte) { return byte == std::byte{0xff}; });
-  if (silent || sysfs::missing_reason(config)) return;
-  known_.insert_or_assign(address, std::pair(revision, sysfs::device_serial_number(config)));
+  if (!device.inode || silent || sysfs::missing_reason(config)) return;
+  known_.insert_or_assign(device.address, std::pair(*device.inode, sysfs::device_serial_number(config)));
 }
 
 }  // namespace devbindd::api

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "sysfs/config_space/config_space.hpp"
-#include "sysfs/kernel/pci_address.hpp"
+#include "sysfs/device/device.hpp"
 
 namespace devbindd::api {
 
@@ -19,13 +19,13 @@ class SerialNumbers {
  public:
   using Number = std::optional<std::string>;  ///< nullopt: the function has none
 
-  /// nullptr where none is known of the device as of this revision (Inventory::revision_of).
-  const Number* find(const sysfs::PciAddress& address, std::uint64_t revision) const;
+  /// nullptr where none is known of this very device: one that came in its place has another inode.
+  const Number* find(const sysfs::Device& device) const;
   /// Keeps what a whole configuration space says; one that was cut short or is all ones says nothing.
-  void keep(const sysfs::PciAddress& address, std::uint64_t revision, const sysfs::ConfigSpace& config);
+  void keep(const sysfs::Device& device, const sysfs::ConfigSpace& config);
 
  private:
-  std::map<sysfs::PciAddress, std::pair<std::uint64_t, Number>> known_;
+  std::map<sysfs::PciAddress, std::pair<std::uint64_t, Number>> known_;  ///< with the inode of each
 };
 
 }  // namespace devbindd::api

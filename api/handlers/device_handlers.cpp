@@ -54,7 +54,14 @@ std::vector<std::string> read_search(QueryReader& query) {
   return searched;
 }
 
-json interface_details(const sysfs::Device& device, const sysfs::Result<sysfs::AlternativeNames>& alternatives) {
+using NamesAnswer =
+    std::optional<sysfs::Result<sysfs::AlternativeNames>>;  // nullopt: it had no interface, nobody asked
+
+json interface_details(const sysfs::Device& device, const NamesAnswer& answer) {
+  if (!answer && device.interfaces.empty())
+    return {{"interface_details", json::array()}, {"interface_details_error", nullptr}};
+  const auto alternatives = answer.value_or(
+      sysfs::fail(sysfs::ErrorCode::DeviceNotFound, "the interfaces have come while this was answered: ask again"));
   json details = json::array();
   for (const auto& interface : device.interfaces) {
     json names = alternatives ? json::array() : json(nullptr);
@@ -67,15 +74,22 @@ json interface_details(const sysfs::Device& device, const sysfs::Result<sysfs::A
 
 // What workers read for one device; each part may be an error of its own.
 struct DeviceParts {
-  sysfs::Result<sysfs::AlternativeNames> alternative_names;
+  NamesAnswer alternative_names;
   handoff::OverrideAnswer driver_override;
   std::optional<handoff::ConfigReader::Answer> config;  ///< nullopt: the serial number is known already
-  SerialNumbers::Number serial_number = {};
   sysfs::Result<handoff::Attributes> attributes;
   std::optional<handoff::ResultOf<handoff::ReadVpd>> vpd;
   std::vector<std::string> fields;  ///< that the answer is to have
   int waiting = 0;
 };
+
+json serial_number(const Context& context, const sysfs::Device& device,
+                   const std::optional<handoff::ConfigReader::Answer>& config) {
+  if (config) return render_serial(*config);
+  if (const auto* known = context.serial_numbers.find(device)) return render_serial(*known);
+  return render_serial(
+      sysfs::fail(sysfs::ErrorCode::DeviceNotFound, "another device has come in its place meanwhile: ask again"));
+}
 
 sysfs::Result<json> device_document(Context& context, const sysfs::PciAddress& address, const DeviceParts& parts) {
   const auto& tree = context.engine.services().tree;
@@ -92,7 +106,7 @@ sysfs::Result<json> device_document(Context& context, const sysfs::PciAddress& a
   if (!resources) return std::unexpected(resources.error());
   document->update(render_facts(tree, *device, parts.attributes));
   document->update(render_resources(*resources, *device));
-  document->update(parts.config ? render_serial(*parts.config) : render_serial(parts.serial_number));
+  document->update(serial_number(context, *device, parts.config));
   document->update(interface_details(*device, parts.alternative_names));
   const auto board =
       context.names.subsystem(device->vendor, device->device, device->subsystem_vendor, device->subsystem_device);
@@ -286,19 +300,26 @@ void list_devices(Context& context, const Request& request, const PathArguments&
 
 namespace {
 
-void find_serial_number(Context& context, const sysfs::PciAddress& address, const handoff::Asker& asker,
+// Each calls `arrived` once; what is known already, or is nothing, takes no worker.
+void find_serial_number(Context& context, const sysfs::Device& device, const handoff::Asker& asker,
                         const std::shared_ptr<DeviceParts>& parts, const std::function<void()>& arrived) {
-  const auto revision = context.engine.services().inventory.revision_of(address);
-  if (const auto* known = context.serial_numbers.find(address, revision)) {
-    parts->serial_number = *known;
-    return arrived();
-  }
-  context.engine.readers().configs().read(
-      address, asker, [&context, address, revision, parts, arrived](handoff::ConfigReader::Answer config) {
-        if (config) context.serial_numbers.keep(address, revision, *config);
-        parts->config = std::move(config);
-        arrived();
-      });
+  if (context.serial_numbers.find(device) != nullptr) return arrived();
+  context.engine.readers().configs().read(device.address, asker,
+                                          [&context, device, parts, arrived](handoff::ConfigReader::Answer config) {
+                                            if (config) context.serial_numbers.keep(device, *config);
+                                            parts->config = std::move(config);
+                                            arrived();
+                                          });
+}
+
+void find_alternative_names(Context& context, const sysfs::Device& device, const handoff::Asker& asker,
+                            const std::shared_ptr<DeviceParts>& parts, const std::function<void()>& arrived) {
+  if (device.interfaces.empty()) return arrived();
+  context.engine.readers().find_alternative_names(asker,
+                                                  [parts, arrived](sysfs::Result<sysfs::AlternativeNames> names) {
+                                                    parts->alternative_names = std::move(names);
+                                                    arrived();
+                                                  });
 }
 
 }  // namespace
@@ -312,21 +333,20 @@ void get_device(Context& context, const Request& request, const PathArguments& a
   parts->fields = fields_parameter(query);
   query.finish();
   if (!mistakes.none()) return respond(to_response(request, mistakes));
+  auto& engine = context.engine;
+  const auto device = engine.find_device(address);
+  if (!device) return respond(problem_of(request, device.error()));
   parts->waiting = with_vpd ? 5 : 4;
   const auto arrived = [&context, request, parts, address, respond] {
     if (--parts->waiting == 0) respond(device_response(context, request, address, *parts));
   };
-  auto& engine = context.engine;
   const auto asker = asker_of(request.requester);
-  engine.readers().find_alternative_names(asker, [parts, arrived](sysfs::Result<sysfs::AlternativeNames> names) {
-    parts->alternative_names = std::move(names);
-    arrived();
-  });
+  find_alternative_names(context, *device, asker, parts, arrived);
   engine.readers().overrides().read({address}, asker, [parts, arrived](handoff::OverrideAnswers answers) {
     parts->driver_override = std::move(answers.begin()->second);
     arrived();
   });
-  find_serial_number(context, address, asker, parts, arrived);
+  find_serial_number(context, *device, asker, parts, arrived);
   engine.readers().attributes().read(address, sysfs::fact_attributes(), asker,
                                      [parts, arrived](sysfs::Result<handoff::Attributes> attributes) {
                                        parts->attributes = std::move(attributes);

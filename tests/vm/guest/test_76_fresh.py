@@ -209,6 +209,19 @@ class Fresh(unittest.TestCase):
             self.both("numa_node", 0)
         api.write_sysfs(folder(NIC) / "numa_node", "-1")
 
+    def test_a_card_in_the_place_of_another_has_its_own_serial_number(self):
+        port = machine.SPARE_PORTS[0]
+        bdf = f"0000:{machine.ROOT_PORTS[port][1]:02x}:00.0"
+        for number in (1, 2):
+            api.qmp("device_add", driver="e1000e", id="plugged", bus=port, romfile="", mac=f"52:54:00:00:00:{number:02x}")
+            try:
+                api.wait_for(lambda: api.driver_of(bdf) == "e1000e", 40, f"e1000e on {bdf}")
+                for _ in range(2):  # read, and from memory
+                    shown = self.get(f"/v1/devices/{bdf}")
+                    self.assertEqual(shown["device_serial_number"], f"52-54-00-ff-ff-00-00-{number:02x}", shown["device_serial_number_error"])
+            finally:
+                api.unplug("plugged", bdf)
+
     def test_power_and_probing(self):
         before = api.attribute(NIC, "power/control")
         for value in ("auto", "on") * 3:
