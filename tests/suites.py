@@ -95,6 +95,8 @@ SUITES = [
     Suite("fuzz", "tests/fuzz/run --runs 50000", 1200),
     Suite("lint", "tests/lint/run", 3600),
     Suite("debian13", "tests/debian13/run", 5400),
+    # Two whole builds as Debian makes packages.
+    Suite("packages", "tests/packages/run", 3600),
     Suite("attack-long", attack("--long"), 1800, lane="machines", after=("build-contract",), seats=MACHINES + 1),
     Suite("vm-two-processors", "tests/vm/run --cpus 2 --filter 'test_[138][03568]_*.*' --timeout 3600", 3700, lane="machines", after=("build",)),
     Suite("vm-iommufd-whole", "tests/vm/run --kernel iommufd --filter 'test_[1358][03]_*.*'", 1500, lane="machines", after=("build",)),
@@ -111,7 +113,7 @@ FAST = [
 ]
 # The plain level runs the unit tests with the sanitizers, which see more of the same; compiling them twice took ten minutes.
 ONLY_FAST_AND_FULL = {"build-unit", "unit"}
-ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "lint", "debian13", "attack-long", "vm-two-processors", "vm-iommufd-whole", "vm-kills", "vm-errnos"}
+ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "lint", "debian13", "packages", "attack-long", "vm-two-processors", "vm-iommufd-whole", "vm-kills", "vm-errnos"}
 
 ONLY_BY_NAME = {"bench"}  # it judges nothing
 
