@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "clients/devbindctl/change.hpp"
@@ -58,22 +59,42 @@ Result<json> make_claim(Session& session, json body, pid_t pid) {
                                  .body = {}});
 }
 
-// What has become of the devices, where that is not what everybody expects.
+// The claim when it is over, or as it is after so long as the options say.
+Result<json> claim_at_its_end(Daemon& daemon, json claim, std::uint64_t wait_seconds) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::seconds(wait_seconds);
+  std::string tag;
+  while (member(claim, "state") == "releasing" && Clock::now() < end) {
+    Request request{.method = "GET", .target = "/v1/claims/" + member(claim, "id"), .fields = {}, .body = {}};
+    if (!tag.empty()) {
+      const auto left = std::chrono::ceil<std::chrono::seconds>(end - Clock::now()).count();
+      request.fields = {{"If-None-Match", tag}, {"Prefer", "wait=" + std::to_string(left)}};
+    }
+    auto answer = daemon.ask(request);
+    if (!answer) return std::unexpected(answer.error());
+    tag = answer->field("ETag");
+    if (answer->status != 304) claim = parsed(answer->body);
+  }
+  return claim;
+}
+
+// Ends the claim, waits until the devices are given back, and tells where that is not what came of it.
 void give_back(Session& session, const std::string& claim) {
   Daemon daemon(session.options.socket);
   auto answer = daemon.ask({.method = "DELETE",
                             .target = "/v1/claims/" + claim + "?when_closed=true",
                             .fields = {{"Prefer", "wait=" + std::to_string(session.options.wait_seconds)}},
                             .body = {}});
-  const auto& terminal = session.output.error_terminal();
-  if (!answer)
-    return session.output.tell("devbindctl: the claim " + claim + " was not ended: " + answer.error().text + "\n");
-  const auto document = parsed(answer->body);
-  const auto state = member(document, "state");
-  if (state == "releasing") session.output.tell("devbindctl: " + waiting_claim_text(document, terminal));
+  auto document = answer ? claim_at_its_end(daemon, parsed(answer->body), session.options.wait_seconds)
+                         : Result<json>(std::unexpected(answer.error()));
+  if (!document)
+    return session.output.tell("devbindctl: the claim " + claim + " was not ended: " + document.error().text + "\n");
+  const auto state = member(*document, "state");
+  if (state == "releasing")
+    session.output.tell("devbindctl: " + waiting_claim_text(*document, session.output.error_terminal()));
   if (state == "quarantined" || state == "lost")
     session.output.tell("devbindctl: the claim " + claim + " is " + state + ": " +
-                        printable(member(document, "reason")) + "\n");
+                        printable(member(*document, "reason")) + "\n");
 }
 
 }  // namespace
