@@ -18,7 +18,8 @@ void LimitedLog::write(const api::AccessRecord& record) {
   const auto user = record.caller.substr(0, record.caller.find(" pid "));
   write(level_of(record), user + " status " + std::to_string(record.status),
         record.caller + " " + record.method + " " + record.target + " status=" + std::to_string(record.status) +
-            " us=" + std::to_string(record.duration.count()) + " request=" + record.request_id);
+            " us=" + std::to_string(record.duration.count()) + " request=" + record.request_id +
+            (record.traceparent.empty() ? "" : " traceparent=" + record.traceparent));
 }
 
 void LimitedLog::write(spdlog::level::level_enum level, const std::string& kind, const std::string& line) {

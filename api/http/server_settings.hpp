@@ -31,6 +31,7 @@ struct AccessRecord {
   std::string target = {};
   std::string_view route = {};  ///< its pattern, "" where the request reached none; lasts for ever
   int status = 0;
+  std::string traceparent = {};  ///< "" for none
   std::chrono::microseconds duration{0};
 };
 

@@ -20,6 +20,7 @@
 #include "api/http/query.hpp"
 #include "api/http/request_reading.hpp"
 #include "api/http/timed_stream.hpp"
+#include "api/http/trace_context.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -126,6 +127,7 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
     static boost::uuids::random_generator_mt19937 generator;  // it names requests, and keeps no secret
     request_.id = boost::uuids::to_string(generator());
     request_.requester = caller_.requester;
+    request_.requester.traceparent = traceparent_of(head_.list("traceparent"));
     request_.access = caller_.access;
     request_.groups = caller_.groups;
     request_.client_left = client_left_;
@@ -245,6 +247,7 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
                             .target = head_.target.empty() ? "-" : head_.target,
                             .route = answer.route,
                             .status = answer.status,
+                            .traceparent = request_.requester.traceparent,
                             .duration = std::chrono::duration_cast<std::chrono::microseconds>(duration)});
   }
 

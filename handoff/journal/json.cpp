@@ -96,7 +96,10 @@ std::string dump(const json& document, int indent) {
 }
 
 json to_json(const Requester& requester) {
-  return {{"transport", requester.transport}, {"uid", or_null(requester.uid)}, {"pid", or_null(requester.pid)}};
+  json document = {
+      {"transport", requester.transport}, {"uid", or_null(requester.uid)}, {"pid", or_null(requester.pid)}};
+  if (!requester.traceparent.empty()) document["traceparent"] = requester.traceparent;
+  return document;
 }
 
 json to_json(const vfio::Holder& holder) {

@@ -80,6 +80,8 @@ struct Requester {
   std::optional<std::string> local_address = {};  ///< where a TCP caller reached the daemon
   std::weak_ptr<Connection> connection = {};      ///< while it lasts
   bool may_change = false;                        ///< and not only ask
+  /// The trace that the request belongs to, as W3C Trace Context 3.2 has it; "" for none.
+  std::string traceparent = {};
 };
 
 /// Whose turn it is at the workers: every user is one, and so are all TCP callers together, since nobody names them.

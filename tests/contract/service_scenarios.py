@@ -121,4 +121,27 @@ def metrics_of_requests(client, daemon):
     expect(len(names) == len(set(names)) and len(text) < 60_000, "a family stands twice, or the answer is large")
 
 
-ALL = (metrics_of_changes, metrics_of_blocked_work, metrics_of_claims, metrics_of_devices, metrics_of_requests)
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def traces(client, daemon):
+    """The trace of a request is that of its operation, its claim and its lines in the audit, also after a restart; what is none changes nothing."""
+    fields = {"traceparent": TRACE}
+    bound = client.ask("PUT", BINDING.format("0000:20:00.0"), 200, VFIO, fields=fields)
+    expect(bound["driver"] == "vfio-pci", bound)
+    operation = client.ask("GET", "/v1/operations", 200)["items"][0]
+    expect(operation["requested_by"]["traceparent"] == TRACE, operation["requested_by"])
+    client.ask("PUT", BINDING.format("0000:10:00.0"), 409, VFIO, fields=fields)
+    claim = client.ask("POST", CLAIMS, 201, {"devices": ["0000:33:00.0"]}, fields=fields)
+    expect(claim["requested_by"]["traceparent"] == TRACE, claim["requested_by"])
+    audit = client.ask("GET", "/v1/audit", 200)["items"]
+    expect({line["event"] for line in audit} == {"begun", "ended", "refused"}, audit)
+    expect(all(line["requested_by"]["traceparent"] == TRACE for line in audit), "a line of the audit without it")
+    for wrong in ("", "nonsense", TRACE.upper(), TRACE.replace("00-", "ff-", 1), TRACE + "-x", "00-" + "0" * 32 + TRACE[35:], TRACE + "\r\ntraceparent: " + TRACE):
+        client.ask("DELETE", BINDING.format("0000:20:00.0"), 200, fields={"traceparent": wrong})
+        operation = client.ask("GET", "/v1/operations", 200)["items"][0]
+        expect("traceparent" not in operation["requested_by"], (wrong, operation["requested_by"]))
+        client.ask("PUT", BINDING.format("0000:20:00.0"), 200, VFIO)
+
+
+ALL = (metrics_of_changes, metrics_of_blocked_work, metrics_of_claims, metrics_of_devices, metrics_of_requests, traces)
