@@ -22,10 +22,15 @@ void LimitedLog::write(const api::AccessRecord& record) {
             (record.traceparent.empty() ? "" : " traceparent=" + record.traceparent));
 }
 
+bool LimitedLog::admit(const std::string& kind) {
+  const bool admitted = limit_.take(kind, LineLimit::Clock::now());
+  if (!admitted) tell_later();
+  return admitted;
+}
+
 void LimitedLog::write(spdlog::level::level_enum level, const std::string& kind, const std::string& line) {
   if (!spdlog::should_log(level)) return;
-  if (limit_.take(kind, LineLimit::Clock::now())) return spdlog::log(level, "{}", line);
-  tell_later();
+  if (admit(kind)) spdlog::log(level, "{}", line);
 }
 
 void LimitedLog::tell_later() {

@@ -22,6 +22,9 @@ class LimitedLog {
   /// A request that was answered. Lines of one user with one status are of one kind.
   void write(const api::AccessRecord& record);
 
+  /// Whether one more of this kind may be told elsewhere; what may not is counted, and this log says how many.
+  bool admit(const std::string& kind);
+
  private:
   void write(spdlog::level::level_enum level, const std::string& kind, const std::string& line);
   void tell_later();

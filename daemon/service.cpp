@@ -11,6 +11,7 @@
 #include <boost/uuid/random_generator.hpp>
 #include <boost/uuid/uuid_io.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <set>
 #include <utility>
 
@@ -21,6 +22,7 @@
 #include "api/render/render_claim.hpp"
 #include "api/render/render_event.hpp"
 #include "daemon/aside_thread.hpp"
+#include "daemon/audit_log.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/kernel_watch.hpp"
 #include "daemon/later.hpp"
@@ -92,6 +94,7 @@ class Service {
   void fill_context();
   void look_soon();
   void start_claims();
+  void log_audit(const handoff::AuditRow& row);
   void look_at_policies(const handoff::Claim& claim);
   void announce();
 
@@ -222,6 +225,10 @@ void Service::look_at_policies(const handoff::Claim& claim) {
   boost::asio::post(io_, [this, addresses] { policies_->look_again({addresses.begin(), addresses.end()}); });
 }
 
+void Service::log_audit(const handoff::AuditRow& row) {
+  if (log_.admit(kind_of(row))) send_to_journal(journal_fields(row));
+}
+
 void Service::start_claims() {
   claims_ = std::make_unique<handoff::Claims>(
       *engine_,
@@ -261,6 +268,7 @@ sysfs::Result<> Service::start_parts() {
   auto journal = open_journal(configuration_, tree_, io_);
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);
+  if (std::getenv("JOURNAL_STREAM") != nullptr) journal_->when_audited([this](const auto& row) { log_audit(row); });
   engine_ = std::make_unique<handoff::Engine>(engine_services());
   if (auto first = engine_->current(); !first) return std::unexpected(first.error());
   engine_->start_recovery();

@@ -63,9 +63,15 @@ struct Journal::Impl {
   Post post;
   AuditLimits limits;
   Remembered remembered;
+  /// Outlives the journal while a line is on its way to it.
+  std::shared_ptr<const std::function<void(const AuditRow&)>> hear;
   std::shared_ptr<Measured> measured = std::make_shared<Measured>();
   JournalThread commits;
   JournalThread reads;
+
+  void tell(const AuditRow& row) const {
+    if (hear) post([hear = hear, row] { (*hear)(row); });
+  }
 
   void enqueue(std::function<void()> item) { commits.add(std::move(item)); }
 
@@ -118,6 +124,10 @@ Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, const st
   return std::unique_ptr<Journal>(new Journal(std::move(impl)));
 }
 
+void Journal::when_audited(std::function<void(const AuditRow&)> hear) {
+  impl_->hear = std::make_shared<const std::function<void(const AuditRow&)>>(std::move(hear));
+}
+
 const Remembered& Journal::remembered() const { return impl_->remembered; }
 
 void Journal::begin(OperationRow row, std::vector<Original> originals, Done done) {
@@ -131,6 +141,7 @@ void Journal::begin(OperationRow row, std::vector<Original> originals, Done done
       }
       return stored;
     });
+    if (result && row.audit) impl->tell(*row.audit);
     impl->post([done, result] { done(result); });
   });
 }
@@ -147,6 +158,7 @@ void Journal::finish(OperationRow row, std::vector<sysfs::PciAddress> forget, Do
       if (stored) stored = sql::trim(database);
       return stored;
     });
+    if (result && row.audit) impl->tell(*row.audit);
     impl->post([done, result] { done(result); });
   });
 }
@@ -201,6 +213,7 @@ void Journal::record(AuditRow row, Done done) {
   impl_->enqueue([impl = impl_.get(), row = std::move(row), done = std::move(done)] {
     auto* database = impl->database.get();
     auto result = sql::transaction(database, [&] { return sql::insert_audit(database, row, impl->limits); });
+    if (result) impl->tell(row);
     impl->post([done, result] { done(result); });
   });
 }

@@ -82,6 +82,10 @@ class Journal {
 
   const Remembered& remembered() const;
 
+  /// From now on `hear` is called for each line of the audit, on the caller's thread, when it is on the disk, and
+  /// before whoever has asked for it hears of that. Before the first line.
+  void when_audited(std::function<void(const AuditRow&)> hear);
+
   /// Makes the operation and its originals durable before the first write to the kernel. An original replaces
   /// the one of another device that sat at the address earlier. `done` gets JournalFailed when they are not on disk:
   /// then nothing may be written.

@@ -45,14 +45,14 @@ std::expected<Operation, std::string> operation_of(const OperationRow& row) {
 }
 
 AuditRow row_of(const AuditEntry& entry, const std::vector<sysfs::PciAddress>& devices) {
-  return {.id = 0, .devices = texts_of(devices), .document = dump(handoff::to_json(entry))};
+  return {.id = 0, .devices = texts_of(devices), .document = dump(handoff::to_json(entry)), .facts = facts_of(entry)};
 }
 
 AuditRow row_of_claim(const AuditEntry& entry, const std::vector<sysfs::PciAddress>& devices) {
   auto document = handoff::to_json(entry);
   document["request"].erase("method");  // of a bind
   document["request"]["devices"] = texts_of(devices);
-  return {.id = 0, .devices = texts_of(devices), .document = dump(document)};
+  return {.id = 0, .devices = texts_of(devices), .document = dump(document), .facts = facts_of(entry)};
 }
 
 ClaimRow row_of(const Claim& claim, std::string state) {

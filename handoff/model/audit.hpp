@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "handoff/model/operation.hpp"
@@ -30,6 +32,11 @@ struct AuditEntry {
   std::vector<LookedAt> looked_at;    ///< by which rules they were looked for
 };
 
+/// One fact of an entry after the other, for logs that keep facts by name: "EVENT" and "refused". What is not known is
+/// left out; of what there is several of each has a fact of its own. Values may hold any text.
+using AuditFacts = std::vector<std::pair<std::string_view, std::string>>;
+AuditFacts facts_of(const AuditEntry& entry);
+
 AuditEntry audit_of(const Operation& operation, AuditEvent event);
 
 /// One line of the journal's table.
@@ -37,6 +44,7 @@ struct AuditRow {
   std::int64_t id = 0;               ///< ascending; given by the journal
   std::vector<std::string> devices;  ///< the addresses that were changed, or that a refused request named
   std::string document;              ///< JSON of the entry
+  AuditFacts facts = {};             ///< not stored; for who hears of the line when it is
   std::int64_t at = 0;               ///< seconds since 1970 UTC, by which it grows old; 0: when it is stored
 };
 

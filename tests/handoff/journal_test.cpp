@@ -448,4 +448,32 @@ TEST_CASE("Its size is that of the last time that somebody asked, and of the sta
   CHECK(size.bytes >= 4096);
 }
 
+TEST_CASE("Each line of the audit is told when it is on disk, and none that is not", "[journal][audit]") {
+  const Disk disk;
+  std::vector<std::string> told;
+  {
+    auto journal = Journal::open(disk.path(), "boot-1", [](const std::function<void()>& action) { action(); });
+    REQUIRE(journal);
+    const auto nothing = [](const sysfs::Result<>&) {};
+    (*journal)->when_audited([&told](const AuditRow& line) { told.push_back(line.document); });
+    auto with_audit = row("a", "running");
+    with_audit.audit = AuditRow{.id = 0, .devices = {}, .document = "\"begun\""};
+    (*journal)->begin(with_audit, {}, nothing);
+    with_audit.audit->document = "\"ended\"";
+    (*journal)->finish(with_audit, {}, nothing);
+    (*journal)->finish(row("b", "succeeded"), {}, nothing);
+    (*journal)->record({.id = 0, .devices = {}, .document = "\"refused\""}, nothing);
+    sqlite3* other = nullptr;
+    std::promise<void> stored;
+    (*journal)->record({.id = 0, .devices = {}, .document = "\"last\""},
+                       [&stored](const sysfs::Result<>&) { stored.set_value(); });
+    stored.get_future().wait();
+    REQUIRE(sqlite3_open(disk.path().c_str(), &other) == SQLITE_OK);
+    REQUIRE(sqlite3_exec(other, "DROP TABLE audit_devices; DROP TABLE audit", nullptr, nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(other);
+    (*journal)->record({.id = 0, .devices = {}, .document = "\"lost\""}, nothing);
+  }
+  CHECK(told == std::vector<std::string>{"\"begun\"", "\"ended\"", "\"refused\"", "\"last\""});
+}
+
 }  // namespace devbindd::journal_test
