@@ -24,11 +24,13 @@
 #include "daemon/aside_thread.hpp"
 #include "daemon/audit_log.hpp"
 #include "daemon/build_info.hpp"
+#include "daemon/doors.hpp"
 #include "daemon/kernel_watch.hpp"
 #include "daemon/later.hpp"
 #include "daemon/limited_log.hpp"
 #include "daemon/process_watch.hpp"
 #include "daemon/state_files.hpp"
+#include "daemon/status_line.hpp"
 #include "daemon/supervisor.hpp"
 #include "handoff/claim/claims.hpp"
 #include "handoff/operation/engine.hpp"
@@ -93,6 +95,8 @@ class Service {
   api::ServiceUse use() const;
   void fill_context();
   void look_soon();
+  std::string what_goes_on() const;
+  void show_soon();
   void start_claims();
   void log_audit(const handoff::AuditRow& row);
   void look_at_policies(const handoff::Claim& claim);
@@ -106,7 +110,9 @@ class Service {
   sysfs::DeviceNames names_;
   sysfs::ModuleIndex modules_;
   KernelWatch watch_{io_, tree_, watch_hooks()};
-  bool to_look_ = false;  ///< look_soon() is about to
+  bool to_look_ = false;    ///< look_soon() is about to
+  bool announced_ = false;  ///< systemd knows that the daemon is ready
+  bool to_show_ = false;    ///< show_soon() is about to
   api::EventFeed events_{new_epoch(), api::render_event,
                          [this](std::function<void()> work) { boost::asio::post(io_, std::move(work)); }};
   handoff::WorkerPool pool_;
@@ -163,7 +169,11 @@ handoff::Engine::Services Service::engine_services() {
           .after = [this](std::chrono::milliseconds delay,
                           std::function<void()> work) { run_later(io_, delay, std::move(work)); },
           .open_lane = [this] { return pool_.open_lane(); },
-          .tell = [this](const handoff::HostEvent& event) { events_.add(event); },
+          .tell =
+              [this](const handoff::HostEvent& event) {
+                events_.add(event);
+                show_soon();
+              },
           .inform = [this](const std::string& message) { log_.write(spdlog::level::info, message); },
           .warn = [this](const std::string& message) { log_.write(spdlog::level::warn, message + ", ignoring"); }};
 }
@@ -182,6 +192,26 @@ api::ServiceUse Service::use() const {
   return {.connections = server_ ? server_->connections() : 0,
           .workers = pool_.use(),
           .kernel_losses = {{"uevents", losses.uevents}, {"network", losses.network}, {"files", losses.files}}};
+}
+
+std::string Service::what_goes_on() const {
+  WhatGoesOn facts{.devices = inventory_.devices().size(),
+                   .read_only = configuration_.read_only,
+                   .operations = engine_->operations().running()};
+  for (const auto* claim : claims_->all()) {
+    facts.claims += claim->state == handoff::ClaimState::Active ? 1 : 0;
+    facts.quarantined += claim->state == handoff::ClaimState::Quarantined ? 1 : 0;
+  }
+  return status_line(facts);
+}
+
+// For `systemctl status`, a few times a second at most.
+void Service::show_soon() {
+  if (!announced_ || std::exchange(to_show_, true)) return;
+  run_later(io_, std::chrono::milliseconds(100), [this] {
+    to_show_ = false;
+    if (engine_->accepting()) supervisor_.status(what_goes_on());
+  });
 }
 
 void Service::fill_context() {
@@ -299,21 +329,7 @@ sysfs::Result<> Service::listen() {
                      context_->requests.add(record);
                      log_.write(record);
                    }});
-  const auto passed = Supervisor::passed_socket();
-  auto done = passed ? server_->adopt_unix(*passed)
-                     : server_->listen_unix(configuration_.unix_path, configuration_.unix_mode, group);
-  if (!done) return done;
-  spdlog::info("listening on {}", passed ? "the socket from systemd" : configuration_.unix_path);
-  if (!configuration_.claims_path.empty()) {
-    if (auto claims = server_->listen_claims(configuration_.claims_path); !claims) return claims;
-    spdlog::info("listening on {} (for the owners of claims)", configuration_.claims_path);
-  }
-  if (!configuration_.tcp) return {};
-  auto port = server_->listen_tcp(configuration_.tcp->address, configuration_.tcp->port);
-  if (!port) return std::unexpected(port.error());
-  spdlog::info("listening on {} port {} ({})", configuration_.tcp->address, *port,
-               configuration_.tcp->allow_changes ? "changes allowed" : "read-only");
-  return {};
+  return open_doors(*server_, configuration_, group);
 }
 
 void Service::watch_signals() {
@@ -349,7 +365,7 @@ int Service::run() {
   }
   watch_.start();
   watch_signals();
-  supervisor_.start();
+  supervisor_.start([this](std::function<void()> answered) { pool_.ping(std::move(answered)); });
   // Units that are ordered after this one find the policies in force.
   policies_->start([this] { announce(); });
   api::run(io_, [this](const std::string& what) {
@@ -361,7 +377,8 @@ int Service::run() {
 }
 
 void Service::announce() {
-  supervisor_.ready(inventory_.devices().size(), configuration_.read_only);
+  supervisor_.ready(what_goes_on());
+  announced_ = true;
   spdlog::info("devbindd {} is ready: {} PCI devices{}", build_version, inventory_.devices().size(),
                configuration_.read_only ? ", read-only" : "");
 }

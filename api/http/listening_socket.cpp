@@ -66,7 +66,7 @@ sysfs::Result<UnixAcceptor> listen_at_path(asio::io_context& io, const std::stri
   ::umask(before);
   if (!error) acceptor.listen(queued_connections, error);
   if (error) return std::unexpected(system_error("cannot listen on " + path, error.value(), path));
-  if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+  if (group && *group != ::getegid() && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
     const int failed = errno;
     ::unlink(path.c_str());
     return std::unexpected(system_error("cannot give " + path + " to group " + std::to_string(*group), failed, path));
@@ -100,6 +100,23 @@ sysfs::Result<UnixAcceptor> adopt_listening(asio::io_context& io, int descriptor
   acceptor.assign(asio::local::stream_protocol(), descriptor, error);
   if (error) return std::unexpected(system_error("cannot use the socket that systemd passed", error.value(), {}));
   return acceptor;
+}
+
+sysfs::Result<TcpAcceptor> adopt_loopback(asio::io_context& io, int descriptor) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    return std::unexpected(system_error("cannot use the TCP socket that systemd passed", errno, {}));
+  const auto protocol = address.ss_family == AF_INET6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4();
+  error_code error;
+  TcpAcceptor acceptor(io);
+  acceptor.assign(protocol, descriptor, error);
+  if (error) return std::unexpected(system_error("cannot use the TCP socket that systemd passed", error.value(), {}));
+  const auto endpoint = acceptor.local_endpoint(error);
+  if (!error && endpoint.address().is_loopback()) return acceptor;
+  const auto where = error ? std::string("unknown") : endpoint.address().to_string();
+  return std::unexpected(system_error(
+      "the TCP socket that systemd passed is at " + where + ", which is no loopback address", EADDRNOTAVAIL, where));
 }
 
 }  // namespace devbindd::api

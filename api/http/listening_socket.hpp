@@ -28,4 +28,7 @@ sysfs::Result<TcpAcceptor> listen_at_loopback(boost::asio::io_context& io, const
 /// A Unix socket that listens already.
 sysfs::Result<UnixAcceptor> adopt_listening(boost::asio::io_context& io, int descriptor);
 
+/// A TCP socket that listens already, at a loopback address; any other is refused, as above.
+sysfs::Result<TcpAcceptor> adopt_loopback(boost::asio::io_context& io, int descriptor);
+
 }  // namespace devbindd::api

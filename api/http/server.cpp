@@ -62,10 +62,21 @@ sysfs::Result<> Server::listen_claims(const std::string& path) {
   return {};
 }
 
-sysfs::Result<> Server::adopt_unix(int descriptor) {
+sysfs::Result<> Server::adopt(int descriptor, Entrance entrance) {
   auto acceptor = adopt_listening(serving_->io, descriptor);
   if (!acceptor) return std::unexpected(acceptor.error());
-  listeners_.push_back(listener_at(serving_, std::move(*acceptor), Entrance::Unix));
+  listeners_.push_back(listener_at(serving_, std::move(*acceptor), entrance));
+  return {};
+}
+
+sysfs::Result<> Server::adopt_unix(int descriptor) { return adopt(descriptor, Entrance::Unix); }
+
+sysfs::Result<> Server::adopt_claims(int descriptor) { return adopt(descriptor, Entrance::Claims); }
+
+sysfs::Result<> Server::adopt_tcp(int descriptor) {
+  auto acceptor = adopt_loopback(serving_->io, descriptor);
+  if (!acceptor) return std::unexpected(acceptor.error());
+  listeners_.push_back(listener_at(serving_, std::move(*acceptor), Entrance::Tcp));
   return {};
 }
 

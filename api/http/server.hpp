@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "api/http/caller.hpp"
 #include "api/http/server_settings.hpp"
 #include "sysfs/kernel/result.hpp"
 
@@ -36,8 +37,11 @@ class Server {
   /// Listens on a loopback address; any other address is refused (EADDRNOTAVAIL). Port 0 lets the kernel choose.
   /// Returns the port.
   sysfs::Result<unsigned short> listen_tcp(const std::string& address, unsigned short port);
-  /// Takes over a listening Unix socket that systemd has opened.
+  /// Takes over a listening Unix socket that systemd has opened: for all, or for the owners of claims.
   sysfs::Result<> adopt_unix(int descriptor);
+  sysfs::Result<> adopt_claims(int descriptor);
+  /// Takes over a listening TCP socket that systemd has opened; one at another address than loopback is refused.
+  sysfs::Result<> adopt_tcp(int descriptor);
 
   /// Stops accepting, removes the sockets that it has made, and closes idle connections. Requests under way are still
   /// answered.
@@ -45,6 +49,8 @@ class Server {
   std::size_t connections() const;
 
  private:
+  sysfs::Result<> adopt(int descriptor, Entrance entrance);
+
   std::shared_ptr<Serving> serving_;
   std::vector<std::shared_ptr<Listener>> listeners_;
   std::vector<std::string> paths_;  ///< of the sockets that were made here

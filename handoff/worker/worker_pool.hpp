@@ -8,6 +8,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -61,6 +62,11 @@ class WorkerPool {
   /// See OpenLane; its worker is started meanwhile. Error: TooBusy. Kernel is the result of the lane's first task,
   /// where no worker could be started.
   sysfs::Result<RunTask> open_lane();
+
+  /// Asks a worker for a sign of life; `answered` is called when it comes. Neither those who ask nor those who change
+  /// anything have a part in the workers for this, and it has none in theirs. Nothing is asked while the one before is
+  /// on its way, nor when two have not come back within their deadline.
+  void ping(std::function<void()> answered);
 
   /// Workers that have not answered within their deadline.
   std::size_t stuck() const;

@@ -191,7 +191,8 @@ std::optional<int> id_of_namespace(int descriptor) {
 
 // Kernels before 5.14 tell the parent through ethtool only.
 void add_parents_by_ethtool(Interfaces& interfaces) {
-  const FileDescriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  // A socket of any family does, and the unit lets this process make none of IP. Source: net/socket.c, sock_do_ioctl().
+  const FileDescriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) return;
   for (auto& interface : interfaces) {
     if (!interface.parent_device.empty() || !interface.type.empty()) continue;

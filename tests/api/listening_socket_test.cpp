@@ -116,4 +116,23 @@ TEST_CASE("what systemd has passed must be a socket", "[api][listening_socket]")
   CHECK(nothing.error().errno_value == EBADF);
 }
 
+TEST_CASE("a TCP socket that systemd has passed must be at a loopback address", "[api][listening_socket]") {
+  boost::asio::io_context io;
+  const auto passed = [&io](const char* address) {
+    TcpAcceptor made(io, {boost::asio::ip::make_address(address), 0});
+    return made.release();
+  };
+  for (const auto* address : {"127.0.0.1", "::1"}) {
+    const auto adopted = adopt_loopback(io, passed(address));
+    REQUIRE(adopted);
+    CHECK(adopted->local_endpoint().address().to_string() == address);
+  }
+  for (const auto* address : {"0.0.0.0", "::"}) {
+    const auto adopted = adopt_loopback(io, passed(address));
+    REQUIRE_FALSE(adopted);
+    CHECK(adopted.error().errno_value == EADDRNOTAVAIL);
+  }
+  CHECK(adopt_loopback(io, -1).error().errno_value == EBADF);
+}
+
 }  // namespace devbindd::listening_socket_test

@@ -17,6 +17,7 @@
 
 namespace devbindd::supervisor_test {
 
+using devbindd::daemon::PassedSocket;
 using devbindd::daemon::Supervisor;
 
 namespace {
@@ -59,31 +60,61 @@ TEST_CASE("systemd hears when the daemon is ready, with what, and when it stops"
   const Systemd systemd;
   boost::asio::io_context io;
   Supervisor supervisor(io);
-  supervisor.ready(3, false);
+  supervisor.ready("3 PCI devices");
   CHECK(systemd.heard() == "READY=1\nSTATUS=3 PCI devices");
-  supervisor.ready(4, true);
-  CHECK(systemd.heard() == "READY=1\nSTATUS=4 PCI devices, read-only");
+  supervisor.status("3 PCI devices");
+  CHECK(systemd.heard().empty());
+  supervisor.status("3 PCI devices, 1 claim");
+  CHECK(systemd.heard() == "STATUS=3 PCI devices, 1 claim");
   supervisor.stopping();
-  CHECK(systemd.heard() == "STOPPING=1");
+  CHECK(systemd.heard() == "STOPPING=1\nSTATUS=waiting for operations to end");
 }
 
-TEST_CASE("the watchdog is fed three times in its interval, again and again", "[daemon][supervisor]") {
+TEST_CASE("the watchdog is fed three times in its interval, as long as a worker answers", "[daemon][supervisor]") {
   const Systemd systemd;
   const Variable interval("WATCHDOG_USEC", "30000");
   boost::asio::io_context io;
   Supervisor supervisor(io);
-  supervisor.start();
-  for (int time = 0; time < 2; ++time) {
+  bool alive = true;
+  int asked = 0;
+  supervisor.start([&](const std::function<void()>& answered) {
+    ++asked;
+    if (alive) answered();
+  });
+  const auto fed = [&] {
     REQUIRE(io.run_one() == 1);
-    CHECK(systemd.heard() == "WATCHDOG=1");
+    return systemd.heard() == "WATCHDOG=1";
+  };
+  for (int time = 0; time < 5; ++time) CHECK(fed());
+  CHECK(asked == 6);
+  alive = false;
+  CHECK(fed());  // the last answer is one interval old
+  CHECK(fed());
+  for (int time = 0; time < 5; ++time) CHECK_FALSE(fed());
+  CHECK(asked == 13);  // it goes on asking
+  alive = true;
+  CHECK_FALSE(fed());
+  CHECK(fed());
+}
+
+TEST_CASE("the sign of life of a worker may come after the supervisor is gone", "[daemon][supervisor]") {
+  const Systemd systemd;
+  const Variable interval("WATCHDOG_USEC", "30000");
+  boost::asio::io_context io;
+  std::function<void()> late;
+  {
+    Supervisor supervisor(io);
+    supervisor.start([&late](std::function<void()> answered) { late = std::move(answered); });
   }
+  late();
+  CHECK(systemd.heard().empty());
 }
 
 TEST_CASE("a watchdog that is off is not fed", "[daemon][supervisor]") {
   const Systemd systemd;
   boost::asio::io_context io;
   Supervisor supervisor(io);
-  supervisor.start();
+  supervisor.start([](const std::function<void()>&) { FAIL("a worker was asked"); });
   io.run();
   CHECK(systemd.heard().empty());
 }
@@ -94,15 +125,20 @@ TEST_CASE("a socket is passed to the process that systemd means", "[daemon][supe
   {
     const Variable process("LISTEN_PID", std::to_string(::getppid()));
     const Variable count("LISTEN_FDS", "1");
-    CHECK(Supervisor::passed_socket() == std::nullopt);
+    CHECK(Supervisor::passed_sockets().empty());
   }
   {
     const Variable process("LISTEN_PID", std::to_string(::getpid()));
     const Variable count("LISTEN_FDS", "1");
-    CHECK(Supervisor::passed_socket() == first);
-    CHECK(Supervisor::passed_socket() == std::nullopt);
+    const Variable names("LISTEN_FDNAMES", "claims");
+    const auto passed = Supervisor::passed_sockets();
+    REQUIRE(passed.size() == 1);
+    CHECK(passed[0].descriptor == first);
+    CHECK(passed[0].name == "claims");
+    CHECK(passed[0].kind == PassedSocket::Kind::Other);  // the standard error of this test
+    CHECK(Supervisor::passed_sockets().empty());
   }
-  CHECK(Supervisor::passed_socket() == std::nullopt);
+  CHECK(Supervisor::passed_sockets().empty());
 }
 
 }  // namespace devbindd::supervisor_test

@@ -572,4 +572,41 @@ TEST_CASE("A worker that answers another task than it was given is lost, and its
   CHECK(ask_for(OpenNodes{}).has_value());
 }
 
+TEST_CASE("A sign of life comes though all other workers are stuck, and not from workers that are stopped",
+          "[watchdog]") {
+  Bench bench(std::chrono::milliseconds(200), 1, 1);
+  bench.make_hanging("stuck");
+  REQUIRE(bench.pool.start());
+  const auto stuck = bench.unbind("stuck");
+  bench.wait_until_overdue(stuck);
+  int answers = 0;
+  const auto ping = [&] { bench.pool.ping([&answers] { ++answers; }); };
+  ping();
+  ping();  // the first one is on its way: nothing is asked
+  run_until(bench.io, [&] { return answers == 1; });
+  CHECK(bench.pool.use().stuck == 1);
+  CHECK(bench.pool.use().idle >= 1);
+  const auto locks = open_worker_locks((bench.directory.path() / "locks").string());
+  REQUIRE(locks);
+  const auto send_all = [&locks](int signal) {
+    for (const auto pid : lock_holders(*locks)) ::kill(pid, signal);
+  };
+  for (std::size_t silent = 2; silent <= 3; ++silent) {
+    while (bench.pool.use().stuck < silent) {  // one that was being started answers
+      const int before = answers;
+      send_all(SIGSTOP);
+      ping();
+      run_until(bench.io, [&] { return bench.pool.use().stuck == silent || answers > before; });
+    }
+  }
+  const int before = answers;
+  ping();  // two are stuck: nothing is asked any more
+  CHECK(bench.pool.use().working == 0);
+  send_all(SIGCONT);
+  run_until(bench.io, [&] { return bench.pool.use().stuck == 1; });
+  CHECK(answers == before + 2);
+  const auto reader = bench.reader_of("stuck");
+  bench.wait_for(stuck);
+}
+
 }  // namespace devbindd::worker_pool_test

@@ -24,7 +24,7 @@ class Unit(unittest.TestCase):
 
     def test_the_unit_file_is_good_and_scores_well(self):
         self.assertEqual(api.sh("systemd-analyze", "verify", "devbindd.service").strip(), "")
-        api.sh("systemd-analyze", "security", "--offline=true", "--threshold=37", "devbindd.service")
+        api.sh("systemd-analyze", "security", "--offline=true", "--threshold=31", "devbindd.service")
 
     def test_a_module_is_loaded_on_demand_by_systemd(self):
         api.sh("modprobe -r pci_stub")
