@@ -125,7 +125,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def traces(client, daemon):
-    """The trace of a request is that of its operation, its claim and its lines in the audit, also after a restart; what is none changes nothing."""
+    """The trace of a request is that of its operation, its claim and its lines in the audit; what is none changes nothing."""
     fields = {"traceparent": TRACE}
     bound = client.ask("PUT", BINDING.format("0000:20:00.0"), 200, VFIO, fields=fields)
     expect(bound["driver"] == "vfio-pci", bound)

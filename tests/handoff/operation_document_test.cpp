@@ -41,6 +41,7 @@ Operation operation_with_everything() {
   operation.request.claim = "c1";
   operation.request.accept_risks = {"net.default_route"};
   operation.requester = {.transport = "unix", .uid = 1000, .pid = 77};
+  operation.requester.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
   operation.state = OperationState::Failed;
   operation.created_at = noon;
   operation.finished_at = noon + std::chrono::milliseconds(1500);
