@@ -15,4 +15,9 @@ sysfs::Result<std::optional<unsigned>> user_id(const std::string& name);
 /// The same for a group; getgrnam_r(3).
 sysfs::Result<std::optional<unsigned>> group_id(const std::string& name);
 
+/// The name of a user, or nullopt when none has that number. Errors as user_id(). Source: getpwuid_r(3).
+sysfs::Result<std::optional<std::string>> user_name(unsigned uid);
+/// The same for a group; getgrgid_r(3).
+sysfs::Result<std::optional<std::string>> group_name(unsigned gid);
+
 }  // namespace devbindd::handoff

@@ -26,6 +26,18 @@ sysfs::Result<std::vector<std::optional<unsigned>>> numbers_of(const std::vector
   return numbers;
 }
 
+using NameOf = sysfs::Result<std::optional<std::string>>(unsigned);
+
+sysfs::Result<std::vector<std::optional<std::string>>> names_of(const std::vector<unsigned>& numbers, NameOf* look_up) {
+  std::vector<std::optional<std::string>> names;
+  for (const auto number : numbers) {
+    auto name = look_up(number);
+    if (!name) return std::unexpected(name.error());
+    names.push_back(std::move(*name));
+  }
+  return names;
+}
+
 }  // namespace
 
 ResultOf<ChangeAccess> perform(const Kernel& kernel, const ChangeAccess& task) {
@@ -59,6 +71,14 @@ ResultOf<FindOwners> perform(const Kernel&, const FindOwners& task) {
   auto gids = numbers_of(task.groups, group_id);
   if (!gids) return std::unexpected(gids.error());
   return FindOwners::Answer{std::move(*uids), std::move(*gids)};
+}
+
+ResultOf<NameOwners> perform(const Kernel&, const NameOwners& task) {
+  auto users = names_of(task.uids, user_name);
+  if (!users) return std::unexpected(users.error());
+  auto groups = names_of(task.gids, group_name);
+  if (!groups) return std::unexpected(groups.error());
+  return NameOwners::Answer{std::move(*users), std::move(*groups)};
 }
 
 ResultOf<RaiseLockedMemory> perform(const Kernel& kernel, const RaiseLockedMemory& task) {

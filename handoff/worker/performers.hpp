@@ -23,6 +23,7 @@ ResultOf<FindUsage> perform(const Kernel& kernel, const FindUsage& task);
 ResultOf<ChangeAccess> perform(const Kernel& kernel, const ChangeAccess& task);
 ResultOf<FindAccess> perform(const Kernel& kernel, const FindAccess& task);
 ResultOf<FindOwners> perform(const Kernel& kernel, const FindOwners& task);
+ResultOf<NameOwners> perform(const Kernel& kernel, const NameOwners& task);
 ResultOf<RaiseLockedMemory> perform(const Kernel& kernel, const RaiseLockedMemory& task);
 ResultOf<ReadVfSettings> perform(const Kernel& kernel, const ReadVfSettings& task);
 ResultOf<OpenNodes> perform(const Kernel& kernel, const OpenNodes& task, std::vector<sysfs::FileDescriptor>& opened);

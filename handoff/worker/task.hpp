@@ -32,7 +32,7 @@ struct TaskKinds {
 };
 using AllTasks = TaskKinds<PerformStep, ReadOverrides, FindHolders, ReadVfioFacts, ReadAttributes, ProbeVfio,
                            ReadConfig, ReadVpd, FindUsage, ChangeAccess, FindAccess, FindOwners, RaiseLockedMemory,
-                           ReadVfSettings, OpenNodes, ReadAlternativeNames>;
+                           ReadVfSettings, OpenNodes, ReadAlternativeNames, NameOwners>;
 using TaskWork = AllTasks::Work;
 using TaskAnswer = AllTasks::Answer;
 template <class Work>

@@ -171,6 +171,21 @@ struct FindOwners {
   bool operator==(const FindOwners&) const = default;
 };
 
+/// The names of users and groups by their numbers.
+struct NameOwners {
+  struct Answer {
+    std::vector<std::optional<std::string>> users = {};  ///< of each; nullopt: none has that number
+    std::vector<std::optional<std::string>> groups = {};
+
+    bool operator==(const Answer&) const = default;
+  };
+  static constexpr Patience patience = Patience::Read;
+  std::vector<unsigned> uids = {};
+  std::vector<unsigned> gids = {};
+
+  bool operator==(const NameOwners&) const = default;
+};
+
 struct RaiseLockedMemory {
   using Answer = NoAnswer;
   static constexpr Patience patience = Patience::Read;

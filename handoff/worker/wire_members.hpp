@@ -91,6 +91,10 @@ constexpr auto members(Is<FindOwners::Answer> auto& value) {
   auto& [uids, gids] = value;
   return std::tie(uids, gids);
 }
+constexpr auto members(Is<NameOwners::Answer> auto& value) {
+  auto& [users, groups] = value;
+  return std::tie(users, groups);
+}
 constexpr auto members(Is<sysfs::Error> auto& value) {
   auto& [code, message, errno_value, path] = value;
   return std::tie(code, message, errno_value, path);
@@ -101,7 +105,7 @@ concept IsTaskOfOne = Is<T, PerformStep> || Is<T, ReadOverrides> || Is<T, FindHo
     Is<T, ReadVpd> || Is<T, ReadVfSettings> || Is<T, OpenNodes>;
 template <class T>
 concept IsTaskOfTwo = Is<T, ReadAttributes> || Is<T, ProbeVfio> || Is<T, FindUsage> || Is<T, FindAccess> ||
-    Is<T, FindOwners> || Is<T, RaiseLockedMemory>;
+    Is<T, FindOwners> || Is<T, RaiseLockedMemory> || Is<T, NameOwners>;
 
 constexpr auto members(IsTaskOfOne auto& task) {
   auto& [first] = task;

@@ -61,6 +61,7 @@ inline std::vector<TaskSample> task_samples() {
       sample(ChangeAccess{AccessChange::Revoke, owners, "/dev/iommu"}, {}),
       sample(FindAccess{owners, odd}, owners),
       sample(FindOwners{{odd, "vmm"}, {"kvm"}}, {.uids = {std::nullopt, 0}, .gids = {~0U}}),
+      sample(NameOwners{{~0U, 0}, {36}}, {.users = {std::nullopt, "root"}, .groups = {odd}}),
       sample(RaiseLockedMemory{-1, std::numeric_limits<std::uint64_t>::max()}, {}),
       sample(ReadVfSettings{card}, {{card, told}, {last, {}}}),
       sample(OpenNodes{{"/dev/vfio/vfio", odd}}, {}),

@@ -144,6 +144,12 @@ TEST_CASE("Users and groups of this host are found by name, and others are not")
   CHECK(found == FindOwners::Answer{.uids = {0, std::nullopt}, .gids = {0}});
 }
 
+TEST_CASE("Users and groups of this host have their names, and other numbers none") {
+  Bench bench;
+  const auto found = bench.run(NameOwners{{0, ~0U - 1}, {0, ~0U - 1}}).value();
+  CHECK(found == NameOwners::Answer{.users = {"root", std::nullopt}, .groups = {"root", std::nullopt}});
+}
+
 TEST_CASE("A worker opens nodes of VFIO and iommufd and nothing else, all of them or none") {
   Bench bench;
   for (const auto* path : {"/dev/vfio/vfio", "/dev/iommu", "/dev/vfio/devices/vfio0"})
