@@ -13,75 +13,17 @@
 #include <vector>
 
 #include "api/http/json_body.hpp"
-#include "api/http/nearest_word.hpp"
 #include "api/requests/selector_body.hpp"
+#include "daemon/access_section.hpp"
 
 namespace devbindd::daemon {
 namespace {
 
 using nlohmann::json;
-using Checked = std::expected<void, ConfigurationError>;
 
 constexpr std::size_t max_bytes = 64U << 10U;
 constexpr std::size_t max_policies = 64;
 constexpr std::size_t max_policy_name = 128;
-
-std::unexpected<ConfigurationError> wrong(std::string pointer, std::string message) {
-  return std::unexpected(ConfigurationError{std::move(pointer), std::move(message)});
-}
-
-// One object of the file: reads keys into fields and refuses those that nobody asked for.
-class Section {
- public:
-  Section(const json& object, std::string pointer) : object_(object), pointer_(std::move(pointer)) {}
-
-  Checked text(const std::string& key, std::string& field) {
-    const auto* value = find(key);
-    if (value == nullptr) return {};
-    if (!value->is_string()) return wrong(at(key), "must be a string");
-    field = *value->get_ptr<const std::string*>();
-    return {};
-  }
-  Checked flag(const std::string& key, bool& field) {
-    const auto* value = find(key);
-    if (value == nullptr) return {};
-    if (!value->is_boolean()) return wrong(at(key), "must be true or false");
-    field = *value->get_ptr<const bool*>();
-    return {};
-  }
-  template <class Set>
-  Checked number(const std::string& key, std::uint64_t least, std::uint64_t most, Set set) {
-    const auto* value = find(key);
-    if (value == nullptr) return {};
-    const auto* number = value->get_ptr<const std::uint64_t*>();
-    if (number == nullptr || *number < least || *number > most) {
-      return wrong(at(key), "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
-    }
-    set(*number);
-    return {};
-  }
-  Checked seconds(const std::string& key, std::chrono::seconds& field) {
-    return number(key, 1, 3600, [&field](std::uint64_t value) { field = std::chrono::seconds(value); });
-  }
-  const json* find(const std::string& key) {
-    asked_.push_back(key);
-    const auto found = object_.find(key);
-    return found == object_.end() ? nullptr : &*found;
-  }
-  Checked finish() const {
-    for (const auto& [key, value] : object_.items()) {
-      if (std::ranges::find(asked_, key) == asked_.end())
-        return wrong(at(key), "is not a key of the configuration" + api::hint(key, asked_));
-    }
-    return {};
-  }
-  std::string at(const std::string& key) const { return pointer_ + api::pointer_to(key); }
-
- private:
-  const json& object_;
-  std::string pointer_;
-  std::vector<std::string> asked_;
-};
 
 // "0660": a string of octal digits, since JSON has no octal numbers and 660 would be a trap.
 Checked octal_mode(Section& section, unsigned& mode) {
@@ -132,7 +74,11 @@ Checked read_tcp(const json& object, Configuration& configuration) {
                                  [&tcp](std::uint64_t value) { tcp.port = static_cast<std::uint16_t>(value); });
       !read)
     return read;
-  if (auto read = section.flag("allow_changes", tcp.allow_changes); !read) return read;
+  if (section.find("allow_changes") != nullptr)
+    return wrong("/tcp/allow_changes",
+                 "is called \"every_local_user_is_admin\" now, which is what it does; a bearer token of \"access\" "
+                 "gives a role to one who has it alone");
+  if (auto read = section.flag("every_local_user_is_admin", tcp.every_local_user_is_admin); !read) return read;
   if (!is_loopback(tcp.address))
     return wrong("/tcp/address", "must be a loopback address (127.0.0.1 or ::1): there is no encryption");
   configuration.tcp = tcp;
@@ -242,6 +188,9 @@ Checked read_all(const json& document, Configuration& configuration) {
     return wrong("/claims_socket/path", "must be another one than that of \"unix\"");
   if (const auto* value = section.find("tcp")) {
     if (auto read = read_tcp(*value, configuration); !read) return read;
+  }
+  if (const auto* list = section.find("access")) {
+    if (auto read = read_access(*list, configuration.access); !read) return read;
   }
   if (auto read = section.text("state_directory", configuration.state_directory); !read) return read;
   const auto* cdi = section.find("cdi_directory");

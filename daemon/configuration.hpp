@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "api/access/access_rules.hpp"
+#include "daemon/configuration_section.hpp"
 #include "handoff/model/policy.hpp"
 
 namespace devbindd::daemon {
@@ -18,15 +20,16 @@ namespace devbindd::daemon {
 struct TcpConfiguration {
   std::string address = "127.0.0.1";  ///< loopback only
   std::uint16_t port = 8480;
-  bool allow_changes = false;  ///< every local user can connect to a TCP port: reads only unless said
+  bool every_local_user_is_admin = false;  ///< everybody on the host can connect to a TCP port
 };
 
 struct Configuration {
   std::string unix_path = "/run/devbindd/devbindd.sock";
-  std::string unix_group = "devbindd";  ///< members may change things; "" for root alone
+  std::string unix_group = "devbindd";  ///< that the socket is given to; "" for root alone
   unsigned unix_mode = 0660;
   std::string claims_path = {};  ///< of the socket for the owners of claims, "" for none
   std::optional<TcpConfiguration> tcp;
+  api::AccessRules access = {};  ///< not configured: root and `unix_group` change things, whoever gets in reads
   std::string state_directory = "/var/lib/devbindd";
   std::string log_level = "info";
   std::string cdi_directory = {};              ///< where CDI files of claims are written, "" for nowhere
@@ -35,12 +38,6 @@ struct Configuration {
   std::chrono::seconds step_deadline{10};  ///< after which a step counts as blocked
   std::chrono::seconds request_wait{30};   ///< after which a write answers 202
   std::chrono::seconds shutdown_wait{10};  ///< for operations between two writes when the daemon is stopped
-};
-
-/// What is wrong with a file: a JSON pointer ("/tcp/port") and a sentence.
-struct ConfigurationError {
-  std::string pointer;
-  std::string message;
 };
 
 /// Reads the text of a configuration. Pure; fuzzed.

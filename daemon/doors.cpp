@@ -43,7 +43,8 @@ sysfs::Result<> listen_tcp(api::Server& server, const TcpConfiguration& tcp) {
       error.message += " (devbindd's unit lets it make no socket of IP: systemctl enable --now devbindd-tcp.socket)";
     return std::unexpected(std::move(error));
   }
-  spdlog::info("listening on {} port {} ({})", tcp.address, *port, tcp.allow_changes ? "changes allowed" : "read-only");
+  spdlog::info("listening on {} port {} ({})", tcp.address, *port,
+               tcp.every_local_user_is_admin ? "every local user may change things" : "read-only without a token");
   return {};
 }
 

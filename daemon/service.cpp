@@ -21,6 +21,7 @@
 #include "api/render/cdi_files.hpp"
 #include "api/render/render_claim.hpp"
 #include "api/render/render_event.hpp"
+#include "daemon/access_names.hpp"
 #include "daemon/aside_thread.hpp"
 #include "daemon/audit_log.hpp"
 #include "daemon/build_info.hpp"
@@ -155,27 +156,30 @@ KernelWatch::Hooks Service::watch_hooks() {
 }
 
 handoff::Engine::Services Service::engine_services() {
-  return {.tree = tree_,
-          .inventory = inventory_,
-          .drain_uevents = [this] { return watch_.drain(); },
-          .run_task = [this](handoff::Task task,
-                             handoff::TaskCallbacks callbacks) { pool_.run(std::move(task), std::move(callbacks)); },
-          .journal = *journal_,
-          .modules = modules_,
-          .read_only = configuration_.read_only,
-          .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
-          .leftovers = [this] { return leftovers(); },
-          .end_leftover = [](std::int32_t pid) { ::kill(pid, SIGKILL); },
-          .after = [this](std::chrono::milliseconds delay,
-                          std::function<void()> work) { run_later(io_, delay, std::move(work)); },
-          .open_lane = [this] { return pool_.open_lane(); },
-          .tell =
-              [this](const handoff::HostEvent& event) {
-                events_.add(event);
-                show_soon();
-              },
-          .inform = [this](const std::string& message) { log_.write(spdlog::level::info, message); },
-          .warn = [this](const std::string& message) { log_.write(spdlog::level::warn, message + ", ignoring"); }};
+  return {
+      .tree = tree_,
+      .inventory = inventory_,
+      .drain_uevents = [this] { return watch_.drain(); },
+      .run_task = [this](handoff::Task task,
+                         handoff::TaskCallbacks callbacks) { pool_.run(std::move(task), std::move(callbacks)); },
+      .journal = *journal_,
+      .modules = modules_,
+      .read_only = configuration_.read_only,
+      .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
+      .leftovers = [this] { return leftovers(); },
+      .end_leftover = [](std::int32_t pid) { ::kill(pid, SIGKILL); },
+      .after = [this](std::chrono::milliseconds delay,
+                      std::function<void()> work) { run_later(io_, delay, std::move(work)); },
+      .open_lane = [this] { return pool_.open_lane(); },
+      .tell =
+          [this](const handoff::HostEvent& event) {
+            events_.add(event);
+            show_soon();
+          },
+      .labels_of =
+          [this](const sysfs::Device& device) { return policies_ ? policies_->labels_of(device) : handoff::Labels{}; },
+      .inform = [this](const std::string& message) { log_.write(spdlog::level::info, message); },
+      .warn = [this](const std::string& message) { log_.write(spdlog::level::warn, message + ", ignoring"); }};
 }
 
 // Those who follow hear of a change though nobody asks. A burst of events is looked at once.
@@ -320,8 +324,8 @@ sysfs::Result<> Service::listen() {
   server_ = std::make_unique<api::Server>(
       io_, api::Server::Settings{
                .limits = {},
-               .unix_group = group,
-               .tcp_may_change = configuration_.tcp && configuration_.tcp->allow_changes,
+               .access = rules_in_force(configuration_, group,
+                                        [](const std::string& message) { spdlog::warn("{}, ignoring", message); }),
                .handle = [this](const api::Request& request,
                                 api::Respond respond) { api::dispatch(*context_, request, std::move(respond)); },
                .log =

@@ -12,6 +12,7 @@
 
 #include "api/context/answer_cache.hpp"
 #include "api/context/aside.hpp"
+#include "api/context/denial_limit.hpp"
 #include "api/context/event_feed.hpp"
 #include "api/context/repeated.hpp"
 #include "api/context/serial_numbers.hpp"
@@ -89,6 +90,7 @@ struct Context {
   /// Asked for each /metrics.
   std::function<ServiceUse()> use = [] { return ServiceUse{}; };
   RequestCounts requests = {};
+  DenialLimit denials = {};
   UnderWay under_way = {};
   ModuleCache module_cache = {};
   UserspaceDriverCache userspace_drivers = {};

@@ -19,6 +19,12 @@ using sysfs::ErrorCode;
 
 constexpr std::string_view operations = "/v1/operations/";
 
+// Bearers of tokens have no uid: each token has keys of its own. No header has a line end.
+std::string kept_key(const Request& request) {
+  const auto& token = request.requester.token;
+  return token.empty() ? request.idempotency_key : token + "\n" + request.idempotency_key;
+}
+
 // What is asked, with or without dry_run. Each part is told from the next by its length.
 std::string digest_of(const Request& request) {
   std::string text;
@@ -65,7 +71,7 @@ Response kept_response(Context& context, const handoff::KeptAnswer& kept) {
 
 void keep(Context& context, const Request& request, const std::string& digest, const Response& response,
           const std::function<void()>& done) {
-  context.kept_answers.keep(request.requester.uid, request.idempotency_key,
+  context.kept_answers.keep(request.requester.uid, kept_key(request),
                             {.request = digest,
                              .at = std::chrono::system_clock::now(),
                              .status = response.status,
@@ -81,7 +87,7 @@ void keep(Context& context, const Request& request, const std::string& digest, c
 
 // The first answer, for whoever asked meanwhile too.
 void answer_all(Context& context, const Request& request, const Response& response) {
-  auto waiting = context.under_way.extract({request.requester.uid, request.idempotency_key});
+  auto waiting = context.under_way.extract({request.requester.uid, kept_key(request)});
   if (waiting.empty()) return;
   for (const auto& respond : waiting.mapped()) respond(response);
 }
@@ -90,7 +96,7 @@ void perform_and_keep(Context& context, const Request& request, const std::strin
                       const std::function<void(Respond)>& perform) {
   // A request that nobody answers any more does not keep those who wait for it.
   const auto unanswered =
-      std::shared_ptr<void>(nullptr, [&context, user = request.requester.uid, key = request.idempotency_key](void*) {
+      std::shared_ptr<void>(nullptr, [&context, user = request.requester.uid, key = kept_key(request)](void*) {
         context.under_way.erase({user, key});
       });
   perform([&context, request, digest, unanswered](const Response& response) {
@@ -109,15 +115,16 @@ void perform_once(Context& context, const Request& request, Respond respond,
   if (!mistakes.none()) return respond(to_response(request, mistakes));
   if (key.empty()) return perform(std::move(respond));
   const auto user = request.requester.uid;
+  const auto kept_as = kept_key(request);
   const auto digest = digest_of(request);
-  const auto* kept = context.kept_answers.find(user, key);
+  const auto* kept = context.kept_answers.find(user, kept_as);
   if (kept != nullptr && kept->request != digest)
     return respond(
         problem_of(request, sysfs::Error{ErrorCode::KeyReused, "the idempotency key came with another request"}));
   if (kept != nullptr && !has_failed(context, *kept)) return respond(kept_response(context, *kept));
   const bool dry_run = QueryReader(request.query, mistakes).flag("dry_run");
   if (dry_run) return perform(std::move(respond));
-  auto& waiting = context.under_way[{user, key}];
+  auto& waiting = context.under_way[{user, kept_as}];
   waiting.push_back(std::move(respond));
   if (waiting.size() == 1) perform_and_keep(context, request, digest, perform);
 }

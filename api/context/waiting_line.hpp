@@ -22,7 +22,7 @@ class WaitingLine {
   };
 
   void add(const Request& request, Work work) {
-    put_back({request.access == Access::Change, request.client_left, std::move(work)});
+    put_back({may_change(request.grant), request.client_left, std::move(work)});
   }
 
   /// Behind all others of its kind.

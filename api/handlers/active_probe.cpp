@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "api/handlers/denied.hpp"
 #include "handoff/journal/json.hpp"
 #include "handoff/plan/claim_reasons.hpp"
 #include "sysfs/iommu/iommu_group.hpp"
@@ -53,8 +54,7 @@ void run_probe(Context& context, const Request& request, const handoff::ProbeVfi
 
 std::optional<Response> probe_refusal(Context& context, const Request& request, const sysfs::Device& device) {
   const auto name = sysfs::to_string(device.address);
-  if (request.access != Access::Change)
-    return problem(request, 403, "forbidden", "an active probe resets the device: this caller may only read");
+  if (auto denial = device_denied(context, request, device)) return denial;
   if (!sysfs::is_vfio_bound(device)) {
     return problem_of(request, sysfs::Error{ErrorCode::NotVfioBound,
                                             name + " is not bound to a VFIO driver: there is nothing to probe"});

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/handlers/change.hpp"
+#include "api/handlers/denied.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/listing.hpp"
 #include "api/http/problem.hpp"
@@ -212,8 +213,7 @@ void delete_claim(Context& context, const Request& request, const PathArguments&
           respond(json_response(preview_json(std::get<handoff::Preview>(outcome))));
         });
   }
-  if (!may_use(request, **known))
-    return respond(problem(request, 403, "forbidden", "this caller is no owner of the claim and may only read"));
+  if (auto denial = claim_denied(context, request, **known)) return respond(std::move(*denial));
   const auto wait = std::make_shared<ClaimWait>(context, request, std::move(respond));
   context.claims.release(
       id, request.requester, when_closed,
@@ -234,6 +234,9 @@ void renew_claim(Context& context, const Request& request, const PathArguments& 
   QueryReader(request.query, mistakes).finish();
   const auto ttl = read_renewal(request, mistakes);
   if (!mistakes.none()) return respond(to_response(request, mistakes));
+  const auto known = visible_claim(context.claims, request, arguments[0]);
+  if (!known) return respond(problem_of(request, known.error()));
+  if (auto denial = claim_denied(context, request, **known)) return respond(std::move(*denial));
   context.claims.renew(arguments[0], request.requester, ttl,
                        answer_with_claim(context, request, arguments[0], std::move(respond)));
 }
@@ -244,6 +247,9 @@ void acknowledge_claim(Context& context, const Request& request, const PathArgum
   const auto document = body_of(request, mistakes);
   BodyReader(document, mistakes).finish();
   if (!mistakes.none()) return respond(to_response(request, mistakes));
+  const auto known = visible_claim(context.claims, request, arguments[0]);
+  if (!known) return respond(problem_of(request, known.error()));
+  if (auto denial = claim_denied(context, request, **known)) return respond(std::move(*denial));
   context.claims.acknowledge(arguments[0], request.requester,
                              answer_with_claim(context, request, arguments[0], std::move(respond)));
 }

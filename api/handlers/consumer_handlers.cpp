@@ -3,6 +3,7 @@
 // started. Not here: the claim's life (claim_handlers.cpp).
 #include <nlohmann/json.hpp>
 
+#include "api/handlers/denied.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/http/nearest_word.hpp"
 #include "api/http/parameters.hpp"
@@ -58,8 +59,7 @@ void post_claim_fds(Context& context, const Request& request, const PathArgument
   const auto& id = arguments[0];
   const auto claim = active_claim(context, request, id);
   if (!claim) return respond(problem_of(request, claim.error()));
-  if (!may_use(request, **claim))
-    return respond(problem(request, 403, "forbidden", "this caller is no owner of the claim and may only read"));
+  if (auto denial = claim_denied(context, request, **claim)) return respond(std::move(*denial));
   if (request.requester.transport != "unix")
     return respond(problem(request, 409, "unix_socket_only", "descriptors cannot be sent over TCP: ask on the socket"));
   // Both take their time, and the claim may end meanwhile: then they are closed again.
@@ -88,6 +88,7 @@ void post_claim_memlock(Context& context, const Request& request, const PathArgu
   if (!mistakes.none()) return respond(to_response(request, mistakes));
   const auto claim = active_claim(context, request, arguments[0]);
   if (!claim) return respond(problem_of(request, claim.error()));
+  if (auto denial = claim_denied(context, request, **claim)) return respond(std::move(*denial));
   handoff::check_dma_memory(
       context.engine, **claim, question, asker_of(request.requester),
       [request, respond = std::move(respond)](const sysfs::Result<handoff::DmaMemoryAnswer>& made) {
@@ -137,7 +138,7 @@ void get_handover(Context& context, const Request& request, const PathArguments&
   const auto backend = chosen_backend(*handover, wish.format, wish.backend);
   if (!backend) return respond(problem_of(request, backend.error()));
   handover->backend = *backend;
-  if (may_use(request, **claim)) handover->vf_token = (*claim)->request.vf_token;
+  if (may_use(context, request, **claim)) handover->vf_token = (*claim)->request.vf_token;
   auto text = render_handover(*handover, wish.format);
   respond({.status = 200, .content_type = text.media_type, .body = std::move(text.text), .headers = {}});
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "api/handlers/denied.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/http/json_body.hpp"
 #include "api/http/parameters.hpp"
@@ -52,6 +53,7 @@ void put_cordon(Context& context, const Request& request, const PathArguments& a
   if (auto refusal = refused_read_only(context, request)) return respond(std::move(*refusal));
   const auto device = context.engine.find_device(address);
   if (!device) return respond(problem_of(request, device.error()));
+  if (auto denial = device_denied(context, request, *device)) return respond(std::move(*denial));
   context.engine.cordons().set(*device, std::move(reason), request.requester,
                                [&context, request, address, respond](const sysfs::Result<>& stored) {
                                  if (!stored) return respond(problem_of(request, stored.error()));
@@ -63,6 +65,7 @@ void delete_cordon(Context& context, const Request& request, const PathArguments
   auto address = only_address(request, arguments[0]);
   if (!address) return respond(std::move(address.error()));
   if (auto refusal = refused_read_only(context, request)) return respond(std::move(*refusal));
+  if (auto denial = device_denied(context, request, device_at(context, *address))) return respond(std::move(*denial));
   // Also of a device that is not there just now: of one that is not cordoned nothing is forgotten.
   if (!context.engine.cordons().contains(*address)) return answer_with_cordon(context, request, *address, respond);
   context.engine.cordons().clear(

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "api/access/decision.hpp"
 #include "api/context/repeated.hpp"
 #include "api/handlers/conditional.hpp"
+#include "api/handlers/denied.hpp"
 #include "api/handlers/known_paths.hpp"
 #include "api/handlers/route.hpp"
 #include "api/http/media_ranges.hpp"
@@ -27,18 +29,14 @@ bool asks_dry_run(const Request& request) {
   return QueryReader(request.query, mistakes).flag("dry_run");
 }
 
+// Who may read may ask what a change would do.
+std::optional<Denial> denied_at_the_door(const Route& route, const Request& request) {
+  auto denial = decide(request.grant, route.right);
+  if (denial && asks_dry_run(request) && has(request.grant, Right::Read)) return std::nullopt;
+  return denial;
+}
+
 std::optional<Response> refused_at_the_door(const Route& route, const Request& request) {
-  if (request.access < Access::Read && route.access > Access::OwnClaims)
-    return problem(
-        request, 403, "forbidden",
-        "at this socket a caller has nothing but the claims whose owner he is; root and the daemon's group use "
-        "the other one");
-  if (route.access == Access::Change && request.access != Access::Change && !asks_dry_run(request))
-    return problem(
-        request, 403, "forbidden",
-        "this caller may read and ask for dry runs, but not change anything: on the Unix socket root and the "
-        "members of the daemon's group may (key \"group\" of \"unix\" in the configuration), over TCP "
-        "everybody with \"allow_changes\"");
   const auto preferences = preferences_from(request.prefer);
   if (preferences.strict && !preferences.not_understood.empty()) {
     return bad_request(request, "invalid_value", "Prefer:",
@@ -97,7 +95,7 @@ void perform_in_turn(Context& context, const Route& route, const Request& reques
   const auto kept = std::make_shared<Request>(request);
   kept->body = Body(std::string(std::string_view(request.body)));
   Request waiting;
-  waiting.access = request.access;
+  waiting.grant = request.grant;
   // Over TCP who has only said all that he has to say looks like one who has left, and gets his answer.
   if (request.requester.transport != "tcp") waiting.client_left = request.client_left;
   in_turns(context, waiting, [&context, &route, kept, arguments, respond = std::move(respond)]() mutable {
@@ -123,8 +121,9 @@ void dispatch(Context& context, const Request& request, Respond respond) {
       response.route = pattern;
       respond(std::move(response));
     };
+    if (const auto denial = denied_at_the_door(route, request)) return respond(denied(context, request, *denial));
     if (auto refusal = refused_at_the_door(route, request)) return respond(std::move(*refusal));
-    if (request.access == Access::Change && !route.turns)
+    if (may_change(request.grant) && !route.turns)
       return perform(context, route, request, *arguments, std::move(respond));
     return perform_in_turn(context, route, request, *arguments, std::move(respond));
   }

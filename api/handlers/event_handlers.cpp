@@ -104,7 +104,7 @@ void get_events(Context& context, const Request& request, const PathArguments&, 
   const auto since = read_since(query);
   query.finish();
   if (!mistakes.none()) return respond(to_response(request, mistakes));
-  auto place = context.events.enter(request.requester.uid, request.access == Access::Change);
+  auto place = context.events.enter(request.requester.uid, may_change(request.grant));
   if (!place) {
     auto refusal =
         problem(request, 503, "too_busy", "as many follow the events already as may: close a stream, or wait");

@@ -61,6 +61,7 @@ void list_audit(Context&, const Request&, const PathArguments&, Respond);
 void list_operations(Context&, const Request&, const PathArguments&, Respond);
 void get_operation(Context&, const Request&, const PathArguments&, Respond);
 
+void get_whoami(Context&, const Request&, const PathArguments&, Respond);
 void get_service(Context&, const Request&, const PathArguments&, Respond);
 void get_health(Context&, const Request&, const PathArguments&, Respond);
 void get_readiness(Context&, const Request&, const PathArguments&, Respond);

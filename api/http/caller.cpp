@@ -42,51 +42,52 @@ std::string local_address_of(int socket) {
   return text.data();
 }
 
-}  // namespace
-
-Caller caller_at(Entrance entrance, int socket, std::optional<unsigned> group, bool tcp_may_change) {
-  switch (entrance) {
-    case Entrance::Unix: return unix_caller(socket, group, Access::Read);
-    case Entrance::Claims: return unix_caller(socket, group, Access::OwnClaims);
-    case Entrance::Tcp: break;
-  }
-  return tcp_caller(tcp_may_change, local_address_of(socket));
-}
-
-bool is_trusted(const Caller& caller) {
-  return caller.access == Access::Change && caller.requester.transport == "unix";
-}
-
-Caller unix_caller(int socket, std::optional<unsigned> group, Access others) {
-  Caller caller{.requester = {.transport = "unix", .uid = std::nullopt, .pid = std::nullopt},
-                .access = others,
-                .groups = {},
-                .text = "unix"};
+// What is known of the peer of a Unix socket; nothing where the kernel does not name it.
+void name_peer(Caller& caller, int socket) {
   ucred peer{};
   socklen_t size = sizeof peer;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return caller;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
   caller.requester.uid = peer.uid;
   caller.requester.pid = peer.pid;
   caller.text = "unix uid " + std::to_string(peer.uid) + " pid " + std::to_string(peer.pid);
   const auto further = supplementary_groups(socket);
-  caller.groups.assign(further.begin(), further.end());
-  caller.groups.push_back(peer.gid);
-  const bool member = group && std::ranges::find(caller.groups, *group) != caller.groups.end();
-  if (peer.uid == 0 || member) caller.access = Access::Change;
-  caller.requester.may_change = caller.access == Access::Change;
+  caller.identity.uid = peer.uid;
+  caller.identity.groups.assign(further.begin(), further.end());
+  caller.identity.groups.push_back(peer.gid);
+}
+
+void take_grant(Caller& caller, const AccessRules& rules) {
+  caller.grant = grant_of(rules, caller.identity);
+  caller.requester.may_change = may_change(caller.grant);
+  caller.requester.permission = caller.grant.permission;
+  caller.requester.token = caller.grant.token;
+}
+
+}  // namespace
+
+Caller caller_at(Entrance entrance, int socket, const AccessRules& rules) {
+  const bool tcp = entrance == Entrance::Tcp;
+  Caller caller{.requester = {.transport = tcp ? "tcp" : "unix", .uid = std::nullopt, .pid = std::nullopt},
+                .identity = {.entrance = entrance},
+                .text = tcp ? "tcp" : "unix"};
+  if (tcp) {
+    caller.requester.local_address = local_address_of(socket);
+  } else {
+    name_peer(caller, socket);
+  }
+  take_grant(caller, rules);
   return caller;
 }
 
-Caller tcp_caller(bool may_change, std::string local_address) {
-  return {.requester = {.transport = "tcp",
-                        .uid = std::nullopt,
-                        .pid = std::nullopt,
-                        .local_address = std::move(local_address),
-                        .may_change = may_change},
-          .access = may_change ? Access::Change : Access::Read,
-          .groups = {},
-          .text = "tcp"};
+Caller authorized(Caller caller, std::string_view authorization, const AccessRules& rules) {
+  if (caller.identity.entrance != Entrance::Tcp) return caller;
+  caller.identity.token = bearer_token(authorization);
+  take_grant(caller, rules);
+  if (!caller.grant.token.empty()) caller.text = "tcp token " + caller.grant.token;
+  return caller;
 }
+
+bool is_trusted(const Caller& caller) { return may_change(caller.grant) && caller.identity.entrance != Entrance::Tcp; }
 
 bool is_loopback_host(std::string_view host) {
   const auto colon = host.rfind(':');

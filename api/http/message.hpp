@@ -13,17 +13,11 @@
 #include <utility>
 #include <vector>
 
+#include "api/access/access_rules.hpp"
 #include "handoff/model/request.hpp"
 #include "sysfs/kernel/file_descriptor.hpp"
 
 namespace devbindd::api {
-
-/// What a caller may do, each more than the one before it. Asking for a dry run needs no more than Read.
-enum class Access {
-  OwnClaims,  ///< look at the claims whose owner he is, have what they are for, and end them
-  Read,
-  Change,
-};
 
 /// The body of a request, as long as its handler reads it. What is copied out of a request for a later answer has none:
 /// an answer may be waited for for minutes, by many.
@@ -65,8 +59,9 @@ struct Request {
   std::optional<std::uint64_t> unless_changed_since = {};
   Body body;
   handoff::Requester requester;
-  Access access = Access::Read;                        ///< what this caller may do
-  std::vector<unsigned> groups = {};                   ///< of a Unix caller
+  Grant grant = {};                                    ///< what this caller has
+  Entrance entrance = Entrance::Unix;                  ///< where he came in
+  std::vector<unsigned> groups = {};                   ///< of a Unix caller: all that the kernel counts him in
   std::shared_ptr<const ClientLeft> client_left = {};  ///< null: it is there
 };
 

@@ -15,6 +15,7 @@ using sysfs::ErrorCode;
 std::string title_of(int status) {
   switch (status) {
     case 400: return "Bad Request";
+    case 401: return "Unauthorized";
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
@@ -28,6 +29,7 @@ std::string title_of(int status) {
     case 415: return "Unsupported Media Type";
     case 417: return "Expectation Failed";
     case 421: return "Misdirected Request";
+    case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
     case 501: return "Not Implemented";
@@ -66,7 +68,12 @@ int status_of(ErrorCode code) {
     case ErrorCode::DriverNotFound:
     case ErrorCode::OperationNotFound:
     case ErrorCode::ClaimNotFound: return 404;
-    case ErrorCode::ReadOnly: return 403;
+    case ErrorCode::ReadOnly:
+    case ErrorCode::DeviceForbidden:
+    case ErrorCode::DriverForbidden:
+    case ErrorCode::RiskForbidden:
+    case ErrorCode::OwnerForbidden: return 403;
+    case ErrorCode::RoleLimit: return 429;
     case ErrorCode::PreconditionFailed: return 412;
     case ErrorCode::IdentityMismatch: return 412;
     case ErrorCode::ModuleNotFound:
@@ -111,7 +118,7 @@ Response problem(const Request& request, int status, std::string_view code, cons
                     .content_type = "application/problem+json",
                     .body = handoff::dump(document) + "\n",
                     .headers = {}};
-  if (status == 503) response.headers.emplace_back("Retry-After", "1");
+  if (status == 503 || status == 429) response.headers.emplace_back("Retry-After", "1");
   return response;
 }
 

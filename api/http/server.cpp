@@ -20,7 +20,7 @@ namespace asio = boost::asio;
 void welcome(const std::shared_ptr<Serving>& serving, StreamSocket socket, Entrance entrance) {
   const auto& settings = serving->settings;
   const bool tcp = entrance == Entrance::Tcp;
-  auto caller = caller_at(entrance, socket.native_handle(), settings.unix_group, settings.tcp_may_change);
+  auto caller = caller_at(entrance, socket.native_handle(), settings.access);
   const Connected newcomer{.tcp = tcp, .trusted = is_trusted(caller), .uid = caller.requester.uid};
   const auto why_not = serving->sessions.make_room_for(newcomer, settings.limits.connections);
   if (!why_not) return serve(serving, std::move(socket), std::move(caller), tcp);

@@ -5,10 +5,10 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 
+#include "api/access/access_rules.hpp"
 #include "api/http/admission.hpp"
 #include "api/http/message.hpp"
 
@@ -37,9 +37,7 @@ struct AccessRecord {
 
 struct ServerSettings {
   Limits limits;
-  /// Unix callers with this group (besides root) may change things; nullopt: root alone.
-  std::optional<unsigned> unix_group;
-  bool tcp_may_change = false;
+  AccessRules access = {};
   std::function<void(const Request&, Respond)> handle;
   std::function<void(const AccessRecord&)> log;
 };

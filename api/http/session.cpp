@@ -126,10 +126,14 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
     request_ = {};
     static boost::uuids::random_generator_mt19937 generator;  // it names requests, and keeps no secret
     request_.id = boost::uuids::to_string(generator());
-    request_.requester = caller_.requester;
+    asking_ = caller_;
+    if (const auto authorization = head_.field("authorization"))
+      asking_ = authorized(caller_, *authorization, serving_->settings.access);
+    request_.requester = asking_.requester;
     request_.requester.traceparent = traceparent_of(head_.list("traceparent"));
-    request_.access = caller_.access;
-    request_.groups = caller_.groups;
+    request_.grant = asking_.grant;
+    request_.entrance = asking_.identity.entrance;
+    request_.groups = asking_.identity.groups;
     request_.client_left = client_left_;
     request_.method = head_.method;
     request_.accept = head_.list("accept");
@@ -242,7 +246,7 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
   void log(const Response& answer) const {
     const auto duration = Clock::now() - started_;
     serving_->settings.log({.request_id = request_.id,
-                            .caller = caller_.text,
+                            .caller = asking_.text,
                             .method = head_.method.empty() ? "-" : head_.method,
                             .target = head_.target.empty() ? "-" : head_.target,
                             .route = answer.route,
@@ -289,6 +293,7 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
   TimedStream stream_;
   RequestReading reading_;
   Caller caller_;
+  Caller asking_ = caller_;  ///< with what the request has to say of him
   bool tcp_;
   std::shared_ptr<handoff::Connection> connection_ = std::make_shared<handoff::Connection>();
   std::shared_ptr<const ClientLeft> client_left_;

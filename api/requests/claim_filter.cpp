@@ -91,8 +91,15 @@ bool is_owner(const Request& request, const Claim& claim) {
          std::ranges::any_of(request.groups, owns);
 }
 
+bool is_own(const Request& request, const Claim& claim) {
+  const auto& requester = request.requester;
+  const bool known = requester.uid || !requester.token.empty();
+  return is_owner(request, claim) ||
+         (known && has(request.grant, Right::Claim) && handoff::same_user(requester, claim.requester));
+}
+
 bool may_see(const Request& request, const Claim& claim) {
-  return request.access != Access::OwnClaims || is_owner(request, claim);
+  return has(request.grant, Right::Read) || is_own(request, claim);
 }
 
 sysfs::Result<const Claim*> visible_claim(const handoff::Claims& claims, const Request& request,
@@ -100,10 +107,6 @@ sysfs::Result<const Claim*> visible_claim(const handoff::Claims& claims, const R
   const auto* claim = claims.find(id);
   if (claim != nullptr && may_see(request, *claim)) return claim;
   return sysfs::fail(sysfs::ErrorCode::ClaimNotFound, "there is no claim " + id.substr(0, 64));
-}
-
-bool may_use(const Request& request, const Claim& claim) {
-  return request.access == Access::Change || is_owner(request, claim);
 }
 
 }  // namespace devbindd::api

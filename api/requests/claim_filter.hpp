@@ -31,14 +31,14 @@ bool passes(const handoff::Claim& claim, const ClaimFilter& filter);
 /// Whether the caller is an owner of the claim: the devices' nodes are open to him.
 bool is_owner(const Request& request, const handoff::Claim& claim);
 
+/// The same, or whether it is he who has made it, and may make claims.
+bool is_own(const Request& request, const handoff::Claim& claim);
+
 /// Whether the caller may know of the claim: who has nothing but his own claims may not of others.
 bool may_see(const Request& request, const handoff::Claim& claim);
 
 /// The claim by its id, for those who may know of it. Error: ClaimNotFound.
 sysfs::Result<const handoff::Claim*> visible_claim(const handoff::Claims& claims, const Request& request,
                                                    const std::string& id);
-
-/// Whether the caller may have what the claim is for, and may end it: its owner, and whoever may change things.
-bool may_use(const Request& request, const handoff::Claim& claim);
 
 }  // namespace devbindd::api

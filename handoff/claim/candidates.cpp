@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "handoff/model/permission.hpp"
+
 namespace devbindd::handoff {
 namespace {
 
@@ -58,6 +60,12 @@ std::optional<NotFree> sort_in(const ClaimAttempt& attempt, const std::set<std::
   return std::nullopt;
 }
 
+// What the requester may not have does not count, and he is not told of it.
+bool may_have(const ClaimAttempt& attempt, const LabelsOf& labels_of, const sysfs::Device& device) {
+  const auto& permission = attempt.claim.requester.permission;
+  return !permission || covers(*permission, device, labels_of ? labels_of(device) : Labels{});
+}
+
 }  // namespace
 
 std::string look_key(const sysfs::Device& device) {
@@ -73,6 +81,7 @@ Candidates find_candidates(const Engine& engine, const ClaimTable& claims, const
   for (const auto& [address, device] : inventory.devices()) {
     if (sysfs::is_pci_bridge(device) || !matches(selector, device)) continue;
     if (!selector.labels.empty() && !(labels_of && has_labels(labels_of(device), selector.labels))) continue;
+    if (!may_have(attempt, labels_of, device)) continue;
     ++candidates.selection.fit;
     auto& pool = candidates.pools[selector.same_switch ? root_of(device) : std::string{}];
     auto obstructed = obstacle(engine, claims, held, device);

@@ -16,9 +16,6 @@
 
 namespace devbindd::handoff {
 
-/// What the host's policies call a device.
-using LabelsOf = std::function<Labels(const sysfs::Device&)>;
-
 /// The IOMMU group's number, or the device's address where it has none: what is looked at as one.
 std::string look_key(const sysfs::Device& device);
 

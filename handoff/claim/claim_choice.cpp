@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "handoff/claim/claim_changes.hpp"
+#include "handoff/claim/claim_permission.hpp"
 #include "handoff/claim/device_reset.hpp"
 #include "handoff/claim/selection_report.hpp"
 #include "handoff/plan/device_reasons.hpp"
@@ -116,6 +117,9 @@ void ClaimChoice::find_owners(const Attempt& attempt) {
 
 void ClaimChoice::choose(const Attempt& attempt) {
   if (has_left(attempt) || setup_.is_made_already(attempt)) return;
+  const auto& claim = attempt->claim;
+  if (auto denied = denied_owners(claim.requester, claim.grantees))
+    return attempt->done(Refusal{std::move(*denied), {}, {}});
   const auto inventory = engine_.current();
   if (!inventory) return attempt->done(Refusal{inventory.error(), {}, {}});
   attempt->chosen.clear();

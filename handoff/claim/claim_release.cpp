@@ -109,7 +109,9 @@ void ClaimRelease::preview(const std::string& id, const Requester& requester, bo
     add_resets(*claim, preview);
     auto request = give_back_now(id);
     if (request.items.empty()) return done(std::move(preview));
-    engine_.submit(std::move(request), requester, true, [preview, done](const Decision& decision) mutable {
+    auto own = requester;
+    own.permission = {};  // who may end the claim may have its devices given back
+    engine_.submit(std::move(request), std::move(own), true, [preview, done](const Decision& decision) mutable {
       if (const auto* refused = std::get_if<Refusal>(&decision)) return done(*refused);
       add(preview, std::get<Preview>(decision));
       done(std::move(preview));

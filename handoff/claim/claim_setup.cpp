@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "handoff/claim/claim_changes.hpp"
+#include "handoff/claim/claim_permission.hpp"
 #include "handoff/claim/device_reset.hpp"
 #include "handoff/journal/claim_document.hpp"
 #include "handoff/plan/claim_reasons.hpp"
@@ -75,6 +76,16 @@ bool ClaimSetup::is_made_already(const Attempt& attempt) {
 
 // --- holding
 
+// An IOMMU group goes as a whole, or not at all.
+std::optional<sysfs::Error> ClaimSetup::denied_group(const ClaimAttempt& attempt, const sysfs::Device& device,
+                                                     const std::vector<sysfs::Device>& group) const {
+  const auto& permission = attempt.claim.requester.permission;
+  if (!permission) return std::nullopt;
+  std::vector<const sysfs::Device*> all = {&device};
+  for (const auto& member : group) all.push_back(&member);
+  return denied_devices(*permission, all, engine_.services().labels_of);
+}
+
 // Of each chosen device the whole group; what refuses one of them.
 std::optional<Refusal> ClaimSetup::add_devices(ClaimAttempt& attempt) const {
   const auto& services = engine_.services();
@@ -84,6 +95,7 @@ std::optional<Refusal> ClaimSetup::add_devices(ClaimAttempt& attempt) const {
     if (device == nullptr)
       return refusal(ErrorCode::DeviceNotFound, "there is no PCI device at " + sysfs::to_string(address));
     const auto group = claimable_group(services.inventory, address);
+    if (auto denied = denied_group(attempt, *device, group)) return Refusal{std::move(*denied), {}, {}};
     auto evidence = without_reset(services.tree, attempt.request, group);
     if (const auto holder = claims_.holder_of(*device); !evidence && !holder.empty())
       evidence = claim_evidence(address, holder);
@@ -104,6 +116,7 @@ void ClaimSetup::hold(const Attempt& attempt) {
   if (is_made_already(attempt)) return;
   claim.devices.clear();
   if (auto refused = add_devices(*attempt)) return attempt->done(std::move(*refused));
+  if (auto full = over_limit(claims_, claim)) return attempt->done(Refusal{std::move(*full), {}, {}});
   claim.request = attempt->request;
   if (attempt->dry_run) return preview(attempt);
   claims_.add(claim);

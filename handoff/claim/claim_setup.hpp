@@ -45,6 +45,8 @@ class ClaimSetup {
 
  private:
   void when_made(const std::string& id, const Requester& requester, ClaimAnswer done);
+  std::optional<sysfs::Error> denied_group(const ClaimAttempt& attempt, const sysfs::Device& device,
+                                           const std::vector<sysfs::Device>& group) const;
   std::optional<Refusal> add_devices(ClaimAttempt& attempt) const;
   void preview(const Attempt& attempt);
   void on_held(const Attempt& attempt, const sysfs::Result<>& stored);

@@ -52,7 +52,7 @@ const Claim* ClaimTable::with_key(const ClaimRequest& request, const Requester& 
   if (request.idempotency_key.empty()) return nullptr;
   for (const auto& [id, entry] : entries_) {
     const auto& claim = entry.claim;
-    if (claim.request.idempotency_key == request.idempotency_key && claim.requester.uid == requester.uid &&
+    if (claim.request.idempotency_key == request.idempotency_key && same_user(claim.requester, requester) &&
         is_key_known(claim))
       return &claim;
   }

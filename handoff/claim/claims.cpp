@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "handoff/claim/claim_permission.hpp"
 #include "handoff/claim/error_recovery.hpp"
 #include "handoff/claim/owner_process.hpp"
 #include "handoff/journal/rows.hpp"
@@ -68,6 +69,7 @@ void Claims::create(ClaimRequest request, Requester requester, bool dry_run, Cla
   if (services.read_only && !dry_run)
     return done(refusal(ErrorCode::ReadOnly, "devbindd runs with --read-only: it changes nothing"));
   if (!engine_.accepting()) return done(refusal(ErrorCode::ShuttingDown, "devbindd is stopping"));
+  set_own_owner(request, requester);
   // A dry run is answered as the request itself would be: a key that is known makes no other claim.
   if (const auto* known = table_.with_key(request, requester))
     return setup_.answer_again(*known, request, requester, std::move(done));

@@ -15,6 +15,7 @@
 #include "handoff/claim/claim_choice.hpp"
 #include "handoff/claim/claim_node_access.hpp"
 #include "handoff/claim/claim_outcome.hpp"
+#include "handoff/claim/claim_permission.hpp"
 #include "handoff/claim/claim_records.hpp"
 #include "handoff/claim/claim_release.hpp"
 #include "handoff/claim/claim_setup.hpp"
@@ -82,6 +83,8 @@ class Claims {
   /// Claims that nobody got, since this daemon runs, without dry runs.
   using Refusals = std::map<sysfs::ErrorCode, std::uint64_t>;
   const Refusals& refusals() const { return refusals_; }
+  /// What somebody's claims hold now.
+  Holdings holdings_of(const Requester& requester) const { return handoff::holdings_of(table_, requester); }
 
   /// Counts changes of which claim holds what.
   std::uint64_t generation() const { return table_.generation(); }

@@ -99,6 +99,7 @@ json to_json(const Requester& requester) {
   json document = {
       {"transport", requester.transport}, {"uid", or_null(requester.uid)}, {"pid", or_null(requester.pid)}};
   if (!requester.traceparent.empty()) document["traceparent"] = requester.traceparent;
+  if (!requester.token.empty()) document["token"] = requester.token;
   return document;
 }
 

@@ -27,8 +27,14 @@ std::string_view name_of(Scope scope) { return scope == Scope::Group ? "group" :
 
 std::string_view name_of(Method method) { return method == Method::NewId ? "new_id" : "driver_override"; }
 
+bool same_user(const Requester& one, const Requester& other) {
+  return one.uid == other.uid && one.token == other.token;
+}
+
 Asker asker_of(const Requester& requester) {
-  const auto name = requester.uid ? "uid " + std::to_string(*requester.uid) : requester.transport;
+  const auto name = requester.uid              ? "uid " + std::to_string(*requester.uid)
+                    : !requester.token.empty() ? "token " + requester.token
+                                               : requester.transport;
   return {.name = name.empty() ? "nobody" : name, .may_change = requester.may_change};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -14,6 +15,9 @@
 namespace devbindd::handoff {
 
 using Labels = std::map<std::string, std::string>;
+
+/// What the host's policies call a device.
+using LabelsOf = std::function<Labels(const sysfs::Device&)>;
 
 /// What is not set matches everything; of several values one must be the device's.
 struct Selector {

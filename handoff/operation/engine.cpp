@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "handoff/operation/engine.hpp"
 
+#include "handoff/operation/permission_check.hpp"
 #include "handoff/operation/refusal_audit.hpp"
 
 namespace devbindd::handoff {
@@ -42,10 +43,13 @@ void Engine::submit(ChangeRequest request, Requester requester, bool dry_run, st
   if (stopping_) return decide(refusal_for({ErrorCode::ShuttingDown, stopping}));
   if (const auto full = dry_run ? std::nullopt : runs_.refuse_if_full()) return decide(*full);
   if (!dry_run) decide = audited(services_, request, requester, std::move(decide));
+  if (const auto denied = beyond_permission(request, requester)) return decide(*denied);
   const auto asker = request.ends_claim ? Asker{} : asker_of(requester);
   const Inquiry inquiry{std::move(request), std::move(requester), asker, dry_run};
   gatherer_.gather(inquiry, [this, inquiry, answer = std::move(decide)](std::expected<Findings, Refusal> findings) {
     if (!findings) return answer(std::move(findings.error()));
+    if (auto denied = beyond_permission(findings->parts, inquiry.requester, services_.labels_of))
+      return answer(std::move(*denied));
     auto plan = handoff::decide(inquiry.request, findings->parts, inquiry.dry_run);
     if (!plan) return answer(std::move(plan.error()));
     if (has_changed(inquiry.request))

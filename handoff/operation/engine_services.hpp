@@ -10,6 +10,7 @@
 
 #include "handoff/journal/journal.hpp"
 #include "handoff/model/host_event.hpp"
+#include "handoff/model/selector.hpp"
 #include "handoff/worker/leftover_workers.hpp"
 #include "handoff/worker/task.hpp"
 #include "sysfs/device/inventory.hpp"
@@ -36,6 +37,8 @@ struct EngineServices {
   OpenLane open_lane = {};
   /// Tells those who follow this host of a change.
   std::function<void(const HostEvent&)> tell = {};
+  /// What the host's policies call a device, for permissions by labels.
+  LabelsOf labels_of = {};
   std::function<void(const std::string&)> inform = {};  ///< for what is worth a line in the log
   std::function<void(const std::string&)> warn = {};    ///< for what is worth a line in the log and nothing more
 };

@@ -42,6 +42,11 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::TooBusy: return "too_busy";
     case ErrorCode::ShuttingDown: return "shutting_down";
     case ErrorCode::ReadOnly: return "read_only";
+    case ErrorCode::DeviceForbidden: return "device_forbidden";
+    case ErrorCode::DriverForbidden: return "driver_forbidden";
+    case ErrorCode::RiskForbidden: return "risk_forbidden";
+    case ErrorCode::OwnerForbidden: return "owner_forbidden";
+    case ErrorCode::RoleLimit: return "role_limit_reached";
     case ErrorCode::JournalFailed: return "journal_failed";
     case ErrorCode::Overdue: return "overdue";
     case ErrorCode::Kernel: return "kernel_error";

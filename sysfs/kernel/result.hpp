@@ -48,6 +48,11 @@ enum class ErrorCode {
   TooBusy,              ///< a limit on workers, operations or connections is reached
   ShuttingDown,         ///< the daemon is stopping
   ReadOnly,             ///< the daemon runs with --read-only
+  DeviceForbidden,      ///< the caller's role does not cover a device
+  DriverForbidden,      ///< it does not cover the driver
+  RiskForbidden,        ///< it may not accept the risk
+  OwnerForbidden,       ///< it may not make claims for others
+  RoleLimit,            ///< it has as many devices or claims as it may
   JournalFailed,        ///< the state directory could not be written
   Overdue,              ///< a read did not finish within its deadline; the worker is still in the kernel
   Kernel,               ///< a system call failed; errno says how

@@ -13,13 +13,15 @@
 
 namespace devbindd::caller_test {
 
-using devbindd::api::Access;
+using devbindd::api::AccessRules;
+using devbindd::api::authorized;
 using devbindd::api::caller_at;
+using devbindd::api::default_rules;
 using devbindd::api::Entrance;
 using devbindd::api::is_loopback_host;
 using devbindd::api::is_trusted;
-using devbindd::api::tcp_caller;
-using devbindd::api::unix_caller;
+using devbindd::api::Role;
+using devbindd::api::WhoKind;
 using devbindd::sysfs::FileDescriptor;
 
 TEST_CASE("names of the loopback", "[api][caller]") {
@@ -56,34 +58,32 @@ TEST_CASE("every other name is somebody else's", "[api][caller]") {
   }
 }
 
-TEST_CASE("TCP callers may change things only when that is configured", "[api][caller]") {
-  CHECK(tcp_caller(false, "127.0.0.1").access == Access::Read);
-  CHECK(tcp_caller(true, "127.0.0.1").access == Access::Change);
-  CHECK_FALSE(tcp_caller(true, "127.0.0.1").requester.uid);
-  CHECK(tcp_caller(false, "127.0.0.1").requester.transport == "tcp");
-}
-
 TEST_CASE("the kernel names the peer of a Unix socket", "[api][caller]") {
   std::array<int, 2> ends{};
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
   const FileDescriptor one(ends[0]);
   const FileDescriptor other(ends[1]);
-  const auto caller = unix_caller(one.get(), std::nullopt);
+  const auto caller = caller_at(Entrance::Unix, one.get(), default_rules(std::nullopt, "devbindd"));
   CHECK(caller.requester.uid == ::getuid());
   CHECK(caller.requester.pid == ::getpid());
-  CHECK((caller.access == Access::Change) == (::getuid() == 0));
-  CHECK(unix_caller(one.get(), ::getgid()).access == Access::Change);
-  CHECK(unix_caller(-1, std::nullopt).access == Access::Read);
+  CHECK(caller.identity.groups.back() == ::getgid());
+  CHECK((caller.grant.role == Role::Admin) == (::getuid() == 0));
+  CHECK(caller.requester.may_change == (::getuid() == 0));
+  const auto member = caller_at(Entrance::Claims, one.get(), default_rules(::getgid(), "devbindd"));
+  CHECK(member.grant.role == Role::Admin);
+  CHECK(member.requester.permission == member.grant.permission);
 }
 
-TEST_CASE("each entrance lets in whoever comes with the rights that belong to it", "[api][caller]") {
-  // A socket that the kernel names no peer of: one of the others, who may not change things.
-  const FileDescriptor alone(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  CHECK(caller_at(Entrance::Unix, -1, std::nullopt, true).access == Access::Read);
-  CHECK(caller_at(Entrance::Claims, -1, std::nullopt, true).access == Access::OwnClaims);
-  CHECK(caller_at(Entrance::Tcp, -1, std::nullopt, false).access == Access::Read);
-  CHECK(caller_at(Entrance::Tcp, -1, std::nullopt, true).access == Access::Change);
-  CHECK(caller_at(Entrance::Tcp, alone.get(), std::nullopt, true).requester.local_address == "");
+TEST_CASE("whom the kernel does not name is nobody", "[api][caller]") {
+  const AccessRules rules{.rules = {{{.kind = WhoKind::User, .name = "root", .number = 0}, Role::Admin},
+                                    {{.kind = WhoKind::Everyone}, Role::Reader}}};
+  const FileDescriptor alone(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  CHECK(caller_at(Entrance::Unix, -1, rules).grant.role == Role::Reader);
+  CHECK_FALSE(caller_at(Entrance::Unix, -1, rules).requester.uid);
+  CHECK(caller_at(Entrance::Claims, -1, rules).grant.role == Role::None);
+  CHECK(caller_at(Entrance::Claims, -1, rules).grant.owns_claims);
+  CHECK(caller_at(Entrance::Unix, -1, AccessRules{}).grant.role == Role::None);
+  CHECK(caller_at(Entrance::Tcp, -1, rules).requester.local_address == "");
 }
 
 TEST_CASE("where a TCP caller has reached the daemon is known", "[api][caller]") {
@@ -92,9 +92,9 @@ TEST_CASE("where a TCP caller has reached the daemon is known", "[api][caller]")
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
   REQUIRE(::bind(four.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-  CHECK(caller_at(Entrance::Tcp, four.get(), std::nullopt, false).requester.local_address == "127.0.0.2");
+  CHECK(caller_at(Entrance::Tcp, four.get(), {}).requester.local_address == "127.0.0.2");
   const FileDescriptor six(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (six) CHECK(caller_at(Entrance::Tcp, six.get(), std::nullopt, false).requester.local_address == "::");
+  if (six) CHECK(caller_at(Entrance::Tcp, six.get(), {}).requester.local_address == "::");
 }
 
 TEST_CASE("only whom the kernel names is trusted", "[api][caller]") {
@@ -102,9 +102,33 @@ TEST_CASE("only whom the kernel names is trusted", "[api][caller]") {
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
   const FileDescriptor one(ends[0]);
   const FileDescriptor other(ends[1]);
-  CHECK(is_trusted(unix_caller(one.get(), ::getgid())));
-  CHECK_FALSE(is_trusted(unix_caller(-1, ::getgid())));
-  CHECK_FALSE(is_trusted(tcp_caller(true, "127.0.0.1")));
+  auto rules = default_rules(::getgid(), "devbindd");
+  CHECK(is_trusted(caller_at(Entrance::Unix, one.get(), rules)));
+  CHECK_FALSE(is_trusted(caller_at(Entrance::Unix, -1, rules)));
+  rules.every_local_user_is_admin = true;
+  const auto tcp = caller_at(Entrance::Tcp, -1, rules);
+  CHECK(tcp.grant.role == Role::Admin);
+  CHECK_FALSE(is_trusted(tcp));
+}
+
+TEST_CASE("a token counts over TCP alone", "[api][caller]") {
+  const auto digest =
+      api::token_digest_named("sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08").value();
+  const AccessRules rules{.rules = {{{.kind = WhoKind::Token, .name = "ci", .digest = digest}, Role::Operator}}};
+  const auto tcp = caller_at(Entrance::Tcp, -1, rules);
+  CHECK(tcp.grant.role == Role::None);
+  const auto bearer = authorized(tcp, "Bearer test", rules);
+  CHECK(bearer.grant.role == Role::Operator);
+  CHECK(bearer.requester.token == "ci");
+  CHECK(bearer.requester.may_change);
+  CHECK(bearer.text == "tcp token ci");
+  for (const auto* header : {"Bearer Test", "Bearer", "Basic dGVzdA==", ""}) {
+    INFO(header);
+    CHECK(authorized(tcp, header, rules).grant.wrong_token);
+  }
+  const auto at_the_socket = authorized(caller_at(Entrance::Unix, -1, rules), "Bearer test", rules);
+  CHECK(at_the_socket.grant.role == Role::None);
+  CHECK_FALSE(at_the_socket.grant.wrong_token);
 }
 
 }  // namespace devbindd::caller_test

@@ -34,11 +34,11 @@ bool found_by(const std::vector<std::pair<std::string, std::string>>& parameters
   return passes(claim(), filter);
 }
 
-Request by(std::optional<unsigned> uid, std::vector<unsigned> groups, Access access) {
+Request by(std::optional<unsigned> uid, std::vector<unsigned> groups, Role role) {
   Request request;
   request.requester.uid = uid;
   request.groups = std::move(groups);
-  request.access = access;
+  request.grant.role = role;
   return request;
 }
 
@@ -76,22 +76,34 @@ TEST_CASE("a filter names every value that it cannot have", "[api][claims]") {
   CHECK(places == std::vector<std::string>{"?state", "?device", "?label", "?label"});
 }
 
-TEST_CASE("an owner uses his claim, and others know nothing of it at his door", "[api][claims]") {
-  for (const auto& owner : {by(1000, {}, Access::OwnClaims), by(997, {5}, Access::OwnClaims),
-                            by(5000, {4, 36}, Access::OwnClaims), by(1000, {}, Access::Read)}) {
+TEST_CASE("an owner knows his claim, and others know nothing of it at his door", "[api][claims]") {
+  for (const auto& owner : {by(1000, {}, Role::None), by(997, {5}, Role::Claimant), by(5000, {4, 36}, Role::None),
+                            by(1000, {}, Role::Reader)}) {
     CHECK(is_owner(owner, claim()));
     CHECK(may_see(owner, claim()));
-    CHECK(may_use(owner, claim()));
   }
-  const auto stranger = by(1001, {100}, Access::OwnClaims);
-  CHECK_FALSE(may_see(stranger, claim()));
-  CHECK_FALSE(may_use(stranger, claim()));
-  const auto nobody = by(std::nullopt, {}, Access::OwnClaims);
-  CHECK_FALSE(may_see(nobody, claim()));
-  const auto reader = by(1001, {}, Access::Read);
-  CHECK(may_see(reader, claim()));
-  CHECK_FALSE(may_use(reader, claim()));
-  CHECK(may_use(by(0, {}, Access::Change), claim()));
+  CHECK_FALSE(may_see(by(1001, {100}, Role::None), claim()));
+  CHECK_FALSE(may_see(by(1001, {100}, Role::Claimant), claim()));
+  CHECK_FALSE(may_see(by(std::nullopt, {}, Role::Claimant), claim()));
+  CHECK(may_see(by(1001, {}, Role::Reader), claim()));
+  CHECK(may_see(by(1001, {}, Role::Operator), claim()));
+}
+
+TEST_CASE("who has made a claim for others has it while he may make claims", "[api][claims]") {
+  auto made = claim();
+  made.requester.uid = 1001;
+  CHECK(is_own(by(1001, {}, Role::Claimant), made));
+  CHECK_FALSE(is_own(by(1001, {}, Role::Reader), made));
+  CHECK_FALSE(is_own(by(1002, {}, Role::Claimant), made));
+  // Bearers of tokens have no uid, and neither have those who have nothing.
+  made.requester.uid = std::nullopt;
+  CHECK_FALSE(is_own(by(std::nullopt, {}, Role::Claimant), made));
+  made.requester.token = "ci";
+  auto bearer = by(std::nullopt, {}, Role::Claimant);
+  bearer.requester.token = "ci";
+  CHECK(is_own(bearer, made));
+  bearer.requester.token = "cd";
+  CHECK_FALSE(is_own(bearer, made));
 }
 
 }  // namespace devbindd::claim_filter_test

@@ -298,7 +298,7 @@ class Host {
                          .not_ready = {}};
     api::Request request;
     request.method = method;
-    request.access = api::Access::Change;
+    request.grant.role = api::Role::Admin;
     if (method == "POST") request.body = api::Body(std::string("{}"));
     std::optional<api::Response> response;
     handler(context, request, {argument}, [&response](api::Response made) { response = std::move(made); });

@@ -47,13 +47,13 @@ Turns::Step slow(std::string& order, char name, int steps) {
 
 Request reader() {
   Request request;
-  request.access = Access::Read;
+  request.grant.role = Role::Reader;
   return request;
 }
 
 Request root() {
   Request request;
-  request.access = Access::Change;
+  request.grant.role = Role::Admin;
   return request;
 }
 

@@ -179,7 +179,7 @@ api::Context AttackDaemon::context() {
 
 api::Server::Settings AttackDaemon::settings() {
   return {.limits = options_.limits,
-          .unix_group = options_.group,
+          .access = api::default_rules(options_.group, "attack"),
           .handle = [this](const api::Request& request,
                            api::Respond respond) { api::dispatch(context_, request, std::move(respond)); },
           .log = [this](const api::AccessRecord& record) { log_.write(record); }};

@@ -19,6 +19,7 @@
 #include "api/http/server.hpp"
 #include "api/render/render_event.hpp"
 #include "daemon/build_info.hpp"
+#include "daemon/configuration.hpp"
 #include "tests/contract/control.hpp"
 #include "tests/contract/machine.hpp"
 
@@ -33,6 +34,7 @@ struct Options {
   std::string claims_socket;  ///< "" for none
   bool tcp_changes = false;
   bool read_only = false;
+  api::AccessRules access = {};
   api::Limits limits;
   std::string state = ":memory:";  ///< the journal's file
   unsigned cards = 0;              ///< besides those of machine.cpp
@@ -58,6 +60,7 @@ class ContractDaemon {
   handoff::Engine::Services services();
   void later(std::chrono::milliseconds delay, std::function<void()> work);
   api::Context context();
+  api::AccessRules rules() const;
   api::Server::Settings settings();
   void handle(const api::Request& request, api::Respond respond);
   void read_command();
@@ -126,7 +129,8 @@ handoff::Engine::Services ContractDaemon::services() {
       .modules = modules_,
       .read_only = options_.read_only,
       .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
-      .tell = [this](const handoff::HostEvent& event) { events_.add(event); }};
+      .tell = [this](const handoff::HostEvent& event) { events_.add(event); },
+      .labels_of = [this](const sysfs::Device& device) { return policies_.labels_of(device); }};
 }
 
 void ContractDaemon::later(std::chrono::milliseconds delay, std::function<void()> work) {
@@ -156,10 +160,16 @@ api::Context ContractDaemon::context() {
       .firmware_log = sysfs::firmware_log_from(kernel_log_lines())};
 }
 
+api::AccessRules ContractDaemon::rules() const {
+  auto rules =
+      options_.access.configured ? options_.access : api::default_rules(static_cast<unsigned>(::getegid()), "devbindd");
+  rules.every_local_user_is_admin = options_.tcp_changes;
+  return rules;
+}
+
 api::Server::Settings ContractDaemon::settings() {
   return {.limits = options_.limits,
-          .unix_group = static_cast<unsigned>(::getegid()),
-          .tcp_may_change = options_.tcp_changes,
+          .access = rules(),
           .handle = [this](const api::Request& request, api::Respond respond) { handle(request, std::move(respond)); },
           .log = [this](const api::AccessRecord& record) { context_.requests.add(record); }};
 }
@@ -226,6 +236,13 @@ int print_codes() {
   return 0;
 }
 
+// What the configuration has below "access".
+api::AccessRules access_from(const std::string& text) {
+  const auto configuration = daemon::parse_configuration("{\"access\": " + text + "}");
+  if (!configuration) throw std::invalid_argument(configuration.error().pointer + " " + configuration.error().message);
+  return configuration->access;
+}
+
 std::chrono::milliseconds milliseconds(const std::string& text) { return std::chrono::milliseconds(std::stoul(text)); }
 
 Options options_from(const std::vector<std::string>& arguments) {
@@ -242,6 +259,8 @@ Options options_from(const std::vector<std::string>& arguments) {
       options.socket = value;
     else if (name == "--claims-socket")
       options.claims_socket = value;
+    else if (name == "--access")
+      options.access = access_from(value);
     else if (name == "--connections")
       options.limits.connections.all = std::stoul(value);
     else if (name == "--reserve")

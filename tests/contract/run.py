@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import access_scenarios
 import claim_scenarios
 import scenarios
 import service_scenarios
@@ -72,6 +73,7 @@ def check_schemas(document):
         document.resolver.resolve(name)
     unused = {f"#/components/{kind}/{name}" for kind, items in document.root["components"].items() for name in items} - names
     unused -= {"#/components/responses/MethodNotAllowed", "#/components/responses/NotImplemented"}
+    unused -= {"#/components/securitySchemes/" + name for item in document.root["security"] for name in item}
     return difference(closed, asked) or (f"not used: {sorted(unused)}" if unused else "")
 
 
@@ -229,6 +231,7 @@ def main():
     seen = set()
     check_document(document, binary, report)
     check_daemon(document, binary, report, seen)
+    access_scenarios.check_access(document, binary, seen, report, target_of)
     check_coverage(document, seen, report)
     check_codes(document, seen, report)
     return report.end()

@@ -50,7 +50,7 @@ TEST_CASE("the shipped configuration says the defaults", "[daemon][configuration
 TEST_CASE("every key can be set", "[daemon][configuration]") {
   const auto configuration = parse_configuration(R"(// a comment
     { "unix": { "path": "/tmp/s", "group": "", "mode": "0600" }, /* another */
-      "tcp": { "address": "::1", "port": 0, "allow_changes": true },
+      "tcp": { "address": "::1", "port": 0, "every_local_user_is_admin": true },
       "state_directory": "/tmp/state", "cdi_directory": "/tmp/cdi", "log_level": "debug", "read_only": true,
       "step_deadline_seconds": 1, "request_wait_seconds": 3600, "shutdown_wait_seconds": 2 })");
   REQUIRE(configuration);
@@ -60,7 +60,7 @@ TEST_CASE("every key can be set", "[daemon][configuration]") {
   REQUIRE(configuration->tcp);
   CHECK(configuration->tcp->address == "::1");
   CHECK(configuration->tcp->port == 0);
-  CHECK(configuration->tcp->allow_changes);
+  CHECK(configuration->tcp->every_local_user_is_admin);
   CHECK(configuration->state_directory == "/tmp/state");
   CHECK(configuration->cdi_directory == "/tmp/cdi");
   CHECK(configuration->log_level == "debug");
@@ -85,7 +85,7 @@ TEST_CASE("a value of another type is named", "[daemon][configuration]") {
   CHECK(outcome(R"({"unix":{"mode":660}})") == "at /unix/mode");
   CHECK(outcome(R"({"tcp":true})") == "at /tcp");
   CHECK(outcome(R"({"tcp":{"port":"8480"}})") == "at /tcp/port");
-  CHECK(outcome(R"({"tcp":{"allow_changes":1}})") == "at /tcp/allow_changes");
+  CHECK(outcome(R"({"tcp":{"every_local_user_is_admin":1}})") == "at /tcp/every_local_user_is_admin");
   CHECK(outcome(R"({"read_only":"yes"})") == "at /read_only");
   CHECK(outcome(R"({"state_directory":null})") == "at /state_directory");
 }
@@ -173,6 +173,82 @@ TEST_CASE("policies are read in their order, and the first mistake is named", "[
   CHECK(one(good + R"(, "labels": {"pool": 1})") == "at /policies/0/labels/pool");
   CHECK(one(good + R"(, "exclude": "x")") == "at /policies/0/exclude");
   CHECK(one(good + R"(, "x": 1)") == "at /policies/0/x");
+}
+
+TEST_CASE("rules of access are read in their order", "[daemon][configuration]") {
+  const auto configuration = parse_configuration(R"({"access": [
+    {"who": {"group": "vmm"}, "role": "claimant", "devices": [{"vendor": "8086"}, {"labels": {"pool": "vm"}}],
+     "drivers": ["vfio-pci"], "risks": ["net.carrier"], "max_claims": 2, "max_devices": 4},
+    {"who": {"user": 1000}, "role": "operator"},
+    {"who": {"token": "ci", "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}, "role": "admin"},
+    {"who": "everyone", "role": "reader"}]})");
+  REQUIRE(configuration);
+  CHECK(configuration->access.configured);
+  const auto& rules = configuration->access.rules;
+  REQUIRE(rules.size() == 4);
+  CHECK(text_of(rules[0].who) == "group vmm");
+  CHECK_FALSE(rules[0].who.number);
+  CHECK(rules[0].permission.devices->size() == 2);
+  CHECK(rules[0].permission.own_claims_only);
+  CHECK(rules[0].permission.max_claims == 2U);
+  CHECK(rules[0].permission.max_devices == 4U);
+  CHECK(rules[1].who.number == 1000U);
+  CHECK_FALSE(rules[1].permission.devices);
+  CHECK_FALSE(rules[1].permission.drivers);
+  CHECK(rules[1].permission.risks->empty());
+  CHECK_FALSE(rules[1].permission.own_claims_only);
+  CHECK(api::is_token("test", rules[2].who.digest));
+  CHECK_FALSE(rules[2].permission.risks);
+  CHECK(text_of(rules[3].who) == "everyone");
+  CHECK_FALSE(parse_configuration(R"({"access": null})")->access.configured);
+  CHECK(parse_configuration(R"({"access": []})")->access.configured);
+}
+
+TEST_CASE("a mistake in a rule of access is named", "[daemon][configuration]") {
+  const auto one = [](const std::string& rule) { return outcome("{\"access\": [{" + rule + "}]}"); };
+  const std::string claimant = R"("who": {"user": "a"}, "role": "claimant", "devices": "all")";
+  CHECK(one(claimant) == "ok");
+  CHECK(one(claimant + R"(, "owners": "all", "drivers": "all", "risks": "all")") == "ok");
+  CHECK(outcome(R"({"access": {}})") == "at /access");
+  CHECK(outcome(R"({"access": [1]})") == "at /access/0");
+  CHECK(one(R"("role": "reader")") == "at /access/0/who");
+  for (const auto* who : {"1", "\"root\"", "null", "{}", R"({"user": "a", "group": "b"})"})
+    CHECK(one(std::string("\"who\": ") + who + R"(, "role": "reader")") == "at /access/0/who");
+  for (const auto* user : {"\"\"", "-1", "4294967295", "1.5", "null", "[]"})
+    CHECK(one(std::string(R"("who": {"user": )") + user + R"(}, "role": "reader")") == "at /access/0/who/user");
+  CHECK(one(R"("who": {"user": 1, "x": 1}, "role": "reader")") == "at /access/0/who/x");
+  CHECK(one(R"("who": {"token": "a", "sha256": "00"}, "role": "reader")") == "at /access/0/who/sha256");
+  CHECK(one(R"("who": {"token": "a b", "sha256": "00"}, "role": "reader")") == "at /access/0/who/token");
+  for (const auto* role : {"root", "none", ""})
+    CHECK(one(std::string(R"("who": {"user": 1}, "role": ")") + role + "\"") == "at /access/0/role");
+  CHECK(one(R"("who": {"user": 1})") == "at /access/0/role");
+  for (const auto* role : {"operator", "admin"})
+    CHECK(one(std::string(R"("who": "everyone", "role": ")") + role + "\"") == "at /access/0/role");
+  for (const auto* role : {"reader", "admin"})
+    CHECK(one(std::string(R"("who": {"user": 1}, "devices": "all", "role": ")") + role + "\"") ==
+          "at /access/0/devices");
+  CHECK(one(R"("who": {"user": 1}, "role": "operator", "owners": "all")") == "at /access/0/owners");
+  CHECK(one(R"("who": {"user": 1}, "role": "claimant")") == "at /access/0/devices");
+  CHECK(one(claimant + R"(, "owners": "me")") == "at /access/0/owners");
+  CHECK(one(claimant + R"(, "drivers": ["a/b"])") == "at /access/0/drivers/0");
+  CHECK(one(claimant + R"(, "drivers": "vfio-pci")") == "at /access/0/drivers");
+  CHECK(one(claimant + R"(, "risks": ["nonsense"])") == "at /access/0/risks/0");
+  CHECK(one(claimant + R"(, "risks": [1])") == "at /access/0/risks");
+  CHECK(one(claimant + R"(, "max_claims": -1)") == "at /access/0/max_claims");
+  const std::string with_selector = R"("who": {"user": 1}, "role": "operator", "devices": [)";
+  CHECK(one(with_selector + "{}]") == "at /access/0/devices/0");
+  CHECK(one(with_selector + R"({"vendor": "8086"}, {"vendor": "8"}])") == "at /access/0/devices/1/vendor");
+  for (const auto* member : {R"("driver": "nvme")", R"("count": 1)", R"("same_switch": true)", R"("label": "x")"})
+    CHECK(one(with_selector + R"({"vendor": "8086", )" + member + "}]").starts_with("at /access/0/devices/0/"));
+  const std::string token = R"({"who": {"token": "a", "sha256": ")" + std::string(64, '0') + R"("}, "role": "reader"})";
+  CHECK(outcome("{\"access\": [" + token + "," + token + "]}") == "at /access/1/who/token");
+}
+
+TEST_CASE("the old name of a key is answered with the new one", "[daemon][configuration]") {
+  const auto configuration = parse_configuration(R"({"tcp": {"allow_changes": false}})");
+  REQUIRE_FALSE(configuration);
+  CHECK(configuration.error().pointer == "/tcp/allow_changes");
+  CHECK(configuration.error().message.contains("every_local_user_is_admin"));
 }
 
 TEST_CASE("what is no JSON object is refused", "[daemon][configuration]") {

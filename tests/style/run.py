@@ -99,7 +99,8 @@ def json_is_the_api_s_and_the_journal_s(path, folder, text):
     """What is printed as a configuration, and what reads one, are the others that speak it."""
     if folder not in LAYERS or folder == "api" or "journal" in path.parts:
         return []
-    return lines_matching(r"nlohmann", text) if path.name not in ("configuration.cpp", "policy_import.cpp") else []
+    return lines_matching(r"nlohmann", text) if path.name not in ("configuration.cpp", "configuration_section.hpp", "configuration_section.cpp",
+                                                                    "access_section.hpp", "access_section.cpp", "policy_import.cpp") else []
 
 
 def no_coroutines(path, folder, text):
