@@ -201,9 +201,9 @@ TEST_CASE("The single steps are planned as they are asked for") {
   CHECK(plan(request, facts_of({member("0000:05:00.0", nullptr, "vfio-pci")})).steps.empty());
   CHECK(plan(request_of(ChangeKind::ClearOverride, "0000:05:00.0"), facts_of({member("0000:05:00.0", nullptr, "x")}))
             .steps == Steps{{clear(a), {set(a, "x")}}});
-  CHECK(plan(id_request(ChangeKind::AddId, "vfio-pci", "8086 10d3"), facts_of({})).steps ==
+  CHECK(plan(id_request(ChangeKind::AddId, "vfio-pci", "8086 10d3"), tests::facts_of({})).steps ==
         Steps{{add("vfio-pci 8086 10d3"), {drop("vfio-pci 8086 10d3")}}});
-  CHECK(plan(id_request(ChangeKind::RemoveId, "vfio-pci", "8086 10d3"), facts_of({})).steps ==
+  CHECK(plan(id_request(ChangeKind::RemoveId, "vfio-pci", "8086 10d3"), tests::facts_of({})).steps ==
         Steps{{drop("vfio-pci 8086 10d3"), {add("vfio-pci 8086 10d3")}}});
 }
 
