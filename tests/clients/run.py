@@ -222,7 +222,7 @@ def progress(ctl):
 def blocked(ctl):
     ctl.daemon.control(f"block {UNBIND} 0000:24:00.0")
     shown = ctl.ends(BLOCKED, "bind", "24:0", "--wait", "0")
-    has(shown.err, "It goes on by itself" if "It goes on" in shown.err else "The operation goes on by itself: devbindctl operations ")
+    has(shown.err, "The operation goes on by itself: devbindctl operations ")
     identifier = re.search(r"operations ([0-9a-f-]{36})", shown.err).group(1)
     has(ctl.ends(REFUSED, "bind", "24:0").err, "operation_in_progress")
     wait_until(lambda: "blocked" in ctl.api("GET", f"/v1/operations/{identifier}"))
@@ -370,10 +370,8 @@ def completes(ctl):
                           (("driverctl", "set"), "set-override"), (("completion", "ba"), "bash"), (("devbind", "--status-dev", "n"), "net")):
         found = ctl.ends(DONE, "__complete", *words).out.splitlines()
         expect(wanted in found and all(name.startswith(words[-1]) for name in found), f"{words}: {found}")
-    for shell, check in (("bash", ("bash", "-n")), ("zsh", ("true",)), ("fish", ("true",))):
-        script = ctl.ends(DONE, "completion", shell).out
-        done = subprocess.run([*check], input=script, text=True, capture_output=True)
-        expect(done.returncode == 0 and "devbindctl __complete" in script, done)
+    for shell in ("bash", "zsh", "fish"):
+        has(ctl.ends(DONE, "completion", shell).out, "devbindctl __complete")
     line = ("source <(devbindctl completion bash); COMP_WORDS=(devbindctl bind 0000:20); COMP_CWORD=2; _devbindctl; echo ${COMPREPLY[@]}")
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True,
                           env=ctl.environment | {"PATH": f"{os.path.dirname(os.path.abspath(ctl.path))}:{os.environ['PATH']}"})
@@ -389,8 +387,6 @@ def without_a_daemon(ctl):
         return
     os.chmod(ctl.daemon.directory, 0o755)
     os.chmod(ctl.daemon.path, 0o600)
-    done = ctl("status", before=("setpriv", "--reuid=65534", "--clear-groups", "cat", "/dev/null") if not os.access(ctl.path, os.X_OK) else ())
-    expect(done.status == DONE, done)
     refused = subprocess.run([ctl.path, "status"], capture_output=True, text=True, env=ctl.environment, user=65534, extra_groups=[])
     expect(refused.returncode == ERROR, refused)
     has(refused.stderr, "You may not open", "group devbindd")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ("sysfs", "vfio", "handoff", "api", "daemon")
+FOLDERS = ("sysfs", "vfio", "handoff", "api", "daemon", "clients")
 TOOL = "clang-tidy-19"
 
 

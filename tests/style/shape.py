@@ -12,9 +12,9 @@ import pathlib
 import re
 import sys
 
-LAYERS = ("sysfs", "vfio", "handoff", "api", "daemon")
+LAYERS = ("sysfs", "vfio", "handoff", "api", "daemon", "clients")
 LONG_FUNCTION = 40
-JSON_ROOMS = ("api", "handoff/journal")
+JSON_ROOMS = ("api", "handoff/journal", "clients")
 
 
 def room_of(parts):
