@@ -20,7 +20,7 @@ std::string why_no_connection(const std::string& path, int error) {
            ": be root, or have an administrator add you to the group devbindd (its members may move every PCI device "
            "of "
            "this host), and log in again.";
-  const std::string said = "devbindd does not answer at " + path + " (" + std::strerror(error) + ").";
+  std::string said = "devbindd does not answer at " + path + " (" + std::strerror(error) + ").";
   if (error == ENOENT || error == ECONNREFUSED)
     return said +
            " Is it running? See `systemctl status devbindd`; another socket is named by --socket or DEVBINDD_SOCKET.";

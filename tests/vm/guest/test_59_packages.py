@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Debian packages that tests/packages/run has left in build/packages, as an administrator uses them: installed, used, upgraded in place while a
-program has a device, removed, purged. Needs a machine without devbindd: tests/vm/run --no-daemon --filter 'test_59_*'."""
+program has a device, removed, purged. Needs a machine without devbindd: tests/vm/run --no-daemon --filter 'test_59_packages*'."""
 
 import json
 import os
