@@ -46,8 +46,8 @@ TEST_CASE("every cause has a status and a name of its own", "[api][problem]") {
     const auto cause = static_cast<ErrorCode>(code);
     const int status = api::status_of(cause);
     INFO(sysfs::name_of(cause));
-    CHECK((status == 400 || status == 403 || status == 404 || status == 409 || status == 412 || status == 500 ||
-           status == 503));
+    CHECK((status == 400 || status == 403 || status == 404 || status == 409 || status == 412 || status == 429 ||
+           status == 500 || status == 503));
     CHECK(names.insert(sysfs::name_of(cause)).second);
   }
 }
