@@ -147,6 +147,24 @@ def ask_for_all_overrides(place):
         stream.recv(65536)
 
 
+def what_a_worker_holds(worker, held):
+    """What it has besides its channel and its own, "" for nothing. `held`: the sockets of the daemon."""
+    found = descriptors(worker)
+    channel = found.pop(3, "")
+    standard = [found.pop(number, None) for number in (0, 1, 2)]
+    if standard != ["/dev/null"] * 3 or not channel.startswith("socket:") or channel in held:
+        return f"worker {worker} begins with {standard}, {channel}"
+    # What it has opened itself: the root of its file systems.
+    return f"worker {worker} holds {found}" if set(found.values()) - {"/"} else ""
+
+
+def wait_for_none(look, seconds=5):
+    """Until look() is empty, or this long: a worker that has just begun has the libraries open that it is made of."""
+    end = time.monotonic() + seconds
+    while look() and time.monotonic() < end:
+        time.sleep(0.05)
+
+
 def workers_inherit_nothing(binary):
     with Place(binary) as place:
         daemon = place.start()
@@ -155,14 +173,9 @@ def workers_inherit_nothing(binary):
         if len(held) < 8:
             return f"the daemon holds fewer sockets than the test has opened: {held}"
         for worker in workers:
-            found = descriptors(worker)
-            channel = found.pop(3, "")
-            standard = [found.pop(number, None) for number in (0, 1, 2)]
-            if standard != ["/dev/null"] * 3 or not channel.startswith("socket:") or channel in held:
-                return f"worker {worker} begins with {standard}, {channel}"
-            # What it has opened itself: the root of its file systems.
-            if set(found.values()) - {"/"}:
-                return f"worker {worker} holds {found}"
+            wait_for_none(lambda: what_a_worker_holds(worker, held))
+            if wrong := what_a_worker_holds(worker, held):
+                return wrong
         for stream in streams:
             stream.close()
     return ""
