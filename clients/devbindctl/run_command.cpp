@@ -52,7 +52,7 @@ Result<json> make_claim(Session& session, json body, pid_t pid) {
                                     .fields = {{"Prefer", "wait=" + std::to_string(session.options.wait_seconds)}},
                                     .body = body.dump()});
   if (!answer) return std::unexpected(answer.error());
-  const auto document = parsed(answer->body);
+  auto document = parsed(answer->body);
   if (answer->status != 202) return document;
   return std::unexpected(Failure{.status = ExitStatus::Blocked,
                                  .text = waiting_claim_text(document, session.output.error_terminal()),
