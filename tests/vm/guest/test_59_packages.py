@@ -35,7 +35,6 @@ def main_pid():
     return int(api.sh("systemctl", "show", "--value", "--property=MainPID", "devbindd"))
 
 
-@unittest.skipUnless(PACKAGES, "no packages are built: tests/packages/run builds them")
 @api.timeout(900)
 class Packages(unittest.TestCase):
     def setUp(self):
@@ -77,3 +76,7 @@ class Packages(unittest.TestCase):
         consumer.stdin.close()
         self.assertEqual(consumer.wait(60 * api.PACE), 0)
         self.assertEqual(api.driver_of(NIC), "e1000e")
+
+
+if not PACKAGES:
+    del Packages  # a run for it alone then fails: it has no test
