@@ -8,6 +8,7 @@
 #include <map>
 
 #include "clients/api/names.hpp"
+#include "clients/text/terminal.hpp"
 
 namespace devbindd::clients {
 namespace {
@@ -321,6 +322,13 @@ std::variant<Parsed, Ended> parse_command_line(const std::vector<std::string>& w
     parsed.options.socket = named != nullptr ? named : default_socket;
     parsed.options.words.assign(words.begin() + 1, words.end());
     return parsed;
+  }
+  if (!words.empty() && !words.front().starts_with('-') && !words.front().empty()) {
+    const auto known = subcommand_names("");
+    if (std::ranges::find(known, words.front()) == known.end())
+      return Ended{.status = ExitStatus::Error,
+                   .text = "There is no subcommand " + printable(words.front()) +
+                           ": `devbindctl --help` lists what there is.\n"};
   }
   CommandLine line;
   const auto dashes = std::ranges::find(words, "run") != words.end() ? std::ranges::find(words, "--") : words.end();

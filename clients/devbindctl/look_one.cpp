@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // show, doctor and whoami: one thing each.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "clients/api/names.hpp"
@@ -216,6 +217,48 @@ void show_check(const Output& output, const json& check) {
   if (!next.empty()) output.write("       -> " + wrapped(printable(next), terminal.width, 10, 10) + "\n");
 }
 
+std::string joined(const json& list) {
+  std::string text;
+  for (const auto& item : list) text += (text.empty() ? "" : ", ") + plain(item);
+  return text;
+}
+
+std::string all_or(const json& list) { return list.is_null() ? "all" : or_none(joined(list)); }
+
+std::string limit_line(const json& limit, const std::string& what) {
+  const auto most = member(limit, "most");
+  return "  " + what + ": " + member(limit, "used") + " now, " + (most.empty() ? "no limit" : "at most " + most) + "\n";
+}
+
+// What somebody may do with devices is of interest only where he may do something.
+std::string bounds_text(const json& document) {
+  const auto& rights = document["rights"];
+  const auto has = [&rights](const char* right) { return std::ranges::find(rights, json(right)) != rights.end(); };
+  if (!has("claim") && !has("operate")) return {};
+  const auto limits = document.value("limits", json::object());
+  return "  Devices: " + printable(all_or(document["devices"])) +
+         "\n  Drivers: " + printable(all_or(document["drivers"])) +
+         "\n  Risks that may be accepted: " + printable(all_or(document["risks"])) +
+         "\n  Owners of claims: " + member(document, "owners") + "\n" +
+         limit_line(limits.value("claims", json::object()), "Claims") +
+         limit_line(limits.value("devices", json::object()), "Devices in claims");
+}
+
+std::string who_text(const json& document) {
+  const auto uid = member(document, "uid");
+  std::string who = "somebody over TCP";
+  if (!uid.empty()) who = "user " + or_none(member(document, "user")) + " (uid " + uid + ")";
+  if (const auto token = member(document, "token"); !token.empty()) who = "the bearer of the token " + token;
+  std::string groups;
+  for (const auto& group : document.value("groups", json::array())) {
+    const auto name = member(group, "name");
+    groups += (groups.empty() ? "" : ", ") + (name.empty() ? member(group, "gid") : name);
+  }
+  return "You are " + printable(who) + (groups.empty() ? "" : ", groups " + printable(groups)) +
+         ".\n  Role: " + member(document, "role") + ", by " + printable(member(document, "granted_by")) +
+         "\n  Rights: " + joined(document["rights"]) + "\n" + bounds_text(document);
+}
+
 }  // namespace
 
 Outcome show(Session& session) {
@@ -251,8 +294,7 @@ Outcome whoami(Session& session) {
   std::vector<Answer> answers;
   answers.push_back(std::move(*answer));
   if (session.output.documents(answers)) return done();
-  for (const auto& [name, value] : document.items())
-    session.output.write(name + ": " + printable(value.is_object() ? value.dump() : or_none(plain(value))) + "\n");
+  session.output.write(who_text(document));
   return done();
 }
 

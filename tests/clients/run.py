@@ -361,7 +361,15 @@ def helps(ctl):
     has(ctl.ends(DONE, "--version").out, "devbindctl ")
     for words in ((), ("frobnicate",), ("bind",), ("bind", "5:0", "--frob"), ("-o", "xml", "status"), ("--wait", "1w", "status")):
         expect(ctl.ends(ERROR, *words).err, words)
-    has(ctl.ends(ERROR, "whoami").err if "not_found" in ctl.api("GET", "/v1/whoami") else "too old", "too old")
+    has(ctl.ends(ERROR, "frobnicate").err, "There is no subcommand frobnicate")
+
+
+def says_who_one_is(ctl):
+    text = ctl.ends(DONE, "whoami").out
+    for part in ("You are user root (uid 0)", "Role: admin, by root", "Rights: service, own_claims, read, claim, operate, administer",
+                 "Devices: all", "Claims: ", "no limit"):
+        has(text, part)
+    has(ctl.ends(DONE, "whoami", "-o", "json").out, '"role":"admin"')
 
 
 def completes(ctl):
@@ -425,7 +433,7 @@ def hostile_names(ctl):
 
 SCENARIOS = (json_is_the_api_s, lists_of_several_pages, tables, a_fit_host_or_not, names, alternative_names, follows_events, binds_and_gives_back,
              several_at_once, a_plan_changes_nothing, refusals_and_risks, failures, progress, blocked, virtual_functions, claims, claims_by_selector,
-             runs_a_command, runs_with_locked_memory, as_devbind, as_driverctl, helps, completes, without_a_daemon, on_terminals, asks_on_a_terminal,
+             runs_a_command, runs_with_locked_memory, as_devbind, as_driverctl, helps, says_who_one_is, completes, without_a_daemon, on_terminals, asks_on_a_terminal,
              hostile_names)
 
 
