@@ -17,7 +17,7 @@ enum class BodyRule { None, Json };
 struct Route {
   std::string_view method;
   std::string_view pattern;  ///< "/v1/devices/{bdf}": a parameter is one whole segment
-  Right right;               ///< the least that it takes; there is no default, so no route goes without
+  Right right;               ///< the least that a caller needs; it has no default, so that each route names one
   BodyRule body;
   void (*handler)(Context&, const Request&, const PathArguments&, Respond);
   bool kept = false;      ///< with an Idempotency-Key its answer is kept (repeated.hpp)

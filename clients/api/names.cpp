@@ -20,7 +20,7 @@ std::optional<Number> number_of(std::string_view text, int base) {
   return value;
 }
 
-// The part behind the last `mark`, which is taken from the text; none where there is no mark.
+// Cuts the part behind the last `mark` off the text and gives it; nullopt when the text has no mark.
 std::optional<std::string_view> take_last(std::string_view& text, char mark) {
   const auto at = text.rfind(mark);
   if (at == std::string_view::npos) return {};

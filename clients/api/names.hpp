@@ -10,7 +10,7 @@
 namespace devbindd::clients {
 
 /// The full address (0000:05:00.0) of 0000:05:00.0, 05:00.0, 5:0, 5:0.1, 10000:1:0: domain and function are 0 where
-/// left out. None where the text is no address.
+/// left out. nullopt when the text is not an address.
 std::optional<std::string> full_address(std::string_view text);
 
 /// The number of an IOMMU group: 26, group:26 or /dev/vfio/26.

@@ -30,55 +30,41 @@ json item_of(const Target& target, bool whole_group) {
   return item;
 }
 
-// One device has a resource of its own; several devices, and groups, are changed together or not at all.
-Change bind_change(const Session& session, const std::vector<Target>& targets) {
-  const auto& named = session.options.driver;
-  const auto driver = driver_asked(named.empty() ? "vfio-pci" : named);
-  Change change{.method = "POST",
-                .target = "/v1/bindings",
-                .body = {{"items", json::array()}},
-                .fields = {},
-                .danger = {},
-                .is_operation = true,
-                .show = {}};
-  if (targets.size() == 1 && std::holds_alternative<DeviceTarget>(targets.front())) {
-    change.method = "PUT";
-    change.target = "/v1/devices/" + std::get<DeviceTarget>(targets.front()).address + "/binding";
-    change.body = {{"driver", driver}};
-    if (session.options.whole_group) change.body["scope"] = "group";
-  } else {
-    for (const auto& target : targets) {
-      auto item = item_of(target, session.options.whole_group);
-      item["driver"] = driver;
-      change.body["items"].push_back(std::move(item));
-    }
-  }
+// One device has a resource of its own; several devices, and groups, are changed together or not at all. `each`: what
+// is asked of every item of these.
+Change bindings_change(const Session& session, const std::vector<Target>& targets, Change of_one, const json& each) {
+  auto change = std::move(of_one);
   change.show = [&output = session.output](const json& answer) { show_bindings(output, answer); };
+  const auto* device = targets.size() == 1 ? std::get_if<DeviceTarget>(&targets.front()) : nullptr;
+  if (device != nullptr) {
+    change.target = "/v1/devices/" + device->address + "/binding" + change.target;
+    return change;
+  }
+  change.method = "POST";
+  change.target = "/v1/bindings";
+  change.body = {{"items", json::array()}};
+  for (const auto& target : targets) {
+    auto item = item_of(target, session.options.whole_group);
+    item.update(each);
+    change.body["items"].push_back(std::move(item));
+  }
   return change;
 }
 
+Change bind_change(const Session& session, const std::vector<Target>& targets) {
+  const auto& named = session.options.driver;
+  const json driver{{"driver", driver_asked(named.empty() ? "vfio-pci" : named)}};
+  Change of_one{
+      .method = "PUT", .target = {}, .body = driver, .fields = {}, .danger = {}, .is_operation = true, .show = {}};
+  if (session.options.whole_group) of_one.body["scope"] = "group";
+  return bindings_change(session, targets, std::move(of_one), driver);
+}
+
 Change restore_change(const Session& session, const std::vector<Target>& targets) {
-  Change change{.method = "POST",
-                .target = "/v1/bindings",
-                .body = {{"items", json::array()}},
-                .fields = {},
-                .danger = {},
-                .is_operation = true,
-                .show = {}};
-  if (targets.size() == 1 && std::holds_alternative<DeviceTarget>(targets.front())) {
-    change.method = "DELETE";
-    change.target = "/v1/devices/" + std::get<DeviceTarget>(targets.front()).address + "/binding" +
-                    (session.options.whole_group ? "?scope=group" : "");
-    change.body = {};
-  } else {
-    for (const auto& target : targets) {
-      auto item = item_of(target, session.options.whole_group);
-      item["restore"] = true;
-      change.body["items"].push_back(std::move(item));
-    }
-  }
-  change.show = [&output = session.output](const json& answer) { show_bindings(output, answer); };
-  return change;
+  Change of_one{
+      .method = "DELETE", .target = {}, .body = {}, .fields = {}, .danger = {}, .is_operation = true, .show = {}};
+  if (session.options.whole_group) of_one.target = "?scope=group";
+  return bindings_change(session, targets, std::move(of_one), {{"restore", true}});
 }
 
 Outcome end_claim(Session& session, const std::string& id) {
