@@ -187,7 +187,7 @@ void Service::look_soon() {
   if (std::exchange(to_look_, true)) return;
   run_later(io_, std::chrono::milliseconds(5), [this] {
     to_look_ = false;
-    engine_->look();
+    engine_->view().look();
   });
 }
 
@@ -353,7 +353,7 @@ void Service::stop() {
 
 // Operations that move are let go to their end; a blocked one cannot be waited for, and the journal knows it.
 void Service::leave_when_quiet(std::chrono::steady_clock::time_point deadline) {
-  if (!engine_->busy() || std::chrono::steady_clock::now() >= deadline) {
+  if (!engine_->operations().is_busy() || std::chrono::steady_clock::now() >= deadline) {
     leaving_.expires_after(std::chrono::milliseconds(100));  // the last answers leave
     leaving_.async_wait([this](error_code) { io_.stop(); });
     return;

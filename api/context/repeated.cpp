@@ -55,7 +55,7 @@ std::string operation_in(const Response& response) {
 // What is kept may be asked for again when the operation that it did not wait for has failed.
 bool has_failed(Context& context, const handoff::KeptAnswer& kept) {
   if (kept.operation.empty()) return false;
-  const auto operation = context.engine.find_operation(kept.operation);
+  const auto operation = context.engine.operations().find(kept.operation);
   return operation && ((*operation)->state == handoff::OperationState::Failed ||
                        (*operation)->state == handoff::OperationState::Interrupted);
 }
@@ -63,7 +63,7 @@ bool has_failed(Context& context, const handoff::KeptAnswer& kept) {
 Response kept_response(Context& context, const handoff::KeptAnswer& kept) {
   Response response{.status = kept.status, .content_type = kept.content_type, .body = kept.body, .headers = {}};
   if (kept.operation.empty()) return response;
-  if (const auto operation = context.engine.find_operation(kept.operation))
+  if (const auto operation = context.engine.operations().find(kept.operation))
     response.body = handoff::dump(handoff::to_json(**operation)) + "\n";
   response.headers = {{"Location", std::string(operations) + kept.operation}, {"Retry-After", "1"}};
   return response;

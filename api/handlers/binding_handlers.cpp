@@ -33,7 +33,7 @@ RenderResult render_bindings(Context& context, const Request& request, std::vect
                              bool one_device) {
   return [&context, request, asked_for = std::move(asked_for), one_device](bool changed, const std::string& operation,
                                                                            const Respond& respond) {
-    const auto record = operation.empty() ? nullptr : context.engine.find_operation(operation).value_or(nullptr);
+    const auto record = operation.empty() ? nullptr : context.engine.operations().find(operation).value_or(nullptr);
     read_bindings(
         context, request, changed_devices(record.get(), asked_for),
         [request, one_device, changed, operation,

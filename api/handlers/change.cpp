@@ -30,7 +30,7 @@ struct Wait : std::enable_shared_from_this<Wait> {
 
   void start(std::chrono::seconds patience) {
     if (patience.count() == 0) return answer();
-    context.engine.when_settled(operation, [self = shared_from_this()] { self->answer(); });
+    context.engine.waiters().when_settled(operation, [self = shared_from_this()] { self->answer(); });
     // The operation's end keeps this alive, and not the caller's patience, which may last for minutes beyond it.
     context.after(patience, [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->answer();
@@ -40,7 +40,7 @@ struct Wait : std::enable_shared_from_this<Wait> {
   void answer() {
     if (!respond) return;
     const auto reply = std::exchange(respond, nullptr);
-    const auto found = context.engine.find_operation(operation);
+    const auto found = context.engine.operations().find(operation);
     if (!found) return reply(problem_of(request, found.error()));
     const auto& now = **found;
     if (now.state == handoff::OperationState::Succeeded) return render(true, operation, reply);

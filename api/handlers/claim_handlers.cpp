@@ -86,7 +86,7 @@ void answer_made(Context& context, const Request& request, const handoff::ClaimO
                  const Respond& respond) {
   if (const auto* refusal = std::get_if<handoff::Refusal>(&outcome)) return respond(problem_of(request, *refusal));
   if (const auto* failed = std::get_if<handoff::ClaimFailed>(&outcome)) {
-    const auto operation = context.engine.find_operation(failed->operation);
+    const auto operation = context.engine.operations().find(failed->operation);
     if (!operation) return respond(problem_of(request, operation.error()));
     return respond(problem_of_operation(request, **operation));
   }

@@ -32,7 +32,7 @@ const std::vector<Column>& operation_columns() {
 }
 
 sysfs::Result<std::optional<json>> operation_item(Context& context, const std::string& id) {
-  const auto operation = context.engine.find_operation(id);
+  const auto operation = context.engine.operations().find(id);
   if (!operation) return std::nullopt;  // newer ones have taken its place
   return std::optional(handoff::to_json(**operation));
 }
@@ -49,7 +49,7 @@ void list_operations(Context& context, const Request& request, const PathArgumen
   auto wanted = paging(query);
   query.finish();
   if (!mistakes.none()) return respond(to_response(request, mistakes));
-  Listing listing{.keys = context.engine.operation_ids(wanted_state),
+  Listing listing{.keys = context.engine.operations().ids(wanted_state),
                   .render = [&context](const std::string& id) { return operation_item(context, id); },
                   .columns = operation_columns()};
   answer_list(context, request, std::move(listing), std::move(wanted), std::move(respond));
@@ -57,7 +57,7 @@ void list_operations(Context& context, const Request& request, const PathArgumen
 
 void get_operation(Context& context, const Request& request, const PathArguments& arguments, Respond respond) {
   if (auto refusal = refuse_parameters(request)) return respond(std::move(*refusal));
-  const auto operation = context.engine.find_operation(arguments[0]);
+  const auto operation = context.engine.operations().find(arguments[0]);
   if (!operation) return respond(problem_of(request, operation.error()));
   respond(json_response(handoff::to_json(**operation)));
 }

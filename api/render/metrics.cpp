@@ -55,7 +55,7 @@ void add_devices(MetricsText& text, Context& context) {
 void add_operations(MetricsText& text, const Context& context) {
   std::size_t blocked = 0;
   const auto& table = context.engine.operations();
-  for (const auto& [id, operation] : table.running()) blocked += context.engine.is_blocked(id) ? 1 : 0;
+  for (const auto& [id, operation] : table.running()) blocked += context.engine.operations().is_blocked(id) ? 1 : 0;
   text.family("devbindd_operations", Gauge, "Operations that have not ended; blocked: the kernel does not return.");
   text.add({{"state", "running"}}, table.running().size() - blocked);
   text.add({{"state", "blocked"}}, blocked);

@@ -231,7 +231,7 @@ json render_keeping(Context& context, const sysfs::Device& device, const handoff
   return {{"driver_override", readable ? or_null(*driver_override) : json(nullptr)},
           {"driver_override_set_by", readable ? override_owner(*driver_override, known) : json(nullptr)},
           {"driver_override_error", readable ? json(nullptr) : json(driver_override.error().message)},
-          {"half_way", operation_link(context.engine.originals().left_half_way_by(device.address))},
+          {"incomplete_operation", operation_link(context.engine.originals().left_incomplete_by(device.address))},
           {"managed_by", render_keepers(context, device)},
           {"original", known != nullptr ? render_original(*known) : json(nullptr)}};
 }

@@ -230,10 +230,10 @@ void ClaimRelease::submit_give_back(const std::string& id, const ChangeRequest& 
     const auto operation = std::get<Accepted>(decision).operation;
     claim.release_operation = operation;
     records_.store(claim);
-    engine_.when_settled(operation, [this, id, operation] {
-      if (engine_.is_blocked(operation)) claims_.answer_releasers(id);
+    engine_.waiters().when_settled(operation, [this, id, operation] {
+      if (engine_.operations().is_blocked(operation)) claims_.answer_releasers(id);
     });
-    engine_.when_ended(operation, [this, id] { on_given_back(id); });
+    engine_.waiters().when_ended(operation, [this, id] { on_given_back(id); });
   });
 }
 
@@ -246,7 +246,7 @@ void ClaimRelease::not_given_back(const std::string& id, const Refusal& refusal)
 // Whether the failed give-back is tried again without the device that has spoilt it for all: one that has been pulled
 // meanwhile, or that its driver does not take. Each time there is one less.
 bool ClaimRelease::is_left_out(const std::string& id, const Operation& operation) {
-  if (!operation.error || left_half_way(operation) || !engine_.current()) return false;
+  if (!operation.error || left_incomplete(operation) || !engine_.current()) return false;
   for (const auto& transition : operation.transitions) {
     if (engine_.services().inventory.find(transition.address) == nullptr) return true;
   }
@@ -257,7 +257,7 @@ bool ClaimRelease::is_left_out(const std::string& id, const Operation& operation
 }
 
 void ClaimRelease::on_given_back(const std::string& id) {
-  const auto operation = engine_.find_operation(claims_.at(id).release_operation);
+  const auto operation = engine_.operations().find(claims_.at(id).release_operation);
   if (operation && (*operation)->state == OperationState::Succeeded) return health_.run(id, [this, id] { settle(id); });
   if (operation && is_left_out(id, **operation)) return give_back_healthy(id);
   const auto faults = text_of(claims_.run_of(id).faults);

@@ -52,7 +52,7 @@ ClaimSetup::ClaimSetup(Engine& engine, ClaimTable& claims, const ClaimRecords& r
 void ClaimSetup::when_made(const std::string& id, const Requester& requester, ClaimAnswer done) {
   const auto& known = claims_.at(id);
   if (holds_devices(known)) owners_.connect(id, requester);
-  const bool blocked = !known.operation.empty() && engine_.is_blocked(known.operation);
+  const bool blocked = !known.operation.empty() && engine_.operations().is_blocked(known.operation);
   if (known.state != ClaimState::Preparing || blocked) return done(ClaimMade{id, true});
   claims_.run_of(id).when_made.push_back([this, id, done = std::move(done)] {
     const auto* claim = claims_.find(id);
@@ -158,7 +158,7 @@ void ClaimSetup::bind(const Attempt& attempt) {
     }
     claim.operation = std::get<Accepted>(decision).operation;
     records_.store(claim);
-    engine_.when_settled(claim.operation, [this, id, done] { on_bound(id, done); });
+    engine_.waiters().when_settled(claim.operation, [this, id, done] { on_bound(id, done); });
   };
   engine_.submit(binding_of(claims_.at(id)), attempt->claim.requester, false, decided);
 }
@@ -166,14 +166,14 @@ void ClaimSetup::bind(const Attempt& attempt) {
 // The operation has ended, or hangs: then the caller is told that the claim is still being made.
 void ClaimSetup::on_bound(const std::string& id, ClaimAnswer done) {
   const auto operation = claims_.at(id).operation;
-  const auto found = engine_.find_operation(operation);
+  const auto found = engine_.operations().find(operation);
   if (found && (*found)->state == OperationState::Blocked) {
     done(ClaimMade{id});
     claims_.answer_creators(id);
-    return engine_.when_ended(operation, [this, id] { on_bound(id, answer_nobody); });
+    return engine_.waiters().when_ended(operation, [this, id] { on_bound(id, answer_nobody); });
   }
   if (found && (*found)->state == OperationState::Succeeded) return activate(id, std::move(done));
-  release_.end(id, found && left_half_way(**found) ? ClaimState::Quarantined : ClaimState::Released,
+  release_.end(id, found && left_incomplete(**found) ? ClaimState::Quarantined : ClaimState::Released,
                "it was not made: " + (found ? failure_of(**found) : "gone"));
   done(ClaimFailed{operation});
 }
@@ -183,7 +183,7 @@ void ClaimSetup::on_bound(const std::string& id, ClaimAnswer done) {
 // What its operation has changed is what its end gives back.
 void ClaimSetup::activate(const std::string& id, ClaimAnswer done) {
   auto& claim = claims_.at(id);
-  const auto operation = engine_.find_operation(claim.operation);
+  const auto operation = engine_.operations().find(claim.operation);
   if (operation && claim.changed.empty()) claim.changed = (*operation)->transitions;
   access_.note_earlier(id, [this, id, done = std::move(done)](const sysfs::Result<>& noted) {
     if (noted) return open_nodes(id, done);
@@ -229,7 +229,7 @@ void ClaimSetup::resume(const std::string& id) {
   auto& claim = claims_.at(id);
   if (claim.operation.empty()) claim.operation = engine_.operations().id_of_claim(id);
   if (claim.operation.empty()) return release_.begin(id, "it was not made: devbindd ended before it was active");
-  engine_.when_ended(claim.operation, [this, id] { on_bound(id, answer_nobody); });
+  engine_.waiters().when_ended(claim.operation, [this, id] { on_bound(id, answer_nobody); });
 }
 
 void ClaimSetup::reopen(const std::string& id) {

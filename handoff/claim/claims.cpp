@@ -144,7 +144,8 @@ void Claims::adopt(const std::string& id) {
   switch (claim.state) {
     case ClaimState::Preparing: return setup_.resume(id);
     case ClaimState::Active: return setup_.reopen(id);
-    case ClaimState::Releasing: return engine_.when_ended(claim.release_operation, [this, id] { release_.resume(id); });
+    case ClaimState::Releasing:
+      return engine_.waiters().when_ended(claim.release_operation, [this, id] { release_.resume(id); });
     default: return;
   }
 }

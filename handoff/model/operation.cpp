@@ -13,7 +13,7 @@ std::string failure_of(const Operation& operation) {
   return operation.error ? operation.error->error.message : "no reason is known";
 }
 
-bool left_half_way(const Operation& operation) {
+bool left_incomplete(const Operation& operation) {
   return operation.error && (!operation.error->unrestored.empty() || !operation.error->restored);
 }
 

@@ -80,7 +80,7 @@ bool is_finished(const Operation& operation);
 /// Why it failed, a sentence.
 std::string failure_of(const Operation& operation);
 /// Whether its end left devices as they were neither before nor meant to be, or nobody knows.
-bool left_half_way(const Operation& operation);
+bool left_incomplete(const Operation& operation);
 std::string_view name_of(OperationState state);
 std::string_view name_of(StepState state);
 std::optional<StepState> step_state_named(std::string_view name);

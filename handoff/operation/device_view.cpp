@@ -39,7 +39,7 @@ sysfs::Result<const sysfs::Inventory*> DeviceView::current() {
 // net/ipv4/fib_frontend.c, fib_disable_ip().
 void DeviceView::note_settling(bool news) {
   const auto now = std::chrono::steady_clock::now();
-  if (news) network_settled_ = now + sysfs::Inventory::time_to_settle;
+  if (news) network_settled_ = now + sysfs::UnsettledDevices::time_to_settle;
   if (now < network_settled_) ++network_generation_;
 }
 
@@ -72,7 +72,7 @@ void DeviceView::tell_of_disks(const std::set<sysfs::DeviceNumber>& numbers) con
 
 void DeviceView::tell_of_devices() {
   bool lost = false;
-  const auto changes = services_.inventory.take_changes(lost);
+  const auto changes = services_.inventory.changes().take(lost);
   if (lost) tell_of(services_, {.kind = EventKind::Missed});
   for (const auto& change : changes) {
     for (const auto& event : events_of(change, operations_.id_on(change.address))) tell_of(services_, event);

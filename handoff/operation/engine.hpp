@@ -53,32 +53,20 @@ class Engine {
   /// The device at the address as the kernel has it now. Errors: DeviceNotFound; as current().
   sysfs::Result<sysfs::Device> find_device(const sysfs::PciAddress& address) { return view_.find(address); }
 
-  /// The operation, running or past, as it is now. Its end is shown when that is on disk and the devices are free
-  /// again: until then the operation runs. Error: OperationNotFound.
-  sysfs::Result<std::shared_ptr<const Operation>> find_operation(const std::string& id) const {
-    return operations_.find(id);
-  }
-  /// The ids of all operations, newest first, those that run before the others; or of those in a state.
-  std::vector<std::string> operation_ids(std::optional<OperationState> state = {}) const {
-    return operations_.ids(state);
-  }
-  /// Calls `ready` when the operation has ended or got blocked; at once if that is so now. `ready` may outlive its use.
-  void when_settled(const std::string& id, std::function<void()> ready) { waiters_.when_settled(id, std::move(ready)); }
-  /// Calls `ready` when the operation has ended; at once if it has. As long as the kernel takes.
-  void when_ended(const std::string& id, std::function<void()> ready) { waiters_.when_ended(id, std::move(ready)); }
   /// Changes that were asked for and refused since this daemon runs, without dry runs.
   using Refusals = std::map<std::pair<ChangeKind, sysfs::ErrorCode>, std::uint64_t>;
   const Refusals& refusals() const { return refusals_; }
-  bool is_blocked(const std::string& id) const { return operations_.is_blocked(id); }
   /// Another number when the device has changed, or a change of it was accepted: what a caller's look at it is good
   /// for.
   std::uint64_t change_mark(const sysfs::PciAddress& address) const;
 
-  /// Takes in what the kernel tells, and tells of it at once.
-  void look() { view_.look(); }
+  /// The devices as the kernel has them, and what is told of their changes.
+  DeviceView& view() { return view_; }
   const DeviceView& view() const { return view_; }
-  /// What else is to be asked of operations.
+  /// The operations, those that run and those of the past.
   const OperationTable& operations() const { return operations_; }
+  /// Who waits for one of them.
+  OperationWaiters& waiters() { return waiters_; }
 
   /// From now on a device for which `lookup` gives the id of a claim is kept from every request that is not the
   /// claim's own.
@@ -95,7 +83,7 @@ class Engine {
   /// Devices that get no new claims.
   Cordons& cordons() { return cordons_; }
   const Cordons& cordons() const { return cordons_; }
-  /// How devices were before devbindd touched them, and which are half-way.
+  /// How devices were before devbindd touched them, and which are incomplete.
   const OriginalBindings& originals() const { return originals_; }
   /// What only a worker can find out about devices.
   DeviceReaders& readers() { return readers_; }
@@ -105,9 +93,6 @@ class Engine {
   /// From now on every change is refused with ShuttingDown.
   void stop_accepting() { stopping_ = true; }
   bool accepting() const { return !stopping_; }
-  /// Whether an operation is between two writes and would be cut off by an exit now. Blocked ones do not count: nobody
-  /// can say how long they take.
-  bool busy() const { return operations_.is_busy(); }
 
  private:
   bool has_changed(const ChangeRequest& request) const;

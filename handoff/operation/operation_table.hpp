@@ -42,10 +42,11 @@ class OperationTable {
   std::shared_ptr<Operation> find_running(const std::string& id) const;
   const Past& past() const { return past_; }
 
-  /// As Engine::find_operation.
+  /// The operation, running or past, as it is now. Its end is shown when that is on disk and the devices are free
+  /// again: until then the operation runs. Error: OperationNotFound.
   sysfs::Result<std::shared_ptr<const Operation>> find(const std::string& id) const;
-  /// As Engine::operation_ids.
-  std::vector<std::string> ids(std::optional<OperationState> state) const;
+  /// The ids of all operations, newest first, those that run before the others; or of those in a state.
+  std::vector<std::string> ids(std::optional<OperationState> state = {}) const;
   /// The id of the running operation on a device, or "".
   std::string id_on(const sysfs::PciAddress& address) const;
   /// The operation that was begun for a claim and binds its devices, or "".
@@ -55,7 +56,8 @@ class OperationTable {
   /// Whether a running operation destroys this VF: it may come back by its undo.
   bool remakes(const sysfs::PciAddress& address) const;
   bool is_blocked(const std::string& id) const;
-  /// Whether one runs that is not blocked.
+  /// Whether one is between two writes and would be cut off by an exit now. Blocked ones do not count: nobody can say
+  /// how long they take.
   bool is_busy() const;
   /// Counts the operations of this daemon that were to change the device.
   std::uint64_t changes_begun(const sysfs::PciAddress& address) const;

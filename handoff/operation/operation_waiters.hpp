@@ -17,12 +17,13 @@ class OperationWaiters {
 
   explicit OperationWaiters(const OperationTable& operations) : operations_(operations) {}
 
-  /// Calls `ready` once, when the operation has ended or got blocked; at once if that is so now.
+  /// Calls `ready` once, when the operation has ended or got blocked; at once if that is so now. `ready` may outlive
+  /// its use.
   void when_settled(const std::string& id, Ready ready);
-  /// Calls `ready` once, when the operation has ended; at once if it has.
+  /// Calls `ready` once, when the operation has ended; at once if it has. As long as the kernel takes.
   void when_ended(const std::string& id, Ready ready);
 
-  /// To be told of every change of the operation's state, once the table shows it: calls whom it concerns. An
+  /// Whoever changes the operation's state calls this, once the table shows it: those whom it concerns are called. An
   /// operation that is no longer among the running has ended.
   void changed(const std::string& id);
 

@@ -27,7 +27,7 @@ bool settles(const Operation& operation, const Transition& transition) {
   });
 }
 
-bool leaves_half_way(const Operation& operation, const sysfs::PciAddress& address) {
+bool leaves_incomplete(const Operation& operation, const sysfs::PciAddress& address) {
   return operation.error && (std::ranges::count(operation.error->unrestored, address) > 0 ||
                              std::ranges::count(operation.error->unknown, address) > 0);
 }
@@ -52,10 +52,10 @@ void OriginalBindings::adopt(const std::vector<Original>& originals, const Opera
     if (operation->boot_id != services_.boot_id) continue;
     const bool succeeded = operation->state == OperationState::Succeeded;
     for (const auto& transition : operation->transitions) {
-      const bool half_way = leaves_half_way(*operation, transition.address);
+      const bool incomplete = leaves_incomplete(*operation, transition.address);
       const bool settled = succeeded && settles(*operation, transition);
-      if ((!settled && !half_way) || !told.insert(transition.address).second) continue;
-      if (half_way) half_way_.emplace(transition.address, operation->id);
+      if ((!settled && !incomplete) || !told.insert(transition.address).second) continue;
+      if (incomplete) incomplete_.emplace(transition.address, operation->id);
       if (settled) note_left(*operation, transition);
     }
   }
@@ -74,7 +74,7 @@ void OriginalBindings::forget_replaced(const OperationTable& operations) {
 void OriginalBindings::forget(const std::vector<sysfs::PciAddress>& addresses) {
   std::vector<sysfs::PciAddress> gone;
   for (const auto& address : addresses) {
-    half_way_.erase(address);
+    incomplete_.erase(address);
     left_with_.erase(address);
     if (originals_.erase(address) > 0) gone.push_back(address);
   }
@@ -109,9 +109,9 @@ bool is_drifted(const sysfs::Device& device, const std::optional<std::string>& l
   return driver != left_with && operations.id_on(device.address).empty();
 }
 
-std::string OriginalBindings::left_half_way_by(const sysfs::PciAddress& address) const {
-  const auto found = half_way_.find(address);
-  return found == half_way_.end() ? std::string{} : found->second;
+std::string OriginalBindings::left_incomplete_by(const sysfs::PciAddress& address) const {
+  const auto found = incomplete_.find(address);
+  return found == incomplete_.end() ? std::string{} : found->second;
 }
 
 std::vector<Original> OriginalBindings::untouched(const Part& part, const std::string& operation) const {
@@ -148,19 +148,19 @@ std::vector<sysfs::PciAddress> OriginalBindings::take_end(const Operation& opera
     originals_.erase(address);
     left_with_.erase(address);
   }
-  mark_half_way(operation);
+  mark_incomplete(operation);
   return forgotten;
 }
 
-void OriginalBindings::mark_half_way(const Operation& operation) {
+void OriginalBindings::mark_incomplete(const Operation& operation) {
   if (operation.state == OperationState::Succeeded) {
     for (const auto& transition : operation.transitions) {
-      if (settles(operation, transition)) half_way_.erase(transition.address);
+      if (settles(operation, transition)) incomplete_.erase(transition.address);
     }
   }
   if (!operation.error) return;
   for (const auto* left : {&operation.error->unrestored, &operation.error->unknown}) {
-    for (const auto& address : *left) half_way_.insert_or_assign(address, operation.id);
+    for (const auto& address : *left) incomplete_.insert_or_assign(address, operation.id);
   }
 }
 

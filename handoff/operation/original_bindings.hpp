@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How devices were before devbindd first touched them, so that they can be given back, and which of them an operation
-// has left half-way. Kept by the journal. Not here: what a give-back writes (plan/plan.hpp).
+// has left incomplete. Kept by the journal. Not here: what a give-back writes (plan/plan.hpp).
 #pragma once
 
 #include <map>
@@ -33,24 +33,24 @@ class OriginalBindings {
   /// The driver, or none, that devbindd's last change has left the device with; nullopt: it has not bound the device,
   /// or has given it back.
   std::optional<std::optional<std::string>> left_with(const sysfs::Device& device) const;
-  /// The operation that could not be undone and left the device half-way, or "": a give-back tries it again.
-  std::string left_half_way_by(const sysfs::PciAddress& address) const;
+  /// The operation that could not be undone and left the device incomplete, or "": a give-back tries it again.
+  std::string left_incomplete_by(const sysfs::PciAddress& address) const;
 
   /// How the devices of a part are now that devbindd has not touched before: what `operation` is about to change.
   std::vector<Original> untouched(const Part& part, const std::string& operation) const;
   /// Keeps them; the journal has them already.
   void add(const std::vector<Original>& originals);
   /// Takes in what an operation has come to, which has ended: forgets the devices that are again as they were found,
-  /// and notes those that it left half-way. Gives the addresses that the journal is to forget with its end.
+  /// and notes those that it left incomplete. Gives the addresses that the journal is to forget with its end.
   std::vector<sysfs::PciAddress> take_end(const Operation& operation);
 
  private:
-  void mark_half_way(const Operation& operation);
+  void mark_incomplete(const Operation& operation);
   void note_left(const Operation& operation, const Transition& transition);
 
   const EngineServices& services_;
   std::map<sysfs::PciAddress, Original> originals_;
-  std::map<sysfs::PciAddress, std::string> half_way_;  ///< device -> id of the operation that left it so
+  std::map<sysfs::PciAddress, std::string> incomplete_;  ///< device -> id of the operation that left it so
   std::map<sysfs::PciAddress, std::optional<std::string>> left_with_;  ///< device -> driver
 };
 

@@ -206,7 +206,7 @@ void Policies::submit(const Policy& policy, const sysfs::PciAddress& address) {
     if (const auto* accepted = std::get_if<Accepted>(&decision)) {
       const auto id = accepted->operation;
       records_[address].operation = id;
-      return engine_.when_settled(id, [this, address, id] { begun(address, id); });
+      return engine_.waiters().when_settled(id, [this, address, id] { begun(address, id); });
     }
     tried(address, PolicyOutcome::InForce, {});
   });
@@ -216,17 +216,17 @@ void Policies::submit(const Policy& policy, const sysfs::PciAddress& address) {
 void Policies::refused(const sysfs::PciAddress& address, const Refusal& refusal) {
   if (refusal.operation.empty()) return tried(address, PolicyOutcome::Refused, refusal.error.message);
   tried(address, PolicyOutcome::Pending, refusal.error.message);
-  engine_.when_ended(refusal.operation, [this, address] { apply({address}, [] {}); });
+  engine_.waiters().when_ended(refusal.operation, [this, address] { apply({address}, [] {}); });
 }
 
 void Policies::begun(const sysfs::PciAddress& address, const std::string& operation) {
-  const auto found = engine_.find_operation(operation);
+  const auto found = engine_.operations().find(operation);
   if (!found) return tried(address, PolicyOutcome::Failed, found.error().message);
   const auto state = (*found)->state;
   if (state == OperationState::Succeeded) return tried(address, PolicyOutcome::InForce, {});
   if (state == OperationState::Blocked) {
-    engine_.when_ended(operation, [this, address, operation] {
-      const auto ended = engine_.find_operation(operation);
+    engine_.waiters().when_ended(operation, [this, address, operation] {
+      const auto ended = engine_.operations().find(operation);
       const bool good = ended && (*ended)->state == OperationState::Succeeded;
       const auto record = records_.find(address);
       if (record != records_.end()) record->second.outcome = good ? PolicyOutcome::InForce : PolicyOutcome::Failed;

@@ -15,7 +15,7 @@ void Inventory::apply(const UeventBatch& batch) {
     // A PF changes when its VFs come and go, a bridge's path stands in every path below it: all are read again.
     const auto addresses = addresses_in(event.devpath);
     for (const auto& address : addresses) mark(address);
-    if (!addresses.empty()) note_unsettled(event, addresses.back());
+    if (!addresses.empty()) unsettled_.note(event, addresses.back());
     if (event.subsystem == "module" || event.subsystem == "drivers") {
       ++driver_generation_;
       if (event.action == "remove") going_.insert("sys" + event.devpath);
@@ -24,24 +24,9 @@ void Inventory::apply(const UeventBatch& batch) {
   for (const auto& written : batch.written) mark(written.device);
 }
 
-// The kernel tells of a removal before it removes, and of an interface before it has moved it: what is read right after
-// the event may be how it was. Source: drivers/base/core.c, device_del(); net/core/dev.c, dev_change_net_namespace().
-void Inventory::note_unsettled(const Uevent& event, const PciAddress& address) {
-  const auto now = std::chrono::steady_clock::now();
-  const bool of_itself = event.subsystem == "pci";
-  if (of_itself && event.action == "remove") unsettled_[address] = std::chrono::steady_clock::time_point::max();
-  if (of_itself && event.action == "add") unsettled_.erase(address);
-  if (!of_itself && (event.action == "remove" || event.subsystem == "net")) {
-    auto& until = unsettled_[address];
-    until = std::max(until, now + time_to_settle);
-  }
-}
-
-// Those that are gone, or have had their time, are settled with this look.
+// What has not done yet what was told of it.
 void Inventory::look_again() {
-  const auto now = std::chrono::steady_clock::now();
-  for (const auto& [address, until] : unsettled_) marked_.insert(address);
-  std::erase_if(unsettled_, [now](const auto& entry) { return entry.second < now; });
+  for (const auto& address : unsettled_.to_read()) marked_.insert(address);
   if (!going_.empty()) ++driver_generation_;
   std::erase_if(going_, [this](const std::string& path) { return !exists(tree_, path); });
 }
@@ -126,7 +111,7 @@ void Inventory::replace_all(std::map<PciAddress, Device> fresh) {
   devices_ = std::move(fresh);
   for (const auto& [address, device] : devices_) {
     revisions_[address] = generation_;
-    enter(device);
+    index_.enter(device);
   }
 }
 
@@ -163,58 +148,31 @@ bool Inventory::is_another_one(const Device& device) const {
 void Inventory::put(const PciAddress& address, Device device) {
   DeviceChange change{.address = address};
   if (const auto known = devices_.find(address); known != devices_.end()) {
-    leave(known->second);
+    index_.leave(known->second);
     change.before = std::move(known->second);
   }
-  enter(device);
+  index_.enter(device);
   change.after = device;
   devices_.insert_or_assign(address, std::move(device));
   revisions_[address] = ++generation_;
-  note(std::move(change));
+  changes_.add(std::move(change));
 }
 
 void Inventory::drop(const PciAddress& address) {
   unwatched_.erase(address);
-  unsettled_.erase(address);
+  unsettled_.forget(address);
   if (watched_.erase(address) > 0) watch_files_(address, false);
   auto known = devices_.extract(address);
   if (known.empty()) return;
-  leave(known.mapped());
+  index_.leave(known.mapped());
   revisions_.erase(address);
   ++generation_;
-  note({.address = address, .before = std::move(known.mapped()), .after = std::nullopt});
-}
-
-void Inventory::note(DeviceChange change) {
-  if (changes_.size() == max_changes) {
-    changes_.clear();
-    changes_lost_ = true;
-  }
-  changes_.push_back(std::move(change));
-}
-
-std::vector<DeviceChange> Inventory::take_changes(bool& lost) {
-  lost = std::exchange(changes_lost_, false);
-  return std::exchange(changes_, {});
+  changes_.add({.address = address, .before = std::move(known.mapped()), .after = std::nullopt});
 }
 
 std::uint64_t Inventory::revision_of(const PciAddress& address) const {
   const auto found = revisions_.find(address);
   return found == revisions_.end() ? 0 : found->second;
-}
-
-void Inventory::enter(const Device& device) {
-  if (device.iommu_group) groups_[*device.iommu_group].insert(device.address);
-  if (!device.sysfs_path.empty()) paths_.emplace(device.sysfs_path, device.address);
-}
-
-void Inventory::leave(const Device& device) {
-  paths_.erase(device.sysfs_path);
-  if (!device.iommu_group) return;
-  const auto group = groups_.find(*device.iommu_group);
-  if (group == groups_.end()) return;
-  group->second.erase(device.address);
-  if (group->second.empty()) groups_.erase(group);
 }
 
 const Device* Inventory::find(const PciAddress& address) const {
@@ -224,18 +182,14 @@ const Device* Inventory::find(const PciAddress& address) const {
 
 std::vector<Device> Inventory::group_members(unsigned group) const {
   std::vector<Device> members;
-  const auto found = groups_.find(group);
-  if (found == groups_.end()) return members;
-  for (const auto& address : found->second) members.push_back(devices_.at(address));
+  for (const auto& address : index_.group_members(group)) members.push_back(devices_.at(address));
   return members;
 }
 
 std::vector<const Device*> Inventory::made_by(const Device& function) const {
   std::vector<const Device*> made;
   if (is_pci_bridge(function) || function.sysfs_path.empty()) return made;
-  const auto above = function.sysfs_path + "/";
-  for (auto at = paths_.lower_bound(above); at != paths_.end() && at->first.starts_with(above); ++at)
-    made.push_back(&devices_.at(at->second));
+  for (const auto& address : index_.below(function.sysfs_path)) made.push_back(&devices_.at(address));
   return made;
 }
 

@@ -3,26 +3,20 @@
 // read again before the next answer, everything is read again when some of it was lost.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "sysfs/device/device.hpp"
+#include "sysfs/device/device_changes.hpp"
+#include "sysfs/device/device_index.hpp"
+#include "sysfs/device/unsettled_devices.hpp"
 #include "sysfs/kernel/uevent.hpp"
 
 namespace devbindd::sysfs {
-
-/// How a device was before a refresh and after it; nullopt: it was or is not there.
-struct DeviceChange {
-  PciAddress address;
-  std::optional<Device> before = {};
-  std::optional<Device> after = {};
-};
 
 class Inventory {
  public:
@@ -63,13 +57,8 @@ class Inventory {
   std::uint64_t driver_generation() const { return driver_generation_; }
   /// Counts how often everything was read.
   std::uint64_t scans() const { return scans_; }
-  /// What refreshes have changed since the last time, oldest first. The first reading of all changes nothing. Nobody
-  /// asks for long: only the newest max_changes are kept, and `lost` says that there were more.
-  std::vector<DeviceChange> take_changes(bool& lost);
-
-  static constexpr std::size_t max_changes = 32768;
-  /// In which the kernel has done what an event about a part of a device announces.
-  static constexpr std::chrono::seconds time_to_settle{2};
+  /// What refreshes have changed since they were taken the last time. The first reading of all changes nothing.
+  DeviceChanges& changes() { return changes_; }
 
  private:
   Result<> read_all();
@@ -77,11 +66,7 @@ class Inventory {
   void put(const PciAddress& address, Device device);
   void drop(const PciAddress& address);
   void replace_all(std::map<PciAddress, Device> fresh);
-  void note(DeviceChange change);
-  void enter(const Device& device);
-  void leave(const Device& device);
   void watch(const PciAddress& address);
-  void note_unsettled(const Uevent& event, const PciAddress& address);
   void look_again();
   bool is_another_one(const Device& device) const;
 
@@ -89,16 +74,12 @@ class Inventory {
   WatchFiles watch_files_;
   std::map<PciAddress, Device> devices_;
   std::map<PciAddress, std::uint64_t> revisions_;
-  std::vector<DeviceChange> changes_;
-  bool changes_lost_ = false;
+  DeviceIndex index_;  ///< of `devices_`
+  DeviceChanges changes_;
   std::set<PciAddress> watched_;
   std::set<PciAddress> unwatched_;  ///< read again for each answer
-  /// Of which an event has come before what it tells of; read again for each answer until then.
-  std::map<PciAddress, std::chrono::steady_clock::time_point> unsettled_;
-  std::set<std::string> going_;  ///< modules and drivers of which the same holds, by their directories
-  // Of `devices_`, so that nothing that is asked for one device looks at all of them:
-  std::map<unsigned, std::set<PciAddress>> groups_;  ///< by IOMMU group
-  std::map<std::string, PciAddress> paths_;          ///< by sysfs_path
+  UnsettledDevices unsettled_;      ///< read again for each answer
+  std::set<std::string> going_;     ///< modules and drivers whose removal was told, by their directories
   std::set<PciAddress> marked_;
   bool all_marked_ = true;
   bool read_once_ = false;

@@ -593,7 +593,7 @@ const json expected_device = json::parse(R"json({
   "class": "020000", "class_name": "Ethernet controller", "default_route": false, "device": "0200",
   "device_name": "Hi1822 Family (2*100GE)", "device_serial_number": "01-23-45-67-89-ab-cd-ef",
   "device_serial_number_error": null, "dma_mask_bits": null, "driver": "vfio-pci", "driver_override": "vfio-pci",
-  "claim": null, "cordon": null, "drift": null, "half_way": null, "interface_details": [], "interface_details_error": null, "managed_by": [],
+  "claim": null, "cordon": null, "drift": null, "incomplete_operation": null, "interface_details": [], "interface_details_error": null, "managed_by": [],
   "driver_override_error": null, "driver_override_set_by": "other", "enable_count": 0, "facts_error": null,
   "firmware_index": null, "interfaces": [], "iommu_group": 24, "irq": null, "label": null, "link": null,
   "local_cpus": null, "modalias": "pci:v000019E5d00000200sv000019E5sd0000D139bc02sc00i00", "module": "vfio_pci",

@@ -730,16 +730,16 @@ def policies(client, daemon):
     expect("node-0" in shown and "drifted: it has e1000e now" in shown, shown)
 
 
-def half_way(client, daemon):
+def incomplete_operation(client, daemon):
     path = BINDING.format("0000:22:00.0")
-    expect(client.ask("GET", path, 200)["half_way"] is None, "before anything happened")
+    expect(client.ask("GET", path, 200)["incomplete_operation"] is None, "before anything happened")
     daemon.control("fail-write 3 EIO")
     daemon.control("fail-write 5 EBUSY")
     problem = client.ask("PUT", path, 500, VFIO, code="restore_failed")
     expect(problem["unrestored"] == ["0000:22:00.0"], problem)
-    expect(client.ask("GET", path, 200)["half_way"] == problem["operation"], "the mark of the device")
+    expect(client.ask("GET", path, 200)["incomplete_operation"] == problem["operation"], "the mark of the device")
     back = client.ask("DELETE", path, 200)
-    expect(back["changed"] and back["half_way"] is None and daemon.control("binding 0000:22:00.0") == "e1000e override -", back)
+    expect(back["changed"] and back["incomplete_operation"] is None and daemon.control("binding 0000:22:00.0") == "e1000e override -", back)
 
 
 def virtual_functions(client, daemon):
@@ -1239,5 +1239,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, read_only_sysfs, devices, filters, pages, text, bytes_of_others, groups, host, drivers, reads_change_nothing, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_without_waiting, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, half_way, virtual_functions, cordons, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, read_only_sysfs, devices, filters, pages, text, bytes_of_others, groups, host, drivers, reads_change_nothing, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_without_waiting, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, incomplete_operation, virtual_functions, cordons, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, finished_bodies, group_owners, damaged_rows, long_texts, stopping)

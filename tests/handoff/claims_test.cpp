@@ -407,7 +407,7 @@ TEST_CASE("A second release of one that hangs in the kernel is answered at once"
   machine.wait_for(id, ClaimState::Released);
 }
 
-TEST_CASE("Devices that a failed claim left half-way are kept from the next one") {
+TEST_CASE("Devices that a failed claim left incomplete are kept from the next one") {
   ClaimMachine machine;
   machine.kernel->refuse_probe("vfio-pci", card, EIO);
   machine.kernel->refuse_probe("e1000e", card, EIO);
@@ -548,7 +548,7 @@ TEST_CASE("After its grace an open device is unbound all the same, which waits u
   const auto& claim = *machine.claims->find(id);
   CHECK(claim.holders.front().pid == 4711);
   REQUIRE_FALSE(claim.release_operation.empty());
-  CHECK(machine.stage->engine->is_blocked(claim.release_operation));
+  CHECK(machine.stage->engine->operations().is_blocked(claim.release_operation));
   CHECK_FALSE(machine.stage->workers.grants().contains("/dev/vfio/1"));
   machine.kernel->close_device(card);
   machine.stage->workers.resume();
@@ -1056,7 +1056,7 @@ TEST_CASE("Cut off after any write while it is made, a claim is active or over, 
     const auto id = machine.claims->all().front()->id;
     run_until(machine.stage->io, [&] {
       return (machine.state(id) == ClaimState::Active || machine.state(id) == ClaimState::Released) &&
-             !machine.stage->engine->busy();
+             !machine.stage->engine->operations().is_busy();
     });
     if (machine.state(id) == ClaimState::Active) {
       CHECK(machine.kernel->bindings().at(disk).starts_with("vfio-pci"));
@@ -1084,7 +1084,7 @@ TEST_CASE("A claim that was being made when the daemon ended waits for its conne
     const auto id = machine.claims->all().front()->id;
     run_until(machine.stage->io, [&] {
       return (machine.state(id) == ClaimState::Active || machine.state(id) == ClaimState::Released) &&
-             !machine.stage->engine->busy();
+             !machine.stage->engine->operations().is_busy();
     });
     seen = machine.state(id) == ClaimState::Active;
     if (!seen) continue;

@@ -100,7 +100,7 @@ struct Crowd {
                    [&](const Decision& decision) {
                      const auto* accepted = std::get_if<Accepted>(&decision);
                      if (accepted == nullptr) return void(outcome = "");
-                     engine->when_ended(accepted->operation, [&, id = accepted->operation] {
+                     engine->waiters().when_ended(accepted->operation, [&, id = accepted->operation] {
                        outcome = document_of(*engine, id)["state"].get<std::string>();
                      });
                    });

@@ -104,7 +104,7 @@ TEST_CASE("When any single write fails, every device is as it was before", "[lon
         REQUIRE_FALSE(document["error"]["meaning"].is_null());
         REQUIRE_FALSE(document["error"]["next_step"].is_null());
         REQUIRE(machine.engine->originals().all() == originals);
-        REQUIRE_FALSE(machine.engine->busy());
+        REQUIRE_FALSE(machine.engine->operations().is_busy());
       }
     }
   }
@@ -159,13 +159,13 @@ TEST_CASE("Where the look after an undo hangs, nobody says that the undo failed"
   CHECK(document["error"]["unknown"] == nlohmann::json::array({card}));
   CHECK(document["error"]["unrestored"].empty());
   CHECK(document["error"]["undo_failures"].size() == 1);
-  CHECK(machine.engine->originals().left_half_way_by(at(card)) == document["id"].get<std::string>());
+  CHECK(machine.engine->originals().left_incomplete_by(at(card)) == document["id"].get<std::string>());
   machine.kernel.unblock(lock);
   machine.workers.resume();
   machine.io.restart();
   machine.io.poll();
   CHECK(machine.carry_out(bind_request(card))["state"] == "succeeded");
-  CHECK(machine.engine->originals().left_half_way_by(at(card)).empty());
+  CHECK(machine.engine->originals().left_incomplete_by(at(card)).empty());
 }
 
 TEST_CASE("When a worker dies after its write, the device is as it was before", "[long]") {

@@ -48,7 +48,7 @@ TEST_CASE("A device is bound by override, and given back as it was") {
                                           {override_file(card), "\n"}});
   CHECK(machine.kernel.bindings() == before);
   CHECK(machine.engine->originals().all().empty());
-  CHECK_FALSE(machine.engine->busy());
+  CHECK_FALSE(machine.engine->operations().is_busy());
 }
 
 TEST_CASE("A group is bound as a whole, its bridge stays, and one give-back returns all of it") {
@@ -348,7 +348,7 @@ TEST_CASE("Operations are listed newest first and by state") {
   CHECK(documents_of(*machine.engine, "succeeded").size() == 1);
   CHECK(documents_of(*machine.engine, "succeeded")[0]["id"] == first);
   CHECK(documents_of(*machine.engine, "running").empty());
-  CHECK(machine.engine->find_operation("no-such-id").error().code == sysfs::ErrorCode::OperationNotFound);
+  CHECK(machine.engine->operations().find("no-such-id").error().code == sysfs::ErrorCode::OperationNotFound);
 }
 
 }  // namespace devbindd::engine_test

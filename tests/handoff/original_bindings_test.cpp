@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How devices were before devbindd touched them, and which of them are half-way.
+// How devices were before devbindd touched them, and which of them are incomplete.
 #include "handoff/operation/original_bindings.hpp"
 
 #include <algorithm>
@@ -127,19 +127,19 @@ TEST_CASE("An end forgets what is as it was found, and keeps what is not") {
   }
 }
 
-TEST_CASE("A device is half-way from an operation that could not be undone to one that succeeds") {
+TEST_CASE("A device is incomplete from an operation that could not be undone to one that succeeds") {
   Bench bench;
   for (const auto restored : {std::optional(false), std::optional<bool>()}) {
     static_cast<void>(bench.bindings.take_end(failed("bad", card, restored)));
-    CHECK(bench.bindings.left_half_way_by(at(card)) == "bad");
+    CHECK(bench.bindings.left_incomplete_by(at(card)) == "bad");
     static_cast<void>(bench.bindings.take_end(failed("undone", card, true)));
-    CHECK(bench.bindings.left_half_way_by(at(card)) == "bad");
+    CHECK(bench.bindings.left_incomplete_by(at(card)) == "bad");
     auto functions = operation("functions", card, "e1000e", "e1000e", OperationState::Succeeded);
     functions.request = functions_request(card, 2);
     static_cast<void>(bench.bindings.take_end(functions));  // which leaves it alone, however it is
-    CHECK(bench.bindings.left_half_way_by(at(card)) == "bad");
+    CHECK(bench.bindings.left_incomplete_by(at(card)) == "bad");
     static_cast<void>(bench.bindings.take_end(operation("ok", card, "", "vfio-pci", OperationState::Succeeded)));
-    CHECK(bench.bindings.left_half_way_by(at(card)).empty());
+    CHECK(bench.bindings.left_incomplete_by(at(card)).empty());
   }
 }
 
@@ -152,9 +152,9 @@ TEST_CASE("Of what an earlier daemon kept, the newest operation of this boot tel
       past({operation("ok", pair0, "e1000e", "vfio-pci", OperationState::Succeeded), failed("bad", card, false),
             failed("older", card, false), failed("bad-too", pair0, false), of_before}));
   CHECK(bench.bindings.all().size() == 1);
-  CHECK(bench.bindings.left_half_way_by(at(card)) == "bad");
-  CHECK(bench.bindings.left_half_way_by(at(pair0)).empty());
-  CHECK(bench.bindings.left_half_way_by(at(disk)).empty());
+  CHECK(bench.bindings.left_incomplete_by(at(card)) == "bad");
+  CHECK(bench.bindings.left_incomplete_by(at(pair0)).empty());
+  CHECK(bench.bindings.left_incomplete_by(at(disk)).empty());
 }
 
 TEST_CASE("What is known of a removed device is forgotten, and of one that was replaced while no daemon ran") {
@@ -169,7 +169,7 @@ TEST_CASE("What is known of a removed device is forgotten, and of one that was r
     REQUIRE(bench.stage.engine->current());
     bench.bindings.forget_replaced(OperationTable("boot-1"));
   }
-  CHECK(bench.bindings.left_half_way_by(at(card)).empty());
+  CHECK(bench.bindings.left_incomplete_by(at(card)).empty());
   CHECK_FALSE(bench.bindings.all().contains(at(card)));
   CHECK(bench.bindings.all().contains(at(disk)));
 }

@@ -93,7 +93,7 @@ class Stage {
   /// Waits until the operation has ended or is blocked, and gives its document.
   nlohmann::json settled(const std::string& id) {
     bool ready = false;
-    engine->when_settled(id, [&ready] { ready = true; });
+    engine->waiters().when_settled(id, [&ready] { ready = true; });
     run_until(io, [&ready] { return ready; });
     return document_of(*engine, id);
   }

@@ -123,18 +123,18 @@ TEST_CASE("A device that could not be restored is marked, also by the next daemo
     const auto document = stage.carry_out(bind_request(card));
     id = document["id"];
     CHECK(document["error"]["unrestored"] == nlohmann::json::array({card}));
-    CHECK(stage.engine->originals().left_half_way_by(at(card)) == id);
-    CHECK(stage.engine->originals().left_half_way_by(at(disk)).empty());
+    CHECK(stage.engine->originals().left_incomplete_by(at(card)) == id);
+    CHECK(stage.engine->originals().left_incomplete_by(at(disk)).empty());
     stage.carry_out(bind_request("0000:08:00.0"));
   }
   Stage stage(kernel, journal);
-  CHECK(stage.engine->originals().left_half_way_by(at(card)) == id);
+  CHECK(stage.engine->originals().left_incomplete_by(at(card)) == id);
   const auto done = stage.carry_out(request_of(ChangeKind::Restore, card));
   CHECK(done["state"] == "succeeded");
-  CHECK(stage.engine->originals().left_half_way_by(at(card)).empty());
+  CHECK(stage.engine->originals().left_incomplete_by(at(card)).empty());
   CHECK(kernel->bindings().at(card) == "e1000e override -");
   Stage next(kernel, (directory.path() / "other.db").string());
-  CHECK(next.engine->originals().left_half_way_by(at(card)).empty());
+  CHECK(next.engine->originals().left_incomplete_by(at(card)).empty());
 }
 
 TEST_CASE("The mark of a device goes with the device and with the boot") {
@@ -149,13 +149,13 @@ TEST_CASE("The mark of a device goes with the device and with the boot") {
   }
   {
     Stage stage(kernel, journal, "boot-2");
-    CHECK(stage.engine->originals().left_half_way_by(at(card)).empty());
+    CHECK(stage.engine->originals().left_incomplete_by(at(card)).empty());
   }
   Stage stage(kernel, journal);
-  CHECK_FALSE(stage.engine->originals().left_half_way_by(at(card)).empty());
+  CHECK_FALSE(stage.engine->originals().left_incomplete_by(at(card)).empty());
   kernel->remove_device(card);
   REQUIRE(stage.engine->current());
-  CHECK(stage.engine->originals().left_half_way_by(at(card)).empty());
+  CHECK(stage.engine->originals().left_incomplete_by(at(card)).empty());
 }
 
 }  // namespace devbindd::transaction_test

@@ -286,17 +286,17 @@ TEST_CASE("VFs that come to sit elsewhere than foreseen are not written to, and 
   CHECK_FALSE(stage.kernel.has_device(vf0));
 }
 
-TEST_CASE("A change of autoprobe alone does not settle a VF that was left half way") {
+TEST_CASE("A change of autoprobe alone does not settle a VF that was left incomplete") {
   Stage stage(sriov_machine());
   stage.carry_out(functions_request(physical, 2, ""));
   stage.kernel.refuse_probe("vfio-pci", vf0, EIO);
   stage.kernel.refuse_probe("igbvf", vf0, EIO);
   const auto left = stage.carry_out(bind_request(vf0))["id"].get<std::string>();
-  CHECK(stage.engine->originals().left_half_way_by(at(vf0)) == left);
+  CHECK(stage.engine->originals().left_incomplete_by(at(vf0)) == left);
   auto request = functions_request(physical, 2, "");
   request.functions->autoprobe = false;
   CHECK(stage.carry_out(request)["state"] == "succeeded");
-  CHECK(stage.engine->originals().left_half_way_by(at(vf0)) == left);
+  CHECK(stage.engine->originals().left_incomplete_by(at(vf0)) == left);
 }
 
 TEST_CASE("A VF that is opened just before it goes holds the operation up, which says who has it") {

@@ -223,7 +223,7 @@ TEST_CASE("What a refresh has changed is told once, as it was and as it is") {
   Inventory inventory(kernel);
   bool lost = true;
   REQUIRE(inventory.refresh());
-  CHECK(inventory.take_changes(lost).empty());  // the first reading is no change
+  CHECK(inventory.changes().take(lost).empty());  // the first reading is no change
   CHECK_FALSE(lost);
   const auto revision = inventory.revision_of(first);
   REQUIRE(kernel.write("sys/bus/pci/drivers/e1000e/unbind", "0000:05:00.0"));
@@ -233,7 +233,7 @@ TEST_CASE("What a refresh has changed is told once, as it was and as it is") {
   if (by_events) inventory.apply(kernel.drain_uevents());
   if (!by_events) inventory.mark_all();
   REQUIRE(inventory.refresh());
-  auto changes = inventory.take_changes(lost);
+  auto changes = inventory.changes().take(lost);
   REQUIRE(changes.size() == 3);
   std::ranges::sort(changes, {}, &DeviceChange::address);
   CHECK(changes[0].before->driver->text() == "e1000e");
@@ -244,7 +244,7 @@ TEST_CASE("What a refresh has changed is told once, as it was and as it is") {
   CHECK(changes[2].after.has_value());
   CHECK(inventory.revision_of(first) > revision);
   CHECK(inventory.revision_of(second) == 0);
-  CHECK(inventory.take_changes(lost).empty());
+  CHECK(inventory.changes().take(lost).empty());
 }
 
 TEST_CASE("The members of a group follow their devices") {

@@ -136,7 +136,7 @@ class After(unittest.TestCase):
             binding = api.request("GET", f"/v1/devices/{bdf}/binding").json
             override = "e1000e" if bdf == SECOND else None  # the administrator's
             self.assertEqual((binding["driver"], binding["driver_override"]), (driver, override), binding)
-            self.assertEqual((binding["original"], binding["half_way"], binding["operation"]), (None, None, None), binding)
+            self.assertEqual((binding["original"], binding["incomplete_operation"], binding["operation"]), (None, None, None), binding)
         items = [kill.VFIO | {"device": NIC}, kill.VFIO | {"device": SECOND}, kill.GROUP | {"device": PAIR0}]
         answer = api.request("POST", "/v1/bindings", {"items": items})
         self.assertEqual(answer.status, 200, answer)
