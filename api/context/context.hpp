@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/context/answer_cache.hpp"
+#include "api/context/answers_in_making.hpp"
 #include "api/context/aside.hpp"
 #include "api/context/denial_limit.hpp"
 #include "api/context/event_feed.hpp"
@@ -98,6 +99,7 @@ struct Context {
   sysfs::FirmwareLog firmware_log = {};  ///< what the kernel has said at boot, as far as it was there at the start
   FirmwareCache firmware_cache = {};
   AnswerCache answers = {};
+  AnswersInMaking answers_in_making = {};
   ItemCache items = {};
   SerialNumbers serial_numbers = {};
   Turns turns = {};

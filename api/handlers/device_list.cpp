@@ -195,24 +195,30 @@ Respond keeping(Context& context, std::string asked, Version version, Respond re
       };
 }
 
+// By all who ask for the same meanwhile.
+void answer_once(Context& context, const Request& request, ListQuery wanted, Respond respond) {
+  if (auto inventory = context.engine.current(); !inventory) return respond(problem_of(request, inventory.error()));
+  auto version = version_of(context);
+  auto asked = asked_for(request);
+  if (const auto* known = context.answers.find(asked, version))
+    return respond({.status = 200,
+                    .content_type = known->content_type,
+                    .body = {},
+                    .headers = {{"ETag", known->tag}, {"Vary", "Accept"}},
+                    .shared_body = known->body});
+  auto ask_again = [&context, request, wanted, respond] { answer_once(context, request, wanted, respond); };
+  auto maker = context.answers_in_making.wait(asked, version, request, std::move(respond), std::move(ask_again));
+  if (!maker) return;
+  auto keep = keeping(context, std::move(asked), std::move(version), std::move(maker->respond));
+  answer_devices(context, maker->request, std::move(wanted), {}, std::move(keep));
+}
+
 }  // namespace
 
 void list_devices(Context& context, const Request& request, const PathArguments&, Respond respond) {
   auto wanted = read_list_query(request);
   if (!wanted) return respond(std::move(wanted.error()));
-  if (wanted->searched.empty()) {
-    if (auto inventory = context.engine.current(); !inventory) return respond(problem_of(request, inventory.error()));
-    auto version = version_of(context);
-    auto asked = asked_for(request);
-    if (const auto* known = context.answers.find(asked, version))
-      return respond({.status = 200,
-                      .content_type = known->content_type,
-                      .body = {},
-                      .headers = {{"ETag", known->tag}, {"Vary", "Accept"}},
-                      .shared_body = known->body});
-    respond = keeping(context, std::move(asked), std::move(version), std::move(respond));
-  }
-  if (wanted->searched.empty()) return answer_devices(context, request, std::move(*wanted), {}, std::move(respond));
+  if (wanted->searched.empty()) return answer_once(context, request, std::move(*wanted), std::move(respond));
   context.engine.readers().find_alternative_names(
       asker_of(request.requester),
       [&context, request, wanted = std::move(*wanted), respond](const sysfs::Result<sysfs::AlternativeNames>& names) {
