@@ -50,9 +50,21 @@ Checked read_token(Section& section, api::Who& who) {
   return {};
 }
 
+Checked read_certificate(Section& section, api::Who& who) {
+  std::string text;
+  if (auto read = section.text("certificate", text); !read) return read;
+  const auto name = api::certificate_name(text);
+  if (!name)
+    return wrong(section.at("certificate"),
+                 "must be \"sha256:\" and the fingerprint of the certificate, or \"dns:\", \"uri:\" or \"email:\" and "
+                 "one of its subject alternative names");
+  who.name = *name;
+  return {};
+}
+
 Checked read_who(const json& value, const std::string& pointer, api::Who& who) {
   const auto refused = [&pointer] {
-    return wrong(pointer, "must be \"everyone\", or an object with \"user\", \"group\" or \"token\"");
+    return wrong(pointer, "must be \"everyone\", or an object with \"user\", \"group\", \"token\" or \"certificate\"");
   };
   if (value == "everyone") return {};
   if (!value.is_object()) return refused();
@@ -60,10 +72,13 @@ Checked read_who(const json& value, const std::string& pointer, api::Who& who) {
   const bool user = value.contains("user");
   const bool group = value.contains("group");
   const bool token = value.contains("token");
-  if (user + group + token != 1) return refused();
-  who.kind = user ? WhoKind::User : group ? WhoKind::Group : WhoKind::Token;
-  if (auto read = token ? read_token(section, who) : read_owner(section, user ? "user" : "group", who); !read)
-    return read;
+  const bool certificate = value.contains("certificate");
+  if (user + group + token + certificate != 1) return refused();
+  who.kind = user ? WhoKind::User : group ? WhoKind::Group : token ? WhoKind::Token : WhoKind::Certificate;
+  auto read = token         ? read_token(section, who)
+              : certificate ? read_certificate(section, who)
+                            : read_owner(section, user ? "user" : "group", who);
+  if (!read) return read;
   return section.finish();
 }
 

@@ -36,6 +36,12 @@ Checked octal_mode(Section& section, unsigned& mode) {
   return {};
 }
 
+bool is_address(const std::string& address) {
+  in_addr ipv4{};
+  in6_addr ipv6{};
+  return ::inet_pton(AF_INET, address.c_str(), &ipv4) == 1 || ::inet_pton(AF_INET6, address.c_str(), &ipv6) == 1;
+}
+
 bool is_loopback(const std::string& address) {
   in_addr ipv4{};
   in6_addr ipv6{};
@@ -80,8 +86,36 @@ Checked read_tcp(const json& object, Configuration& configuration) {
                  "gives a role to one who has it alone");
   if (auto read = section.flag("every_local_user_is_admin", tcp.every_local_user_is_admin); !read) return read;
   if (!is_loopback(tcp.address))
-    return wrong("/tcp/address", "must be a loopback address (127.0.0.1 or ::1): there is no encryption");
+    return wrong("/tcp/address",
+                 "must be a loopback address (127.0.0.1 or ::1): there is no encryption; \"tls\" is for other hosts");
   configuration.tcp = tcp;
+  return section.finish();
+}
+
+// A file's name, which is needed.
+Checked read_tls_file(Section& section, const std::string& key, std::string& name) {
+  if (auto read = section.text(key, name); !read) return read;
+  constexpr std::string_view credential = "credential:";
+  const auto rest = std::string_view(name).substr(std::min(credential.size(), name.size()));
+  const bool is_credential = name.starts_with(credential) && !rest.empty() && rest.find('/') == std::string_view::npos;
+  if (!is_credential && !name.starts_with('/'))
+    return wrong(section.at(key), "is needed: the absolute path of a PEM file, or \"credential:NAME\"");
+  return {};
+}
+
+Checked read_tls(const json& object, Configuration& configuration) {
+  if (object.is_null()) return {};
+  if (!object.is_object()) return wrong("/tls", "must be an object or null");
+  Section section(object, "/tls");
+  TlsConfiguration tls;
+  if (auto read = section.text("address", tls.address); !read) return read;
+  if (!is_address(tls.address)) return wrong("/tls/address", "must be an IP address of this host (:: for all of them)");
+  const auto set = [&tls](std::uint64_t value) { tls.port = static_cast<std::uint16_t>(value); };
+  if (auto read = section.number("port", 0, 65535, set); !read) return read;
+  if (auto read = read_tls_file(section, "certificate", tls.certificate); !read) return read;
+  if (auto read = read_tls_file(section, "key", tls.key); !read) return read;
+  if (auto read = read_tls_file(section, "client_ca", tls.client_ca); !read) return read;
+  configuration.tls = tls;
   return section.finish();
 }
 
@@ -188,6 +222,9 @@ Checked read_all(const json& document, Configuration& configuration) {
     return wrong("/claims_socket/path", "must be another one than that of \"unix\"");
   if (const auto* value = section.find("tcp")) {
     if (auto read = read_tcp(*value, configuration); !read) return read;
+  }
+  if (const auto* value = section.find("tls")) {
+    if (auto read = read_tls(*value, configuration); !read) return read;
   }
   if (const auto* list = section.find("access")) {
     if (auto read = read_access(*list, configuration.access); !read) return read;

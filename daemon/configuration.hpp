@@ -23,12 +23,23 @@ struct TcpConfiguration {
   bool every_local_user_is_admin = false;  ///< everybody on the host can connect to a TCP port
 };
 
+/// TLS 1.3 with client certificates. Each file is an absolute path, or "credential:" and the name of one of systemd's
+/// credentials (LoadCredential=).
+struct TlsConfiguration {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 8481;
+  std::string certificate;
+  std::string key;
+  std::string client_ca;
+};
+
 struct Configuration {
   std::string unix_path = "/run/devbindd/devbindd.sock";
   std::string unix_group = "devbindd";  ///< that the socket is given to; "" for root alone
   unsigned unix_mode = 0660;
   std::string claims_path = {};  ///< of the socket for the owners of claims, "" for none
   std::optional<TcpConfiguration> tcp;
+  std::optional<TlsConfiguration> tls;
   api::AccessRules access = {};  ///< not configured: root and `unix_group` change things, whoever gets in reads
   std::string state_directory = "/var/lib/devbindd";
   std::string log_level = "info";

@@ -14,4 +14,8 @@ namespace devbindd::daemon {
 /// Unix socket that is made here. Errors: Kernel; EINVAL for a socket of systemd's that is none to listen on.
 sysfs::Result<> open_doors(api::Server& server, const Configuration& configuration, std::optional<unsigned> group);
 
+/// Gives the server the keys and certificates of "tls", where the configuration has it. Errors: Kernel: what there was
+/// stays.
+sysfs::Result<> use_tls_files(api::Server& server, const Configuration& configuration);
+
 }  // namespace devbindd::daemon

@@ -76,14 +76,28 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
   return exit_usage;
 }
 
-std::optional<Configuration> configuration_for(const Options& options) {
+std::expected<Configuration, std::string> configuration_for(const Options& options) {
   if (!options.configuration_given && !std::filesystem::exists(options.configuration)) return Configuration{};
   auto configuration = load_configuration(options.configuration);
   if (configuration) return *configuration;
   const auto& [pointer, message] = configuration.error();
-  const auto line = options.configuration + ": " + pointer + (pointer.empty() ? "" : " ") + message;
-  std::fprintf(stderr, "devbindd: %s\n", devbindd::api::one_line(line).c_str());
-  return std::nullopt;
+  return std::unexpected(
+      devbindd::api::one_line(options.configuration + ": " + pointer + (pointer.empty() ? "" : " ") + message));
+}
+
+// The configuration with what the command line says.
+std::expected<Configuration, std::string> configuration_in_force(const Options& options) {
+  auto configuration = configuration_for(options);
+  if (!configuration) return configuration;
+  if (options.read_only) configuration->read_only = true;
+  if (!options.socket.empty()) {
+    // A daemon of one's own, beside the host's: it has this door and no other.
+    configuration->unix_path = std::filesystem::absolute(options.socket);
+    configuration->tcp.reset();
+    configuration->tls.reset();
+    configuration->claims_path.clear();
+  }
+  return configuration;
 }
 
 /// The message as one line: the names of processes and files in it may hold line ends, and would make lines of their
@@ -130,19 +144,15 @@ int main(int argc, char** argv) {
   Options options;
   if (const auto status = parse_options(argc, argv, options)) return *status;
   if (options.import) return print_policies();
-  auto configuration = configuration_for(options);
-  if (!configuration) return exit_configuration;
+  const auto configuration = configuration_in_force(options);
+  if (!configuration) {
+    std::fprintf(stderr, "devbindd: %s\n", configuration.error().c_str());
+    return exit_configuration;
+  }
   if (options.check) {
     std::printf("%s: good\n", options.configuration.c_str());
     return exit_ok;
   }
-  if (options.read_only) configuration->read_only = true;
-  if (!options.socket.empty()) {
-    // A daemon of one's own, beside the host's: it has this door and no other.
-    configuration->unix_path = std::filesystem::absolute(options.socket);
-    configuration->tcp.reset();
-    configuration->claims_path.clear();
-  }
   set_up_log(*configuration);
-  return run_service(*configuration, {"/proc/self/exe", "--worker"});
+  return run_service(*configuration, {"/proc/self/exe", "--worker"}, [&] { return configuration_in_force(options); });
 }

@@ -60,6 +60,11 @@ std::optional<unsigned> group_id(const std::string& name) {
   return entry->gr_gid;
 }
 
+// Who is not root may be a daemon that looks only, and gives its socket to nobody.
+std::optional<unsigned> socket_group(const Configuration& configuration) {
+  return ::geteuid() == 0 ? group_id(configuration.unix_group) : std::nullopt;
+}
+
 // What tells the events of this daemon from those of an earlier one.
 std::string new_epoch() { return boost::uuids::to_string(boost::uuids::random_generator()()).substr(0, 8); }
 
@@ -72,8 +77,10 @@ std::vector<std::string> with_locks(std::vector<std::string> worker, const Confi
 // Everything that lives as long as the daemon, in the order in which it must go: first what uses, then what is used.
 class Service {
  public:
-  Service(const Configuration& configuration, sysfs::LinuxTree& tree, std::vector<std::string> worker)
+  Service(const Configuration& configuration, sysfs::LinuxTree& tree, std::vector<std::string> worker,
+          ReadConfiguration read_again)
       : configuration_(configuration),
+        read_again_(std::move(read_again)),
         tree_(tree),
         inventory_(
             tree, [this](const sysfs::PciAddress& address, bool begin) { return watch_.watch_device(address, begin); }),
@@ -91,6 +98,9 @@ class Service {
   sysfs::Result<> listen();
   KernelWatch::Hooks watch_hooks();
   void watch_signals();
+  api::AccessRules access_of(const Configuration& configuration) const;
+  void reload();
+  sysfs::Result<> use_again(const Configuration& configuration);
   void stop();
   void leave_when_quiet(std::chrono::steady_clock::time_point deadline);
   api::ServiceUse use() const;
@@ -104,6 +114,7 @@ class Service {
   void announce();
 
   const Configuration& configuration_;
+  ReadConfiguration read_again_;
   sysfs::LinuxTree& tree_;
   asio::io_context io_{1};
   LimitedLog log_{io_};
@@ -126,7 +137,7 @@ class Service {
   std::unique_ptr<handoff::KeptAnswers> kept_answers_;
   std::unique_ptr<api::Context> context_;
   std::unique_ptr<api::Server> server_;
-  asio::signal_set signals_{io_, SIGTERM, SIGINT};
+  asio::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
   Supervisor supervisor_{io_};
   asio::steady_timer leaving_{io_};
   AsideThread aside_{io_};  ///< for reads of the whole host; it ends first
@@ -315,23 +326,31 @@ sysfs::Result<> Service::start_parts() {
   return listen();
 }
 
+api::AccessRules Service::access_of(const Configuration& configuration) const {
+  return rules_in_force(configuration, socket_group(configuration),
+                        [](const std::string& message) { spdlog::warn("{}, ignoring", message); });
+}
+
 sysfs::Result<> Service::listen() {
-  // Who is not root may be a daemon that looks only, and gives its socket to nobody.
-  const auto group = ::geteuid() == 0 ? group_id(configuration_.unix_group) : std::nullopt;
+  const auto group = socket_group(configuration_);
   if (!group && !configuration_.unix_group.empty() && ::geteuid() == 0) {
     spdlog::warn("there is no group '{}': only root may use the socket, ignoring", configuration_.unix_group);
   }
   server_ = std::make_unique<api::Server>(
       io_, api::Server::Settings{
                .limits = {},
-               .access = rules_in_force(configuration_, group,
-                                        [](const std::string& message) { spdlog::warn("{}, ignoring", message); }),
+               .access = access_of(configuration_),
                .handle = [this](const api::Request& request,
                                 api::Respond respond) { api::dispatch(*context_, request, std::move(respond)); },
                .log =
                    [this](const api::AccessRecord& record) {
                      context_->requests.add(record);
                      log_.write(record);
+                   },
+               .tls_refused =
+                   [this](const std::string& address, const std::string& why) {
+                     log_.write(spdlog::level::warn,
+                                "a TLS client at " + address + " was not let in: " + why + ", ignoring");
                    }});
   return open_doors(*server_, configuration_, group);
 }
@@ -339,9 +358,40 @@ sysfs::Result<> Service::listen() {
 void Service::watch_signals() {
   signals_.async_wait([this](error_code error, int signal) {
     if (error) return;
+    if (signal == SIGHUP) {
+      reload();
+      return watch_signals();
+    }
     spdlog::info("stopping on {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     stop();
   });
+}
+
+// Who is connected stays so. What cannot be used leaves what there was in force.
+void Service::reload() {
+  supervisor_.reloading();
+  auto configuration = read_again_();
+  const auto done =
+      configuration ? use_again(*configuration) : sysfs::fail(sysfs::ErrorCode::Kernel, configuration.error(), EINVAL);
+  if (done) {
+    spdlog::info(
+        "\"access\", \"log_level\" and the files of \"tls\" are in force as they are now; the rest of the "
+        "configuration counts from the next start on");
+  } else {
+    spdlog::error("what was in force stays so: {}", done.error().message);
+  }
+  supervisor_.ready(what_goes_on());
+}
+
+sysfs::Result<> Service::use_again(const Configuration& configuration) {
+  if (configuration.tls && !configuration_.tls)
+    spdlog::warn("\"tls\" is new: devbindd listens there from the next start on, ignoring");
+  if (configuration.tls && configuration_.tls) {
+    if (auto done = use_tls_files(*server_, configuration); !done) return done;
+  }
+  server_->use_access(access_of(configuration));
+  spdlog::set_level(spdlog::level::from_str(configuration.log_level));
+  return {};
 }
 
 void Service::stop() {
@@ -389,14 +439,14 @@ void Service::announce() {
 
 }  // namespace
 
-int run_service(const Configuration& configuration, std::vector<std::string> worker) {
+int run_service(const Configuration& configuration, std::vector<std::string> worker, ReadConfiguration read_again) {
   std::signal(SIGPIPE, SIG_IGN);
   auto tree = sysfs::LinuxTree::open("/");
   if (!tree) {
     spdlog::error("{}", tree.error().message);
     return exit_failure;
   }
-  return Service(configuration, *tree, std::move(worker)).run();
+  return Service(configuration, *tree, std::move(worker), std::move(read_again)).run();
 }
 
 int run_worker_process(const std::string& locks, std::span<char> label) {

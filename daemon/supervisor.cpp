@@ -70,6 +70,8 @@ void Supervisor::status(const std::string& text) {
   ::sd_notify(0, ("STATUS=" + text).c_str());
 }
 
+void Supervisor::reloading() { ::sd_notify(0, "RELOADING=1"); }
+
 void Supervisor::stopping() { ::sd_notify(0, "STOPPING=1\nSTATUS=waiting for operations to end"); }
 
 }  // namespace devbindd::daemon

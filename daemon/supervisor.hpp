@@ -38,6 +38,8 @@ class Supervisor {
   void ready(const std::string& status);
   /// What goes on, for `systemctl status`; the same as before is not sent again.
   void status(const std::string& text);
+  /// The configuration is read again, until ready() says that it is in force.
+  void reloading();
   void stopping();
 
  private:

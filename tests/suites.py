@@ -72,6 +72,7 @@ SUITES = [
     Suite("build-arm64", "tests/arm64/build", 1800, after=("build",), idle_time_only=True),
     Suite("vm-arm64", "tests/vm/run --iommu smmuv3 --filter 'test_12_each*'", 900, lane="machines", after=("build-arm64",)),
     Suite("processes", f"{PYTHON} tests/daemon/processes.py build/release/devbindd", 300, after=("build",)),
+    Suite("tls", f"{PYTHON} tests/daemon/tls.py build/release/devbindd", 300, after=("build",)),
     Suite("build-contract", build("release", "contract_daemon", "decode_config", "attack_daemon", "test_worker", "devbindctl", "clients_unit_tests"), 1800, after=("build",), idle_time_only=True),
     Suite("contract", contract("release"), 600, after=("build-contract",)),
     # It fetches Debian's promtool once (tests/metrics/run).

@@ -12,6 +12,7 @@ bool is_for(const Who& who, const Identity& identity) {
     case WhoKind::User: return who.number && identity.uid == who.number;
     case WhoKind::Group: return who.number && std::ranges::find(identity.groups, *who.number) != identity.groups.end();
     case WhoKind::Token: return identity.token && is_token(*identity.token, who.digest);
+    case WhoKind::Certificate: return !identity.token && identity.certificate && is_of(*identity.certificate, who.name);
     case WhoKind::Everyone: return !identity.token;
   }
   return false;
@@ -26,8 +27,8 @@ Grant with(Role role, std::string by, handoff::Permission permission = {}) {
 
 // What a rule gives at an entrance: who is not known reads at most, and at the claims socket nobody reads the host.
 Role role_at(const Identity& identity, const AccessRule& rule) {
-  if (identity.entrance == Entrance::Tcp && rule.who.kind != WhoKind::Token)
-    return has(rule.role, Right::Read) ? Role::Reader : Role::None;
+  const bool named = rule.who.kind == WhoKind::Token || rule.who.kind == WhoKind::Certificate;
+  if (is_by_network(identity.entrance) && !named) return has(rule.role, Right::Read) ? Role::Reader : Role::None;
   if (identity.entrance == Entrance::Claims && rule.role == Role::Reader) return Role::None;
   return rule.role;
 }
@@ -52,6 +53,7 @@ std::string_view name_of(Entrance entrance) {
     case Entrance::Unix: return "unix";
     case Entrance::Claims: return "claims";
     case Entrance::Tcp: return "tcp";
+    case Entrance::Tls: return "tls";
   }
   return "tcp";
 }
@@ -61,6 +63,7 @@ std::string text_of(const Who& who) {
     case WhoKind::User: return "user " + who.name;
     case WhoKind::Group: return "group " + who.name;
     case WhoKind::Token: return "token " + who.name;
+    case WhoKind::Certificate: return "certificate " + who.name;
     case WhoKind::Everyone: return "everyone";
   }
   return "everyone";

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "api/access/certificate.hpp"
 #include "api/access/role.hpp"
 #include "api/access/token.hpp"
 #include "handoff/model/permission.hpp"
@@ -16,16 +17,19 @@
 namespace devbindd::api {
 
 /// Where connections come in. On the socket for owners of claims nobody has more than the claims are about, unless he
-/// may change things; over TCP nobody is known unless he has a token.
-enum class Entrance { Unix, Claims, Tcp };
+/// may change things; over TCP nobody is known unless he has a token; by TLS everybody has shown a certificate.
+enum class Entrance { Unix, Claims, Tcp, Tls };
 std::string_view name_of(Entrance entrance);
+/// Whether a network is between: the kernel does not say who is at the other end.
+constexpr bool is_by_network(Entrance entrance) { return entrance == Entrance::Tcp || entrance == Entrance::Tls; }
 
-enum class WhoKind { User, Group, Token, Everyone };
+enum class WhoKind { User, Group, Token, Certificate, Everyone };
 
 /// Whom a rule is for. A user or a group that this host does not have is nobody.
 struct Who {
   WhoKind kind = WhoKind::Everyone;
-  std::string name = {};                ///< as the configuration has it; of a token its name
+  std::string name = {};  ///< as the configuration has it; of a token its name, of a
+  ///< certificate as certificate_name() gives it
   std::optional<unsigned> number = {};  ///< of a user or a group, once that is known
   TokenDigest digest = {};              ///< of a token
 };
@@ -53,7 +57,8 @@ struct Identity {
   Entrance entrance = Entrance::Unix;
   std::optional<unsigned> uid = {};
   std::vector<unsigned> groups = {};
-  std::optional<std::string> token = {};  ///< as it was sent, over TCP
+  std::optional<std::string> token = {};                    ///< as it was sent, over TCP or TLS
+  std::shared_ptr<const PeerCertificate> certificate = {};  ///< that was shown by TLS
 };
 
 /// What somebody has.

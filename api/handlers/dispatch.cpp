@@ -96,8 +96,8 @@ void perform_in_turn(Context& context, const Route& route, const Request& reques
   kept->body = Body(std::string(std::string_view(request.body)));
   Request waiting;
   waiting.grant = request.grant;
-  // Over TCP who has only said all that he has to say looks like one who has left, and gets his answer.
-  if (request.requester.transport != "tcp") waiting.client_left = request.client_left;
+  // Over TCP and TLS who has only said all that he has to say looks like one who has left, and gets his answer.
+  if (!is_by_network(request.entrance)) waiting.client_left = request.client_left;
   in_turns(context, waiting, [&context, &route, kept, arguments, respond = std::move(respond)]() mutable {
     perform(context, route, *kept, arguments, std::move(respond));
     kept->body = {};

@@ -34,6 +34,11 @@ Admission admit_reader(const std::vector<Connected>& present, const Connected& n
       tally(present, [&](const Connected& one) { return !one.trusted && one.uid && one.uid == newcomer.uid; });
   if (of_user.count >= limits.user)
     return in_place_of(of_user, std::to_string(of_user.count) + " connections of this user");
+  const auto of_address = tally(present, [&](const Connected& one) {
+    return !one.trusted && !one.address.empty() && one.address == newcomer.address;
+  });
+  if (of_address.count >= limits.address)
+    return in_place_of(of_address, std::to_string(of_address.count) + " connections from " + newcomer.address);
   const auto of_transport =
       tally(present, [&](const Connected& one) { return !one.trusted && one.tcp == newcomer.tcp; });
   if (of_transport.count >= limits.transport)

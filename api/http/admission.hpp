@@ -17,14 +17,16 @@ struct ConnectionLimits {
   std::size_t reserve = 128;    ///< of all: for those who may change things
   std::size_t transport = 256;  ///< of readers, on each of Unix and TCP
   std::size_t user = 64;        ///< of readers with one uid; TCP does not tell uids
+  std::size_t address = 64;     ///< of readers by TLS from one address
 };
 
 /// One connection, as far as it matters here.
 struct Connected {
-  bool tcp = false;
-  /// Root and whoever else may change things, on a Unix socket. Of a TCP connection nobody knows whose it is.
+  bool tcp = false;  ///< or TLS
+  /// Root and whoever else may change things, on a Unix socket or by TLS. Of a TCP connection nobody knows whose it is.
   bool trusted = false;
   std::optional<unsigned> uid = {};
+  std::string address = {};  ///< of a TLS client
   /// Since when it waits for a whole head of a request; nullopt while a request is under way, and for one that
   /// something lasts as long as.
   std::optional<std::chrono::steady_clock::time_point> idle_since = {};

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <memory>
+#include <utility>
 #include <vector>
 
 namespace devbindd::api {
@@ -79,11 +81,32 @@ Caller caller_at(Entrance entrance, int socket, const AccessRules& rules) {
   return caller;
 }
 
+Caller caller_with(PeerCertificate certificate, const std::string& peer, const std::string& local,
+                   const AccessRules& rules) {
+  const auto shown = text_of(certificate);
+  Caller caller{.requester = {.transport = "tls",
+                              .uid = std::nullopt,
+                              .pid = std::nullopt,
+                              .local_address = local,
+                              .certificate = shown},
+                .identity = {.entrance = Entrance::Tls,
+                             .certificate = std::make_shared<const PeerCertificate>(std::move(certificate))},
+                .text = "tls " + peer + " " + shown,
+                .address = peer};
+  take_grant(caller, rules);
+  return caller;
+}
+
 Caller authorized(Caller caller, std::string_view authorization, const AccessRules& rules) {
-  if (caller.identity.entrance != Entrance::Tcp) return caller;
+  if (!is_by_network(caller.identity.entrance)) return caller;
   caller.identity.token = bearer_token(authorization);
   take_grant(caller, rules);
-  if (!caller.grant.token.empty()) caller.text = "tcp token " + caller.grant.token;
+  if (!caller.grant.token.empty()) caller.text += " token " + caller.grant.token;
+  return caller;
+}
+
+Caller regranted(Caller caller, const AccessRules& rules) {
+  take_grant(caller, rules);
   return caller;
 }
 

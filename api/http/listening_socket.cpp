@@ -74,13 +74,10 @@ sysfs::Result<UnixAcceptor> listen_at_path(asio::io_context& io, const std::stri
   return acceptor;
 }
 
-sysfs::Result<TcpAcceptor> listen_at_loopback(asio::io_context& io, const std::string& address, unsigned short port) {
+sysfs::Result<TcpAcceptor> listen_at_address(asio::io_context& io, const std::string& address, unsigned short port) {
   error_code error;
   const auto ip = asio::ip::make_address(address, error);
-  if (error || !ip.is_loopback()) {
-    return std::unexpected(
-        system_error("the TCP address " + address + " is no loopback address", EADDRNOTAVAIL, address));
-  }
+  if (error) return std::unexpected(system_error(address + " is no IP address", EADDRNOTAVAIL, address));
   const asio::ip::tcp::endpoint endpoint(ip, port);
   TcpAcceptor acceptor(io);
   acceptor.open(endpoint.protocol(), error);
@@ -94,6 +91,16 @@ sysfs::Result<TcpAcceptor> listen_at_loopback(asio::io_context& io, const std::s
   return acceptor;
 }
 
+sysfs::Result<TcpAcceptor> listen_at_loopback(asio::io_context& io, const std::string& address, unsigned short port) {
+  error_code error;
+  const auto ip = asio::ip::make_address(address, error);
+  if (error || !ip.is_loopback()) {
+    return std::unexpected(
+        system_error("the TCP address " + address + " is no loopback address", EADDRNOTAVAIL, address));
+  }
+  return listen_at_address(io, address, port);
+}
+
 sysfs::Result<UnixAcceptor> adopt_listening(asio::io_context& io, int descriptor) {
   error_code error;
   UnixAcceptor acceptor(io);
@@ -102,7 +109,7 @@ sysfs::Result<UnixAcceptor> adopt_listening(asio::io_context& io, int descriptor
   return acceptor;
 }
 
-sysfs::Result<TcpAcceptor> adopt_loopback(asio::io_context& io, int descriptor) {
+sysfs::Result<TcpAcceptor> adopt_tcp_socket(asio::io_context& io, int descriptor) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0)
@@ -112,7 +119,14 @@ sysfs::Result<TcpAcceptor> adopt_loopback(asio::io_context& io, int descriptor) 
   TcpAcceptor acceptor(io);
   acceptor.assign(protocol, descriptor, error);
   if (error) return std::unexpected(system_error("cannot use the TCP socket that systemd passed", error.value(), {}));
-  const auto endpoint = acceptor.local_endpoint(error);
+  return acceptor;
+}
+
+sysfs::Result<TcpAcceptor> adopt_loopback(asio::io_context& io, int descriptor) {
+  auto acceptor = adopt_tcp_socket(io, descriptor);
+  if (!acceptor) return acceptor;
+  error_code error;
+  const auto endpoint = acceptor->local_endpoint(error);
   if (!error && endpoint.address().is_loopback()) return acceptor;
   const auto where = error ? std::string("unknown") : endpoint.address().to_string();
   return std::unexpected(system_error(

@@ -21,6 +21,10 @@ using TcpAcceptor = boost::asio::ip::tcp::acceptor;
 sysfs::Result<UnixAcceptor> listen_at_path(boost::asio::io_context& io, const std::string& path, unsigned mode,
                                            std::optional<unsigned> group);
 
+/// Any address of this host. Port 0 lets the kernel choose.
+sysfs::Result<TcpAcceptor> listen_at_address(boost::asio::io_context& io, const std::string& address,
+                                             unsigned short port);
+
 /// A loopback address; any other address is refused (EADDRNOTAVAIL). Port 0 lets the kernel choose.
 sysfs::Result<TcpAcceptor> listen_at_loopback(boost::asio::io_context& io, const std::string& address,
                                               unsigned short port);
@@ -28,7 +32,10 @@ sysfs::Result<TcpAcceptor> listen_at_loopback(boost::asio::io_context& io, const
 /// A Unix socket that listens already.
 sysfs::Result<UnixAcceptor> adopt_listening(boost::asio::io_context& io, int descriptor);
 
-/// A TCP socket that listens already, at a loopback address; any other is refused, as above.
+/// A TCP socket that listens already.
+sysfs::Result<TcpAcceptor> adopt_tcp_socket(boost::asio::io_context& io, int descriptor);
+
+/// The same, at a loopback address; any other is refused, as above.
 sysfs::Result<TcpAcceptor> adopt_loopback(boost::asio::io_context& io, int descriptor);
 
 }  // namespace devbindd::api

@@ -37,8 +37,8 @@ class RequestReading {
   /// Called once for each next(); nullopt where the connection is to be closed.
   using Done = std::function<void(std::optional<ReadRequest>)>;
 
-  RequestReading(TimedStream& stream, const Limits& limits, bool tcp, Done done)
-      : stream_(stream), limits_(limits), tcp_(tcp), done_(std::move(done)) {}
+  RequestReading(TimedStream& stream, const Limits& limits, Entrance entrance, Done done)
+      : stream_(stream), limits_(limits), entrance_(entrance), done_(std::move(done)) {}
 
   /// Reads the next request. `lasts`: something lasts as long as the connection is open.
   void next(const Alive& alive, bool lasts) {
@@ -106,8 +106,8 @@ class RequestReading {
       return refuse(std::move(head.error()));
     }
     request_.head = std::move(*head);
-    if (tcp_) {
-      if (auto refusal = browser_refusal(request_.head)) return refuse(std::move(*refusal));
+    if (is_by_network(entrance_)) {
+      if (auto refusal = browser_refusal(request_.head, entrance_)) return refuse(std::move(*refusal));
     }
     parser_.emplace();
     parser_->body_limit(max_body_bytes);
@@ -155,7 +155,7 @@ class RequestReading {
 
   TimedStream& stream_;
   const Limits& limits_;
-  bool tcp_;
+  Entrance entrance_;
   Done done_;
   RequestPhase phase_{std::chrono::steady_clock::now()};
   boost::beast::flat_buffer buffer_{max_header_bytes + max_body_bytes + 2 * chunk};

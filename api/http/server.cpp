@@ -9,6 +9,7 @@
 #include "api/http/listener.hpp"
 #include "api/http/listening_socket.hpp"
 #include "api/http/session.hpp"
+#include "api/http/tls_door.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -17,25 +18,38 @@ namespace asio = boost::asio;
 
 // Saying that there is no room takes a connection too, for a second: beyond a number of them the others are closed
 // without a word.
-void welcome(const std::shared_ptr<Serving>& serving, StreamSocket socket, Entrance entrance) {
+void welcome(const std::shared_ptr<Serving>& serving, StreamSocket socket, Caller caller) {
   const auto& settings = serving->settings;
-  const bool tcp = entrance == Entrance::Tcp;
-  auto caller = caller_at(entrance, socket.native_handle(), settings.access);
-  const Connected newcomer{.tcp = tcp, .trusted = is_trusted(caller), .uid = caller.requester.uid};
+  const Connected newcomer{.tcp = is_by_network(caller.identity.entrance),
+                           .trusted = is_trusted(caller),
+                           .uid = caller.requester.uid,
+                           .address = caller.address};
   const auto why_not = serving->sessions.make_room_for(newcomer, settings.limits.connections);
-  if (!why_not) return serve(serving, std::move(socket), std::move(caller), tcp);
+  if (!why_not) return serve(serving, std::move(socket), std::move(caller));
   if (serving->sessions.refused() < settings.limits.refusals)
-    return turn_away(serving, std::move(socket), std::move(caller), tcp, *why_not);
+    return turn_away(serving, std::move(socket), std::move(caller), *why_not);
   settings.log({.request_id = "-", .caller = caller.text, .method = "-", .target = "-", .status = 503});
 }
 
 std::shared_ptr<Listener> listener_at(const std::shared_ptr<Serving>& serving, Listener::Acceptor acceptor,
                                       Entrance entrance) {
-  auto listener = std::make_shared<Listener>(
-      serving->io, std::move(acceptor),
-      [serving, entrance](StreamSocket socket) { welcome(serving, std::move(socket), entrance); });
+  auto listener =
+      std::make_shared<Listener>(serving->io, std::move(acceptor), [serving, entrance](StreamSocket socket) {
+        auto caller = caller_at(entrance, socket.native_handle(), serving->settings.access);
+        welcome(serving, std::move(socket), std::move(caller));
+      });
   listener->start();
   return listener;
+}
+
+std::unique_ptr<TlsDoor> tls_door(const std::shared_ptr<Serving>& serving, TlsContext context) {
+  const auto come = [serving](TlsNewcomer newcomer) {
+    auto caller = caller_with(std::move(newcomer.certificate), newcomer.addresses.peer, newcomer.addresses.local,
+                              serving->settings.access);
+    if (!serving->stopping) welcome(serving, std::move(newcomer.socket), std::move(caller));
+  };
+  return std::make_unique<TlsDoor>(serving->io, std::move(context), TlsLimits{},
+                                   TlsDoor::Callbacks{.come = come, .refused = serving->settings.tls_refused});
 }
 
 }  // namespace
@@ -88,9 +102,32 @@ sysfs::Result<unsigned short> Server::listen_tcp(const std::string& address, uns
   return chosen;
 }
 
+sysfs::Result<> Server::use_tls(const TlsMaterial& material) {
+  auto context = tls_context(material);
+  if (!context) return std::unexpected(context.error());
+  if (tls_) {
+    tls_->use(std::move(*context));
+  } else {
+    tls_ = tls_door(serving_, std::move(*context));
+  }
+  return {};
+}
+
+sysfs::Result<unsigned short> Server::listen_tls(const std::string& address, unsigned short port) {
+  return tls_->listen(address, port);
+}
+
+sysfs::Result<> Server::adopt_tls(int descriptor) { return tls_->adopt(descriptor); }
+
+void Server::use_access(AccessRules rules) {
+  serving_->settings.access = std::move(rules);
+  ++serving_->access_version;
+}
+
 void Server::stop() {
   if (std::exchange(serving_->stopping, true)) return;
   for (const auto& listener : listeners_) listener->stop();
+  if (tls_) tls_->stop();
   for (const auto& path : paths_) ::unlink(path.c_str());
   serving_->sessions.close_idle();
 }

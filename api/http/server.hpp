@@ -17,7 +17,9 @@
 namespace devbindd::api {
 
 class Listener;
+class TlsDoor;
 struct Serving;
+struct TlsMaterial;
 
 class Server {
  public:
@@ -43,6 +45,16 @@ class Server {
   /// Takes over a listening TCP socket that systemd has opened; one at another address than loopback is refused.
   sysfs::Result<> adopt_tcp(int descriptor);
 
+  /// Takes these keys and certificates for TLS clients that come from now on. Error: Kernel with EINVAL: what there was
+  /// stays.
+  sysfs::Result<> use_tls(const TlsMaterial& material);
+  /// Listens for TLS clients, once it has keys. Any address of this host. Returns the port.
+  sysfs::Result<unsigned short> listen_tls(const std::string& address, unsigned short port);
+  /// Takes over a listening TCP socket that systemd has opened, for TLS clients.
+  sysfs::Result<> adopt_tls(int descriptor);
+  /// These rules count from the next request on, also for who is connected.
+  void use_access(AccessRules rules);
+
   /// Stops accepting, removes the sockets that it has made, and closes idle connections. Requests under way are still
   /// answered.
   void stop();
@@ -53,6 +65,7 @@ class Server {
 
   std::shared_ptr<Serving> serving_;
   std::vector<std::shared_ptr<Listener>> listeners_;
+  std::unique_ptr<TlsDoor> tls_;
   std::vector<std::string> paths_;  ///< of the sockets that were made here
 };
 

@@ -40,6 +40,8 @@ struct ServerSettings {
   AccessRules access = {};
   std::function<void(const Request&, Respond)> handle;
   std::function<void(const AccessRecord&)> log;
+  /// A TLS client at that address was not let in, and why.
+  std::function<void(const std::string& address, const std::string& why)> tls_refused = [](const auto&, const auto&) {};
 };
 
 }  // namespace devbindd::api

@@ -56,12 +56,13 @@ Message message_of(const Response& answer, const std::string& body, const Reques
 // Every member runs on the daemon's thread.
 class Session final : public OpenConnection, public std::enable_shared_from_this<Session> {
  public:
-  Session(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller, bool tcp)
+  Session(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller)
       : serving_(std::move(serving)),
         stream_(serving_->io, std::move(socket)),
-        reading_(stream_, serving_->settings.limits, tcp, [this](auto request) { on_read(std::move(request)); }),
+        reading_(stream_, serving_->settings.limits, caller.identity.entrance,
+                 [this](auto request) { on_read(std::move(request)); }),
         caller_(std::move(caller)),
-        tcp_(tcp) {
+        tcp_(is_by_network(caller_.identity.entrance)) {
     caller_.requester.connection = connection_;
     connection_->has_left = [this] { return stream_.peer_has_left(tcp_); };
   }
@@ -92,6 +93,7 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
     return {.tcp = tcp_,
             .trusted = is_trusted(caller_),
             .uid = caller_.requester.uid,
+            .address = caller_.address,
             .idle_since = connection_->on_close.empty() ? reading_.phase().idle_since() : std::nullopt};
   }
 
@@ -126,6 +128,8 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
     request_ = {};
     static boost::uuids::random_generator_mt19937 generator;  // it names requests, and keeps no secret
     request_.id = boost::uuids::to_string(generator());
+    if (std::exchange(access_version_, serving_->access_version) != serving_->access_version)
+      caller_ = regranted(std::move(caller_), serving_->settings.access);
     asking_ = caller_;
     if (const auto authorization = head_.field("authorization"))
       asking_ = authorized(caller_, *authorization, serving_->settings.access);
@@ -294,7 +298,8 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
   RequestReading reading_;
   Caller caller_;
   Caller asking_ = caller_;  ///< with what the request has to say of him
-  bool tcp_;
+  bool tcp_;                 ///< or TLS
+  unsigned access_version_ = serving_->access_version;
   std::shared_ptr<handoff::Connection> connection_ = std::make_shared<handoff::Connection>();
   std::shared_ptr<const ClientLeft> client_left_;
   bool answered_ = false;
@@ -310,12 +315,12 @@ class Session final : public OpenConnection, public std::enable_shared_from_this
 
 }  // namespace
 
-void serve(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller, bool tcp) {
-  std::make_shared<Session>(std::move(serving), std::move(socket), std::move(caller), tcp)->start();
+void serve(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller) {
+  std::make_shared<Session>(std::move(serving), std::move(socket), std::move(caller))->start();
 }
 
-void turn_away(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller, bool tcp, const std::string& why) {
-  std::make_shared<Session>(std::move(serving), std::move(socket), std::move(caller), tcp)->start_refused(why);
+void turn_away(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller, const std::string& why) {
+  std::make_shared<Session>(std::move(serving), std::move(socket), std::move(caller))->start_refused(why);
 }
 
 }  // namespace devbindd::api

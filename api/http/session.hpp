@@ -19,13 +19,14 @@ struct Serving {
   boost::asio::io_context& io;
   ServerSettings settings;
   SessionTable sessions = {};
-  bool stopping = false;  ///< each connection ends with the answer that is under way
+  unsigned access_version = 0;  ///< counts changes of the rules in the settings
+  bool stopping = false;        ///< each connection ends with the answer that is under way
 };
 
 /// Serves a connection that has been admitted, until either side ends it; it adds itself to the table of sessions.
-void serve(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller, bool tcp);
+void serve(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller);
 
 /// Answers 503 too_many_connections with that sentence, and ends the connection.
-void turn_away(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller, bool tcp, const std::string& why);
+void turn_away(std::shared_ptr<Serving> serving, StreamSocket socket, Caller caller, const std::string& why);
 
 }  // namespace devbindd::api

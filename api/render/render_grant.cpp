@@ -51,12 +51,14 @@ json render_grant(const Request& request, const handoff::NameOwners::Answer& nam
   const auto& grant = request.grant;
   const auto permission = grant.permission ? *grant.permission : handoff::Permission{};
   const auto& token = grant.token;
+  const auto& certificate = request.requester.certificate;
   return {{"transport", request.requester.transport},
           {"entrance", name_of(request.entrance)},
           {"uid", or_null(request.requester.uid)},
           {"user", names.users.empty() ? json(nullptr) : or_null(names.users.front())},
           {"groups", groups_of(request.groups, names)},
           {"token", token.empty() ? json(nullptr) : json(token)},
+          {"certificate", certificate.empty() ? json(nullptr) : json(certificate)},
           {"role", name_of(grant.role)},
           {"granted_by", grant.by},
           {"rule", or_null(grant.rule)},

@@ -248,6 +248,7 @@ std::string who_text(const json& document) {
   const auto uid = member(document, "uid");
   std::string who = "somebody over TCP";
   if (!uid.empty()) who = "user " + or_none(member(document, "user")) + " (uid " + uid + ")";
+  if (const auto name = member(document, "certificate"); !name.empty()) who = "the holder of the certificate " + name;
   if (const auto token = member(document, "token"); !token.empty()) who = "the bearer of the token " + token;
   std::string groups;
   for (const auto& group : document.value("groups", json::array())) {

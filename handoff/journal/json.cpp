@@ -100,6 +100,7 @@ json to_json(const Requester& requester) {
       {"transport", requester.transport}, {"uid", or_null(requester.uid)}, {"pid", or_null(requester.pid)}};
   if (!requester.traceparent.empty()) document["traceparent"] = requester.traceparent;
   if (!requester.token.empty()) document["token"] = requester.token;
+  if (!requester.certificate.empty()) document["certificate"] = requester.certificate;
   return document;
 }
 

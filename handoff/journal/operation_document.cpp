@@ -266,6 +266,7 @@ Requester requester_from(const json& document) {
   Requester requester;
   requester.transport = text(document, "transport").value_or("");
   requester.token = text(document, "token").value_or("");
+  requester.certificate = text(document, "certificate").value_or("");
   if (!document.is_object()) return requester;
   requester.traceparent = text(document, "traceparent").value_or("");
   if (const auto uid = document.find("uid"); uid != document.end() && uid->is_number_unsigned())

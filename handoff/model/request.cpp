@@ -28,13 +28,14 @@ std::string_view name_of(Scope scope) { return scope == Scope::Group ? "group" :
 std::string_view name_of(Method method) { return method == Method::NewId ? "new_id" : "driver_override"; }
 
 bool same_user(const Requester& one, const Requester& other) {
-  return one.uid == other.uid && one.token == other.token;
+  return one.uid == other.uid && one.token == other.token && one.certificate == other.certificate;
 }
 
 Asker asker_of(const Requester& requester) {
-  const auto name = requester.uid              ? "uid " + std::to_string(*requester.uid)
-                    : !requester.token.empty() ? "token " + requester.token
-                                               : requester.transport;
+  std::string name = requester.transport;
+  if (!requester.certificate.empty()) name = "certificate " + requester.certificate;
+  if (!requester.token.empty()) name = "token " + requester.token;
+  if (requester.uid) name = "uid " + std::to_string(*requester.uid);
   return {.name = name.empty() ? "nobody" : name, .may_change = requester.may_change};
 }
 

@@ -76,23 +76,24 @@ struct Permission;
 
 /// Who asked, for the operation's record.
 struct Requester {
-  std::string transport;  ///< "unix" or "tcp"
+  std::string transport;  ///< "unix", "tcp" or "tls"
   std::optional<unsigned> uid;
   std::optional<int> pid;
-  std::optional<std::string> local_address = {};      ///< where a TCP caller reached the daemon
+  std::optional<std::string> local_address = {};      ///< where a TCP or TLS caller reached the daemon
   std::weak_ptr<Connection> connection = {};          ///< while it lasts
   bool may_change = false;                            ///< and not only ask
   std::string token = {};                             ///< name of the bearer token that he came with, "" for none
+  std::string certificate = {};                       ///< a name of the one that he has shown by TLS, "" for none
   std::shared_ptr<const Permission> permission = {};  ///< null: devbindd itself, for what it has accepted already
   /// The trace that the request belongs to, as W3C Trace Context 3.2 has it; "" for none.
   std::string traceparent = {};
 };
 
-/// Whether both are one and the same user, or the bearer of one and the same token.
+/// Whether both are one and the same user, or the bearer of one and the same token or certificate.
 bool same_user(const Requester& one, const Requester& other);
 
-/// Whose turn it is at the workers: every user is one, every token, and all other TCP callers together, since nobody
-/// names them.
+/// Whose turn it is at the workers: every user is one, every token and certificate, and all other TCP callers together,
+/// since nobody names them.
 Asker asker_of(const Requester& requester);
 
 /// Whether it may take a device from its driver: Bind, Unbind, Restore, SetVfs.

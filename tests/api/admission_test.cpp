@@ -11,7 +11,7 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr ConnectionLimits limits{.all = 10, .reserve = 3, .transport = 5, .user = 2};
+constexpr ConnectionLimits limits{.all = 10, .reserve = 3, .transport = 5, .user = 2, .address = 3};
 
 Clock::time_point at(int second) { return Clock::time_point(std::chrono::seconds(second)); }
 
@@ -51,6 +51,19 @@ TEST_CASE("a user has no more than his share, and his own idlest connection goes
   CHECK(outcome({reader(1, 7), reader(2, 1), reader(1, 5)}, reader(1)) == "for 2");
   CHECK(outcome({reader(1), reader(2, 1), reader(1)}, reader(3)) == "in");
   CHECK(outcome({root(), root(), root()}, root()) == "in");
+}
+
+TEST_CASE("a TLS client's address has no more than its share", "[api][admission]") {
+  const auto from = [](std::string address, std::optional<int> idle = {}) {
+    auto one = over_tcp(idle);
+    one.address = std::move(address);
+    return one;
+  };
+  const auto of_three = many(3, from("192.0.2.7"));
+  CHECK(outcome(of_three, from("192.0.2.7")) == "away 3 connections from 192.0.2.7 are open");
+  CHECK(outcome(of_three, from("192.0.2.8")) == "in");
+  CHECK(outcome(of_three, over_tcp()) == "in");
+  CHECK(outcome({from("192.0.2.7"), from("192.0.2.7", 4), from("192.0.2.7")}, from("192.0.2.7")) == "for 1");
 }
 
 TEST_CASE("one transport does not fill the other", "[api][admission]") {

@@ -9,18 +9,19 @@
 namespace devbindd::browser_guard_test {
 
 using devbindd::api::browser_refusal;
+using devbindd::api::Entrance;
 using devbindd::api::RequestHead;
 
 namespace {
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
-std::string refused(const Fields& fields, std::string authority = {}) {
+std::string refused(const Fields& fields, std::string authority = {}, Entrance entrance = Entrance::Tcp) {
   RequestHead head;
   head.method = "GET";
   head.authority = std::move(authority);
   head.fields = fields;
-  const auto refusal = browser_refusal(head);
+  const auto refusal = browser_refusal(head, entrance);
   return refusal ? std::to_string(refusal->status) + " " + refusal->code : "";
 }
 
@@ -75,6 +76,16 @@ TEST_CASE("a page of any other address may not", "[api][browser]") {
         "403 cross_site_request");
   CHECK(refused({{"host", "localhost"}, {"sec-fetch-site", "same-origin"}, {"origin", "null"}}) ==
         "403 cross_site_request");
+}
+
+TEST_CASE("by TLS any host may be named, and pages of others may not ask", "[api][browser]") {
+  const auto by_tls = [](const Fields& fields) { return refused(fields, {}, Entrance::Tls); };
+  CHECK(by_tls({{"host", "host-7.example:8481"}}).empty());
+  CHECK(by_tls({{"host", "host-7.example:8481"}, {"origin", "https://host-7.example:8481"}}).empty());
+  CHECK(by_tls({{"host", "host-7.example"}, {"origin", "https://host-7.example:443"}}).empty());
+  CHECK(by_tls({{"host", "host-7.example"}, {"origin", "http://host-7.example"}}) == "403 cross_site_request");
+  CHECK(by_tls({{"host", "host-7.example"}, {"origin", "https://other.example"}}) == "403 cross_site_request");
+  CHECK(by_tls({{"host", "host-7.example"}, {"sec-fetch-site", "cross-site"}}) == "403 cross_site_request");
 }
 
 }  // namespace devbindd::browser_guard_test

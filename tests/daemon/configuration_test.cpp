@@ -265,4 +265,38 @@ TEST_CASE("a file that cannot be read is an error", "[daemon][configuration]") {
   CHECK(load_configuration(directory.path() / "good")->read_only);
 }
 
+TEST_CASE("TLS needs its three files, by path or as systemd's credentials", "[daemon][configuration]") {
+  const auto configuration = parse_configuration(
+      R"({"tls":{"address":"::","port":443,"certificate":"/etc/c.pem","key":"credential:key","client_ca":"/etc/ca.pem"}})");
+  REQUIRE(configuration);
+  REQUIRE(configuration->tls);
+  CHECK(configuration->tls->address == "::");
+  CHECK(configuration->tls->port == 443);
+  CHECK(configuration->tls->certificate == "/etc/c.pem");
+  CHECK(configuration->tls->key == "credential:key");
+  CHECK(configuration->tls->client_ca == "/etc/ca.pem");
+  CHECK_FALSE(parse_configuration(R"({"tls":null})")->tls);
+  CHECK(outcome(R"({"tls":true})") == "at /tls");
+  CHECK(outcome(R"({"tls":{}})") == "at /tls/certificate");
+  CHECK(outcome(R"({"tls":{"certificate":"/c"}})") == "at /tls/key");
+  CHECK(outcome(R"({"tls":{"certificate":"/c","key":"/k"}})") == "at /tls/client_ca");
+  CHECK(outcome(R"({"tls":{"certificate":"c.pem"}})") == "at /tls/certificate");
+  CHECK(outcome(R"({"tls":{"certificate":"/c","key":"credential:"}})") == "at /tls/key");
+  CHECK(outcome(R"({"tls":{"certificate":"/c","key":"credential:../k"}})") == "at /tls/key");
+  CHECK(outcome(R"({"tls":{"address":"example.com"}})") == "at /tls/address");
+  CHECK(outcome(R"({"tls":{"port":65536}})") == "at /tls/port");
+  CHECK(outcome(R"({"tls":{"certificate":"/c","key":"/k","client_ca":"/a","ca":"/b"}})") == "at /tls/ca");
+}
+
+TEST_CASE("a rule can be for a client certificate", "[daemon][configuration]") {
+  const auto with = [](const std::string& who) { return R"({"access":[{"who":)" + who + R"(,"role":"operator"}]})"; };
+  const auto configuration = parse_configuration(with(R"({"certificate":"dns:Node-3.example"})"));
+  REQUIRE(configuration);
+  REQUIRE(configuration->access.rules.size() == 1);
+  CHECK(configuration->access.rules[0].who.kind == devbindd::api::WhoKind::Certificate);
+  CHECK(configuration->access.rules[0].who.name == "dns:node-3.example");
+  CHECK(outcome(with(R"({"certificate":"node-3"})")) == "at /access/0/who/certificate");
+  CHECK(outcome(with(R"({"certificate":"dns:a","user":"b"})")) == "at /access/0/who");
+}
+
 }  // namespace devbindd::configuration_test

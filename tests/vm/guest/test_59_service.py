@@ -18,7 +18,8 @@ NIC = machine.DEVICES["nic0"].bdf
 BINDING = f"/v1/devices/{NIC}/binding"
 DROP_IN = pathlib.Path("/run/systemd/system/devbindd.service.d/test.conf")
 CLAIMS_SOCKET = "/run/devbindd/claims.sock"
-SOCKETS = ("devbindd.socket", "devbindd-claims.socket", "devbindd-tcp.socket")
+SOCKETS = ("devbindd.socket", "devbindd-claims.socket", "devbindd-tcp.socket", "devbindd-tls.socket")
+TLS = pathlib.Path("/run/tls")
 STRANGER = 4242
 
 
@@ -136,6 +137,55 @@ class Sockets(Changed):
         api.sh("systemctl", "start", "devbindd", check=False)
         self.assertIn("which is no loopback address", api.sh("journalctl", "-u", "devbindd", "-o", "cat", "-n", "20"))
         self.assertNotEqual(shown("ActiveState"), "active")
+
+
+@api.timeout(120)
+class Tls(Changed):
+    """A port for other hosts: the socket by systemd, the key as one of its credentials, a reload that keeps the daemon."""
+
+    ISSUE = """
+mkdir -p {folder}; cd {folder}; umask 077
+new() {{ openssl req -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=$1 -keyout $1.key "${{@:2}}" 2>&1; }}
+new ca -x509 -days 2 -out ca.pem
+for name in localhost orchestrator; do
+  new $name -out $name.csr
+  openssl x509 -req -days 2 -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile <(echo subjectAltName=DNS:$name) -out $name.pem 2>&1
+done"""
+
+    def setUp(self):
+        api.sh(self.ISSUE.format(folder=TLS))
+        self.rule("reader")
+        self.drop_in(f"ExecStart=\nExecStart=/usr/sbin/devbindd --config {TLS}/devbindd.json\nLoadCredential=tls-key:{TLS}/localhost.key\n")
+        api.sh("systemctl", "stop", "devbindd")
+        api.sh("systemctl", "start", "devbindd-tls.socket")
+
+    @staticmethod
+    def rule(role):
+        (TLS / "devbindd.json").write_text(json.dumps({
+            "tls": {"certificate": f"{TLS}/localhost.pem", "key": "credential:tls-key", "client_ca": f"{TLS}/ca.pem"},
+            "access": [{"who": {"certificate": "dns:orchestrator"}, "role": role}]}))
+
+    @staticmethod
+    def curl(*arguments, client=("--cert", f"{TLS}/orchestrator.pem", "--key", f"{TLS}/orchestrator.key"), path=BINDING, check=True):
+        return api.sh("curl", "--silent", "--show-error", "--max-time", "30", "--cacert", f"{TLS}/ca.pem", *client, *arguments, f"https://localhost:8481{path}", check=check)
+
+    def test_a_certificate_moves_a_device_once_its_rule_says_so(self):
+        to_vfio = ("-X", "PUT", "-H", "Content-Type: application/json", "-d", '{"driver": "vfio-pci"}')
+        self.assertEqual(json.loads(self.curl(path="/v1/whoami"))["certificate"], "dns:orchestrator")
+        self.assertEqual(json.loads(self.curl(*to_vfio))["code"], "forbidden")
+        pid = shown("MainPID")
+        self.rule("operator")
+        api.sh("systemctl", "reload", "devbindd")
+        api.wait_for(lambda: json.loads(self.curl(path="/v1/whoami"))["role"] == "operator", 20, "the new rule")
+        self.assertEqual(json.loads(self.curl(*to_vfio))["driver"], "vfio-pci")
+        self.assertEqual(api.driver_of(NIC), "vfio-pci")
+        operation = api.request("GET", "/v1/operations").json["items"][0]
+        self.assertEqual((operation["requested_by"]["transport"], operation["requested_by"]["certificate"]), ("tls", "dns:orchestrator"))
+        self.assertEqual(json.loads(self.curl("-X", "DELETE"))["driver"], "e1000e")
+        self.assertEqual(shown("MainPID"), pid, "the daemon is another one after a reload")
+
+    def test_who_has_no_certificate_hears_nothing(self):
+        self.assertIn("alert", self.curl(client=(), path="/healthz", check=False))
 
 
 class Unit(Changed):
