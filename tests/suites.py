@@ -75,6 +75,8 @@ SUITES = [
     Suite("tls", f"{PYTHON} tests/daemon/tls.py build/release/devbindd", 300, after=("build",)),
     Suite("build-contract", build("release", "contract_daemon", "decode_config", "attack_daemon", "test_worker", "devbindctl", "clients_unit_tests"), 1800, after=("build",), idle_time_only=True),
     Suite("contract", contract("release"), 600, after=("build-contract",)),
+    # They are made by what npm and Debian have for it, which is fetched once.
+    Suite("generated-clients", "tests/contract/generated/run build/release/contract_daemon", 600, after=("build-contract",)),
     # It fetches Debian's promtool once (tests/metrics/run).
     Suite("metrics", "tests/metrics/run", 300, after=("build-contract",)),
     Suite("raw-http", raw_http("release"), 600, after=("build-contract",)),
