@@ -39,7 +39,9 @@ class Layout : public CLI::Formatter {
 // The application and where its words go.
 class CommandLine {
  public:
-  CommandLine();
+  // `first`: the first word. Where it is a subcommand, only the group of subcommands that has it is made: making all of
+  // them takes longer than an answer of the daemon.
+  explicit CommandLine(std::string_view first);
   CommandLine(const CommandLine&) = delete;
   CommandLine& operator=(const CommandLine&) = delete;
 
@@ -51,6 +53,7 @@ class CommandLine {
   CLI::App& add(CLI::App& parent, const std::string& name, const std::string& what, Command function);
   void add_common();
   void add_looks();
+  void add_events();
   void add_changes();
   void add_claims();
   void add_run();
@@ -68,20 +71,32 @@ class CommandLine {
   CLI::App app_{"Moves PCI devices between their kernel driver and VFIO, by devbindd.", "devbindctl"};
 };
 
-CommandLine::CommandLine() {
+CommandLine::CommandLine(std::string_view first) {
   app_.formatter(std::make_shared<Layout>());
   app_.require_subcommand(1);
   app_.set_version_flag("--version", std::string("devbindctl ") + DEVBINDD_VERSION);
   app_.set_help_flag("-h,--help", "This help");
   app_.footer(footer);
   add_common();
-  add_looks();
-  add_changes();
-  add_claims();
-  add_run();
-  add_devbind();
-  add_driverctl();
-  add_completion();
+  struct Group {
+    std::vector<std::string_view> names;
+    void (CommandLine::*add)();
+  };
+  const Group groups[]{{.names = {"status", "show", "claims", "operations", "audit", "policy", "doctor", "whoami"},
+                        .add = &CommandLine::add_looks},
+                       {.names = {"events", "watch"}, .add = &CommandLine::add_events},
+                       {.names = {"bind", "release", "sriov"}, .add = &CommandLine::add_changes},
+                       {.names = {"claim", "renew", "handover"}, .add = &CommandLine::add_claims},
+                       {.names = {"run"}, .add = &CommandLine::add_run},
+                       {.names = {"devbind"}, .add = &CommandLine::add_devbind},
+                       {.names = {"driverctl"}, .add = &CommandLine::add_driverctl},
+                       {.names = {"completion"}, .add = &CommandLine::add_completion}};
+  const auto has_first = [first](const Group& group) {
+    return std::ranges::find(group.names, first) != group.names.end();
+  };
+  const auto* one = std::ranges::find_if(groups, has_first);
+  for (const auto& group : groups)
+    if (one == std::end(groups) || one == &group) (this->*group.add)();
 }
 
 void CommandLine::add_common() {
@@ -169,6 +184,9 @@ void CommandLine::add_looks() {
   add(app_, "policy", "Which devices the configuration gives to which driver", policy);
   add(app_, "doctor", "Whether this host is fit; 1 where a check fails", doctor);
   add(app_, "whoami", "Who you are to the daemon, and what you may do", whoami);
+}
+
+void CommandLine::add_events() {
   auto& events_app = add(app_, "events", "Follow what changes", events);
   events_app.alias("watch");
   targets(events_app, "DEVICE|GROUP|CLAIM", "Events about these alone", 0);
@@ -313,6 +331,12 @@ CLI::App* app_of(CommandLine& line, const std::string& command) {
   return app;
 }
 
+// By its name or by another name of it.
+bool has_subcommand(const CLI::App& app, const std::string& name) {
+  const auto known = [&name](const CLI::App* one) { return one->check_name(name); };
+  return std::ranges::any_of(app.get_subcommands({}), known);
+}
+
 }  // namespace
 
 std::variant<Parsed, Ended> parse_command_line(const std::vector<std::string>& words) {
@@ -323,14 +347,11 @@ std::variant<Parsed, Ended> parse_command_line(const std::vector<std::string>& w
     parsed.options.words.assign(words.begin() + 1, words.end());
     return parsed;
   }
-  if (!words.empty() && !words.front().starts_with('-') && !words.front().empty()) {
-    const auto known = subcommand_names("");
-    if (std::ranges::find(known, words.front()) == known.end())
-      return Ended{.status = ExitStatus::Error,
-                   .text = "There is no subcommand " + printable(words.front()) +
-                           ": `devbindctl --help` lists what there is.\n"};
-  }
-  CommandLine line;
+  const std::string first = words.empty() ? std::string() : words.front();
+  CommandLine line(first);
+  if (!first.empty() && !first.starts_with('-') && !has_subcommand(line.app(), first))
+    return Ended{.status = ExitStatus::Error,
+                 .text = "There is no subcommand " + printable(first) + ": `devbindctl --help` lists what there is.\n"};
   const auto dashes = std::ranges::find(words, "run") != words.end() ? std::ranges::find(words, "--") : words.end();
   std::vector<std::string> reversed(std::make_reverse_iterator(dashes), std::make_reverse_iterator(words.begin()));
   try {
@@ -346,14 +367,14 @@ std::variant<Parsed, Ended> parse_command_line(const std::vector<std::string>& w
 }
 
 std::vector<std::string> subcommand_names(const std::string& command) {
-  CommandLine line;
+  CommandLine line({});
   std::vector<std::string> names;
   for (const auto* app : app_of(line, command)->get_subcommands({})) names.push_back(app->get_name());
   return names;
 }
 
 std::vector<std::string> option_names(const std::string& command) {
-  CommandLine line;
+  CommandLine line({});
   std::vector<std::string> names;
   for (const auto* app : {app_of(line, command), &line.app()})
     for (const auto* option : app->get_options())

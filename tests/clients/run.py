@@ -358,6 +358,9 @@ def helps(ctl):
     has(top, "Exit status: 0 done, 1 error, 2 nothing to do, 3 refused, 4 blocked", "devbind", "driverctl")
     for name in re.findall(r"^  ([a-z]+)[ ,]", top.split("Subcommands:")[1], re.M):
         has(ctl.ends(DONE, name, "--help").out, "Usage: devbindctl " + name)
+    has(ctl.ends(DONE, "watch", "--help").out, "Usage: devbindctl events")
+    has(ctl.ends(DONE, "-o", "name", "show", "5:0").out, "0000:05:00.0")  # options may stand before the subcommand
+    has(ctl.ends(ERROR, "status", "bind").err, "Nothing on this host is called bind")
     has(ctl.ends(DONE, "--version").out, "devbindctl ")
     for words in ((), ("frobnicate",), ("bind",), ("bind", "5:0", "--frob"), ("-o", "xml", "status"), ("--wait", "1w", "status")):
         expect(ctl.ends(ERROR, *words).err, words)
