@@ -73,6 +73,7 @@ SUITES = [
     Suite("vm-arm64", "tests/vm/run --iommu smmuv3 --filter 'test_12_each*'", 900, lane="machines", after=("build-arm64",)),
     Suite("processes", f"{PYTHON} tests/daemon/processes.py build/release/devbindd", 300, after=("build",)),
     Suite("tls", f"{PYTHON} tests/daemon/tls.py build/release/devbindd", 300, after=("build",)),
+    Suite("testssl", f"{PYTHON} tests/daemon/testssl.py build/release/devbindd", 900, after=("build",)),
     Suite("build-contract", build("release", "contract_daemon", "decode_config", "attack_daemon", "test_worker", "devbindctl", "clients_unit_tests"), 1800, after=("build",), idle_time_only=True),
     Suite("contract", contract("release"), 600, after=("build-contract",)),
     # They are made by what npm and Debian have for it, which is fetched once.
@@ -116,7 +117,7 @@ FAST = [
 ]
 # The plain level runs the unit tests with the sanitizers, which see more of the same; compiling them twice took ten minutes.
 ONLY_FAST_AND_FULL = {"build-unit", "unit"}
-ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "lint", "debian13", "packages", "attack-long", "vm-two-processors", "vm-iommufd-whole", "vm-kills", "vm-errnos"}
+ONLY_FULL = {"build-tsan", "unit-tsan", "contract-tsan", "fuzz", "lint", "testssl", "debian13", "packages", "attack-long", "vm-two-processors", "vm-iommufd-whole", "vm-kills", "vm-errnos"}
 
 ONLY_BY_NAME = {"bench"}  # it judges nothing
 

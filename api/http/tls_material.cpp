@@ -59,6 +59,7 @@ std::vector<std::string> names_of(const X509* certificate) {
 
 void set_rules(SSL_CTX* context) {
   ::SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+  ::SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN);  // clients' authorities are not part of the own chain
   ::SSL_CTX_set_num_tickets(context, 0);
   ::SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 }

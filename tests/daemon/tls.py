@@ -276,6 +276,12 @@ def large_answers_and_streams(binary):
             expect(answered.count(b"HTTP/1.1 200 OK") == 21, answered[-500:])
 
 
+def the_own_chain_alone(binary):
+    with running(binary) as place:
+        shown = subprocess.run(["openssl", "s_client", "-connect", f"localhost:{place.port}", "-showcerts"], stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+        expect(shown.count("BEGIN CERTIFICATE") == 1, "the authority of clients is shown as part of the server's chain")
+
+
 def pages_of_others(binary):
     with running(binary) as place:
         status, problem = place.ask(READER, headers={"Origin": "https://evil.example"})
@@ -292,7 +298,7 @@ def the_thread_ends(binary):
 
 
 ALL = (roles, by_fingerprint, strangers_are_not_let_in, old_protocols, reload_keeps_connections, a_broken_reload_changes_nothing, wrong_files_at_the_start, credentials,
-       handshakes_that_take_long, large_answers_and_streams, pages_of_others, the_thread_ends)
+       handshakes_that_take_long, large_answers_and_streams, the_own_chain_alone, pages_of_others, the_thread_ends)
 
 
 def main():
