@@ -5,8 +5,10 @@ import hashlib
 import json
 import os
 import subprocess
+import tempfile
 
 import access_table
+from certificates import Certificates
 from client import Client, Mismatch
 from harness import Answer, Daemon, request_bytes
 
@@ -37,9 +39,10 @@ def with_role(role, **bounds):
 
 
 def rules():
-    """One for each role, by its group and by its token."""
+    """One for each role, by its group, by its token and by its certificate."""
     return [{"who": {"group": group}, **with_role(role)} for role, group in GROUPS.items()] + [
-        {"who": {"token": role, "sha256": digest_of(token_of(role))}, **with_role(role)} for role in GROUPS]
+        {"who": {"token": role, "sha256": digest_of(token_of(role))}, **with_role(role)} for role in GROUPS] + [
+        {"who": {"certificate": f"dns:{role}.example"}, **with_role(role)} for role in GROUPS]
 
 
 def started(binary, access, *options):
@@ -68,8 +71,9 @@ def becoming(uid, gid):
 class Somebody(Client):
     """A client with a user, a group and a token of its own."""
 
-    def __init__(self, client, entrance, role, uid=NOBODY, token=None):
+    def __init__(self, client, entrance, role, uid=NOBODY, token=None, certificates=None):
         super().__init__(client.document, client.daemon, client.seen, entrance)
+        self.tls = certificates.client(*certificates.issued[role]) if entrance == "tls" else None
         self.gid = GROUPS.get(role, NOBODY)
         self.uid = uid
         self.token = token or (token_of(role) if entrance == "tcp" and role != "none" else None)
@@ -77,8 +81,8 @@ class Somebody(Client):
     def exchange(self, data, head_only=False):
         if self.token:
             data = data.replace(b"\r\n", f"\r\nAuthorization: Bearer {self.token}\r\n".encode(), 1)
-        with contextlib.nullcontext() if self.transport == "tcp" else becoming(self.uid, self.gid):
-            connection = self.daemon.connect(self.transport)
+        with contextlib.nullcontext() if self.transport in ("tcp", "tls") else becoming(self.uid, self.gid):
+            connection = self.daemon.connect(self.transport, self.tls)
         with connection:
             connection.send(data)
             return first_answer(connection, head_only)
@@ -108,14 +112,24 @@ def answer_fault(somebody, row, target, wanted):
     return ""
 
 
+@contextlib.contextmanager
+def tls_daemon(binary, certificates):
+    """A daemon with a TLS port too, and a certificate for each role."""
+    files = certificates.issue("server", "dns:localhost", "serverAuth")
+    certificates.issued = {role: certificates.issue(role, f"dns:{role}.example") for role in ("none", *GROUPS)}
+    tls = {"certificate": files[0], "key": files[1], "client_ca": certificates.path("ca.pem")}
+    with started(binary, rules(), "--tls=" + json.dumps(tls)) as daemon:
+        yield daemon, certificates
+
+
 def check_table(document, binary, seen, target_of):
     """Every cell of access_table.txt, with rules for each role and a token for each."""
     expect(os.geteuid() == 0, "this test becomes other users, and needs root for it")
     faults = []
-    with started(binary, rules()) as daemon:
+    with tempfile.TemporaryDirectory() as folder, tls_daemon(binary, Certificates(folder, "table")) as (daemon, certificates):
         client = Client(document, daemon, seen)
         for entrance, who in access_table.COLUMNS:
-            somebody = Somebody(client, entrance, who, token="nobody-s-token" if who == "unknown" else None)
+            somebody = Somebody(client, entrance, who, token="nobody-s-token" if who == "unknown" else None, certificates=certificates)
             for row in access_table.rows():
                 fault = answer_fault(somebody, row, target_of(document, row.path, row.method.lower()), row.answers[entrance, who])
                 if fault:

@@ -11,7 +11,8 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 SECURITY = os.path.join(os.path.dirname(os.path.dirname(FOLDER)), "SECURITY.md")
 ENTRANCES = {"unix": ("none", "reader", "claimant", "operator", "admin"),
              "claims": ("none", "reader", "claimant", "operator", "admin"),
-             "tcp": ("none", "reader", "claimant", "operator", "admin", "unknown")}
+             "tcp": ("none", "reader", "claimant", "operator", "admin", "unknown"),
+             "tls": ("none", "reader", "claimant", "operator", "admin")}
 COLUMNS = [(entrance, who) for entrance, all_who in ENTRANCES.items() for who in all_who]
 ANSWERS = {"yes", "own", "403", "401"}
 BEGIN, END = "<!-- begin: made by tests/contract/access_table.py -->", "<!-- end -->"
@@ -49,6 +50,7 @@ def folded_fault():
     """The columns that the document leaves out say the same as those that stand for them."""
     same = [(("claims", "reader"), ("claims", "none")), (("claims", "operator"), ("unix", "operator")), (("claims", "admin"), ("unix", "admin"))]
     same += [(("tcp", who), ("unix", who)) for who in ("reader", "claimant", "operator", "admin")]
+    same += [(("tls", who), ("unix", who)) for who in ENTRANCES["tls"]]
     for row in rows():
         for left, right in same:
             if row.answers[left] != row.answers[right]:

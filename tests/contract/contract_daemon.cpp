@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The daemon for contract tests: the real server, routes, handlers, engine and journal, on a kernel in memory that
 // tests can hurt through standard input (control.hpp). One thread besides the journal's; worker processes are not
-// started. Ends with its standard input. Prints "listening PORT" first.
+// started. Ends with its standard input. Prints "listening PORT TLS_PORT" first.
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
@@ -20,6 +20,7 @@
 #include "api/render/render_event.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/configuration.hpp"
+#include "daemon/tls_files.hpp"
 #include "tests/contract/control.hpp"
 #include "tests/contract/machine.hpp"
 
@@ -32,6 +33,7 @@ using boost::system::error_code;
 struct Options {
   std::string socket;
   std::string claims_socket;  ///< "" for none
+  std::optional<api::TlsMaterial> tls = {};
   bool tcp_changes = false;
   bool read_only = false;
   api::AccessRules access = {};
@@ -64,6 +66,7 @@ class ContractDaemon {
   api::Server::Settings settings();
   void handle(const api::Request& request, api::Respond respond);
   void read_command();
+  sysfs::Result<unsigned short> listen_tls();
 
   Options options_;
   asio::io_context io_{1};
@@ -202,6 +205,13 @@ void ContractDaemon::read_command() {
   });
 }
 
+// 0: there is no port for it.
+sysfs::Result<unsigned short> ContractDaemon::listen_tls() {
+  if (!options_.tls) return static_cast<unsigned short>(0);
+  if (auto done = server_.use_tls(*options_.tls); !done) return std::unexpected(done.error());
+  return server_.listen_tls("127.0.0.1", 0);
+}
+
 int ContractDaemon::run() {
   control_.start_policies = [this] { policies_.start([] {}); };
   control_.fail_open = [this](const std::string& path, int errno_value) { ioctl_.open_fails(path, errno_value); };
@@ -211,11 +221,12 @@ int ContractDaemon::run() {
   const auto port = server_.listen_tcp("127.0.0.1", 0);
   const auto claims =
       options_.claims_socket.empty() ? sysfs::Result<>() : server_.listen_claims(options_.claims_socket);
-  if (!done || !port || !claims) {
-    std::cerr << (!done ? done.error() : !port ? port.error() : claims.error()).message << '\n';
+  const auto tls = listen_tls();
+  if (!done || !port || !claims || !tls) {
+    std::cerr << (!done ? done.error() : !port ? port.error() : !claims ? claims.error() : tls.error()).message << '\n';
     return 1;
   }
-  std::cout << "listening " << *port << std::endl;
+  std::cout << "listening " << *port << ' ' << *tls << std::endl;
   read_command();
   api::run(io_, [this](const std::string& what) { control_.caught(what); });
   return 0;
@@ -243,6 +254,15 @@ api::AccessRules access_from(const std::string& text) {
   return configuration->access;
 }
 
+// What the configuration has below "tls".
+api::TlsMaterial tls_from(const std::string& text) {
+  const auto configuration = daemon::parse_configuration("{\"tls\": " + text + "}");
+  if (!configuration) throw std::invalid_argument(configuration.error().pointer + " " + configuration.error().message);
+  auto material = daemon::read_tls_files(configuration->tls.value());
+  if (!material) throw std::invalid_argument(material.error().message);
+  return *material;
+}
+
 std::chrono::milliseconds milliseconds(const std::string& text) { return std::chrono::milliseconds(std::stoul(text)); }
 
 Options options_from(const std::vector<std::string>& arguments) {
@@ -259,6 +279,8 @@ Options options_from(const std::vector<std::string>& arguments) {
       options.socket = value;
     else if (name == "--claims-socket")
       options.claims_socket = value;
+    else if (name == "--tls")
+      options.tls = tls_from(value);
     else if (name == "--access")
       options.access = access_from(value);
     else if (name == "--connections")

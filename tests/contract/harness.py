@@ -21,9 +21,9 @@ class Daemon:
         self.process = subprocess.Popen([binary, "--socket=" + self.path, "--claims-socket=" + self.claims_path, *options], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True, bufsize=1)
         words = self.process.stdout.readline().split()
-        if len(words) != 2 or words[0] != "listening":
+        if len(words) not in (2, 3) or words[0] != "listening":
             raise RuntimeError("the contract daemon did not start")
-        self.port = int(words[1])
+        self.port, self.tls_port = int(words[1]), int(words[2]) if len(words) > 2 else 0  # 0: none
 
     def __enter__(self):
         return self
@@ -66,16 +66,16 @@ class Daemon:
         if status != 0:
             raise RuntimeError(f"the contract daemon ended with status {status}")
 
-    def connect(self, transport="unix"):
+    def connect(self, transport="unix", tls=None):
         if transport in ("unix", "claims"):
             stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             address = self.path if transport == "unix" else self.claims_path
         else:
             stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            address = ("127.0.0.1", self.port)
+            address = ("127.0.0.1", self.tls_port if tls else self.port)
         stream.settimeout(PATIENCE)
         stream.connect(address)
-        return Connection(stream)
+        return Connection(tls.wrap_socket(stream, server_hostname="localhost") if tls else stream)
 
 
 class Answer:

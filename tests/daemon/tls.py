@@ -15,37 +15,11 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "contract"))
+from certificates import Certificates  # noqa: E402
 from harness import Report  # noqa: E402
 from processes import Place, free_port, wait_until  # noqa: E402
 
 OPERATOR, READER, STRANGER = "uri:spiffe://example/operator", "dns:reader.example", "dns:stranger.example"
-
-
-def openssl(*arguments):
-    subprocess.run(["openssl", *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-class Certificates:
-    """An authority and what it has issued, each as NAME.pem and NAME.key."""
-
-    def __init__(self, directory, name):
-        self.directory, self.name = directory, name
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-                "-keyout", self.path("ca.key"), "-out", self.path("ca.pem"))
-
-    def path(self, name):
-        return os.path.join(self.directory, f"{self.name}-{name}")
-
-    def issue(self, name, alternative, usage="clientAuth", days="2"):
-        kind, _, value = alternative.partition(":")
-        extensions = self.path(name + ".ext")
-        pathlib.Path(extensions).write_text(f"subjectAltName={kind.upper()}:{value}\nextendedKeyUsage={usage}\n", encoding="utf-8")
-        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-                "-keyout", self.path(name + ".key"), "-out", self.path(name + ".csr"))
-        openssl("x509", "-req", "-in", self.path(name + ".csr"), "-CA", self.path("ca.pem"), "-CAkey", self.path("ca.key"), "-CAcreateserial",
-                "-days", days, "-extfile", extensions, "-out", self.path(name + ".pem"))
-        os.chmod(self.path(name + ".key"), 0o600)
-        return self.path(name + ".pem"), self.path(name + ".key")
 
 
 class TlsPlace(Place):
@@ -88,10 +62,7 @@ class TlsPlace(Place):
         wait_until(lambda: self.said().count(expected) > before, 10, f"the log says: {expected}")
 
     def context(self, files, authority=None):
-        context = ssl.create_default_context(cafile=(authority or self.ours).path("ca.pem"))
-        if files:
-            context.load_cert_chain(*files)
-        return context
+        return (authority or self.ours).client(*(files or ()))
 
     def connection(self, name, **more):
         return http.client.HTTPSConnection("localhost", self.port, context=self.context(self.clients[name], **more), timeout=20)
