@@ -83,6 +83,7 @@ SUITES = [
     Suite("raw-http", raw_http("release"), 600, after=("build-contract",)),
     Suite("devbindctl", f"{PYTHON} tests/clients/run.py build/release/devbindctl build/release/contract_daemon build/release/clients_unit_tests",
           300, after=("build-contract",)),
+    Suite("ansible", "tests/clients/ansible/run build/release/contract_daemon", 300, after=("build-contract",)),
     Suite("race", f"{PYTHON} tests/contract/race.py build/release/contract_daemon", 300, after=("build-contract",)),
     # It measures: no machine runs beside it.
     Suite("attack", attack("--print-times"), 400, lane="machines", after=("build-contract",), seats=MACHINES + 1),
