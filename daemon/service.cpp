@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/service.hpp"
 
-#include <grp.h>
-
 #include <spdlog/spdlog.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -21,7 +19,6 @@
 #include "api/render/cdi_files.hpp"
 #include "api/render/render_claim.hpp"
 #include "api/render/render_event.hpp"
-#include "daemon/access_names.hpp"
 #include "daemon/aside_thread.hpp"
 #include "daemon/audit_log.hpp"
 #include "daemon/build_info.hpp"
@@ -30,6 +27,7 @@
 #include "daemon/later.hpp"
 #include "daemon/limited_log.hpp"
 #include "daemon/process_watch.hpp"
+#include "daemon/reload.hpp"
 #include "daemon/state_files.hpp"
 #include "daemon/status_line.hpp"
 #include "daemon/supervisor.hpp"
@@ -52,18 +50,6 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr std::size_t most_firmware_lines = 64;  // of the kernel's log
-
-std::optional<unsigned> group_id(const std::string& name) {
-  if (name.empty()) return std::nullopt;
-  const auto* entry = ::getgrnam(name.c_str());
-  if (entry == nullptr) return std::nullopt;
-  return entry->gr_gid;
-}
-
-// Who is not root may be a daemon that looks only, and gives its socket to nobody.
-std::optional<unsigned> socket_group(const Configuration& configuration) {
-  return ::geteuid() == 0 ? group_id(configuration.unix_group) : std::nullopt;
-}
 
 // What tells the events of this daemon from those of an earlier one.
 std::string new_epoch() { return boost::uuids::to_string(boost::uuids::random_generator()()).substr(0, 8); }
@@ -98,9 +84,7 @@ class Service {
   sysfs::Result<> listen();
   KernelWatch::Hooks watch_hooks();
   void watch_signals();
-  api::AccessRules access_of(const Configuration& configuration) const;
   void reload();
-  sysfs::Result<> use_again(const Configuration& configuration);
   void stop();
   void leave_when_quiet(std::chrono::steady_clock::time_point deadline);
   api::ServiceUse use() const;
@@ -326,11 +310,6 @@ sysfs::Result<> Service::start_parts() {
   return listen();
 }
 
-api::AccessRules Service::access_of(const Configuration& configuration) const {
-  return rules_in_force(configuration, socket_group(configuration),
-                        [](const std::string& message) { spdlog::warn("{}, ignoring", message); });
-}
-
 sysfs::Result<> Service::listen() {
   const auto group = socket_group(configuration_);
   if (!group && !configuration_.unix_group.empty() && ::geteuid() == 0) {
@@ -367,31 +346,10 @@ void Service::watch_signals() {
   });
 }
 
-// Who is connected stays so. What cannot be used leaves what there was in force.
 void Service::reload() {
   supervisor_.reloading();
-  auto configuration = read_again_();
-  const auto done =
-      configuration ? use_again(*configuration) : sysfs::fail(sysfs::ErrorCode::Kernel, configuration.error(), EINVAL);
-  if (done) {
-    spdlog::info(
-        "\"access\", \"log_level\" and the files of \"tls\" are in force as they are now; the rest of the "
-        "configuration counts from the next start on");
-  } else {
-    spdlog::error("what was in force stays so: {}", done.error().message);
-  }
+  use_again(*server_, configuration_, read_again_());
   supervisor_.ready(what_goes_on());
-}
-
-sysfs::Result<> Service::use_again(const Configuration& configuration) {
-  if (configuration.tls && !configuration_.tls)
-    spdlog::warn("\"tls\" is new: devbindd listens there from the next start on, ignoring");
-  if (configuration.tls && configuration_.tls) {
-    if (auto done = use_tls_files(*server_, configuration); !done) return done;
-  }
-  server_->use_access(access_of(configuration));
-  spdlog::set_level(spdlog::level::from_str(configuration.log_level));
-  return {};
 }
 
 void Service::stop() {
