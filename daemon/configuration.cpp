@@ -2,19 +2,18 @@
 #include "daemon/configuration.hpp"
 
 #include <arpa/inet.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <vector>
 
 #include "api/http/json_body.hpp"
 #include "api/requests/selector_body.hpp"
 #include "daemon/access_section.hpp"
+#include "sysfs/kernel/lent_rights.hpp"
 
 namespace devbindd::daemon {
 namespace {
@@ -264,11 +263,16 @@ std::expected<Configuration, ConfigurationError> parse_configuration(std::string
 }
 
 std::expected<Configuration, ConfigurationError> load_configuration(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return wrong("", "cannot open " + path + ": " + std::strerror(errno));
-  std::ostringstream text;
-  text << file.rdbuf();
-  return parse_configuration(text.str());
+  const auto file = sysfs::open_for_reading(path);
+  if (!file) return wrong("", "cannot open " + path + ": " + sysfs::errno_text(errno));
+  std::string text;
+  std::array<char, 4096> chunk{};
+  while (true) {
+    const auto got = ::read(file.get(), chunk.data(), chunk.size());
+    if (got < 0) return wrong("", "cannot read " + path + ": " + sysfs::errno_text(errno));
+    if (got > 0) text.append(chunk.data(), static_cast<std::size_t>(got));
+    if (got == 0 || text.size() > max_bytes) return parse_configuration(text);
+  }
 }
 
 }  // namespace devbindd::daemon

@@ -6,6 +6,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -14,8 +15,11 @@
 
 #include "api/http/plain_text.hpp"
 #include "daemon/build_info.hpp"
+#include "daemon/keeper_process.hpp"
 #include "daemon/service.hpp"
 #include "handoff/policy/policy_import.hpp"
+#include "handoff/worker/keeper_link.hpp"
+#include "sysfs/kernel/lent_rights.hpp"
 #include "sysfs/kernel/linux_tree.hpp"
 
 namespace {
@@ -33,6 +37,9 @@ Moves PCI devices between their kernel driver and VFIO, by an HTTP API on a Unix
                    print the policies that driverctl's files and vfio-pci's ids= say, as a configuration, and exit
   --read-only      never write to the kernel: safe to try on any host
   --socket PATH    listen here, and neither on the configured sockets nor by TCP
+  --keeper PATH    have the process behind this socket start the workers, and need no rights of one's own
+                   (default: what the variable DEVBINDD_KEEPER says, nothing)
+  --keep           be that process, for a connection that systemd passes
   --version        print the version and exit
   --help           print this and exit
 )";
@@ -44,6 +51,8 @@ struct Options {
   bool import = false;
   bool read_only = false;
   std::string socket;
+  std::string keeper;
+  bool keep = false;
 };
 
 // The exit status when there is nothing left to do, or nullopt.
@@ -53,6 +62,8 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
                               {"import-policies", no_argument, nullptr, 'i'},
                               {"read-only", no_argument, nullptr, 'r'},
                               {"socket", required_argument, nullptr, 's'},
+                              {"keeper", required_argument, nullptr, 'K'},
+                              {"keep", no_argument, nullptr, 'w'},
                               {"version", no_argument, nullptr, 'v'},
                               {"help", no_argument, nullptr, 'h'},
                               {nullptr, 0, nullptr, 0}};
@@ -66,6 +77,8 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
       case 'i': options.import = true; break;
       case 'r': options.read_only = true; break;
       case 's': options.socket = optarg; break;
+      case 'K': options.keeper = optarg; break;
+      case 'w': options.keep = true; break;
       case 'v': std::printf("devbindd %s\n", build_version); return exit_ok;
       case 'h': std::fputs(usage, stdout); return exit_ok;
       default: std::fputs(usage, stderr); return exit_usage;
@@ -98,6 +111,24 @@ std::expected<Configuration, std::string> configuration_in_force(const Options& 
     configuration->claims_path.clear();
   }
   return configuration;
+}
+
+// Before anything else, the configuration included: it may be readable with the keeper's rights alone.
+devbindd::sysfs::Result<std::optional<devbindd::handoff::KeeperConnection>> keeper_of(const Options& options) {
+  const char* set_by_unit = std::getenv("DEVBINDD_KEEPER");
+  const auto path = options.keeper.empty() && set_by_unit != nullptr ? std::string(set_by_unit) : options.keeper;
+  if (path.empty() || options.keep) return std::nullopt;
+  auto connection = devbindd::handoff::connect_to_keeper(path, build_version);
+  if (!connection) return std::unexpected(connection.error());
+  if (connection->configuration != options.configuration) {
+    return devbindd::sysfs::fail(devbindd::sysfs::ErrorCode::Kernel,
+                                 "this process goes by " + options.configuration +
+                                     ", and the one that starts its workers by " + connection->configuration +
+                                     ": a drop-in for devbindd-keeper@.service gives that the same --config",
+                                 EINVAL, options.configuration);
+  }
+  devbindd::sysfs::borrow_rights_through(std::move(connection->rights));
+  return std::move(*connection);
 }
 
 /// The message as one line: the names of processes and files in it may hold line ends, and would make lines of their
@@ -139,11 +170,17 @@ int print_policies() {
 
 int main(int argc, char** argv) {
   // Before getopt, which would move the arguments: the last one is room for what the worker shows of its work.
-  if (argc == 4 && std::string_view(argv[1]) == "--worker")
-    return run_worker_process(argv[2], {argv[3], std::strlen(argv[3])});
+  const std::string_view first = argc == 4 ? argv[1] : "";
+  if (first == "--worker" || first == "--permitted-worker")
+    return run_worker_process(argv[2], {argv[3], std::strlen(argv[3])}, first == "--permitted-worker");
   Options options;
   if (const auto status = parse_options(argc, argv, options)) return *status;
   if (options.import) return print_policies();
+  auto keeper = keeper_of(options);
+  if (!keeper) {
+    std::fprintf(stderr, "devbindd: %s\n", keeper.error().message.c_str());
+    return exit_failure;
+  }
   const auto configuration = configuration_in_force(options);
   if (!configuration) {
     std::fprintf(stderr, "devbindd: %s\n", configuration.error().c_str());
@@ -154,5 +191,8 @@ int main(int argc, char** argv) {
     return exit_ok;
   }
   set_up_log(*configuration);
-  return run_service(*configuration, {"/proc/self/exe", "--worker"}, [&] { return configuration_in_force(options); });
+  if (options.keep) return run_keeper_process(*configuration, options.configuration);
+  return run_service(
+      *configuration, {"/proc/self/exe", "--worker"}, [&] { return configuration_in_force(options); },
+      std::move(*keeper));
 }

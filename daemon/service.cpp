@@ -23,9 +23,11 @@
 #include "daemon/audit_log.hpp"
 #include "daemon/build_info.hpp"
 #include "daemon/doors.hpp"
+#include "daemon/keeper_process.hpp"
 #include "daemon/kernel_watch.hpp"
 #include "daemon/later.hpp"
 #include "daemon/limited_log.hpp"
+#include "daemon/privileged.hpp"
 #include "daemon/process_watch.hpp"
 #include "daemon/reload.hpp"
 #include "daemon/state_files.hpp"
@@ -35,13 +37,11 @@
 #include "handoff/operation/engine.hpp"
 #include "handoff/policy/policies.hpp"
 #include "handoff/worker/leftover_workers.hpp"
-#include "handoff/worker/worker.hpp"
 #include "handoff/worker/worker_lock.hpp"
 #include "handoff/worker/worker_pool.hpp"
 #include "sysfs/kernel/file_descriptor.hpp"
 #include "sysfs/kernel/kernel_log.hpp"
 #include "sysfs/kernel/linux_tree.hpp"
-#include "vfio/linux_ioctl.hpp"
 
 namespace devbindd::daemon {
 namespace {
@@ -54,26 +54,21 @@ constexpr std::size_t most_firmware_lines = 64;  // of the kernel's log
 // What tells the events of this daemon from those of an earlier one.
 std::string new_epoch() { return boost::uuids::to_string(boost::uuids::random_generator()()).substr(0, 8); }
 
-std::vector<std::string> with_locks(std::vector<std::string> worker, const Configuration& configuration) {
-  worker.push_back(lock_file(configuration));
-  worker.emplace_back(handoff::worker_label_room);
-  return worker;
-}
-
 // Everything that lives as long as the daemon, in the order in which it must go: first what uses, then what is used.
 class Service {
  public:
   Service(const Configuration& configuration, sysfs::LinuxTree& tree, std::vector<std::string> worker,
-          ReadConfiguration read_again)
+          ReadConfiguration read_again, std::optional<handoff::KeeperConnection> keeper)
       : configuration_(configuration),
         read_again_(std::move(read_again)),
         tree_(tree),
         inventory_(
             tree, [this](const sysfs::PciAddress& address, bool begin) { return watch_.watch_device(address, begin); }),
         names_(sysfs::DeviceNames::open(tree)),
-        pool_(io_,
-              {.command = with_locks(std::move(worker), configuration), .step_deadline = configuration.step_deadline}),
-        cdi_files_(configuration.read_only ? std::string{} : configuration.cdi_directory) {}
+        privileged_(io_, std::move(keeper), cdi_files_of(configuration), keeper_hooks()),
+        pool_(io_, {.command = worker_command(std::move(worker), configuration),
+                    .start_elsewhere = privileged_.start_worker(),
+                    .step_deadline = configuration.step_deadline}) {}
 
   int run();
 
@@ -83,6 +78,7 @@ class Service {
   handoff::Engine::Services engine_services();
   sysfs::Result<> listen();
   KernelWatch::Hooks watch_hooks();
+  handoff::KeeperLink::Hooks keeper_hooks();
   void watch_signals();
   void reload();
   void stop();
@@ -92,6 +88,7 @@ class Service {
   void look_soon();
   std::string what_goes_on() const;
   void show_soon();
+  void publish(const handoff::Claim& claim, Privileged::Done done);
   void start_claims();
   void log_audit(const handoff::AuditRow& row);
   void look_at_policies(const handoff::Claim& claim);
@@ -111,11 +108,12 @@ class Service {
   bool to_show_ = false;    ///< show_soon() is about to
   api::EventFeed events_{new_epoch(), api::render_event,
                          [this](std::function<void()> work) { boost::asio::post(io_, std::move(work)); }};
+  Privileged privileged_;
+  bool keeper_lost_ = false;
   handoff::WorkerPool pool_;
   sysfs::FileDescriptor worker_locks_;
   std::unique_ptr<handoff::Journal> journal_;
   std::unique_ptr<handoff::Engine> engine_;
-  api::CdiFiles cdi_files_;
   std::unique_ptr<handoff::Claims> claims_;
   std::unique_ptr<handoff::Policies> policies_;
   std::unique_ptr<handoff::KeptAnswers> kept_answers_;
@@ -129,7 +127,7 @@ class Service {
 
 std::vector<handoff::LeftoverWorker> Service::leftovers() const {
   if (!worker_locks_) return {};
-  return handoff::leftover_workers(tree_, handoff::lock_holders(worker_locks_), ::getpid());
+  return handoff::leftover_workers(tree_, handoff::lock_holders(worker_locks_), privileged_.parent_of_workers());
 }
 
 KernelWatch::Hooks Service::watch_hooks() {
@@ -150,22 +148,38 @@ KernelWatch::Hooks Service::watch_hooks() {
           .on_mounts = [this](const auto& numbers) { engine_->view().tell_of_disks(numbers); }};
 }
 
+// Nothing can be done without it; systemd starts a new daemon, which finds a new keeper and the journal.
+handoff::KeeperLink::Hooks Service::keeper_hooks() {
+  return {.on_lost =
+              [this](const std::string& why) {
+                spdlog::error("the process that starts workers is gone: {}", why);
+                keeper_lost_ = true;
+                io_.stop();
+              },
+          .on_refused =
+              [this](const std::string& message) {
+                log_.write(spdlog::level::err, "the process that starts workers gives no permit: " + message);
+              }};
+}
+
 handoff::Engine::Services Service::engine_services() {
   return {
       .tree = tree_,
       .inventory = inventory_,
       .drain_uevents = [this] { return watch_.drain(); },
-      .run_task = [this](handoff::Task task,
-                         handoff::TaskCallbacks callbacks) { pool_.run(std::move(task), std::move(callbacks)); },
+      .run_task = privileged_.settled(handoff::RunTask([this](handoff::Task task, handoff::TaskCallbacks callbacks) {
+        pool_.run(std::move(task), std::move(callbacks));
+      })),
       .journal = *journal_,
       .modules = modules_,
       .read_only = configuration_.read_only,
       .boot_id = tree_.read("proc/sys/kernel/random/boot_id").value_or(""),
       .leftovers = [this] { return leftovers(); },
-      .end_leftover = [](std::int32_t pid) { ::kill(pid, SIGKILL); },
+      .end_leftover = [this](std::int32_t pid) { privileged_.end_leftover(pid); },
       .after = [this](std::chrono::milliseconds delay,
                       std::function<void()> work) { run_later(io_, delay, std::move(work)); },
-      .open_lane = [this] { return pool_.open_lane(); },
+      .open_lane = privileged_.settled(handoff::OpenLane([this] { return pool_.open_lane(); })),
+      .permit = privileged_.permit(),
       .tell =
           [this](const handoff::HostEvent& event) {
             events_.add(event);
@@ -258,34 +272,39 @@ void Service::log_audit(const handoff::AuditRow& row) {
   if (log_.admit(kind_of(row))) send_to_journal(journal_fields(row));
 }
 
+void Service::publish(const handoff::Claim& claim, Privileged::Done done) {
+  auto handover = api::handover_of(*engine_, claim);
+  if (!handover) return done(std::unexpected(handover.error()));
+  const auto backend = api::chosen_backend(*handover, api::HandoverFormat::Cdi, std::nullopt);
+  if (!backend) return done(std::unexpected(backend.error()));
+  handover->backend = *backend;
+  const auto text = api::cdi_text(*handover);
+  if (text.empty()) return done({});
+  privileged_.put_cdi_file(claim.id, text, std::move(done));
+}
+
 void Service::start_claims() {
   claims_ = std::make_unique<handoff::Claims>(
       *engine_,
       handoff::Claims::Hooks{
           .watch_process = [this](std::int32_t pid,
                                   std::function<void()> on_end) { return watch_process(io_, pid, std::move(on_end)); },
-          .publish = [this](const handoff::Claim& claim) -> sysfs::Result<> {
-            auto handover = api::handover_of(*engine_, claim);
-            if (!handover) return std::unexpected(handover.error());
-            const auto backend = api::chosen_backend(*handover, api::HandoverFormat::Cdi, std::nullopt);
-            if (!backend) return std::unexpected(backend.error());
-            handover->backend = *backend;
-            return cdi_files_.write(*handover);
-          },
-          .withdraw = [this](const handoff::Claim& claim) { return cdi_files_.remove(claim.id); },
+          .publish = [this](const handoff::Claim& claim, Privileged::Done done) { publish(claim, std::move(done)); },
+          .withdraw = [this](const handoff::Claim& claim,
+                             Privileged::Done done) { privileged_.put_cdi_file(claim.id, "", std::move(done)); },
           .freed = [this](const handoff::Claim& claim) { look_at_policies(claim); },
           .labels_of =
               [this](const sysfs::Device& device) {
                 return policies_ ? policies_->labels_of(device) : handoff::Labels{};
               }});
   claims_->start();
-  if (auto prepared = cdi_files_.prepare(); !prepared)
-    spdlog::error("{}: no claim can be made until that is mended", prepared.error().message);
   std::set<std::string> held;
   for (const auto* claim : claims_->all()) {
     if (handoff::holds_devices(*claim)) held.insert(claim->id);
   }
-  if (auto tidied = cdi_files_.keep_only(held); !tidied) spdlog::warn("{}, ignoring", tidied.error().message);
+  privileged_.keep_cdi_files(held, [](const sysfs::Result<>& done) {
+    if (!done) spdlog::error("{}: no claim can be made until that is mended", done.error().message);
+  });
 }
 
 sysfs::Result<> Service::start_parts() {
@@ -385,7 +404,7 @@ int Service::run() {
   });
   if (pool_.stuck() > 0)
     spdlog::warn("{} worker processes are stuck in the kernel and left to themselves, ignoring", pool_.stuck());
-  return exit_ok;
+  return keeper_lost_ ? exit_failure : exit_ok;
 }
 
 void Service::announce() {
@@ -397,22 +416,15 @@ void Service::announce() {
 
 }  // namespace
 
-int run_service(const Configuration& configuration, std::vector<std::string> worker, ReadConfiguration read_again) {
+int run_service(const Configuration& configuration, std::vector<std::string> worker, ReadConfiguration read_again,
+                std::optional<handoff::KeeperConnection> keeper) {
   std::signal(SIGPIPE, SIG_IGN);
   auto tree = sysfs::LinuxTree::open("/");
   if (!tree) {
     spdlog::error("{}", tree.error().message);
     return exit_failure;
   }
-  return Service(configuration, *tree, std::move(worker), std::move(read_again)).run();
-}
-
-int run_worker_process(const std::string& locks, std::span<char> label) {
-  auto tree = sysfs::LinuxTree::open("/");
-  if (!tree) return exit_failure;
-  const vfio::LinuxIoctl ioctl;
-  const sysfs::ModuleIndex modules;
-  return handoff::run_worker(3, {*tree, ioctl, modules}, label, locks);
+  return Service(configuration, *tree, std::move(worker), std::move(read_again), std::move(keeper)).run();
 }
 
 }  // namespace devbindd::daemon

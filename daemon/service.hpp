@@ -4,11 +4,12 @@
 
 #include <expected>
 #include <functional>
-#include <span>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "daemon/configuration.hpp"
+#include "handoff/worker/keeper_link.hpp"
 
 namespace devbindd::daemon {
 
@@ -18,13 +19,9 @@ enum ExitStatus { exit_ok = 0, exit_failure = 1, exit_usage = 2, exit_configurat
 /// Reads the configuration again; the sentence that says why it cannot be used.
 using ReadConfiguration = std::function<std::expected<Configuration, std::string>()>;
 
-/// Runs the service with the worker command `worker` (program and first arguments, behind which LOCKS and LABEL go).
-/// Returns the exit status; where a worker
-/// or an operation is stuck in the kernel it ends the process directly, since nothing could be waited for.
-int run_service(const Configuration& configuration, std::vector<std::string> worker, ReadConfiguration read_again);
-
-/// What `devbindd --worker LOCKS LABEL` does: serves tasks on descriptor 3, holds its lock in the file LOCKS ("" for
-/// none), and shows in its last argument what it works on.
-int run_worker_process(const std::string& locks, std::span<char> label);
+/// Runs the service with the worker command `worker` (program and first arguments, behind which LOCKS and LABEL go), or
+/// with those workers that `keeper` starts. Returns the exit status.
+int run_service(const Configuration& configuration, std::vector<std::string> worker, ReadConfiguration read_again,
+                std::optional<handoff::KeeperConnection> keeper);
 
 }  // namespace devbindd::daemon

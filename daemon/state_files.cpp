@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/state_files.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <filesystem>
 #include <functional>
 #include <utility>
@@ -21,7 +25,12 @@ sysfs::Result<sysfs::FileDescriptor> open_state(const Configuration& configurati
   if (error)
     return sysfs::fail(sysfs::ErrorCode::JournalFailed,
                        "cannot make " + configuration.state_directory + ": " + error.message(), error.value());
-  return handoff::open_worker_locks(lock_file(configuration));
+  auto locks = handoff::open_worker_locks(lock_file(configuration));
+  // Workers that a keeper has started are of this group, and have no right to overrule a mode.
+  if (locks && ::geteuid() != 0 && ::fchmod(locks->get(), 0660) != 0 && errno != EPERM)
+    return sysfs::fail(sysfs::ErrorCode::JournalFailed,
+                       "cannot open " + lock_file(configuration) + " to workers: " + sysfs::errno_text(errno), errno);
+  return locks;
 }
 
 sysfs::Result<std::unique_ptr<handoff::Journal>> open_journal(const Configuration& configuration,

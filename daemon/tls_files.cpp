@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "sysfs/kernel/file_descriptor.hpp"
+#include "sysfs/kernel/lent_rights.hpp"
 
 namespace devbindd::daemon {
 namespace {
@@ -47,7 +48,7 @@ sysfs::Result<std::string> read_file(const std::string& name, Secrecy secrecy) {
   const auto path = path_of(name);
   if (!path) return path;
   // One that is a pipe must not keep the daemon waiting.
-  const sysfs::FileDescriptor file(::open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const auto file = sysfs::open_for_reading(*path);
   if (!file) return std::unexpected(unreadable(*path, errno));
   if (auto good = check(file, *path, secrecy); !good) return std::unexpected(good.error());
   std::string text;

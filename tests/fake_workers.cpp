@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <stdexcept>
 
+#include "handoff/worker/permit_check.hpp"
 #include "sysfs/kernel/paths.hpp"
 #include "tests/fake_usage.hpp"
 
@@ -136,8 +138,27 @@ sysfs::Result<vfio::Grantees> FakeWorkers::find_access(const std::string& path, 
   return found;
 }
 
+handoff::AskPermit FakeWorkers::permit() {
+  permits_ = std::make_shared<handoff::PermitTable>(handoff::PermitMemory::create().value());
+  return [this, table = permits_](handoff::Permit permit) -> std::shared_ptr<void> {
+    permit.number = ++last_permit_;
+    if (!table->give(permit)) throw std::runtime_error("no permit for " + permit.subject);
+    return {table.get(), [table, number = permit.number](void*) { table->withdraw(number); }};
+  };
+}
+
+sysfs::Result<> FakeWorkers::check(const handoff::Kernel& kernel, const Task& task) const {
+  if (auto formed = handoff::check_form(task.work); !formed) return formed;
+  const auto* step = step_of(task);
+  if (!permits_ || (step != nullptr && step->kind == sysfs::StepKind::LoadModule)) return {};
+  return handoff::check_permitted(kernel, handoff::PermitView(permits_->memory()), task.work);
+}
+
 TaskResult FakeWorkers::perform(const Task& task, std::vector<sysfs::FileDescriptor>& opened) {
   const auto* step = step_of(task);
+  const handoff::Kernel kernel{kernel_,  ioctl_,    modules_,      fake_usage_seams(),
+                               access(), raising(), vf_settings(), [this] { return fake_alternative_names(kernel_); }};
+  if (auto may = check(kernel, task); !may) return std::unexpected(may.error());
   TaskResult result;
   if (step != nullptr && step->kind == sysfs::StepKind::LoadModule) {
     // Never through libkmod: a test must not load a module into the kernel that it runs on.
@@ -145,9 +166,7 @@ TaskResult FakeWorkers::perform(const Task& task, std::vector<sysfs::FileDescrip
     result =
         loaded ? handoff::result_of<handoff::PerformStep>(sysfs::StepOutcome::Done) : std::unexpected(loaded.error());
   } else {
-    result = handoff::perform({kernel_, ioctl_, modules_, fake_usage_seams(), access(), raising(), vf_settings(),
-                               [this] { return fake_alternative_names(kernel_); }},
-                              task, opened);
+    result = handoff::perform(kernel, task, opened);
   }
   if (step != nullptr && ++steps_ == dying_step_) {
     return sysfs::fail(sysfs::ErrorCode::Kernel, "the worker process 1 ended before it had answered", ECHILD);

@@ -6,10 +6,12 @@
 #include <boost/asio/io_context.hpp>
 #include <list>
 #include <map>
+#include <memory>
 #include <set>
 #include <vector>
 
 #include "handoff/worker/perform.hpp"
+#include "handoff/worker/permit_table.hpp"
 #include "tests/fake_kernel.hpp"
 
 namespace devbindd::tests {
@@ -21,6 +23,8 @@ class FakeWorkers {
       : io_(io), kernel_(kernel), ioctl_(ioctl), modules_(modules) {}
 
   handoff::RunTask run_task();
+  /// From now on a task needs a permit, as with the workers of a keeper.
+  handoff::AskPermit permit();
 
   /// Performs the held tasks that would not block any more.
   void resume();
@@ -62,12 +66,16 @@ class FakeWorkers {
   handoff::VfSettingsSeam vf_settings();
   sysfs::Result<vfio::Grantees> find_access(const std::string& path, const vfio::Grantees& grantees) const;
   sysfs::Result<> change_access(const std::string& path, const vfio::Grantees& grantees, bool grant);
+  sysfs::Result<> check(const handoff::Kernel& kernel, const handoff::Task& task) const;
   handoff::TaskResult perform(const handoff::Task& task, std::vector<sysfs::FileDescriptor>& opened);
 
   boost::asio::io_context& io_;
   FakeKernel& kernel_;
   const vfio::Ioctl& ioctl_;
   const sysfs::ModuleIndex& modules_;
+  /// Shared with the permits, which may outlive this.
+  std::shared_ptr<handoff::PermitTable> permits_ = {};
+  std::uint64_t last_permit_ = 0;
   std::list<Job> held_;
   std::vector<handoff::Task> tasks_;
   std::size_t steps_ = 0;

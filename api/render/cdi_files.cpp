@@ -55,12 +55,16 @@ sysfs::Result<> CdiFiles::prepare() const {
   return {};
 }
 
-sysfs::Result<> CdiFiles::write(const Handover& handover) const {
-  if (directory_.empty() || handover.devices.empty()) return {};
+std::string cdi_text(const Handover& handover) {
+  return handover.devices.empty() ? std::string{} : render_handover(handover, HandoverFormat::Cdi).text;
+}
+
+sysfs::Result<> CdiFiles::write(const std::string& claim, const std::string& text) const {
+  if (directory_.empty()) return {};
   if (auto made = prepare(); !made) return made;
-  const auto path = path_of(handover.claim);
+  const auto path = path_of(claim);
   const auto draft = path + ".draft";  // a runtime reads only what ends in .json or .yaml
-  if (auto written = write_all(draft, render_handover(handover, HandoverFormat::Cdi).text); !written) return written;
+  if (auto written = write_all(draft, text); !written) return written;
   if (::rename(draft.c_str(), path.c_str()) != 0) return failed("rename", draft, errno);
   return {};
 }

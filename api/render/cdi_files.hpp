@@ -11,17 +11,21 @@
 
 namespace devbindd::api {
 
+/// What stands in the file of a claim; "" for a handover without devices, which has none.
+std::string cdi_text(const Handover& handover);
+
 class CdiFiles {
  public:
   /// "" for no files at all.
   explicit CdiFiles(std::string directory) : directory_(std::move(directory)) {}
 
+  bool is_off() const { return directory_.empty(); }
+
   /// Makes the directory, for everybody to read, where it is not there. Errors: Kernel, also when it cannot be written
   /// to.
   sysfs::Result<> prepare() const;
-  /// Writes devbindd-vfio-CLAIM.json, in one piece: a runtime sees all of it or nothing. A handover without devices
-  /// has no file. Errors: Kernel.
-  sysfs::Result<> write(const Handover& handover) const;
+  /// Writes the text as devbindd-vfio-CLAIM.json, in one piece: a runtime sees all of it or nothing. Errors: Kernel.
+  sysfs::Result<> write(const std::string& claim, const std::string& text) const;
   /// Errors: Kernel. A file that is not there is success.
   sysfs::Result<> remove(const std::string& claim) const;
   /// Removes the files of other claims, which an earlier daemon left. Errors: Kernel.

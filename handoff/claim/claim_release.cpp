@@ -151,7 +151,7 @@ void ClaimRelease::begin(const std::string& id, std::string reason) {
   claim->reason = std::move(reason);
   begin_grace(*claim);
   stop_watching_process(claims_.run_of(id));
-  if (hooks_.withdraw) records_.warn(hooks_.withdraw(*claim));
+  if (hooks_.withdraw) hooks_.withdraw(*claim, [this](const sysfs::Result<>& done) { records_.warn(done); });
   records_.store(*claim, [this, id](const sysfs::Result<>& stored) {
     records_.warn(stored);
     wait_until_closed(id);
@@ -301,6 +301,7 @@ void ClaimRelease::end(const std::string& id, ClaimState state, std::string reas
 }
 
 void ClaimRelease::on_freed(const std::string& id) {
+  claims_.run_of(id).permit.reset();
   if (hooks_.freed) hooks_.freed(claims_.at(id));
   for (const auto& claim : claims_.retire(id)) records_.store(claim);
 }

@@ -23,10 +23,13 @@
 
 namespace devbindd::handoff {
 
+/// Takes away what the consumers of a claim read.
+using Withdraw = std::function<void(const Claim&, std::function<void(sysfs::Result<>)>)>;
+
 /// What others do when a claim ends.
 struct ReleaseHooks {
   /// It is over, or about to be: what its consumers read is taken away.
-  std::function<sysfs::Result<>(const Claim&)> withdraw = {};
+  Withdraw withdraw = {};
   /// It has ended, and holds its devices no longer.
   std::function<void(const Claim&)> freed = {};
 };

@@ -5,6 +5,12 @@
 
 namespace devbindd::handoff {
 
+Permit permit_for(const Claim& claim) {
+  Permit permit{.subject = "claim " + claim.id};
+  for (const auto& claimed : claim.devices) permit.devices.push_back(claimed.address);
+  return permit;
+}
+
 std::string text_of(const DeviceFaults& faults) {
   std::string text;
   for (const auto& [address, fault] : faults) text += (text.empty() ? "" : "; ") + fault;

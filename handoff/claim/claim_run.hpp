@@ -24,10 +24,14 @@ constexpr std::chrono::milliseconds look_again{1000};
 /// What is wrong with the devices of a claim that ends, in a sentence each.
 using DeviceFaults = std::map<sysfs::PciAddress, std::string>;
 
+/// What a claim may have touched: its devices.
+Permit permit_for(const Claim& claim);
+
 /// All of them, or "".
 std::string text_of(const DeviceFaults& faults);
 
 struct ClaimRun {
+  std::shared_ptr<void> permit = {};                  ///< for its devices, as long as it holds them
   std::vector<std::function<void()>> when_made = {};  ///< of those who asked for the same again
   std::vector<std::function<void(std::optional<Refusal>)>> when_released = {};  ///< of those who asked for its end
   std::function<void()> stop_watching = {};                                     ///< its process; null: none is watched

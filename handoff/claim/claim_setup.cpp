@@ -120,6 +120,7 @@ void ClaimSetup::hold(const Attempt& attempt) {
   claim.request = attempt->request;
   if (attempt->dry_run) return preview(attempt);
   claims_.add(claim);
+  claims_.run_of(claim.id).permit = permit_of(engine_.services(), permit_for(claim));
   owners_.connect(claim.id, claim.requester);
   records_.store(claims_.at(claim.id), [this, attempt](const sysfs::Result<>& stored) { on_held(attempt, stored); });
 }
@@ -199,9 +200,15 @@ void ClaimSetup::open_nodes(const std::string& id, const ClaimAnswer& done) {
 }
 
 void ClaimSetup::on_nodes_open(const std::string& id, const ClaimAnswer& done) {
+  if (!publish_) return make_active(id, done);
+  publish_(claims_.at(id), [this, id, done](const sysfs::Result<>& published) {
+    if (published) return make_active(id, done);
+    not_activated(id, published.error(), "what its consumer reads could not be written", done);
+  });
+}
+
+void ClaimSetup::make_active(const std::string& id, const ClaimAnswer& done) {
   auto& claim = claims_.at(id);
-  if (auto published = publish_ ? publish_(claim) : sysfs::Result<>(); !published)
-    return not_activated(id, published.error(), "what its consumer reads could not be written", done);
   claim.state = ClaimState::Active;
   claim.made = true;
   claim.ttl = claim.request.ttl;
@@ -237,7 +244,7 @@ void ClaimSetup::reopen(const std::string& id) {
     records_.warn(granted);
     const auto& claim = claims_.at(id);
     if (claim.state != ClaimState::Active) return;
-    if (publish_) records_.warn(publish_(claim));
+    if (publish_) publish_(claim, [this](const sysfs::Result<>& published) { records_.warn(published); });
     owners_.watch(id);
   });
 }

@@ -21,7 +21,7 @@
 namespace devbindd::handoff {
 
 /// Makes what the consumers of a claim read. An error ends the claim.
-using Publish = std::function<sysfs::Result<>(const Claim&)>;
+using Publish = std::function<void(const Claim&, std::function<void(sysfs::Result<>)>)>;
 
 class ClaimSetup {
  public:
@@ -55,6 +55,7 @@ class ClaimSetup {
   void activate(const std::string& id, ClaimAnswer done);
   void open_nodes(const std::string& id, const ClaimAnswer& done);
   void on_nodes_open(const std::string& id, const ClaimAnswer& done);
+  void make_active(const std::string& id, const ClaimAnswer& done);
   void not_activated(const std::string& id, const sysfs::Error& error, const std::string& what,
                      const ClaimAnswer& done);
 

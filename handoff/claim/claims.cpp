@@ -138,6 +138,7 @@ void Claims::start() {
 void Claims::adopt(const std::string& id) {
   const auto& claim = table_.at(id);
   if (!holds_devices(claim)) return;
+  table_.run_of(id).permit = permit_of(engine_.services(), permit_for(claim));
   if (claim.boot_id != engine_.services().boot_id)
     return release_.end(id, ClaimState::Lost,
                         "the host was restarted while it was " + std::string(name_of(claim.state)));

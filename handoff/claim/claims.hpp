@@ -33,7 +33,7 @@ class Claims {
     /// The claim is about to be active, also again after a restart: what its consumers read is made. An error ends it.
     Publish publish = {};
     /// It is over, or about to be.
-    std::function<sysfs::Result<>(const Claim&)> withdraw = {};
+    Withdraw withdraw = {};
     /// It has ended, and holds its devices no longer.
     std::function<void(const Claim&)> freed = {};
     /// What the host's policies call a device, for selectors by labels.

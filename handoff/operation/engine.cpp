@@ -84,7 +84,14 @@ sysfs::Result<std::function<void()>> Engine::reserve(const sysfs::Device& device
   const auto keys = keys_of({device});
   if (const auto holder = locks_.holder_of(keys); !holder.empty()) return std::unexpected(in_the_way(holder).error);
   // A probe resets the device: facts that were gathered meanwhile are stale, as after an operation.
-  return [lock = std::make_shared<DeviceLocks::Lock>(locks_.take(keys, probe_holder))] { *lock = {}; };
+  struct Reserved {
+    DeviceLocks::Lock lock;
+    std::shared_ptr<void> permit;
+  };
+  const auto name = "probe of " + sysfs::to_string(device.address);
+  const auto reserved = std::make_shared<Reserved>(
+      locks_.take(keys, probe_holder), permit_of(services_, {.subject = name, .devices = {device.address}}));
+  return [reserved] { *reserved = {}; };
 }
 
 }  // namespace devbindd::handoff

@@ -12,6 +12,7 @@
 #include "handoff/model/host_event.hpp"
 #include "handoff/model/selector.hpp"
 #include "handoff/worker/leftover_workers.hpp"
+#include "handoff/worker/permit.hpp"
 #include "handoff/worker/task.hpp"
 #include "sysfs/device/inventory.hpp"
 #include "sysfs/kernel/kernel_module.hpp"
@@ -35,6 +36,9 @@ struct EngineServices {
   std::function<void(std::chrono::milliseconds, std::function<void()>)> after = {};
   /// A worker for one accepted operation, as long as it lasts. Without it `run_task` is used.
   OpenLane open_lane = {};
+  /// Has the workers' keeper know what may be touched, before anything is. Without it workers do what they are asked
+  /// for.
+  AskPermit permit = {};
   /// Tells those who follow this host of a change.
   std::function<void(const HostEvent&)> tell = {};
   /// What the host's policies call a device, for permissions by labels.
@@ -48,6 +52,11 @@ struct EngineServices {
 /// interrupted.
 inline void warn_of(const EngineServices& services, const sysfs::Result<>& done) {
   if (!done && services.warn) services.warn(done.error().message);
+}
+
+/// nullptr without a keeper.
+inline std::shared_ptr<void> permit_of(const EngineServices& services, Permit permit) {
+  return services.permit ? services.permit(std::move(permit)) : nullptr;
 }
 
 inline void tell_of(const EngineServices& services, const HostEvent& event) {

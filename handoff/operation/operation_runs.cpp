@@ -39,6 +39,16 @@ void forget_tokens(Operation& operation) {
   }
 }
 
+Permit permit_for(const Operation& operation) {
+  Permit permit{.subject = "operation " + operation.id};
+  for (const auto& transition : operation.transitions) permit.devices.push_back(transition.address);
+  for (const auto& record : operation.steps) {
+    add_to(permit, record.planned.step);
+    for (const auto& undo : record.planned.undo) add_to(permit, undo);
+  }
+  return permit;
+}
+
 OperationRow row_with_audit(const Operation& operation, AuditEvent event) {
   std::vector<sysfs::PciAddress> devices;
   for (const auto& transition : operation.transitions) devices.push_back(transition.address);
@@ -80,7 +90,9 @@ void OperationRuns::begin(Order order, std::function<void(Decision)> answer) {
   }
   const auto id = operation->id;
   operations_.add(operation);
-  runs_.emplace(id, Run{.lock = locks_.take(order.keys, id), .lane = std::move(*lane)});
+  runs_.emplace(id, Run{.lock = locks_.take(order.keys, id),
+                        .permit = permit_of(services_, permit_for(*operation)),
+                        .lane = std::move(*lane)});
   const auto stored = [this, answer = std::move(answer), id, untouched](const sysfs::Result<>& done) {
     if (!done) {
       operations_.drop(id);
@@ -109,8 +121,9 @@ void OperationRuns::tell(const std::string& id) const {
   if (const auto operation = operations_.find_running(id)) tell_of(services_, event_of(*operation));
 }
 
-void OperationRuns::hold(const std::string& id, const LockKeys& keys) {
-  runs_.emplace(id, Run{.lock = locks_.take(keys, id)});
+void OperationRuns::hold(const Operation& operation, const LockKeys& keys) {
+  runs_.emplace(operation.id,
+                Run{.lock = locks_.take(keys, operation.id), .permit = permit_of(services_, permit_for(operation))});
 }
 
 void OperationRuns::execute(const std::string& id, std::shared_ptr<Operation> operation, RunTask lane,

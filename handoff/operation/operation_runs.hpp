@@ -39,7 +39,7 @@ class OperationRuns {
   void begin(Order order, std::function<void(Decision)> answer);
 
   /// Keeps others away from what an operation of an earlier daemon works on, until end().
-  void hold(const std::string& id, const LockKeys& keys);
+  void hold(const Operation& operation, const LockKeys& keys);
   /// Runs the steps of `operation` in `lane`: of the running operation `id` itself, or those that undo it.
   void execute(const std::string& id, std::shared_ptr<Operation> operation, RunTask lane, Execution::Hooks hooks);
   /// Takes in the end of an operation, which its state shows: it is written down, its devices are set free, and whoever
@@ -53,6 +53,7 @@ class OperationRuns {
   /// What a running operation has besides its record.
   struct Run {
     DeviceLocks::Lock lock = {};
+    std::shared_ptr<void> permit = {};
     RunTask lane = {};  ///< its worker, until the execution has it
     std::shared_ptr<Execution> execution = {};
   };

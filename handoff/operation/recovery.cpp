@@ -151,7 +151,7 @@ void Recovery::start() {
     for (const auto& transition : operation->transitions) {
       if (const auto* device = services_.inventory.find(transition.address)) devices.push_back(*device);
     }
-    runs_.hold(id, keys_of(devices));
+    runs_.hold(*operation, keys_of(devices));
   }
   for (const auto& id : unfinished) recover(id);
 }

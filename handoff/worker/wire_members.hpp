@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The members of everything that travels between the daemon and a worker, in their order on the wire: each is taken
-// apart by name, so that a new member does not compile until it is sent too. And the last value of each enumeration.
+// The members of everything that travels between the daemon, its keeper and a worker, in their order on the wire: each
+// is taken apart by name, so that a new member does not compile until it is sent too. And the last value of each
+// enumeration.
 #pragma once
 
 #include <concepts>
 #include <tuple>
 #include <type_traits>
 
+#include "handoff/worker/keeper_wire.hpp"
 #include "handoff/worker/task.hpp"
 
 namespace devbindd::handoff::wire {
@@ -118,6 +120,39 @@ constexpr auto members(IsTaskOfTwo auto& task) {
 constexpr auto members(Is<ChangeAccess> auto& task) {
   auto& [change, grantees, path] = task;
   return std::tie(change, grantees, path);
+}
+
+constexpr auto members(Is<Greeting> auto& value) {
+  auto& [version, pid, configuration] = value;
+  return std::tie(version, pid, configuration);
+}
+constexpr auto members(Is<StartWorker> auto& value) {
+  auto& [nice] = value;
+  return std::tie(nice);
+}
+constexpr auto members(Is<Permit> auto& value) {
+  auto& [number, subject, devices, ids] = value;
+  return std::tie(number, subject, devices, ids);
+}
+constexpr auto members(Is<WithdrawPermit> auto& value) {
+  auto& [number] = value;
+  return std::tie(number);
+}
+constexpr auto members(Is<EndWorker> auto& value) {
+  auto& [pid] = value;
+  return std::tie(pid);
+}
+constexpr auto members(Is<PutCdiFile> auto& value) {
+  auto& [claim, text] = value;
+  return std::tie(claim, text);
+}
+constexpr auto members(Is<KeepCdiFiles> auto& value) {
+  auto& [claims] = value;
+  return std::tie(claims);
+}
+constexpr auto members(Is<KeeperAnswer> auto& value) {
+  auto& [error, pid] = value;
+  return std::tie(error, pid);
 }
 
 template <class Enumeration>

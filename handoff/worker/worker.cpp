@@ -12,6 +12,7 @@
 #include <string>
 
 #include "handoff/worker/leftover_workers.hpp"
+#include "handoff/worker/permit_check.hpp"
 #include "handoff/worker/worker_lock.hpp"
 #include "handoff/worker/worker_wire.hpp"
 #include "sysfs/kernel/descriptor_passing.hpp"
@@ -60,9 +61,19 @@ std::optional<Task> next_task(int socket, std::string& buffer) {
   }
 }
 
+// Whoever asks: a daemon that has been taken over is no reason to write elsewhere.
+TaskResult perform_permitted(const Kernel& kernel, const Permits* permits, const Task& task,
+                             std::vector<sysfs::FileDescriptor>& opened) {
+  auto may = check_form(task.work);
+  if (may && permits != nullptr) may = check_permitted(kernel, *permits, task.work);
+  if (!may) return std::unexpected(std::move(may.error()));
+  return perform(kernel, task, opened);
+}
+
 }  // namespace
 
-int run_worker(int socket, const Kernel& kernel, std::span<char> label, const std::string& locks) {
+int run_worker(int socket, const Kernel& kernel, std::span<char> label, const std::string& locks,
+               const Permits* permits) {
   WorkerLabel shown(label);
   sysfs::Result<sysfs::FileDescriptor> lock;
   if (!locks.empty()) lock = open_worker_locks(locks);
@@ -74,7 +85,7 @@ int run_worker(int socket, const Kernel& kernel, std::span<char> label, const st
     shown.set(label_of_task(*task));
     if (is_alone(socket)) break;
     std::vector<sysfs::FileDescriptor> opened;
-    const auto answer = encode(perform(kernel, *task, opened));
+    const auto answer = encode(perform_permitted(kernel, permits, *task, opened));
     shown.set("idle");
     if (!send_all(socket, answer, opened)) break;
   }

@@ -11,7 +11,6 @@
 
 #include "handoff/worker/children.hpp"
 #include "handoff/worker/worker_process.hpp"
-#include "handoff/worker/worker_starter.hpp"
 #include "sysfs/kernel/processor_share.hpp"
 
 namespace devbindd::handoff {
@@ -62,7 +61,7 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   Impl(asio::io_context& context, Settings chosen)
       : io(context),
         settings(std::move(chosen)),
-        starter(context, settings.command),
+        starter(context, settings.command, settings.start_elsewhere),
         children(std::make_shared<Children>(context)),
         readers(settings.readers),
         changers(settings.changers),
@@ -83,11 +82,15 @@ struct WorkerPool::Impl : std::enable_shared_from_this<WorkerPool::Impl> {
   std::size_t lanes = 0;  ///< open ones, and workers that are still at a task of one that is over
 
   WorkerPtr add(Crew& crew, std::shared_ptr<WorkerProcess> process) {
-    children->add(process->pid());
+    if (starter.are_children()) children->add(process->pid());
     return *workers.insert(std::make_shared<Worker>(Worker{.process = std::move(process), .crew = &crew})).first;
   }
 
   sysfs::Result<> start_first() {
+    if (!starter.are_children()) {
+      keep_one_idle();
+      return {};
+    }
     auto spawned = spawn_worker(settings.command, willing.nice);
     if (!spawned) return std::unexpected(spawned.error());
     willing.idle.push_back(add(willing, std::make_shared<WorkerProcess>(io, std::move(*spawned))));

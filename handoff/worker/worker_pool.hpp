@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "handoff/worker/worker_share.hpp"
+#include "handoff/worker/worker_starter.hpp"
 
 namespace devbindd::handoff {
 
@@ -35,7 +36,8 @@ struct WorkerUse {
 class WorkerPool {
  public:
   struct Settings {
-    std::vector<std::string> command;  ///< program and arguments; the socket is descriptor 3 of the new process
+    std::vector<std::string> command;     ///< program and arguments; the socket is descriptor 3 of the new process
+    StartElsewhere start_elsewhere = {};  ///< where they are no children of this process
     std::chrono::milliseconds step_deadline{10'000};  ///< for steps: writes that may reset devices and load firmware
     std::chrono::milliseconds read_deadline{3'000};   ///< for everything else: short, but the host may be busy
     std::chrono::milliseconds scan_deadline{5'000};   ///< for what looks at all processes or resets a device
@@ -52,7 +54,7 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  /// Starts one worker so that the first task need not wait for it. Error: Kernel.
+  /// Starts one worker so that the first task need not wait for it. Error: Kernel, where this process starts it.
   sysfs::Result<> start();
 
   /// See RunTask: by a worker of the share that its asker belongs to. Errors of the pool itself come as the task's

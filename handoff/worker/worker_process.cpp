@@ -23,6 +23,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr int worker_socket = 3;
+constexpr int worker_permits = 4;
 
 // posix_spawn's attribute objects with their ends.
 struct SpawnSetup {
@@ -42,11 +43,19 @@ struct SpawnSetup {
 
 // A worker may hang in the kernel for longer than the daemon lives: whatever it had of the daemon's would stay open as
 // long. A listener would keep the next daemon from its address, a connection would never end for its client, and the
-// log of whoever reads it would not either. So it gets nothing but its own end of the socket pair.
-sysfs::Result<pid_t> spawn(const std::vector<std::string>& command, int socket) {
+// log of whoever reads it would not either. So it gets nothing but its own end of the socket pair, and the
+// memory of permits.
+sysfs::Result<pid_t> spawn(const std::vector<std::string>& command, int socket, int permits) {
   SpawnSetup setup;
-  ::posix_spawn_file_actions_adddup2(&setup.actions, socket, worker_socket);
-  ::posix_spawn_file_actions_addclosefrom_np(&setup.actions, worker_socket + 1);
+  // Out of each other's way: one may have the number that the other is to get.
+  constexpr int lowest = worker_permits + 1;
+  const sysfs::FileDescriptor own_socket(::fcntl(socket, F_DUPFD_CLOEXEC, lowest));
+  const sysfs::FileDescriptor own_permits(permits < 0 ? -1 : ::fcntl(permits, F_DUPFD_CLOEXEC, lowest));
+  if (!own_socket || (permits >= 0 && !own_permits))
+    return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot duplicate a descriptor: " + sysfs::errno_text(errno), errno);
+  ::posix_spawn_file_actions_adddup2(&setup.actions, own_socket.get(), worker_socket);
+  if (own_permits) ::posix_spawn_file_actions_adddup2(&setup.actions, own_permits.get(), worker_permits);
+  ::posix_spawn_file_actions_addclosefrom_np(&setup.actions, permits >= 0 ? worker_permits + 1 : worker_socket + 1);
   ::posix_spawn_file_actions_addopen(&setup.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   for (const int output : {STDOUT_FILENO, STDERR_FILENO})
     ::posix_spawn_file_actions_addopen(&setup.actions, output, "/dev/null", O_WRONLY, 0);
@@ -71,14 +80,14 @@ sysfs::Result<pid_t> spawn(const std::vector<std::string>& command, int socket) 
 
 }  // namespace
 
-sysfs::Result<SpawnedWorker> spawn_worker(const std::vector<std::string>& command, int nice) {
+sysfs::Result<SpawnedWorker> spawn_worker(const std::vector<std::string>& command, int nice, int permits) {
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) {
     return sysfs::fail(sysfs::ErrorCode::Kernel, "cannot make a socket pair: " + sysfs::errno_text(errno), errno);
   }
   sysfs::FileDescriptor ours(pair[0]);
   const sysfs::FileDescriptor theirs(pair[1]);
-  const auto pid = spawn(command, theirs.get());
+  const auto pid = spawn(command, theirs.get(), permits);
   if (!pid) return std::unexpected(pid.error());
   sysfs::yield_as_session(*pid, nice);
   return SpawnedWorker{*pid, std::move(ours)};

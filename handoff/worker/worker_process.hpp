@@ -28,8 +28,8 @@ struct SpawnedWorker {
 };
 
 /// Starts the program with its arguments; blocks until it is loaded. `nice` as sysfs::yield_as_session() takes it.
-/// Error: Kernel.
-sysfs::Result<SpawnedWorker> spawn_worker(const std::vector<std::string>& command, int nice);
+/// `permits` becomes its descriptor 4, where it is not -1. Error: Kernel.
+sysfs::Result<SpawnedWorker> spawn_worker(const std::vector<std::string>& command, int nice, int permits = -1);
 
 class WorkerProcess : public std::enable_shared_from_this<WorkerProcess> {
  public:

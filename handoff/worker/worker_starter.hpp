@@ -8,19 +8,26 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "handoff/worker/worker_process.hpp"
 
 namespace devbindd::handoff {
 
+/// Starts one with the nice value; the answer comes where the daemon's thread is.
+using StartElsewhere = std::function<void(int nice, std::function<void(sysfs::Result<SpawnedWorker>)>)>;
+
 class WorkerStarter {
  public:
   using Started = std::function<void(sysfs::Result<std::shared_ptr<WorkerProcess>>)>;
 
-  /// `command` as WorkerProcess::start() takes it.
-  WorkerStarter(boost::asio::io_context& io, std::vector<std::string> command)
-      : io_(io), command_(std::move(command)) {}
+  /// `command` as spawn_worker() takes it. `elsewhere`: has another process start them; null: this one does.
+  WorkerStarter(boost::asio::io_context& io, std::vector<std::string> command, StartElsewhere elsewhere = {})
+      : io_(io), command_(std::move(command)), elsewhere_(std::move(elsewhere)) {}
+
+  /// Whether they are children of this process.
+  bool are_children() const { return !elsewhere_; }
 
   /// Starts one, and tells it where `io` runs. Error: Kernel. `nice` as sysfs::yield_as_session() takes it.
   void start(int nice, Started done);
@@ -31,6 +38,7 @@ class WorkerStarter {
  private:
   boost::asio::io_context& io_;
   std::vector<std::string> command_;
+  StartElsewhere elsewhere_;
   boost::asio::thread_pool thread_{1};
 };
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sysfs/kernel/kernel_log.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
+
+#include "sysfs/kernel/lent_rights.hpp"
 
 namespace devbindd::sysfs {
 namespace {
@@ -46,7 +46,7 @@ std::optional<std::string> parse_kernel_log_record(std::string_view record) {
 }
 
 std::optional<std::vector<std::string>> kernel_log_lines(const std::vector<std::string>& words, std::size_t limit) {
-  const FileDescriptor log(::open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const FileDescriptor log = open_for_reading("/dev/kmsg");
   if (!log) return std::nullopt;
   std::vector<std::string> lines;
   for_each_record(log, [&](const std::string& text) {
@@ -57,7 +57,7 @@ std::optional<std::vector<std::string>> kernel_log_lines(const std::vector<std::
 
 KernelLogMark KernelLogMark::now() {
   KernelLogMark mark;
-  FileDescriptor log(::open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  FileDescriptor log = open_for_reading("/dev/kmsg");
   if (log && ::lseek(log.get(), 0, SEEK_END) >= 0) mark.log_ = std::move(log);
   return mark;
 }

@@ -276,6 +276,29 @@ std::vector<std::string> modules_for(const ModuleIndex& index, std::string_view 
   return names;
 }
 
+bool is_pci_module(const ModuleIndex& index, std::string_view module) {
+  const auto name = normalized(module);
+  if (!name) return false;
+  // They take any device that is given to them, and so list none.
+  constexpr std::array<std::string_view, 4> without_alias = {"uio_pci_generic", "igb_uio", "pci_stub", "xen_pciback"};
+  if (name->starts_with("vfio") || std::ranges::find(without_alias, *name) != without_alias.end()) return true;
+  const auto context = open_index(index);
+  if (!context) return false;
+  const auto found = named(context->get(), *name);
+  if (!found) return false;
+  kmod_list* facts = nullptr;
+  if (::kmod_module_get_info(found->get(), &facts) < 0) return false;
+  bool is_pci = false;
+  const kmod_list* entry = nullptr;
+  kmod_list_foreach(entry, facts) {
+    const std::string_view alias = ::kmod_module_info_get_value(entry);
+    is_pci |= std::string_view(::kmod_module_info_get_key(entry)) == "alias" &&
+              (alias.starts_with("pci:") || alias.starts_with("vfio_pci:"));
+  }
+  ::kmod_module_info_free_list(facts);
+  return is_pci;
+}
+
 Result<ModuleState> module_state(const Tree& tree, const ModuleIndex& index, std::string_view module) {
   const auto name = normalized(module);
   if (!name) return std::unexpected(name.error());

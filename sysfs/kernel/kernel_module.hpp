@@ -36,6 +36,10 @@ std::vector<std::string> modules_for(const ModuleIndex& index, std::string_view 
 /// Errors: InvalidName; Kernel when the index cannot be read and the module is not loaded.
 Result<ModuleState> module_state(const Tree& tree, const ModuleIndex& index, std::string_view module);
 
+/// Whether the module is one of a PCI driver or of VFIO, by the aliases in its file, or one of the few drivers of PCI
+/// devices that have none. false for a module that is not there. Source: modinfo(8), file2alias.c.
+bool is_pci_module(const ModuleIndex& index, std::string_view module);
+
 /// What the options lines of modprobe.d give the module (with underscores) when it is loaded, each as it stands there,
 /// in libkmod's order: later ones count more. Its parameters on this machine's kernel command line come last.
 /// Empty where libkmod cannot be set up. Source: libkmod, kmod_config_get_options.

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <climits>
 
+#include "sysfs/kernel/lent_rights.hpp"
+
 namespace devbindd::sysfs {
 namespace {
 
@@ -139,7 +141,8 @@ Result<std::string> LinuxTree::read(std::string_view path, std::size_t limit) co
 
 Result<std::string> LinuxTree::read_bytes(std::string_view path, std::size_t limit) const {
   const std::string name(path);
-  const FileDescriptor fd(::openat(root_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  FileDescriptor fd(::openat(root_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd && (errno == EACCES || errno == EPERM)) fd = open_for_reading(absolute(path));
   if (!fd) return kernel_error("cannot open", absolute(path), errno);
   // kernfs gives all that there is, up to a page and to what was asked for: less is the end (fs/kernfs/file.c).
   const bool in_sysfs = path.starts_with("sys/") || prefix_.starts_with("/sys/");

@@ -185,6 +185,12 @@ StepWrite write_of(const Step& step) {
   return {};
 }
 
+std::optional<IdChange> id_change_of(const Step& step) {
+  if (step.kind != StepKind::AddId && step.kind != StepKind::RemoveId) return std::nullopt;
+  if (id_value(step.argument).empty()) return std::nullopt;
+  return IdChange{id_driver(step.argument), id_value(step.argument)};
+}
+
 Result<StepOutcome> perform(Tree& tree, const Step& step) {
   if (step.kind == StepKind::Bind && step.address && bound_to(tree, *step.address, step.argument)) {
     return StepOutcome::AlreadyDone;

@@ -52,6 +52,14 @@ StepWrite write_of(const Step& step);
 /// The kinds of outcome besides an error.
 enum class StepOutcome { Done, AlreadyDone };
 
+/// What AddId and RemoveId name.
+struct IdChange {
+  std::string driver;
+  std::string id;  ///< "VVVV DDDD"
+};
+/// nullopt for any other step, and for an argument that names no ID.
+std::optional<IdChange> id_change_of(const Step& step);
+
 /// Performs one write. `Unbind` writes to drivers/<argument>/unbind and not through the device's link, so that a driver
 /// that changed in between is an ENODEV and not a surprise. `Bind` first looks at the driver link (a write to an
 /// already bound device is EBUSY). `AddId` of an ID that the driver already has answers AlreadyDone (EEXIST).

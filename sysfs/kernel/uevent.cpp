@@ -9,6 +9,7 @@
 #include <span>
 
 #include "sysfs/kernel/kernel_messages.hpp"
+#include "sysfs/kernel/lent_rights.hpp"
 
 namespace devbindd::sysfs {
 
@@ -48,7 +49,7 @@ Result<UeventSocket> UeventSocket::open() {
   FileDescriptor fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
   if (!fd) return fail(ErrorCode::Kernel, "cannot open the kernel's uevent socket: " + errno_text(errno), errno);
   const int wanted = 4 << 20;  // room for the burst of a card with hundreds of VFs
-  if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &wanted, sizeof wanted) != 0) {
+  if (!widen_receive_buffer(fd, wanted)) {
     (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &wanted,
                        sizeof wanted);  // without CAP_NET_ADMIN: what is allowed
   }

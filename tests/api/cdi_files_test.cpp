@@ -45,7 +45,7 @@ TEST_CASE("A claim's CDI file is what the handover says, readable by everybody, 
   const auto folder = directory.path() / "cdi";
   const CdiFiles files(folder.string());
   const auto mask = ::umask(0077);
-  REQUIRE(files.write(handover()));
+  REQUIRE(files.write(claim, cdi_text(handover())));
   ::umask(mask);
   CHECK((std::filesystem::status(folder).permissions() & std::filesystem::perms::mask) == std::filesystem::perms{0755});
   CHECK(names_in(folder) == std::vector<std::string>{"devbindd-vfio-" + claim + ".json"});
@@ -56,7 +56,7 @@ TEST_CASE("A claim's CDI file is what the handover says, readable by everybody, 
   CHECK("devbindd.io/vfio=" + document["devices"][0]["name"].get<std::string>() == cdi_names(handover()).front());
   CHECK((std::filesystem::status(path).permissions() & std::filesystem::perms::others_read) !=
         std::filesystem::perms::none);
-  REQUIRE(files.write(handover()));  // once more replaces it
+  REQUIRE(files.write(claim, cdi_text(handover())));  // once more replaces it
   CHECK(names_in(folder).size() == 1);
   CHECK(files.remove(claim));
   CHECK(files.remove(claim));
@@ -68,7 +68,7 @@ TEST_CASE("What an earlier daemon left is removed, what others wrote is not") {
   const CdiFiles files(directory.path().string());
   for (const auto* name : {"devbindd-vfio-gone.json", "devbindd-vfio-half.json.draft", "nvidia.yaml", "devbindd.json"})
     std::ofstream(directory.path() / name) << "{}";
-  REQUIRE(files.write(handover()));
+  REQUIRE(files.write(claim, cdi_text(handover())));
   REQUIRE(files.keep_only({claim}));
   auto left = names_in(directory.path());
   std::ranges::sort(left);
@@ -77,11 +77,11 @@ TEST_CASE("What an earlier daemon left is removed, what others wrote is not") {
 
 TEST_CASE("Without a directory nothing is written, and one that cannot be written says why") {
   const CdiFiles none("");
-  CHECK(none.write(handover()));
+  CHECK(none.write(claim, cdi_text(handover())));
   CHECK(none.remove(claim));
   CHECK(none.keep_only({}));
   const CdiFiles impossible("/proc/self/no-such-directory");
-  const auto written = impossible.write(handover());
+  const auto written = impossible.write(claim, cdi_text(handover()));
   REQUIRE_FALSE(written);
   CHECK(written.error().errno_value != 0);
   CHECK(impossible.keep_only({}));

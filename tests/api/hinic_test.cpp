@@ -270,7 +270,8 @@ class Host {
                                   .drain_uevents = [this] { return kernel->drain_uevents(); },
                                   .run_task = workers_.run_task(),
                                   .journal = *journal_,
-                                  .modules = index_});
+                                  .modules = index_,
+                                  .permit = workers_.permit()});
     claims_ = std::make_unique<handoff::Claims>(*engine_, handoff::Claims::Hooks{});
     policies_ = std::make_unique<handoff::Policies>(*engine_, std::vector<handoff::Policy>{});
     kept_answers_ = std::make_unique<handoff::KeptAnswers>(*journal_, [](const handoff::DamagedRow&) {});

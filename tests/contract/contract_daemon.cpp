@@ -132,6 +132,7 @@ handoff::Engine::Services ContractDaemon::services() {
       .modules = modules_,
       .read_only = options_.read_only,
       .after = [this](std::chrono::milliseconds delay, std::function<void()> work) { later(delay, std::move(work)); },
+      .permit = workers_.permit(),
       .tell = [this](const handoff::HostEvent& event) { events_.add(event); },
       .labels_of = [this](const sysfs::Device& device) { return policies_.labels_of(device); }};
 }

@@ -34,15 +34,15 @@ struct ClaimMachine {
       watched[pid] = std::move(on_end);
       return sysfs::Result<std::function<void()>>([this, pid] { watched.erase(pid); });
     };
-    hooks.publish = [this](const handoff::Claim& claim) -> sysfs::Result<> {
-      if (publish_errno != 0) return sysfs::fail(sysfs::ErrorCode::Kernel, "no room", publish_errno);
+    hooks.publish = [this](const handoff::Claim& claim, const std::function<void(sysfs::Result<>)>& done) {
+      if (publish_errno != 0) return done(sysfs::fail(sysfs::ErrorCode::Kernel, "no room", publish_errno));
       published.insert(claim.id);
-      return {};
+      done({});
     };
     hooks.freed = [this](const handoff::Claim& claim) { freed.push_back(claim.id); };
-    hooks.withdraw = [this](const handoff::Claim& claim) {
+    hooks.withdraw = [this](const handoff::Claim& claim, const std::function<void(sysfs::Result<>)>& done) {
       published.erase(claim.id);
-      return sysfs::Result<>();
+      done({});
     };
     return hooks;
   }

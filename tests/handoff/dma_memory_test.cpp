@@ -39,6 +39,8 @@ struct Machine : Stage {
   }
 
   Claim claim;
+  /// As the claim has it while it holds its devices.
+  std::shared_ptr<void> permit = permit_of(engine->services(), {.subject = "claim", .devices = {at(card)}});
 };
 
 DmaMemoryQuestion question(std::uint64_t bytes, bool raise = false) {

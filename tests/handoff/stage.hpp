@@ -74,7 +74,8 @@ class Stage {
                                         timer->async_wait([timer, work = std::move(work)](auto error) {
                                           if (!error) work();
                                         });
-                                      }});
+                                      },
+                                  .permit = workers.permit()});
     if (auto known = engine->current(); !known) throw std::runtime_error(known.error().message);
     engine->start_recovery();
   }

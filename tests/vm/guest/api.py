@@ -257,6 +257,12 @@ def daemon_answers():
         return False
 
 
+def keeper_pid():
+    """The process that starts the daemon's workers: the youngest, since that of an earlier daemon may not have ended yet."""
+    keepers = [int(pid) for pid in sh("pgrep", "-f", "--", "^/usr/sbin/devbindd --keep( |$)").split()]
+    return max(keepers, key=lambda pid: int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]))
+
+
 def start_daemon_again():
     """Brings the service back, whatever a test did to it; nothing where it runs."""
     if daemon_answers():

@@ -711,7 +711,7 @@ class Limits(Case):
     """A consumer that may lock 64 KiB is going to map 16 MiB."""
 
     NEEDED = 16 << 20
-    drop_in = pathlib.Path("/run/systemd/system/devbindd.service.d/limits.conf")
+    drop_in = pathlib.Path("/run/systemd/system/devbindd-keeper@.service.d/limits.conf")
 
     def setUp(self):
         super().setUp()

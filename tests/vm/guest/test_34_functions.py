@@ -278,7 +278,7 @@ class Settings(unittest.TestCase):
         self.assertEqual((counted(), self.shown()), (2, [self.TOLD[0].replace("trust on", "trust off"), self.TOLD[1]]))
 
     def test_what_cannot_be_set_again_is_said_before(self):
-        drop_in = pathlib.Path("/run/systemd/system/devbindd.service.d/rights.conf")
+        drop_in = pathlib.Path("/run/systemd/system/devbindd-keeper@.service.d/rights.conf")
         self.functions_with_settings()
         drop_in.parent.mkdir(parents=True, exist_ok=True)
         drop_in.write_text("[Service]\nCapabilityBoundingSet=~CAP_NET_ADMIN\n")

@@ -15,16 +15,28 @@ BINDING = f"/v1/devices/{NIC}/binding"
 
 
 class Unit(unittest.TestCase):
-    def test_it_runs_under_the_shipped_unit_with_five_capabilities(self):
-        pid = api.sh("systemctl show -p MainPID --value devbindd").strip()
+    def capabilities(self, pid):
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
-        bounding = int(re.search(r"CapBnd:\t(\w+)", status).group(1), 16)
+        return {name: int(re.search(rf"{name}:\t(\w+)", status).group(1), 16) for name in ("CapBnd", "CapPrm", "CapEff", "CapAmb", "CapInh")}
+
+    def test_the_process_that_parses_http_has_no_right(self):
+        pid = api.sh("systemctl show -p MainPID --value devbindd").strip()
+        self.assertEqual(set(self.capabilities(pid).values()), {0})
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        uid = api.sh("id", "-u", "devbindd").strip()
+        self.assertEqual(re.search(r"Uid:\t(.+)", status).group(1).split(), [uid] * 4)
+        self.assertNotEqual(uid, "0")
+
+    def test_what_has_rights_has_five_capabilities(self):
+        bounding = self.capabilities(api.keeper_pid())["CapBnd"]
         dac_read_search, net_admin, sys_ptrace, sys_admin, syslog = 2, 12, 19, 21, 34
         self.assertEqual(bounding, 1 << dac_read_search | 1 << net_admin | 1 << sys_ptrace | 1 << sys_admin | 1 << syslog)
 
     def test_the_unit_file_is_good_and_scores_well(self):
         self.assertEqual(api.sh("systemd-analyze", "verify", "devbindd.service").strip(), "")
-        api.sh("systemd-analyze", "security", "--offline=true", "--threshold=31", "devbindd.service")
+        self.assertEqual(api.sh("systemd-analyze", "verify", "devbindd-keeper@.service").strip(), "")
+        api.sh("systemd-analyze", "security", "--offline=true", "--threshold=20", "devbindd.service")
+        api.sh("systemd-analyze", "security", "--offline=true", "--threshold=31", "devbindd-keeper@.service")
 
     def test_a_module_is_loaded_on_demand_by_systemd(self):
         api.sh("modprobe -r pci_stub")

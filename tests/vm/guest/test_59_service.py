@@ -17,6 +17,7 @@ import test_85_kill as kill
 NIC = machine.DEVICES["nic0"].bdf
 BINDING = f"/v1/devices/{NIC}/binding"
 DROP_IN = pathlib.Path("/run/systemd/system/devbindd.service.d/test.conf")
+KEEPERS_DROP_IN = pathlib.Path("/run/systemd/system/devbindd-keeper@.service.d/test.conf")
 CLAIMS_SOCKET = "/run/devbindd/claims.sock"
 SOCKETS = ("devbindd.socket", "devbindd-claims.socket", "devbindd-tcp.socket", "devbindd-tls.socket")
 TLS = pathlib.Path("/run/tls")
@@ -40,9 +41,15 @@ class Changed(unittest.TestCase):
         api.sh("systemctl", "daemon-reload")
         self.addCleanup(self.as_shipped)
 
+    def with_configuration(self, path, more=""):
+        KEEPERS_DROP_IN.parent.mkdir(parents=True, exist_ok=True)
+        KEEPERS_DROP_IN.write_text(f"[Service]\nExecStart=\nExecStart=-/usr/sbin/devbindd --keep --config {path}\n")
+        self.drop_in(f"ExecStart=\nExecStart=/usr/sbin/devbindd --config {path}\n{more}")
+
     @staticmethod
     def as_shipped():
         DROP_IN.unlink(missing_ok=True)
+        KEEPERS_DROP_IN.unlink(missing_ok=True)
         api.sh("systemctl", "daemon-reload")
         api.sh("systemctl", "stop", *SOCKETS, check=False)
         api.sh("systemctl reset-failed devbindd; systemctl restart devbindd", check=False)
@@ -155,7 +162,7 @@ done"""
     def setUp(self):
         api.sh(self.ISSUE.format(folder=TLS))
         self.rule("reader")
-        self.drop_in(f"ExecStart=\nExecStart=/usr/sbin/devbindd --config {TLS}/devbindd.json\nLoadCredential=tls-key:{TLS}/localhost.key\n")
+        self.with_configuration(TLS / "devbindd.json", f"LoadCredential=tls-key:{TLS}/localhost.key\n")
         api.sh("systemctl", "stop", "devbindd")
         api.sh("systemctl", "start", "devbindd-tls.socket")
 
@@ -192,9 +199,17 @@ class Unit(Changed):
     def test_a_port_of_the_configuration_is_refused_with_what_to_do(self):
         configuration = pathlib.Path("/run/tcp.json")
         configuration.write_text('{"tcp": {"address": "127.0.0.1", "port": 8481}}')
-        self.drop_in(f"ExecStart=\nExecStart=/usr/sbin/devbindd --config {configuration}\nRestart=no\n")
+        self.with_configuration(configuration, "Restart=no\n")
         api.sh("systemctl", "restart", "devbindd", check=False)
         self.assertIn("systemctl enable --now devbindd-tcp.socket", api.sh("journalctl", "-u", "devbindd", "-o", "cat", "-n", "20"))
+
+    def test_two_processes_with_two_configurations_do_not_start(self):
+        configuration = pathlib.Path("/run/other.json")
+        configuration.write_text("{}")
+        self.drop_in(f"ExecStart=\nExecStart=/usr/sbin/devbindd --config {configuration}\nRestart=no\n")
+        api.sh("systemctl", "restart", "devbindd", check=False)
+        told = api.sh("journalctl", "-u", "devbindd", "-o", "cat", "-n", "20")
+        self.assertIn("goes by /run/other.json, and the one that starts its workers by /etc/devbindd/devbindd.json", told)
 
     def test_it_is_in_order_before_those_who_take_devices(self):
         before = shown("Before").split()

@@ -15,7 +15,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "sysfs"))
 import lspci_text  # noqa: E402
 
 NIC = machine.DEVICES["nic0"].bdf
-DROP_IN = "/run/systemd/system/devbindd.service.d/privileges.conf"
+DROP_IN = "/run/systemd/system/devbindd-keeper@.service.d/privileges.conf"
 
 
 def devices():

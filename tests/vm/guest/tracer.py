@@ -14,7 +14,7 @@ import api
 
 
 class Tracer:
-    """A process that traces a daemon and its workers; whom it holds goes on when it ends.
+    """A process that traces a daemon, its keeper and its workers; whom it holds goes on when it ends.
 
     At the write number `at` to sysfs it holds everybody and kills, or lets this one write fail and everybody go on.
     """
@@ -111,9 +111,10 @@ class Tracer:
         self._info = ctypes.create_string_buffer(88)
         self._writes, self._done, self._inside, self._labels, self._stepping = 0, False, {}, {}, set()
         self._failing = None  # the worker whose write is skipped and has not returned
-        for thread in threads_of(self._daemon):  # one of them starts the workers
+        keeper = api.keeper_pid()
+        for thread in (*threads_of(self._daemon), *threads_of(keeper)):
             self._ptrace(self._SEIZE, thread, 0, self._SYSGOOD | self._TRACE_VFORK | self._TRACE_EXEC)
-        for worker in workers_of(self._daemon):
+        for worker in workers_of(keeper):
             if self._ptrace(self._SEIZE, worker, 0, self._SYSGOOD) != 0:
                 continue  # the daemon has just let it go
             self._ptrace(self._INTERRUPT, worker)
@@ -222,6 +223,6 @@ def threads_of(daemon):
     return [int(name) for name in os.listdir(f"/proc/{daemon}/task")]
 
 
-def workers_of(daemon):
-    children = [pid for thread in threads_of(daemon) for pid in pathlib.Path(f"/proc/{daemon}/task/{thread}/children").read_text().split()]
+def workers_of(keeper):
+    children = [pid for thread in threads_of(keeper) for pid in pathlib.Path(f"/proc/{keeper}/task/{thread}/children").read_text().split()]
     return [int(pid) for pid in children if pathlib.Path(f"/proc/{pid}/comm").read_text() == "devbindd-worker\n"]
