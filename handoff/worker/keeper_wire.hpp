@@ -67,8 +67,6 @@ using KeeperRequest = std::variant<StartWorker, Permit, WithdrawPermit, EndWorke
 struct KeeperAnswer {
   std::optional<sysfs::Error> error = {};
   std::int32_t pid = 0;  ///< of the worker that was started
-
-  bool operator==(const KeeperAnswer&) const = default;
 };
 
 std::string encode(const Greeting& greeting);

@@ -16,7 +16,7 @@ PACKAGES = sorted(pathlib.Path("/mnt/src/build/packages").glob("*.deb"))
 NIC = machine.DEVICES["nic0"].bdf
 # What of it must be gone after a purge.
 TRACES = ("/etc/devbindd", "/var/lib/devbindd", "/run/devbindd", "/usr/sbin/devbindd", "/usr/bin/devbindctl", "/usr/lib/sysusers.d/devbindd.conf",
-          "/etc/systemd/system/multi-user.target.wants/devbindd.service", "/lib/systemd/system/devbindd.service")
+          "/etc/systemd/system/multi-user.target.wants/devbindd.service", "/lib/systemd/system/devbindd.service", "/lib/systemd/system/devbindd-keeper@.service", "/run/devbindd-keeper.sock")
 
 
 def ctl(*words, status=0):
@@ -55,7 +55,8 @@ class Packages(unittest.TestCase):
         ctl("status", status=1)
         api.sh("dpkg", "--purge", "devbindd", "devbindctl", "devbindd-doc", timeout=300)
         self.assertEqual([path for path in TRACES if os.path.lexists(path)], [])
-        self.assertEqual(api.sh("getent", "group", "devbindd", check=False), "")
+        for database in ("group", "passwd"):
+            self.assertEqual(api.sh("getent", database, "devbindd", check=False), "")
 
     def main_job(self):
         ctl("bind", NIC)
