@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
@@ -403,6 +404,18 @@ def without_a_daemon(ctl):
     has(refused.stderr, "You may not open", "group devbindd")
 
 
+def pages_use_options_that_there_are(ctl):
+    """Each line of devbindctl in the pages' shell examples gets as far as asking the daemon."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    lines = [line for page in sorted(root.glob("docs/*.md")) for block in re.findall(r"(?ms)^```sh(?: ours)?\n(.*?)^```$", page.read_text())
+             for line in re.findall(r'devbindctl (?:"\$claim"|[^|#;)$\n])*+(?!\$)', block)]
+    expect(len(lines) > 15, lines)
+    for line in lines:
+        words = shlex.split(line.replace('"$claim"', "12345678").replace("CLAIM", "12345678"))[1:]
+        ended = ctl.ends(ERROR, "--socket", "/nonexistent", "--yes", *words)
+        has(ended.err, "devbindd does not answer at /nonexistent")
+
+
 def on_terminals(ctl):
     for columns in (80, 200):
         for words in (("status",), ("show", "5:0"), ("show", "eth1"), ("doctor",), ("bind", "16:0", "-d", "e1000e"), ("policy",), ("claims",)):
@@ -436,7 +449,7 @@ def hostile_names(ctl):
 
 SCENARIOS = (json_is_the_api_s, lists_of_several_pages, tables, a_fit_host_or_not, names, alternative_names, follows_events, binds_and_gives_back,
              several_at_once, a_plan_changes_nothing, refusals_and_risks, failures, progress, blocked, virtual_functions, claims, claims_by_selector,
-             runs_a_command, runs_with_locked_memory, as_devbind, as_driverctl, helps, says_who_one_is, completes, without_a_daemon, on_terminals, asks_on_a_terminal,
+             runs_a_command, runs_with_locked_memory, as_devbind, as_driverctl, helps, says_who_one_is, completes, without_a_daemon, pages_use_options_that_there_are, on_terminals, asks_on_a_terminal,
              hostile_names)
 
 

@@ -173,6 +173,38 @@ def scripts():
     return python, shell
 
 
+def anchors_of(text):
+    """As the places that show Markdown make them of headings."""
+    headings = re.findall(r"^#+ (.+?)\s*$", re.sub(r"(?ms)^```.*?^```$", "", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", heading).lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(path):
+    """Relative links of a page that lead to no file, or to no heading of it."""
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"(?ms)^```.*?^```$", "", path.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (path.parent / name).resolve() if name else path
+        if not file.exists() or (anchor and anchor not in anchors_of(file.read_text())):
+            broken.append(f"{path.relative_to(ROOT)}: {target}")
+    return broken
+
+
+def pages():
+    names = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [ROOT / name for name in names if BAD not in (ROOT / name).parents]
+
+
+def links():
+    """Broken ones, and pages that README does not lead to."""
+    readme = (ROOT / "README.md").read_text()
+    alone = [f"README does not lead to docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")) if f"(docs/{path.name})" not in readme]
+    example = [] if len(broken_links(BAD / "links.md")) == 3 else ["it does not find the three of its bad example"]
+    return [fault for path in pages() for fault in broken_links(path)] + alone + example
+
+
 def linted(command, files):
     """What a linter says of files."""
     if not shutil.which(command[0]):
@@ -192,7 +224,7 @@ def main():
             passed, failed = (passed + 1, failed) if not problems else (passed, failed + 1)
             print(f"{'ok' if not problems else 'FAIL'} style.{name} {' '.join(problems[:10])}")
     python, shell = scripts()
-    for name, problems in (("clang_format", formatted()), ("pyflakes", linted(["pyflakes3"], python)),
+    for name, problems in (("clang_format", formatted()), ("links", links()), ("pyflakes", linted(["pyflakes3"], python)),
                            ("shellcheck", linted(["shellcheck", "--severity=warning"], shell))):
         passed, failed = (passed + 1, failed) if not problems else (passed, failed + 1)
         print(f"{'ok' if not problems else 'FAIL'} style.{name} {' '.join(problems[:10])}")

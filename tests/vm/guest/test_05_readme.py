@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""README's transcripts: every command of its console blocks is run here in their order, and its output compared with what README shows.
+"""The transcripts of README and of docs/recipes.md: every command of their console blocks is run here in their order, and its output compared with what the page shows.
 
-What differs from run to run is made equal: identifiers of claims and operations, times, process ids, fencing tokens. README as it would be with
-the outputs of this run is left in /mnt/results/README.md, to be copied after a change that is meant.
+What differs from run to run is made equal: identifiers of claims and operations, times, process ids, fencing tokens. The pages as they would be with
+the outputs of this run are left in /mnt/results, to be copied after a change that is meant.
 """
 
 import pathlib
@@ -13,7 +13,7 @@ import unittest
 import api
 import situations
 
-README = pathlib.Path("/mnt/src/README.md")
+PAGES = [pathlib.Path("/mnt/src") / name for name in ("README.md", "docs/recipes.md")]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.M | re.S)
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 CHANGING = (
@@ -77,24 +77,31 @@ class Readme(unittest.TestCase):
         folder = pathlib.Path("/tmp/readme")
         folder.mkdir()
         situations.with_file_system()
-        readme = README.read_text(encoding="utf-8")
-        transcript = Transcript(readme, folder)
-        renewed, wrong, count = readme, [], 0
+        pages = {path: path.read_text(encoding="utf-8") for path in PAGES}
+        transcript = Transcript("".join(pages.values()), folder)
+        wrong = []
         try:
-            for kind, block in BLOCK.findall(readme):
-                if kind == "python":
-                    (folder / "recipe.py").write_text(block, encoding="utf-8")
-                    continue
-                rewritten = []
-                for command in commands_of(block):
-                    said = transcript.run(command)
-                    count += 1
-                    rewritten.append(f"$ {command.text}\n" + (f"{said}\n" if said else ""))
-                    if normal(said) != normal(command.shown):
-                        wrong.append(f"$ {command.text}\n--- README\n{command.shown}\n--- here\n{said}")
-                renewed = renewed.replace(block, "".join(rewritten), 1)
+            for path, page in pages.items():
+                count = self.check(page, transcript, folder, wrong, pathlib.Path("/mnt/results") / path.name)
+                self.assertGreater(count, 10, path)
         finally:
             api.sh("pkill hold_vfio; umount -q /mnt/disk", check=False)
-        pathlib.Path("/mnt/results/README.md").write_text(renewed, encoding="utf-8")
-        self.assertGreater(count, 30)
         self.assertEqual(wrong, [], "\n\n".join(wrong))
+
+    @staticmethod
+    def check(page, transcript, folder, wrong, renewed_page):
+        renewed, count = page, 0
+        for kind, block in BLOCK.findall(page):
+            if kind == "python":
+                (folder / "recipe.py").write_text(block, encoding="utf-8")
+                continue
+            rewritten = []
+            for command in commands_of(block):
+                said = transcript.run(command)
+                count += 1
+                rewritten.append(f"$ {command.text}\n" + (f"{said}\n" if said else ""))
+                if normal(said) != normal(command.shown):
+                    wrong.append(f"$ {command.text}\n--- the page\n{command.shown}\n--- here\n{said}")
+            renewed = renewed.replace(block, "".join(rewritten), 1)
+        renewed_page.write_text(renewed, encoding="utf-8")
+        return count
