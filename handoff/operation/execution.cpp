@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "handoff/operation/read_back.hpp"
+#include "sysfs/kernel/wait_channel.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -194,10 +195,9 @@ void Execution::on_overdue(std::size_t index, int worker_pid) {
   look_for_holders(in_the_way);
 }
 
-// "0": it was at work at that moment, as one that looks again every few seconds is for an instant.
+// "": it was at work at that moment, as one that looks again every few seconds is for an instant.
 void Execution::note_wait_channel(Blockage& blockage) const {
-  const auto channel = tree_.read("proc/" + std::to_string(blockage.worker_pid) + "/wchan");
-  if (channel && *channel != "0") blockage.wait_channel = *channel;
+  blockage.wait_channel = sysfs::wait_channel(tree_, blockage.worker_pid);
 }
 
 // The devices that somebody may have open while the step waits: of a changed number of VFs these.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sysfs/device/vf_settings.hpp"
+#include "sysfs/kernel/wait_channel.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -199,14 +200,13 @@ bool Recovery::wait_for_leftovers(Operation& operation) {
 
 // The log has one line for each such worker.
 void Recovery::block(Operation& operation, const LeftoverWorker& worker) const {
-  const auto channel = services_.tree.read("proc/" + std::to_string(worker.pid) + "/wchan").value_or("");
   const bool first = !operation.blocked || operation.blocked->worker_pid != worker.pid;
   const auto since = operation.blocked ? operation.blocked->since : this_moment();
   operation.state = OperationState::Blocked;
   operation.blocked = Blockage{.step = 0,
                                .since = since,
                                .worker_pid = worker.pid,
-                               .wait_channel = channel == "0" ? std::string{} : channel,
+                               .wait_channel = sysfs::wait_channel(services_.tree, worker.pid),
                                .holders = {}};
   if (!first || !services_.inform) return;
   services_.inform("operation " + operation.id + " of an earlier devbindd waits for its worker process " +

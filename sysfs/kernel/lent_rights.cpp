@@ -20,8 +20,9 @@
 namespace devbindd::sysfs {
 namespace {
 
-constexpr char open_it = 'o';   // and the path
-constexpr char widen_it = 'w';  // and the size as four bytes; the socket comes along
+constexpr char open_it = 'o';        // and the path
+constexpr char widen_it = 'w';       // and the size as four bytes; the socket comes along
+constexpr char channel_of_it = 'c';  // and the process as four bytes; the text comes behind the errno
 constexpr int most_buffer_bytes = 16 << 20;
 constexpr int patience_ms = 2000;
 
@@ -56,24 +57,27 @@ Lender& lender() {
 struct Lent {
   int errno_value = EACCES;
   FileDescriptor descriptor = {};
+  std::string text = {};
 };
 
 Lent borrow(std::string_view request, std::span<const FileDescriptor> along) {
   auto& from = lender();
   const std::lock_guard lock(from.mutex);
   if (!from.socket) return {};
-  std::array<char, 16> answer{};
+  std::array<char, 256> answer{};
   const auto sent = send_with_descriptors(from.socket.get(), request, along);
   pollfd ready{.fd = from.socket.get(), .events = POLLIN, .revents = 0};
   const bool answered = sent && ::poll(&ready, 1, patience_ms) > 0;
   auto got = answered ? receive_with_descriptors(from.socket.get(), answer)
                       : fail(ErrorCode::Kernel, "no answer from the lender of rights", ETIMEDOUT);
-  const auto errno_value = got ? number_of({answer.data(), got->size}) : std::nullopt;
+  const std::string_view said(answer.data(), got ? got->size : 0);
+  const auto errno_value = number_of(said.substr(0, sizeof(Word)));
   if (!errno_value) {
     from.socket.reset();
     return {};
   }
   Lent lent{*errno_value};
+  lent.text = said.substr(sizeof(Word));
   if (!got->descriptors.empty()) lent.descriptor = std::move(got->descriptors.front());
   return lent;
 }
@@ -83,6 +87,7 @@ Lent borrow(std::string_view request, std::span<const FileDescriptor> along) {
 struct Reply {
   int errno_value = EINVAL;
   std::vector<FileDescriptor> descriptors = {};
+  std::string text = {};
 };
 
 Reply open_for(const std::string& path, const std::function<bool(std::string_view)>& may_read) {
@@ -102,10 +107,21 @@ Reply widen_for(std::string_view size, const std::vector<FileDescriptor>& socket
   return {done == 0 ? 0 : errno};
 }
 
+Reply channel_for(std::string_view process) {
+  const auto pid = number_of(process);
+  if (!pid || *pid <= 0) return {EINVAL};
+  const FileDescriptor file(::open(("/proc/" + std::to_string(*pid) + "/wchan").c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 128> text{};
+  const auto size = file ? ::read(file.get(), text.data(), text.size()) : -1;
+  if (size < 0) return {errno};
+  return {.errno_value = 0, .text = std::string(text.data(), static_cast<std::size_t>(size))};
+}
+
 Reply answer_to(std::string_view request, const std::vector<FileDescriptor>& along,
                 const std::function<bool(std::string_view)>& may_read) {
   if (request.starts_with(open_it)) return open_for(std::string(request.substr(1)), may_read);
   if (request.starts_with(widen_it)) return widen_for(request.substr(1), along);
+  if (request.starts_with(channel_of_it)) return channel_for(request.substr(1));
   return {EINVAL};
 }
 
@@ -132,6 +148,11 @@ bool widen_receive_buffer(const FileDescriptor& socket, int bytes) {
   return borrow(widen_it + bytes_of(bytes), along).errno_value == 0;
 }
 
+std::string lent_wait_channel(std::int32_t pid) {
+  auto lent = borrow(channel_of_it + bytes_of(pid), {});
+  return lent.errno_value == 0 && !lent.text.empty() ? std::move(lent.text) : "0";
+}
+
 void lend_rights(const FileDescriptor& socket, const std::function<bool(std::string_view path)>& may_read) {
   std::array<char, PATH_MAX + 2> request{};
   for (;;) {
@@ -141,7 +162,7 @@ void lend_rights(const FileDescriptor& socket, const std::function<bool(std::str
     if (!got && got.error().errno_value == EAGAIN) continue;
     if (!got || got->size == 0) return;
     const auto reply = answer_to({request.data(), got->size}, got->descriptors, may_read);
-    if (!send_with_descriptors(socket.get(), bytes_of(reply.errno_value), reply.descriptors)) return;
+    if (!send_with_descriptors(socket.get(), bytes_of(reply.errno_value) + reply.text, reply.descriptors)) return;
   }
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a process without rights is lent by one that has them: files opened for reading, and room for the kernel's
-// events. The lender decides which files. Not here: why a file is needed.
+// What a process without rights is lent by one that has them: files opened for reading, room for the kernel's events,
+// and where a process sleeps. The lender decides which files. Not here: why a file is needed.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -23,7 +24,11 @@ FileDescriptor open_for_reading(const std::string& path);
 /// Source: socket(7), SO_RCVBUFFORCE, which takes CAP_NET_ADMIN.
 bool widen_receive_buffer(const FileDescriptor& socket, int bytes);
 
-/// Lends until the other side has closed: what `may_read` says of a path, and any receive buffer up to 16 MiB.
+/// /proc/PID/wchan as the lender sees it; "0" where nobody lends.
+std::string lent_wait_channel(std::int32_t pid);
+
+/// Lends until the other side has closed: what `may_read` says of a path, any receive buffer up to 16 MiB, and the wait
+/// channel of any process.
 void lend_rights(const FileDescriptor& socket, const std::function<bool(std::string_view path)>& may_read);
 
 }  // namespace devbindd::sysfs

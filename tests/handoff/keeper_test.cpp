@@ -203,13 +203,15 @@ TEST_CASE("A keeper of another version is refused by name") {
 TEST_CASE("The keeper lends what it may, and says no to the rest") {
   Keeper keeper;
   auto connection = connect_to_keeper(keeper.path(), "7").value();
+  std::string text;
   const auto ask = [&](std::string_view request) {
     REQUIRE(sysfs::send_with_descriptors(connection.rights.get(), request, {}));
     std::array<char, 64> answer{};
     pollfd ready{.fd = connection.rights.get(), .events = POLLIN, .revents = 0};
     REQUIRE(::poll(&ready, 1, 10'000) == 1);
     auto got = sysfs::receive_with_descriptors(connection.rights.get(), answer).value();
-    REQUIRE(got.size == 4);
+    REQUIRE(got.size >= 4);
+    text.assign(answer.data() + 4, got.size - 4);
     return std::pair(static_cast<int>(static_cast<unsigned char>(answer[0])), got.descriptors.size());
   };
   CHECK(connection.configuration == "/etc/x.json");
@@ -217,6 +219,11 @@ TEST_CASE("The keeper lends what it may, and says no to the rest") {
   CHECK(ask("o/etc/shadow") == std::pair(EACCES, std::size_t{0}));
   CHECK(ask("o") == std::pair(EACCES, std::size_t{0}));
   CHECK(ask("w1234") == std::pair(EINVAL, std::size_t{0}));
+  const auto own = static_cast<std::int32_t>(::getpid());
+  CHECK(ask("c" + std::string(reinterpret_cast<const char*>(&own), sizeof own)) == std::pair(0, std::size_t{0}));
+  CHECK_FALSE(text.empty());
+  CHECK(ask("c\xff\xff\xff\xff") == std::pair(EINVAL, std::size_t{0}));
+  CHECK(ask("c1") == std::pair(EINVAL, std::size_t{0}));
   CHECK(ask("x") == std::pair(EINVAL, std::size_t{0}));
 }
 
