@@ -109,6 +109,7 @@ std::string session_detail(const Use& use) {
       if (use.subject == sysfs::unplaced_xdp_socket)
         return "AF_XDP sockets are open" + by_whom(use) +
                ", and this kernel does not tell on which interfaces: " + last(use) + " may be one of them.";
+      if (!socket) return "The host receives at " + last(use) + way(use) + ": " + use.subject + ".";
       return "A socket is bound to " + last(use) + way(use) + by_whom(use) + ".";
   }
 }

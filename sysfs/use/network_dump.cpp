@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <linux/ethtool.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
 #include <linux/pkt_sched.h>
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "sysfs/kernel/file_descriptor.hpp"
@@ -57,6 +59,16 @@ void add_alternative_names(nlattr* list, NetworkInterface& interface) {
   }
 }
 
+// Of Ethernet and what has addresses like it.
+std::string hardware_address_of(nlattr* address) {
+  if (address == nullptr || nla_len(address) != ETH_ALEN) return {};
+  const auto* bytes = static_cast<const unsigned char*>(nla_data(address));
+  std::array<char, sizeof("52:54:00:12:34:56")> text{};
+  std::snprintf(text.data(), text.size(), "%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1], bytes[2], bytes[3],
+                bytes[4], bytes[5]);
+  return text.data();
+}
+
 bool has_xdp_program(nlattr* xdp) {
   std::array<nlattr*, IFLA_XDP_MAX + 1> attributes{};
   if (xdp == nullptr || nla_parse_nested(attributes.data(), IFLA_XDP_MAX, xdp, nullptr) < 0) return false;
@@ -90,6 +102,8 @@ void add_link(nlmsghdr* message, std::optional<int> own_id, Interfaces& interfac
   add_alternative_names(attributes[IFLA_PROP_LIST], interface);
   interface.xdp_program = has_xdp_program(attributes[IFLA_XDP]);
   interface.up = (header->ifi_flags & IFF_UP) != 0;
+  interface.hardware_address = hardware_address_of(attributes[IFLA_ADDRESS]);
+  interface.promiscuous = attributes[IFLA_PROMISCUITY] != nullptr && nla_get_u32(attributes[IFLA_PROMISCUITY]) > 0;
   interface.carrier = attributes[IFLA_CARRIER] != nullptr && nla_get_u8(attributes[IFLA_CARRIER]) != 0;
   if (attributes[IFLA_MASTER] != nullptr) interface.master = static_cast<int>(nla_get_u32(attributes[IFLA_MASTER]));
   if (attributes[IFLA_PARENT_DEV_NAME] != nullptr)
@@ -134,16 +148,21 @@ void add_peer(nlmsghdr* message, std::optional<int> own_id, Interfaces& interfac
     tunnel->peers_through.push_back(through);
 }
 
-// tc's hooks on the way in; kinds of net/sched/sch_ingress.c.
+// tc's hooks on the way in, kinds of net/sched/sch_ingress.c; and an equalizer of links (teql), which has no other tie
+// to its members.
 void add_qdisc(nlmsghdr* message, Interfaces& interfaces) {
   std::array<nlattr*, TCA_MAX + 1> attributes{};
   if (message->nlmsg_type != RTM_NEWQDISC) return;
   if (nlmsg_parse(message, sizeof(tcmsg), attributes.data(), TCA_MAX, nullptr) < 0) return;
   if (attributes[TCA_KIND] == nullptr) return;
   const std::string_view kind = nla_get_string(attributes[TCA_KIND]);
-  if (kind != "ingress" && kind != "clsact") return;
   auto* interface = find(interfaces, static_cast<const tcmsg*>(nlmsg_data(message))->tcm_ifindex);
-  if (interface != nullptr) interface->traffic_control = true;
+  if (interface == nullptr) return;
+  if (kind == "ingress" || kind == "clsact") interface->traffic_control = true;
+  // The qdisc of a member has the name of the interface that sends through it: net/sched/sch_teql.c.
+  if (!kind.starts_with("teql")) return;
+  const auto link = std::ranges::find(interfaces, kind, &NetworkInterface::name);
+  if (link != interfaces.end() && !interface->master) interface->master = link->index;
 }
 
 // Counters of traffic are most of what the kernel would tell of an interface.

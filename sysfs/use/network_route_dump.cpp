@@ -32,13 +32,23 @@ struct NextHop {
   std::vector<std::uint32_t> group = {};
 };
 
-// Where a segment of IPv6 sends packets to, beside the route's own interface: End.DX2, End.X
-// (net/ipv6/seg6_local.c).
-int interface_of_segment(nlattr* type, nlattr* encapsulation) {
-  if (type == nullptr || encapsulation == nullptr || nla_get_u16(type) != LWTUNNEL_ENCAP_SEG6_LOCAL) return 0;
-  std::array<nlattr*, SEG6_LOCAL_MAX + 1> attributes{};
-  if (nla_parse_nested(attributes.data(), SEG6_LOCAL_MAX, encapsulation, nullptr) < 0) return 0;
-  return attributes[SEG6_LOCAL_OIF] != nullptr ? static_cast<int>(nla_get_u32(attributes[SEG6_LOCAL_OIF])) : 0;
+template <int Most>
+int number_in(nlattr* nested, int kind) {
+  std::array<nlattr*, Most + 1> attributes{};
+  if (nla_parse_nested(attributes.data(), Most, nested, nullptr) < 0) return 0;
+  auto* found = attributes[static_cast<std::size_t>(kind)];
+  return found != nullptr ? static_cast<int>(nla_get_u32(found)) : 0;
+}
+
+// Where an encapsulation sends packets to, beside the route's own interface: a segment of IPv6 (End.DX2, End.X,
+// net/ipv6/seg6_local.c), and IPsec (link_dev, net/xfrm/xfrm_interface_core.c).
+int interface_of_encapsulation(nlattr* type, nlattr* encapsulation) {
+  if (type == nullptr || encapsulation == nullptr) return 0;
+  switch (nla_get_u16(type)) {
+    case LWTUNNEL_ENCAP_SEG6_LOCAL: return number_in<SEG6_LOCAL_MAX>(encapsulation, SEG6_LOCAL_OIF);
+    case LWTUNNEL_ENCAP_XFRM: return number_in<LWT_XFRM_MAX>(encapsulation, LWT_XFRM_LINK);
+    default: return 0;
+  }
 }
 
 bool is_multicast_family(const rtmsg& header) {
@@ -112,7 +122,7 @@ struct Collector {
     auto& hop = next_hops[nla_get_u32(attributes[NHA_ID])];
     hop = {};
     if (attributes[NHA_OIF] != nullptr) hop.interfaces.push_back(static_cast<int>(nla_get_u32(attributes[NHA_OIF])));
-    if (const int other = interface_of_segment(attributes[NHA_ENCAP_TYPE], attributes[NHA_ENCAP]); other > 0)
+    if (const int other = interface_of_encapsulation(attributes[NHA_ENCAP_TYPE], attributes[NHA_ENCAP]); other > 0)
       hop.interfaces.push_back(other);
     if (attributes[NHA_GROUP] == nullptr) return;
     const auto* members = static_cast<const char*>(nla_data(attributes[NHA_GROUP]));
@@ -156,7 +166,7 @@ struct Collector {
   std::vector<int> interfaces_of(const rtmsg& header, const Attributes& attributes) {
     std::vector<int> found;
     if (attributes[RTA_OIF] != nullptr) found.push_back(static_cast<int>(nla_get_u32(attributes[RTA_OIF])));
-    if (const int other = interface_of_segment(attributes[RTA_ENCAP_TYPE], attributes[RTA_ENCAP]); other > 0)
+    if (const int other = interface_of_encapsulation(attributes[RTA_ENCAP_TYPE], attributes[RTA_ENCAP]); other > 0)
       found.push_back(other);
     if (is_multicast_family(header) && attributes[RTA_IIF] != nullptr)
       found.push_back(static_cast<int>(nla_get_u32(attributes[RTA_IIF])));

@@ -11,8 +11,10 @@
 #include "sysfs/kernel/fields.hpp"
 #include "sysfs/kernel/file_descriptor.hpp"
 #include "sysfs/use/generic_sessions.hpp"
+#include "sysfs/use/link_receivers.hpp"
 #include "sysfs/use/mounts.hpp"
 #include "sysfs/use/network_dump.hpp"
+#include "sysfs/use/network_gaps.hpp"
 #include "sysfs/use/network_sessions.hpp"
 #include "sysfs/use/network_stack.hpp"
 #include "sysfs/use/packet_filters.hpp"
@@ -152,10 +154,12 @@ Result<NetworkState> read_network_state(const Tree& tree) {
 
 void add_what_runs(const Tree& tree, NetworkState& state) {
   add_sessions(tree, state);
+  add_receivers(tree, state);
   add_socket_facts(tree, state);
   add_redirects(state);
   add_packet_filters(tree, state);
   add_generic_sessions(tree, state);
+  add_network_gaps(tree, state);
 }
 
 Result<> add_namespaces_of_descriptors(const Tree& tree, NetworkState& state) {

@@ -23,9 +23,11 @@ struct NetworkInterface {
   int index = 0;
   std::string name = {};
   std::vector<std::string> alternative_names = {};
-  std::string type = {};  ///< IFLA_INFO_KIND: "vlan", "bond", "macvtap"; "" for a physical one
+  std::string hardware_address = {};  ///< "52:54:00:12:34:56"; "" for one without
+  std::string type = {};              ///< IFLA_INFO_KIND: "vlan", "bond", "macvtap"; "" for a physical one
   bool up = false;
   bool carrier = false;
+  bool promiscuous = false;        ///< somebody receives every packet of its link (IFLA_PROMISCUITY)
   std::optional<int> master = {};  ///< the index of its bond, bridge, team, VRF or Open vSwitch
   std::optional<int> lower = {};   ///< the index of the interface that a VLAN, macvlan or bound tunnel stands on
   /// `lower` is an interface of the daemon's own namespace, not of this one (a container's macvlan on the host's NIC).
@@ -69,6 +71,7 @@ struct NetworkState {
   std::vector<NetworkNamespace> namespaces = {};  ///< the daemon's own first
   std::vector<NetworkSession> sessions = {};
   std::vector<NetworkSession> multicast_groups = {};  ///< that somebody receives there; not those of the link alone
+  std::vector<NetworkSession> receivers = {};         ///< what else receives there (link_receivers.hpp)
   std::vector<BoundSocket> packet_sockets = {};       ///< and those of IP that are bound to an interface
   std::vector<BoundSocket> xdp_sockets = {};
   std::size_t unplaced_xdp_sockets = 0;         ///< that are there, while the kernel does not tell on which interface

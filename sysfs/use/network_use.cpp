@@ -124,6 +124,12 @@ struct Climb {
     for (const auto& group : state.multicast_groups) {
       if (group.interface == interface.index) add(UseKind::PacketSocket, path, group.what);
     }
+    for (const auto& receiver : state.receivers) {
+      if (receiver.interface == interface.index) add(UseKind::PacketSocket, path, receiver.what);
+    }
+    // A bridge or bond makes its members so; what is above an interface makes that so too.
+    if (interface.promiscuous && interface.up && !interface.master && path.size() == 1)
+      add(UseKind::PacketSocket, path, std::string(every_packet));
     const auto add_sockets = [&](const std::vector<BoundSocket>& sockets, UseKind kind) {
       for (const auto& socket : sockets) {
         if (socket.interface == interface.index) add(kind, path, "socket:[" + std::to_string(socket.inode) + "]");

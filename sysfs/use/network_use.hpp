@@ -17,6 +17,8 @@ namespace devbindd::sysfs {
 inline constexpr std::string_view unplaced_xdp_socket = "AF_XDP";
 /// What the subject of a PacketSocket begins with that is a multicast group, for which the kernel tells no process.
 inline constexpr std::string_view multicast_group = "multicast group ";
+/// The subject of a PacketSocket for an interface in promiscuous mode.
+inline constexpr std::string_view every_packet = "every packet of the link (promiscuous mode)";
 /// The subject of an OtherNamespace without a path whose interface is known to be somewhere.
 inline constexpr std::string_view hidden_interface = "hidden";
 

@@ -120,12 +120,16 @@ void ask_nftables(nl_sock* socket, int type, int family, NetworkState& state, vo
     state.gaps.push_back("nftables: " + done.error().message);
 }
 
+// A kernel without modules may have it built in.
+bool may_have(const Tree& tree, const std::string& module) {
+  return exists(tree, "sys/module/" + module) || !exists(tree, "proc/modules");
+}
+
 }  // namespace
 
 void add_packet_filters(const Tree& tree, NetworkState& state) {
   if (state.namespaces.empty()) return;
-  // A kernel without modules may have it built in.
-  if (!exists(tree, "sys/module/nf_tables") && exists(tree, "proc/modules")) return;
+  if (!may_have(tree, "nf_tables")) return;
   auto socket = netlink::connect(NETLINK_NETFILTER);
   if (!socket) {
     state.gaps.push_back("nftables: " + socket.error().message);
@@ -134,6 +138,9 @@ void add_packet_filters(const Tree& tree, NetworkState& state) {
   ask_nftables(socket->get(), NFT_MSG_GETCHAIN, NFPROTO_UNSPEC, state, &add_chain);
   ask_nftables(socket->get(), NFT_MSG_GETFLOWTABLE, NFPROTO_UNSPEC, state, &add_flowtable);
   ask_nftables(socket->get(), NFT_MSG_GETRULE, NFPROTO_NETDEV, state, &add_rule);
+  // "dup to ADDRESS device NAME". A host may have a hundred thousand rules: only where the expression is loaded.
+  if (may_have(tree, "nft_dup_ipv4")) ask_nftables(socket->get(), NFT_MSG_GETRULE, NFPROTO_IPV4, state, &add_rule);
+  if (may_have(tree, "nft_dup_ipv6")) ask_nftables(socket->get(), NFT_MSG_GETRULE, NFPROTO_IPV6, state, &add_rule);
 }
 
 }  // namespace devbindd::sysfs

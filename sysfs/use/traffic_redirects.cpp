@@ -8,11 +8,19 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <string>
+#include <string_view>
 
 #include "sysfs/kernel/netlink_route.hpp"
 
 namespace devbindd::sysfs {
 namespace {
+
+constexpr std::size_t most_asked = 64;  // interfaces with hooks of tc
+
+void add_gap(const std::string& gap, NetworkState& state) {
+  if (std::ranges::find(state.gaps, gap) == state.gaps.end()) state.gaps.push_back(gap);
+}
 
 void add_action(nlattr* action, NetworkState& state) {
   std::array<nlattr*, TCA_ACT_MAX + 1> attributes{};
@@ -25,6 +33,7 @@ void add_action(nlattr* action, NetworkState& state) {
   tc_mirred mirred{};
   std::memcpy(&mirred, nla_data(parameters), sizeof(mirred));
   if (mirred.bindcnt == 0) return;  // made by itself, and no filter has it
+  if (mirred.ifindex == 0) return add_gap("into which interfaces tc sends packets by a shared block", state);
   NetworkSession session{static_cast<int>(mirred.ifindex), "tc sends packets of others into it"};
   if (std::ranges::find(state.sessions, session) == state.sessions.end()) state.sessions.push_back(std::move(session));
 }
@@ -51,6 +60,40 @@ bool ask_for_mirred(nl_msg* request) {
   return true;
 }
 
+bool is_program(nlmsghdr* message) {
+  std::array<nlattr*, TCA_MAX + 1> attributes{};
+  if (message->nlmsg_type != RTM_NEWTFILTER) return false;
+  if (nlmsg_parse(message, sizeof(tcmsg), attributes.data(), TCA_MAX, nullptr) < 0) return false;
+  return attributes[TCA_KIND] != nullptr && std::string_view(nla_get_string(attributes[TCA_KIND])) == "bpf";
+}
+
+// The hooks of clsact and ingress are the only ones that see what comes in: net/sched/sch_ingress.c.
+bool has_program(nl_sock* socket, int interface) {
+  constexpr std::array<std::uint32_t, 3> hooks = {TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
+                                                  TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS), TC_H_MAKE(TC_H_INGRESS, 0)};
+  return std::ranges::any_of(hooks, [&](std::uint32_t hook) {
+    tcmsg header{};
+    header.tcm_family = AF_UNSPEC;
+    header.tcm_ifindex = interface;
+    header.tcm_parent = hook;
+    bool found = false;
+    // An error is a hook that this interface does not have.
+    (void)netlink::dump(socket, RTM_GETTFILTER, &header, sizeof(header),
+                        [&found](nlmsghdr* message) { found = found || is_program(message); });
+    return found;
+  });
+}
+
+// A BPF program decides by itself where packets go (bpf_redirect). One is enough for it to be said.
+void add_programs(nl_sock* socket, NetworkState& state) {
+  std::size_t asked = 0;
+  for (const auto& interface : state.namespaces.front().interfaces) {
+    if (!interface.traffic_control || asked++ >= most_asked) continue;
+    if (!has_program(socket, interface.index)) continue;
+    return add_gap("where the BPF program of tc at " + interface.name + " sends packets", state);
+  }
+}
+
 }  // namespace
 
 void add_redirects(NetworkState& state) {
@@ -62,6 +105,7 @@ void add_redirects(NetworkState& state) {
   }
   const auto done =
       netlink::dump(socket->get(), request.get(), [&](nlmsghdr* message) { add_actions(message, state); });
+  if (!state.namespaces.empty()) add_programs(socket->get(), state);
   if (done || done.error().errno_value == EOPNOTSUPP || done.error().errno_value == ENOENT) return;
   state.gaps.push_back("tc: " + done.error().message);
 }

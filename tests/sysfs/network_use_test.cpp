@@ -242,6 +242,22 @@ TEST_CASE("Interfaces that are made to use the one below them do so without an a
   CHECK(uses(host({card(), upper})) == Uses{use(kind, {"eth0", "up7"}, subject)});
 }
 
+TEST_CASE("Receivers count where they are, and promiscuous mode where nothing above makes it") {
+  auto vlan = other(3, "vlan7", "vlan");
+  vlan.lower = 2;
+  auto state = host({card(), vlan, other(4, "eth9", "")});
+  state.receivers = {{3, "an LLC socket (access point 42)"}, {4, "an LLC socket (access point 44)"}};
+  CHECK(uses(state) == Uses{use(UseKind::PacketSocket, {"eth0", "vlan7"}, "an LLC socket (access point 42)")});
+  auto lower = card();
+  lower.promiscuous = true;
+  lower.up = false;
+  CHECK(uses(host({lower})).empty());
+  lower.up = true;
+  CHECK(uses(host({lower})) == Uses{use(UseKind::PacketSocket, {"eth0"}, std::string(every_packet))});
+  lower.master = 10;
+  CHECK(uses(host({lower, other(10, "br0", "bridge")})) == Uses{use(UseKind::Master, {"eth0", "br0"}, "br0")});
+}
+
 TEST_CASE("Sessions and sockets count where they are, also above the card, and those of other interfaces do not") {
   auto vlan = other(3, "vlan7", "vlan");
   vlan.lower = 2;

@@ -92,6 +92,12 @@ FORWARDED = """table netdev usage7 {{
     }}
 }}"""
 COPIED = FORWARDED.replace("fwd to", "dup to")
+COPIED_AS_IP = """table ip usage7 {{
+    chain incoming {{
+        type filter hook input priority 0
+        dup to 192.0.2.9 device "{nic}"
+    }}
+}}"""
 CHAIN = FORWARDED.replace("dummy7", "{nic}").replace('fwd to "{nic}"', "accept")
 FLOWTABLE = """table inet usage7 {{
     flowtable flows {{

@@ -7,6 +7,8 @@ Builders as those of situations.py; it asserts nothing.
 import contextlib
 import os
 import pathlib
+import socket
+import struct
 import sys
 
 import api
@@ -151,6 +153,110 @@ PROGRAM
         ip link set {nic} xdpgeneric pinned {PINNED}/pass"""
     with given.shell(up, f"ip link set {nic} xdpgeneric off\numount {PINNED}\nrmdir {PINNED}"):
         yield
+
+
+LLC_SOCKET = """
+os.system("modprobe llc2")
+listener = socket.socket(26, socket.SOCK_DGRAM)  # AF_LLC, which binds by the hardware address
+address = bytes.fromhex(open(f"/sys/class/net/{nic}/address").read().strip().replace(":", ""))
+call(libc.bind, listener.fileno(), struct.pack("=HHBBBB6s2x", 26, 1, 0, 0, 0, 0x42, address))
+"""
+
+# SIOCSIFADDR with a sockaddr_at: 1000.10, in the networks 1000 to 1001 of phase 2.
+APPLE_TALK = """
+import fcntl
+os.system("modprobe appletalk")
+router = socket.socket(socket.AF_APPLETALK, socket.SOCK_DGRAM)
+address = struct.pack("=HBB", 5, 0, 0) + struct.pack("!HBxBxHH", 1000, 10, 2, 1000, 1001)
+fcntl.ioctl(router, 0x8916, nic.encode().ljust(16, b"\\0") + address.ljust(24, b"\\0"))
+"""
+
+# A router may take an anycast address of any prefix.
+ANYCAST = """
+for place in (nic, "all"):
+    os.system(f"sysctl -qw net.ipv6.conf.{place}.forwarding=1")
+receiver = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+receiver.setsockopt(socket.IPPROTO_IPV6, 27, socket.inet_pton(socket.AF_INET6, "2001:db8:77::") + struct.pack("=I", index))
+os.system("sysctl -qw net.ipv6.conf.all.forwarding=0")
+"""
+
+BOUND_DATAGRAMS = """
+bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 136)  # UDP-Lite
+bound.setsockopt(socket.SOL_SOCKET, 25, nic.encode())  # SO_BINDTODEVICE
+bound.bind(("0.0.0.0", 7777))
+"""
+
+BOUND_SERVER = """
+os.system("modprobe -a dccp_ipv4 dccp_diag")
+bound = socket.socket(socket.AF_INET, 6, 33)  # DCCP
+bound.setsockopt(socket.SOL_SOCKET, 25, nic.encode())  # SO_BINDTODEVICE
+bound.bind(("0.0.0.0", 7777))
+bound.setsockopt(269, 2, struct.pack("=I", 1))  # a service code
+bound.listen()
+"""
+
+# PACKET_ADD_MEMBERSHIP of PACKET_MR_PROMISC, by a socket that is bound to no interface.
+EVERY_PACKET = """
+listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b5))
+listener.setsockopt(263, 1, struct.pack("=IHH8x", index, 1, 0))
+"""
+
+
+@contextlib.contextmanager
+def virtual_servers():
+    """A thread of the kernel receives the state of another director for IPVS by multicast, as its backup."""
+    nic = given.interface()
+    start, stop, backup = 0x48B, 0x48C, 2  # IP_VS_SO_SET_STARTDAEMON and its like
+    with given.shell(f"modprobe ip_vs\nip link set {nic} up", f"modprobe -r ip_vs\nip link set {nic} down"):
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as control:
+            control.setsockopt(socket.IPPROTO_IP, start, struct.pack("=i16si", backup, nic.encode(), 7))
+            try:
+                yield
+            finally:
+                control.setsockopt(socket.IPPROTO_IP, stop, struct.pack("=i16si", backup, nic.encode(), 7))
+
+
+def radio():
+    """AX.25 over Ethernet: rtnetlink does not tell which interface it stands on."""
+    nic = given.interface()
+    up = f"""modprobe bpqether
+        ip link set {nic} up
+        ip link set $(awk '$2 == "{nic}" {{ print $1 }}' /proc/net/bpqether) up"""
+    return given.shell(up, f"modprobe -r bpqether\nip link set {nic} down")
+
+
+def equalized():
+    """One of several links that send as one (teql): neither a master nor a link ties it."""
+    nic = given.interface()
+    up = f"""modprobe sch_teql
+        tc qdisc add dev {nic} root teql0
+        ip link set {nic} up
+        ip link set teql0 up
+        ip address add 192.0.2.1/24 dev teql0"""
+    return given.shell(up, f"tc qdisc delete dev {nic} root\nip link set {nic} down\nmodprobe -r sch_teql")
+
+
+def tunnel_of_a_route():
+    """An IPsec interface that names no interface below it: the route does."""
+    nic = given.interface()
+    up = f"""ip link set {nic} up
+        ip link add ipsec7 type xfrm external
+        ip link set ipsec7 up
+        ip route add 203.0.113.0/24 dev ipsec7 encap xfrm if_id 7 link_dev {nic}"""
+    return given.shell(up, f"ip link delete ipsec7\nip link set {nic} down")
+
+
+@contextlib.contextmanager
+def unseen_targets():
+    """What may send packets into the NIC, or be done by it, and does not say so. Gives what is told of it."""
+    nic = given.interface()
+    up = f"""ip link set {nic} up
+        ip link add dummy7 type dummy
+        tc qdisc add dev dummy7 clsact
+        tc filter add dev dummy7 egress bpf direct-action bytecode '1,6 0 0 0'
+        ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 7 enc cipher_null '' auth digest_null ''"""
+    with given.shell(up, f"ip xfrm state flush\nip link delete dummy7\nip link set {nic} down"):
+        yield ("the BPF program of tc at dummy7", "1 associations of IPsec")
 
 
 def redirected():

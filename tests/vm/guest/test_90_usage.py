@@ -175,6 +175,17 @@ SITUATIONS = (
     net("an XDP program", "xdp", "{nic}", wired.xdp_program),
     net("an AF_XDP socket that the kernel does not place", "packet_socket", "{nic}", wired.script(wired.XDP_SOCKET), severity="warn"),
     net("a packet socket", "packet_socket", "{nic}", wired.script(wired.PACKET_SOCKET), severity="warn"),
+    net("every packet for a socket that is bound to nothing", "packet_socket", "{nic}", wired.script(wired.EVERY_PACKET, told=False),
+        severity="warn"),
+    net("an LLC socket", "packet_socket", "{nic}", wired.script(wired.LLC_SOCKET, told=False), severity="warn"),
+    net("an anycast address", "packet_socket", "{nic}", wired.script(wired.ANYCAST, told=False), severity="warn"),
+    net("a UDP-Lite socket that is bound to it", "packet_socket", "{nic}", wired.script(wired.BOUND_DATAGRAMS), severity="warn"),
+    net("a DCCP server that is bound to it", "packet_socket", "{nic}", wired.script(wired.BOUND_SERVER), severity="warn"),
+    net("the state of another director for IPVS", "packet_socket", "{nic}", wired.virtual_servers, severity="warn"),
+    net("one of the links of an equalizer", "address", "{nic} teql0", wired.equalized, also=("net.master",)),
+    net("a route that names it below an IPsec interface", "route", "{nic}", wired.tunnel_of_a_route),
+    net("AppleTalk", "session", "{nic}", wired.script(wired.APPLE_TALK, told=False)),
+    net("AX.25 over Ethernet", "session", "{nic}", wired.radio),
 
     block("a mounted file system", "mounted", "{disk}", given.storage(given.EXT4 + MOUNT, UNMOUNT)),
     block("mounted in another mount namespace", "mounted", "{disk}", given.mounted_out_of_sight),
@@ -361,6 +372,7 @@ SITUATIONS += (
     net("a peer of a VXLAN that names no interface", "address", "{nic} vx7", hidden.peer_of_a_tunnel),
     net("packets that nftables sends into it", "session", "{nic}", hidden.filtered(hidden.FORWARDED)),
     net("packets that nftables copies into it", "session", "{nic}", hidden.filtered(hidden.COPIED)),
+    net("packets that nftables copies into it as IP", "session", "{nic}", hidden.filtered(hidden.COPIED_AS_IP)),
     net("a chain of nftables", "traffic_control", "{nic}", hidden.filtered(hidden.CHAIN), severity="warn"),
     net("a flowtable of nftables", "traffic_control", "{nic}", hidden.filtered(hidden.FLOWTABLE), severity="warn"),
     net("a multicast group that somebody receives", "packet_socket", "{nic}", wired.script(hidden.GROUP, told=False), severity="warn"),
@@ -517,6 +529,17 @@ class Situations(unittest.TestCase):
                     self.assertEqual((answer.status, answer.json["refused_by"], answer.json["would"]), (200, [], "change"), answer)
                     codes = {item["code"] for item in answer.json["evidence"]}
                     self.assertLessEqual(codes, {"block.signature"} if bdf == given.DISK else set(), answer.json["evidence"])
+
+    def test_what_does_not_tell_its_interface_is_told_as_not_visible(self):
+        def reason():
+            rules = api.request("GET", f"/v1/devices/{given.NIC}/usage", timeout=60).json["rules"]
+            return next(rule["reason"] or "" for rule in rules if rule["rule"] == "sessions")
+
+        with wired.unseen_targets() as told:
+            shown = reason()
+            for words in told:
+                self.assertIn(words, shown)
+        self.assertEqual(reason(), "")
 
     def test_a_claim_by_selector_prefers_a_device_without_any_evidence(self):
         selector = {"selector": {"vendor": "8086", "device": "10d3"}}
