@@ -114,9 +114,7 @@ Result<Look> kernel_users(FunctionFacts& function) {
   const bool may_be_served = std::ranges::find(nodes, UseKind::BlockOpen, &sysfs::OwnedNode::kind) != nodes.end();
   const auto servers = may_be_served ? function.host().mounts().served.servers : std::vector<sysfs::BlockServer>{};
   Look look{.uses = sysfs::kernel_uses(function.tree(), driver_of(function), function.descendants(), nodes, servers)};
-  if (std::ranges::find(function.descendants(), "infiniband", &sysfs::Descendant::subsystem) !=
-      function.descendants().end())
-    look.not_visible = "contexts of its RDMA device that no open node shows (NFS, iSER, NVMe and SMC over RDMA)";
+  look.not_visible = sysfs::unseen_users(function.descendants());
   return look;
 }
 
@@ -143,8 +141,8 @@ const std::vector<Rule>& usage_rules() {
        "links of sysfs.",
        network({UseKind::Master, UseKind::Stacked})},
       {"sessions",
-       "Protocols that need no address: /proc/net/pppoe, packet, ip_mr_vif, igmp, can, atalk and pktgen, network "
-       "consoles, "
+       "Protocols that need no address: /proc/net/pppoe, packet, ptype, ip_mr_vif, igmp, anycast6, can, atalk, llc, "
+       "bpqether and pktgen, promiscuous mode (IFLA_PROMISCUITY), network consoles, "
        "ATA over Ethernet, MACsec, XDP programs and AF_XDP sockets, link-local connections and bound sockets "
        "(sock_diag), tc, nftables.",
        sessions},
@@ -187,7 +185,9 @@ const std::vector<Rule>& usage_rules() {
       {"children", "Mediated devices, vDPA devices and subfunctions that have been made of it, in sysfs.", children},
       {"kernel_users",
        "What the kernel does with it by itself: IOMMU, TPM, ciphers (/proc/crypto), DMA channels, gadgets, fans, "
-       "watchdogs, speakup, USB/IP; and what it may do and does not show, by the name of the driver.",
+       "watchdogs, speakup, kgdboc, USB/IP, work queues, Bluetooth; and what it may do and does not show, by drivers "
+       "at "
+       "its I2C and SPI buses and the name of the driver.",
        kernel_users},
       {"firmware", "Memory of it that others have, in /proc/iomem and the IOMMU group's reserved_regions.", firmware},
   };

@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace devbindd::sysfs {
 namespace {
@@ -17,7 +18,7 @@ struct Unseen {
   std::string_view driver;
   std::string_view what;
 };
-constexpr std::array<Unseen, 21> unseen = {{
+constexpr std::array<Unseen, 23> unseen = {{
     {"*_edac", "the kernel's reports of memory errors (EDAC) come from it"},
     {"intel_pch_thermal", "the kernel's thermal control reads it"},
     {"proc_thermal*", "the kernel's thermal control reads it"},
@@ -39,6 +40,8 @@ constexpr std::array<Unseen, 21> unseen = {{
     {"vmw_vsock_virtio_transport", "sockets of AF_VSOCK go through it"},
     {"vmw_vmci", "sockets of AF_VSOCK go through it"},
     {"cxl_pci", "memory of the host may be on it"},
+    {"pvpanic*", "the hypervisor is told of panics by it"},
+    {"xen-platform-pci", "the devices that Xen gives this guest are reached by it"},
 }};
 
 bool fits(std::string_view pattern, std::string_view driver) {
@@ -130,6 +133,15 @@ struct Users {
     if (std::ranges::find(uses, use) == uses.end()) uses.push_back(use);
   }
 
+  // kgdboc=ttyS4,115200 or kgdboc=kbd,ttyS4: drivers/tty/serial/kgdboc.c.
+  void add_debugger(const Descendant& found) {
+    auto terminals = tree.read("sys/module/kgdboc/parameters/kgdboc").value_or("");
+    std::ranges::replace(terminals, ',', ' ');
+    const auto words = words_of(terminals);
+    if (std::ranges::find(words, found.name) != words.end())
+      add(UseKind::KernelUse, found.name, "the kernel's debugger waits at it (kgdboc)");
+  }
+
   // The kernel itself speaks through a terminal, which no process has open: drivers/accessibility/speakup/spk_ttyio.c.
   void add_speech(const Descendant& found) {
     const auto voice = tree.read("sys/accessibility/speakup/synth").value_or("");
@@ -140,8 +152,36 @@ struct Users {
     if (terminal == found.name) add(UseKind::KernelUse, found.name, "the host's console is read aloud by it (speakup)");
   }
 
+  // A sensor, a memory chip, a touchpad or the firmware's flash at a bus of the function.
+  void add_client(const Descendant& found) {
+    const auto its_own = driver_of(tree, found);
+    if (!its_own.empty())
+      add(UseKind::KernelMayUse, found.name, "the driver " + its_own + " has the device " + found.name + " at its bus");
+  }
+
+  // drivers/dma/idxd/sysfs.c, wq_clients_show: processes, DMA channels and ciphers that have the queue.
+  void add_queue(const Descendant& found) {
+    const auto count = number_from<int>(tree.read(found.path + "/clients").value_or("")).value_or(0);
+    if (count > 0) add(UseKind::KernelUse, found.name, "its work queue has " + std::to_string(count) + " clients");
+  }
+
+  // A connection is a device below its adapter, "hci0:256": net/bluetooth/hci_sysfs.c.
+  void add_connection(const Descendant& found) {
+    if (found.name.find(':') != std::string::npos)
+      add(UseKind::KernelUse, found.name, "a Bluetooth device is connected by it");
+  }
+
   void add_by_class(const Descendant& found) {
-    if (found.subsystem == "tty") add_speech(found);
+    if (found.on_bus && (found.subsystem == "i2c" || found.subsystem == "spi")) add_client(found);
+    if (found.subsystem == "dsa" && found.name.starts_with("wq")) add_queue(found);
+    if (found.subsystem == "bluetooth") add_connection(found);
+    // drivers/dax/kmem.c: its pages are the system's.
+    if (found.subsystem == "dax" && driver_of(tree, found) == "kmem")
+      add(UseKind::KernelUse, found.name, "its memory is memory of the host");
+    if (found.subsystem == "tty") {
+      add_speech(found);
+      add_debugger(found);
+    }
     if (found.subsystem == "usb") add_remote_usb(found);
     if (found.subsystem == "iommu") add(UseKind::KernelUse, found.name, "it is an IOMMU, which other devices need");
     if (found.subsystem == "tpm") add(UseKind::KernelUse, found.name, "it is the host's TPM");
@@ -177,6 +217,21 @@ std::vector<Use> kernel_uses(const Tree& tree, const std::string& driver, const 
     }
   }
   return std::move(users.uses);
+}
+
+std::string unseen_users(const std::vector<Descendant>& descendants) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> classes = {{
+      {"infiniband", "contexts of its RDMA device that no open node shows (NFS, iSER, NVMe and SMC over RDMA)"},
+      {"drm", "buffers of its display that others have by a DMA-BUF while its node is closed"},
+      {"gpio", "lines of its GPIO chip that a process or a driver has while its node is closed"},
+      {"iio", "events and buffers of its sensor that a process has while its node is closed"},
+  }};
+  std::string text;
+  for (const auto& [subsystem, gap] : classes) {
+    if (std::ranges::find(descendants, subsystem, &Descendant::subsystem) == descendants.end()) continue;
+    text += (text.empty() ? "" : "; ") + std::string(gap);
+  }
+  return text;
 }
 
 std::vector<Use> child_uses(const Tree& tree, const std::vector<Descendant>& descendants) {

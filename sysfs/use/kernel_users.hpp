@@ -16,14 +16,22 @@ namespace devbindd::sysfs {
 /// KernelUse where the kernel shows a user: an IOMMU or a TPM below the function; a USB device controller that a gadget
 /// has; a USB device that another host has taken (usbip_status); ciphers of it that somebody has taken (/proc/crypto,
 /// refcnt above 1); a fan that is controlled by hand (pwmN_enable 1); a watchdog that runs (state), whether or not a
-/// process has it open; a terminal that speakup speaks through (/sys/accessibility/speakup); `servers` that have one of
-/// its character `nodes`. KernelMayUse, a warning, where it shows none and yet may have one, by the device's kind and
-/// state: DMA channels that are taken (in_use), memory error reporting (EDAC), thermal control, SMBus, a BMC, a
-/// security processor, a hot-plugged memory device, sockets of AF_VSOCK. Source: drivers/crypto, crypto/proc.c;
-/// drivers/dma/dmaengine.c (in_use); drivers/usb/gadget/udc/core.c (function); Documentation/hwmon/sysfs-interface.rst;
-/// for the warnings the names of the drivers.
+/// process has it open; a terminal that speakup speaks through (/sys/accessibility/speakup), or at which the kernel's
+/// debugger waits (kgdboc); a work queue with clients; memory that has become the host's (dax); a Bluetooth connection;
+/// `servers` that have one of its character `nodes`. KernelMayUse, a warning, where it shows none and yet may have one,
+/// by the device's kind and state: devices with a driver at an I2C or SPI bus of it, DMA channels that are taken
+/// (in_use), memory error reporting (EDAC), thermal control, SMBus, a BMC, a security processor, a hot-plugged memory
+/// device, sockets of AF_VSOCK. Source: drivers/crypto, crypto/proc.c; drivers/dma/dmaengine.c (in_use);
+/// drivers/usb/gadget/udc/core.c (function); Documentation/hwmon/sysfs-interface.rst; for the warnings the names of the
+/// drivers.
 std::vector<Use> kernel_uses(const Tree& tree, const std::string& driver, const std::vector<Descendant>& descendants,
                              const std::vector<OwnedNode>& nodes, const std::vector<BlockServer>& servers);
+
+/// What devices of the function hand to others without a trace at their nodes, by their class, joined with "; "; "" for
+/// none: contexts of RDMA, buffers of a display, lines of a GPIO chip, buffers of a sensor. Source:
+/// drivers/infiniband/core; drivers/dma-buf/dma-buf.c; drivers/gpio/gpiolib-cdev.c and drivers/iio/industrialio-event.c
+/// (anonymous descriptors, which stay when the node is closed).
+std::string unseen_users(const std::vector<Descendant>& descendants);
 
 /// A Child for each device that an administrator has had made of the function and that goes with it: mediated devices,
 /// vDPA devices, subfunctions.

@@ -231,6 +231,56 @@ TEST_CASE("Classes of devices that the kernel itself uses") {
              use(UseKind::KernelUse, {"b"}, "a USB gadget has taken the device controller")});
 }
 
+TEST_CASE("A device with a driver at a bus of the function may be in use, and one without is not") {
+  FilesTree tree;
+  const auto client = function + "/i2c-0/0-0050";
+  tree.add_device(function + "/i2c-0", "bus/i2c");
+  tree.add_device(client, "bus/i2c");
+  CHECK(users(tree).empty());
+  tree.files.add_link(client + "/driver", "/sys/bus/i2c/drivers/at24");
+  CHECK(users(tree) ==
+        Uses{use(UseKind::KernelMayUse, {"0-0050"}, "the driver at24 has the device 0-0050 at its bus")});
+}
+
+TEST_CASE("Work queues with clients, memory of the host and Bluetooth connections are uses of the kernel") {
+  FilesTree tree;
+  tree.add_device(function + "/dsa0/wq0.0", "bus/dsa", {{"clients", "0"}});
+  tree.add_device(function + "/dsa0/wq0.1", "bus/dsa", {{"clients", "2"}});
+  tree.add_device(function + "/usb1/bluetooth/hci0", "class/bluetooth");
+  tree.add_device(function + "/usb1/bluetooth/hci0/hci0:256", "class/bluetooth");
+  tree.add_device(function + "/virtio0/dax0.0", "bus/dax");
+  tree.add_device(function + "/virtio0/dax0.1", "bus/dax");
+  tree.files.add_link(function + "/virtio0/dax0.0/driver", "/sys/bus/dax/drivers/device_dax");
+  tree.files.add_link(function + "/virtio0/dax0.1/driver", "/sys/bus/dax/drivers/kmem");
+  CHECK(users(tree) == Uses{use(UseKind::KernelUse, {"wq0.1"}, "its work queue has 2 clients"),
+                            use(UseKind::KernelUse, {"hci0:256"}, "a Bluetooth device is connected by it"),
+                            use(UseKind::KernelUse, {"dax0.1"}, "its memory is memory of the host")});
+}
+
+TEST_CASE("A terminal at which the kernel's debugger waits") {
+  FilesTree tree;
+  tree.add_device(function + "/tty/ttyS4", "class/tty", {{"dev", "4:68"}});
+  const auto look = [&tree](const std::string& parameter) {
+    tree.files.add_file("sys/module/kgdboc/parameters/kgdboc", parameter + "\n");
+    return users(tree);
+  };
+  const Uses waits = {use(UseKind::KernelUse, {"ttyS4"}, "the kernel's debugger waits at it (kgdboc)")};
+  CHECK(look("ttyS4,115200") == waits);
+  CHECK(look("kbd,ttyS4") == waits);
+  CHECK(look("ttyS40").empty());
+  CHECK(look("").empty());
+}
+
+TEST_CASE("Classes whose users leave no trace at a node are named") {
+  FilesTree tree;
+  CHECK(unseen_users(descendants_of(tree, function)).empty());
+  tree.add_device(function + "/gpiochip0", "bus/gpio");
+  tree.add_device(function + "/drm/card0", "class/drm");
+  const auto told = unseen_users(descendants_of(tree, function));
+  CHECK(told.find("DMA-BUF") != std::string::npos);
+  CHECK(told.find("GPIO") != std::string::npos);
+}
+
 TEST_CASE("A USB device that other hosts may take, or have taken") {
   FilesTree tree;
   const auto with = [&tree](const std::string& status) {

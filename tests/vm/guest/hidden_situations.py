@@ -264,6 +264,25 @@ def speech():
     return given.shell(f"modprobe speakup\nmodprobe speakup_dummy dev={name} start=1", "modprobe -r speakup_dummy speakup")
 
 
+@contextlib.contextmanager
+def divided_clock():
+    """A process has a clock open that was made of the NIC's."""
+    clock = next((api.PCI / "devices" / given.NIC).glob("ptp/ptp*"))
+    with given.shell(f"echo 1 >{clock}/n_vclocks\nudevadm settle", f"echo 0 >{clock}/n_vclocks"):
+        made = next(clock.glob("ptp*"))
+        with given.holder(f"/dev/{made.name}", os.O_RDWR) as pid:
+            yield pid
+
+
+@contextlib.contextmanager
+def chip_at_the_bus():
+    """A memory chip at the SMBus has a driver, though nobody has its node."""
+    bus = next((api.PCI / "devices" / given.SMBUS).glob("i2c-*"))
+    with given.shell(f"modprobe at24\necho 24c02 0x50 >{bus}/new_device\nudevadm settle",
+                     f"echo 0x50 >{bus}/delete_device"):
+        yield
+
+
 def exported_stick():
     """The stick is offered to other hosts."""
     name = next((api.PCI / "devices" / given.USB).glob("usb*/*-*/idVendor")).parent.name

@@ -334,6 +334,9 @@ SITUATIONS += (
     Situation("an open I2C bus", given.SMBUS, "char.open", "i2c", given.opening(
         lambda: given.node_below(given.SMBUS, "i2c-*/i2c-dev/i2c-*")()), ground=given.i2c_nodes,
               idle=("kernel.may_use", "group.not_viable", "device.system")),
+    Situation("a chip with a driver at an I2C bus", given.SMBUS, "kernel.may_use", "-0050", hidden.chip_at_the_bus, severity="warn",
+              ground=given.i2c_nodes, idle=("kernel.may_use", "group.not_viable", "device.system")),
+    Situation("an open clock made of a NIC's clock", given.NIC, "char.open", "ptp", hidden.divided_clock),
     Situation("an open clock of a NIC", given.NIC, "char.open", "ptp", given.opening(
         lambda: given.node_below(given.NIC, "ptp/ptp*")())),
     Situation("the open node for randomness", plugged.PLUGGED, "char.open", "virtio", given.opening(lambda: "/dev/hwrng"),
