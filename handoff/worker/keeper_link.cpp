@@ -37,6 +37,20 @@ sysfs::Result<sysfs::FileDescriptor> connected(const std::string& path) {
   return socket;
 }
 
+// Each within its bounds: a function may have more VFs than one permit has room for.
+std::vector<Permit> parts_of(Permit permit) {
+  std::vector<Permit> parts;
+  while (permit.devices.size() > max_permitted) {
+    const auto rest = permit.devices.end() - static_cast<std::ptrdiff_t>(max_permitted);
+    parts.push_back({.subject = permit.subject, .devices = {rest, permit.devices.end()}});
+    permit.devices.erase(rest, permit.devices.end());
+  }
+  if (permit.devices.size() + permit.ids.size() > max_permitted)
+    parts.push_back({.subject = permit.subject, .ids = std::exchange(permit.ids, {})});
+  parts.push_back(std::move(permit));
+  return parts;
+}
+
 }  // namespace
 
 sysfs::Result<KeeperConnection> connect_to_keeper(const std::string& path, std::string_view version) {
@@ -78,15 +92,21 @@ void KeeperLink::start_worker(int nice, std::function<void(sysfs::Result<Spawned
 }
 
 std::shared_ptr<void> KeeperLink::permit(Permit permit) {
-  const auto number = ++last_permit_;
-  permit.number = number;
   // Not shared_from_this(): who has the permit may outlive the thread that this runs on.
   const auto report = [weak = weak_from_this()](const sysfs::Result<>& done) {
     if (const auto self = weak.lock(); self && !done) self->hooks_.on_refused(done.error().message);
   };
-  ask(std::move(permit), report);
-  auto withdraw = [weak = weak_from_this(), number, report](void*) {
-    if (const auto self = weak.lock()) self->ask(WithdrawPermit{number}, report);
+  std::vector<std::uint64_t> numbers;
+  for (auto& part : parts_of(std::move(permit))) {
+    part.number = ++last_permit_;
+    numbers.push_back(part.number);
+    ask(std::move(part), report);
+  }
+  auto withdraw = [weak = weak_from_this(), numbers = std::move(numbers), report](void*) {
+    const auto self = weak.lock();
+    for (const auto number : numbers) {
+      if (self) self->ask(WithdrawPermit{number}, report);
+    }
   };
   return {static_cast<void*>(this), std::move(withdraw)};
 }

@@ -171,6 +171,32 @@ TEST_CASE("A keeper starts workers, keeps permits and says no with a reason") {
   CHECK(keeper.lines[1] == "refused: no room");
 }
 
+TEST_CASE("A permit for more than one has room for is several, and they end together") {
+  Keeper keeper;
+  {
+    Daemon daemon(keeper);
+    Permit large{.subject = "operation 1", .ids = {"8086 10d3"}};
+    for (std::size_t at = 0; at < 2 * max_permitted; ++at) {
+      large.devices.push_back(
+          {.domain = static_cast<std::uint32_t>(at / 256), .bus = static_cast<std::uint8_t>(at % 256)});
+    }
+    bool settled = false;
+    auto permit = daemon.link->permit(large);
+    daemon.link->when_settled([&] { settled = true; });
+    run_until(daemon.io, [&] { return settled; });
+    permit.reset();
+    permit = daemon.link->permit(large);
+    auto third = daemon.link->permit(large);  // the same devices: they take no more room
+    settled = false;
+    daemon.link->when_settled([&] { settled = true; });
+    run_until(daemon.io, [&] { return settled; });
+    CHECK(daemon.refused.empty());
+    CHECK(daemon.lost.empty());
+  }
+  keeper.join();
+  CHECK(keeper.lines.size() == 9);
+}
+
 TEST_CASE("A keeper whose configuration is read-only gives no permit") {
   Keeper keeper(true);
   Daemon daemon(keeper);
