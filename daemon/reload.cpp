@@ -33,7 +33,7 @@ sysfs::Result<> put_in_force(api::Server& server, const Configuration& current, 
 }  // namespace
 
 std::optional<unsigned> socket_group(const Configuration& configuration) {
-  return ::geteuid() == 0 ? group_id(configuration.unix_group) : std::nullopt;
+  return ::geteuid() == 0 || !configuration.read_only ? group_id(configuration.unix_group) : std::nullopt;
 }
 
 api::AccessRules access_of(const Configuration& configuration) {

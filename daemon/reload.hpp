@@ -12,8 +12,8 @@
 
 namespace devbindd::daemon {
 
-/// The group that the Unix socket is given to; nullopt where there is none of that name, and for a daemon that is not
-/// root's: it looks only, and gives its socket to nobody.
+/// The group that the Unix socket is given to; nullopt where there is none of that name, and for a read-only daemon
+/// that is not root's: it gives its socket to nobody.
 std::optional<unsigned> socket_group(const Configuration& configuration);
 
 /// The rules of the configuration with the numbers of users and groups; what is nobody is told in the log.
