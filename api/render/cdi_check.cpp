@@ -8,6 +8,7 @@
 #include <string>
 
 #include "api/render/cdi_names.hpp"
+#include "vfio/node_name.hpp"
 
 namespace devbindd::api {
 namespace {
@@ -23,16 +24,12 @@ bool has_only(const json& object, std::span<const std::string_view> members) {
   return true;
 }
 
-bool is_node(const std::string& path) {
-  return (path.starts_with("/dev/vfio/") || path == "/dev/iommu") && path.find("..") == std::string::npos;
-}
-
 bool is_device_node(const json& node) {
   constexpr std::array<std::string_view, 3> members = {"path", "hostPath", "permissions"};
   return has_only(node, members) && node.contains("path") && std::ranges::all_of(node.items(), [](const auto& member) {
            if (!member.value().is_string()) return false;
            const auto& text = member.value().template get_ref<const std::string&>();
-           return member.key() == "permissions" ? text == "rw" : is_node(text);
+           return member.key() == "permissions" ? text == "rw" : vfio::node_named(text).has_value();
          });
 }
 

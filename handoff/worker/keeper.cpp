@@ -84,10 +84,10 @@ class Keeper {
     permits_.withdraw(withdrawn.number);
     return {};
   }
-  // Whoever holds no lock of a worker is none of ours.
+  // Our workers hold locks.
   sysfs::Result<> serve(const EndWorker& ended, Reply&) {
     if (!settings_.is_leftover(ended.pid))
-      return sysfs::fail(sysfs::ErrorCode::Kernel, "process " + std::to_string(ended.pid) + " is no worker", ESRCH);
+      return sysfs::fail(sysfs::ErrorCode::Kernel, "process " + std::to_string(ended.pid) + " is not a worker", ESRCH);
     ::kill(ended.pid, SIGKILL);
     return {};
   }

@@ -112,7 +112,7 @@ std::shared_ptr<void> KeeperLink::permit(Permit permit) {
 }
 
 void KeeperLink::end_worker(std::int32_t pid) {
-  ask(EndWorker{pid}, [](const sysfs::Result<>&) {});  // one that has ended meanwhile is no worker any more
+  ask(EndWorker{pid}, [](const sysfs::Result<>&) {});  // it may have ended meanwhile
 }
 
 void KeeperLink::ask(const KeeperRequest& request, std::function<void(sysfs::Result<>)> done) {
@@ -186,7 +186,7 @@ void KeeperLink::take_packets() {
 
 void KeeperLink::take(std::string_view packet, std::vector<sysfs::FileDescriptor> descriptors) {
   auto answer = decode_keeper_answer(packet);
-  if (!answer || open_.empty()) return lose("it sent what is no answer");
+  if (!answer || open_.empty()) return lose("its answer cannot be read");
   const auto open = std::move(open_.front());
   open_.pop_front();
   late_.cancel();

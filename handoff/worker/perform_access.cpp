@@ -5,14 +5,13 @@
 
 #include "handoff/worker/owner_names.hpp"
 #include "handoff/worker/performers.hpp"
+#include "vfio/node_name.hpp"
 
 namespace devbindd::handoff {
 namespace {
 
 // What a worker may open to others: VFIO's nodes and iommufd's.
-bool is_grantable(std::string_view path) {
-  return (path.starts_with("/dev/vfio/") || path == "/dev/iommu") && path.find("..") == std::string_view::npos;
-}
+bool is_grantable(std::string_view path) { return vfio::node_named(path).has_value(); }
 
 using LookUp = sysfs::Result<std::optional<unsigned>>(const std::string&);
 

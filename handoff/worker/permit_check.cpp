@@ -13,6 +13,7 @@
 #include "sysfs/kernel/driver_name.hpp"
 #include "sysfs/kernel/fields.hpp"
 #include "sysfs/kernel/paths.hpp"
+#include "vfio/node_name.hpp"
 
 namespace devbindd::handoff {
 namespace {
@@ -50,29 +51,7 @@ bool is_attribute(const std::string& name) {
   return !name.empty() && name.size() <= 128 && !name.starts_with('/') && name.find("..") == std::string::npos;
 }
 
-std::optional<std::string_view> rest_of(std::string_view path, std::string_view prefix) {
-  if (!path.starts_with(prefix)) return std::nullopt;
-  return path.substr(prefix.size());
-}
-
-/// What a node below /dev belongs to.
-struct Node {
-  enum class Kind { Shared, Group, Device } kind = Kind::Shared;  ///< Shared: of the container, or of iommufd
-  std::uint32_t number = 0;                                       ///< of the IOMMU group; of the VFIO device
-};
-
-std::optional<Node> node_of(std::string_view path) {
-  if (path == "/dev/vfio/vfio" || path == "/dev/iommu") return Node{};
-  const auto numbered = [](std::optional<std::string_view> text, Node::Kind kind) -> std::optional<Node> {
-    const auto number = text ? sysfs::number_from<std::uint32_t>(*text) : std::nullopt;
-    return number ? std::optional(Node{kind, *number}) : std::nullopt;
-  };
-  if (auto node = numbered(rest_of(path, "/dev/vfio/devices/vfio"), Node::Kind::Device)) return node;
-  if (auto node = numbered(rest_of(path, "/dev/vfio/noiommu-"), Node::Kind::Group)) return node;
-  return numbered(rest_of(path, "/dev/vfio/"), Node::Kind::Group);
-}
-
-bool has_form(const std::string& path) { return node_of(path).has_value(); }
+bool has_form(const std::string& path) { return vfio::node_named(path).has_value(); }
 
 template <class Work>
 bool has_form_of(const Work& work) {
@@ -145,10 +124,10 @@ class Check {
   }
 
   sysfs::Result<> of_node(const std::string& path) const {
-    const auto node = node_of(path);
-    const bool may = node && (node->kind == Node::Kind::Shared  ? !permits_.devices().empty()
-                              : node->kind == Node::Kind::Group ? has_member(node->number)
-                                                                : has_vfio_device(node->number));
+    const auto node = vfio::node_named(path);
+    const bool may = node && (node->kind == vfio::NodeName::Kind::Shared  ? !permits_.devices().empty()
+                              : node->kind == vfio::NodeName::Kind::Group ? has_member(node->number)
+                                                                          : has_vfio_device(node->number));
     return may ? sysfs::Result<>() : not_permitted("open " + path);
   }
 

@@ -37,7 +37,7 @@ sysfs::PciAddress address_of(std::uint64_t entry) {
           .function = static_cast<std::uint8_t>(entry & 7U)};
 }
 
-// "8086 10d3". 0: it is none.
+// "8086 10d3". 0: the text is not an ID.
 std::uint64_t entry_of(std::string_view id) {
   if (id.size() != 9 || id[4] != ' ') return 0;
   const auto vendor = sysfs::number_from<std::uint16_t>(id.substr(0, 4), 16);
@@ -83,7 +83,7 @@ sysfs::Result<PermitMemory> PermitMemory::create() {
 
 sysfs::Result<PermitMemory> PermitMemory::view(int descriptor) {
   struct stat status {};
-  if (::fstat(descriptor, &status) != 0) return kernel_error("there is no memory of permits");
+  if (::fstat(descriptor, &status) != 0) return kernel_error("the memory of permits is missing");
   if (status.st_size < static_cast<off_t>(memory_bytes))
     return sysfs::fail(sysfs::ErrorCode::Kernel, "the memory of permits is too short", EINVAL);
   auto memory = map_memory(descriptor, PROT_READ);
@@ -113,7 +113,7 @@ sysfs::Result<> PermitTable::give(const Permit& permit) {
   for (const auto& address : permit.devices) entries.push_back(entry_of(address));
   for (const auto& id : permit.ids) entries.push_back(entry_of(id));
   if (std::ranges::find(entries, 0U) != entries.end())
-    return sysfs::fail(sysfs::ErrorCode::Kernel, "the permit names an ID that is none", EINVAL);
+    return sysfs::fail(sysfs::ErrorCode::Kernel, "the permit names an ID in another form than VVVV DDDD", EINVAL);
   auto& given = permits_[permit.number];
   for (const auto entry : entries) {
     if (auto done = add(entry); !done) {

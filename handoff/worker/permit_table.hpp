@@ -68,7 +68,7 @@ class PermitTable {
   explicit PermitTable(PermitMemory memory) : memory_(std::move(memory)) {}
 
   const PermitMemory& memory() const { return memory_; }
-  /// Errors: TooBusy when there is no room; Kernel with EINVAL for an ID that is none, EEXIST for a number twice.
+  /// Errors: TooBusy when there is no room; Kernel with EINVAL for an ID in another form, EEXIST for a number twice.
   sysfs::Result<> give(const Permit& permit);
   /// Of a number that is not there: nothing.
   void withdraw(std::uint64_t number);
