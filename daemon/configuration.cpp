@@ -2,7 +2,6 @@
 #include "daemon/configuration.hpp"
 
 #include <arpa/inet.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +13,7 @@
 #include "api/requests/selector_body.hpp"
 #include "daemon/access_section.hpp"
 #include "sysfs/kernel/lent_rights.hpp"
+#include "sysfs/kernel/open_file.hpp"
 
 namespace devbindd::daemon {
 namespace {
@@ -265,14 +265,9 @@ std::expected<Configuration, ConfigurationError> parse_configuration(std::string
 std::expected<Configuration, ConfigurationError> load_configuration(const std::string& path) {
   const auto file = sysfs::open_for_reading(path);
   if (!file) return wrong("", "cannot open " + path + ": " + sysfs::errno_text(errno));
-  std::string text;
-  std::array<char, 4096> chunk{};
-  while (true) {
-    const auto got = ::read(file.get(), chunk.data(), chunk.size());
-    if (got < 0) return wrong("", "cannot read " + path + ": " + sysfs::errno_text(errno));
-    if (got > 0) text.append(chunk.data(), static_cast<std::size_t>(got));
-    if (got == 0 || text.size() > max_bytes) return parse_configuration(text);
-  }
+  const auto text = sysfs::read_until(file, max_bytes);
+  if (!text) return wrong("", "cannot read " + path + ": " + sysfs::errno_text(errno));
+  return parse_configuration(*text);
 }
 
 }  // namespace devbindd::daemon

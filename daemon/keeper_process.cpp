@@ -43,12 +43,11 @@ std::set<std::string, std::less<>> readable_files(const Configuration& configura
 }
 
 sysfs::Result<> put_file(const api::CdiFiles& files, const handoff::PutCdiFile& file) {
-  if (file.text.empty()) return files.remove(file.claim);
-  if (!api::is_harmless_cdi(file.text)) {
+  if (!file.text.empty() && !api::is_harmless_cdi(file.text)) {
     return sysfs::fail(sysfs::ErrorCode::Kernel,
                        "the CDI file of claim " + file.claim + " says more than which nodes a container gets", EPERM);
   }
-  return files.write(file.claim, file.text);
+  return files.put(file.claim, file.text);
 }
 
 bool is_worker(const std::string& locks, std::int32_t pid) {
@@ -96,10 +95,10 @@ int run_keeper_process(const Configuration& configuration, const std::string& co
       .may_read = [&readable](std::string_view path) { return readable.contains(path); },
       .is_leftover = [&locks](std::int32_t pid) { return !locks.empty() && is_worker(locks, pid); },
       .put_cdi_file = [&files](const handoff::PutCdiFile& file) { return put_file(files, file); },
-      .keep_cdi_files = [&files](const handoff::KeepCdiFiles& kept) -> sysfs::Result<> {
-        if (auto prepared = files.prepare(); !prepared) return prepared;
-        return files.keep_only({kept.claims.begin(), kept.claims.end()});
-      },
+      .keep_cdi_files =
+          [&files](const handoff::KeepCdiFiles& kept) {
+            return files.tidy({kept.claims.begin(), kept.claims.end()});
+          },
       .log = [](const std::string& line) { spdlog::info("{}", line); }};
   // The thread that lends may still look at the settings: the process ends here, and with it the thread.
   ::_exit(handoff::run_keeper(std::move(socket), settings));

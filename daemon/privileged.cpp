@@ -54,14 +54,13 @@ void Privileged::end_leftover(std::int32_t pid) const {
 
 void Privileged::put_cdi_file(const std::string& claim, const std::string& text, Done done) const {
   if (link_ && !files_.is_off()) return link_->ask(handoff::PutCdiFile{claim, text}, std::move(done));
-  done(text.empty() ? files_.remove(claim) : files_.write(claim, text));
+  done(files_.put(claim, text));
 }
 
 void Privileged::keep_cdi_files(const std::set<std::string>& claims, Done done) const {
   if (link_ && !files_.is_off())
     return link_->ask(handoff::KeepCdiFiles{{claims.begin(), claims.end()}}, std::move(done));
-  const auto prepared = files_.prepare();
-  done(prepared ? files_.keep_only(claims) : prepared);
+  done(files_.tidy(claims));
 }
 
 }  // namespace devbindd::daemon

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/tls_files.hpp"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <string_view>
 
 #include "sysfs/kernel/file_descriptor.hpp"
 #include "sysfs/kernel/lent_rights.hpp"
+#include "sysfs/kernel/open_file.hpp"
 
 namespace devbindd::daemon {
 namespace {
@@ -51,15 +49,10 @@ sysfs::Result<std::string> read_file(const std::string& name, Secrecy secrecy) {
   const auto file = sysfs::open_for_reading(*path);
   if (!file) return std::unexpected(unreadable(*path, errno));
   if (auto good = check(file, *path, secrecy); !good) return std::unexpected(good.error());
-  std::string text;
-  std::array<char, 4096> chunk{};
-  while (true) {
-    const auto got = ::read(file.get(), chunk.data(), chunk.size());
-    if (got < 0) return std::unexpected(unreadable(*path, errno));
-    if (got == 0) return text;
-    text.append(chunk.data(), static_cast<std::size_t>(got));
-    if (text.size() > most_bytes) return std::unexpected(unreadable(*path, EFBIG));
-  }
+  auto text = sysfs::read_until(file, most_bytes);
+  if (!text) return std::unexpected(unreadable(*path, errno));
+  if (text->size() > most_bytes) return std::unexpected(unreadable(*path, EFBIG));
+  return std::move(*text);
 }
 
 }  // namespace

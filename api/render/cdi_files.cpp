@@ -76,6 +76,15 @@ sysfs::Result<> CdiFiles::remove(const std::string& claim) const {
   return {};
 }
 
+sysfs::Result<> CdiFiles::put(const std::string& claim, const std::string& text) const {
+  return text.empty() ? remove(claim) : write(claim, text);
+}
+
+sysfs::Result<> CdiFiles::tidy(const std::set<std::string>& claims) const {
+  const auto prepared = prepare();
+  return prepared ? keep_only(claims) : prepared;
+}
+
 sysfs::Result<> CdiFiles::keep_only(const std::set<std::string>& claims) const {
   if (directory_.empty()) return {};
   std::error_code error;

@@ -28,6 +28,10 @@ class CdiFiles {
   sysfs::Result<> write(const std::string& claim, const std::string& text) const;
   /// Errors: Kernel. A file that is not there is success.
   sysfs::Result<> remove(const std::string& claim) const;
+  /// Writes the text, or removes the file where it is "". Errors: Kernel.
+  sysfs::Result<> put(const std::string& claim, const std::string& text) const;
+  /// prepare() and keep_only(). Errors: Kernel.
+  sysfs::Result<> tidy(const std::set<std::string>& claims) const;
   /// Removes the files of other claims, which an earlier daemon left. Errors: Kernel.
   sysfs::Result<> keep_only(const std::set<std::string>& claims) const;
 

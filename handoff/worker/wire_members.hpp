@@ -103,18 +103,19 @@ constexpr auto members(Is<sysfs::Error> auto& value) {
 }
 
 template <class T>
-concept IsTaskOfOne = Is<T, PerformStep> || Is<T, ReadOverrides> || Is<T, FindHolders> || Is<T, ReadConfig> ||
-    Is<T, ReadVpd> || Is<T, ReadVfSettings> || Is<T, OpenNodes>;
+concept HasOneMember = Is<T, PerformStep> || Is<T, ReadOverrides> || Is<T, FindHolders> || Is<T, ReadConfig> ||
+    Is<T, ReadVpd> || Is<T, ReadVfSettings> || Is<T, OpenNodes> || Is<T, StartWorker> || Is<T, WithdrawPermit> ||
+    Is<T, EndWorker> || Is<T, KeepCdiFiles>;
 template <class T>
-concept IsTaskOfTwo = Is<T, ReadAttributes> || Is<T, ProbeVfio> || Is<T, FindUsage> || Is<T, FindAccess> ||
-    Is<T, FindOwners> || Is<T, RaiseLockedMemory> || Is<T, NameOwners>;
+concept HasTwoMembers = Is<T, ReadAttributes> || Is<T, ProbeVfio> || Is<T, FindUsage> || Is<T, FindAccess> ||
+    Is<T, FindOwners> || Is<T, RaiseLockedMemory> || Is<T, NameOwners> || Is<T, PutCdiFile> || Is<T, KeeperAnswer>;
 
-constexpr auto members(IsTaskOfOne auto& task) {
-  auto& [first] = task;
+constexpr auto members(HasOneMember auto& value) {
+  auto& [first] = value;
   return std::tie(first);
 }
-constexpr auto members(IsTaskOfTwo auto& task) {
-  auto& [first, second] = task;
+constexpr auto members(HasTwoMembers auto& value) {
+  auto& [first, second] = value;
   return std::tie(first, second);
 }
 constexpr auto members(Is<ChangeAccess> auto& task) {
@@ -126,33 +127,9 @@ constexpr auto members(Is<Greeting> auto& value) {
   auto& [version, pid, configuration] = value;
   return std::tie(version, pid, configuration);
 }
-constexpr auto members(Is<StartWorker> auto& value) {
-  auto& [nice] = value;
-  return std::tie(nice);
-}
 constexpr auto members(Is<Permit> auto& value) {
   auto& [number, subject, devices, ids] = value;
   return std::tie(number, subject, devices, ids);
-}
-constexpr auto members(Is<WithdrawPermit> auto& value) {
-  auto& [number] = value;
-  return std::tie(number);
-}
-constexpr auto members(Is<EndWorker> auto& value) {
-  auto& [pid] = value;
-  return std::tie(pid);
-}
-constexpr auto members(Is<PutCdiFile> auto& value) {
-  auto& [claim, text] = value;
-  return std::tie(claim, text);
-}
-constexpr auto members(Is<KeepCdiFiles> auto& value) {
-  auto& [claims] = value;
-  return std::tie(claims);
-}
-constexpr auto members(Is<KeeperAnswer> auto& value) {
-  auto& [error, pid] = value;
-  return std::tie(error, pid);
 }
 
 template <class Enumeration>
