@@ -32,6 +32,8 @@ struct FakeDevice {
   std::optional<std::string> driver = {};  ///< bound from the start
   std::optional<std::string> driver_override = {};
   std::vector<std::string> interfaces = {};  ///< shown while a kernel driver has the device
+  /// What a kernel driver makes of it: class, and directory below the device's ("nvme", "nvme/nvme0").
+  std::vector<std::pair<std::string, std::string>> class_devices = {};
   int numa_node = -1;
   std::string parent = {};                 ///< the bridge above it, "" for the root bus
   unsigned totalvfs = 0;                   ///< more than 0: an SR-IOV physical function

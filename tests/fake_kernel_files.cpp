@@ -136,6 +136,11 @@ void FakeKernel::show_binding(FakeFiles& files, const FakeDevice& device, const 
     files.add_directory(path + "/net/" + interface);
     files.add_directory("sys/class/net/" + interface);
   }
+  for (const auto& [kind, directory] : device.class_devices) {
+    files.add_link(path + "/" + directory + "/subsystem", "/sys/class/" + kind);
+    files.add_link("sys/class/" + kind + directory.substr(directory.rfind('/')),
+                   "../../" + path.substr(4) + "/" + directory);
+  }
 }
 
 void FakeKernel::show_driver(FakeFiles& files, const FakeDriver& driver) const {

@@ -2,10 +2,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "api/handlers/device_search.hpp"
 #include "api/handlers/handlers.hpp"
+#include "api/handlers/listed_overrides.hpp"
 #include "api/handlers/listing.hpp"
 #include "api/http/entity_tag.hpp"
-#include "api/http/field_text.hpp"
 #include "api/http/parameters.hpp"
 #include "api/http/plain_text.hpp"
 #include "api/http/text_table.hpp"
@@ -20,42 +21,17 @@ namespace {
 
 using nlohmann::json;
 
-// What a person types to find a device: part of its address, IDs or any of its names, in whatever case.
-bool is_found(Context& context, const sysfs::Device& device, const sysfs::AlternativeNames& alternatives,
-              const std::vector<std::string>& searched) {
-  if (searched.empty()) return true;
-  const auto& names = context.names;
-  std::vector<std::string> texts = {sysfs::to_string(device.address),
-                                    hex_id(device.vendor) + ":" + hex_id(device.device),
-                                    names.vendor(device.vendor).value_or(""),
-                                    names.device(device.vendor, device.device).value_or(""),
-                                    names.class_name(device.class_code).value_or(""),
-                                    names.vendor(device.subsystem_vendor).value_or(""),
-                                    device.driver ? device.driver->text() : std::string{}};
-  for (const auto& interface : device.interfaces) {
-    texts.push_back(interface);
-    const auto known = alternatives.find(interface);
-    if (known != alternatives.end()) texts.insert(texts.end(), known->second.begin(), known->second.end());
-  }
-  return std::ranges::any_of(texts, [&searched](const std::string& text) {
-    return std::ranges::any_of(searched, [&](const std::string& part) { return lower(text).contains(part); });
-  });
-}
-
-std::vector<std::string> read_search(QueryReader& query) {
-  constexpr std::size_t longest = 128;
-  auto searched = query.all("search");
-  for (auto& part : searched) {
-    if (part.empty() || part.size() > longest) query.wrong("search", "a text of 1 to 128 bytes is searched for");
-    part = lower(part);
-  }
-  return searched;
-}
-
 struct ListQuery {
   handoff::Selector filter = {};
+  OverrideFilter overrides = {};
   std::vector<std::string> searched = {};
   Paging page = {};
+
+  bool wants_overrides() const {
+    return overrides || std::ranges::any_of(page.fields, [](const std::string& field) {
+             return field == "driver_override" || field == "driver_override_error";
+           });
+  }
 };
 
 OrResponse<ListQuery> read_list_query(const Request& request) {
@@ -63,6 +39,7 @@ OrResponse<ListQuery> read_list_query(const Request& request) {
   QueryReader query(request.query, mistakes);
   ListQuery wanted;
   read_selector_fields(query, wanted.filter);
+  wanted.overrides = read_override_filter(query);
   wanted.searched = read_search(query);
   wanted.page = paging(query);
   query.finish();
@@ -73,15 +50,26 @@ OrResponse<ListQuery> read_list_query(const Request& request) {
 /// What the items of one list are made of; it lives as long as the list is made.
 struct DeviceList {
   ListQuery wanted;
-  sysfs::AlternativeNames alternatives;
-  sysfs::Routes routes;
+  DeviceSearch search;
+  std::optional<handoff::OverrideAnswers> overrides;  ///< where they are wanted
+  sysfs::Routes routes = {};
   std::uint64_t network = 0;  ///< the count of the network's changes that the routes are of
 };
 
+// Of a device that has come since the overrides were read, nothing is known yet.
+const handoff::OverrideAnswer* override_of(const DeviceList& list, const sysfs::Device& device) {
+  const auto known = list.overrides->find(device.address);
+  return known == list.overrides->end() ? nullptr : &known->second;
+}
+
 bool belongs(Context& context, const DeviceList& list, const std::string& key) {
   const auto* device = context.engine.services().inventory.find(sysfs::parse_pci_address(key).value());
-  return device != nullptr && handoff::fits(list.wanted.filter, *device) &&
-         is_found(context, *device, list.alternatives, list.wanted.searched);
+  if (device == nullptr || !handoff::fits(list.wanted.filter, *device)) return false;
+  if (list.overrides) {
+    const auto* known = override_of(list, *device);
+    if (known == nullptr || !list.wanted.overrides.fits(*known)) return false;
+  }
+  return list.search.finds(context.names, *device);
 }
 
 sysfs::Result<std::optional<json>> device_item(Context& context, const DeviceList& list, const std::string& key) {
@@ -89,6 +77,8 @@ sysfs::Result<std::optional<json>> device_item(Context& context, const DeviceLis
   if (device == nullptr) return std::nullopt;  // gone since it was listed
   auto rendered = render_device(context, *device, list.routes);
   if (!rendered) return std::unexpected(rendered.error());
+  if (list.overrides)
+    if (const auto* known = override_of(list, *device)) rendered->update(render_override(*known));
   return std::optional(std::move(*rendered));
 }
 
@@ -150,29 +140,45 @@ void answer_status(Context& context, const Request& request, const std::shared_p
   });
 }
 
-void answer_devices(Context& context, const Request& request, ListQuery wanted, sysfs::AlternativeNames alternatives,
-                    Respond respond) {
+void answer_devices(Context& context, const Request& request, DeviceList list, Respond respond) {
   auto inventory = context.engine.current();
   if (!inventory) return respond(problem_of(request, inventory.error()));
   auto routes = current_routes(context);
   if (!routes) return respond(problem_of(request, routes.error()));
+  list.routes = std::move(*routes);
+  list.network = context.engine.view().network_generation();
   std::vector<std::string> keys;
   for (const auto& [address, device] : (*inventory)->devices()) keys.push_back(sysfs::to_string(address));
-  auto page = wanted.page;
-  const auto list = std::make_shared<const DeviceList>(std::move(wanted), std::move(alternatives), std::move(*routes),
-                                                       context.engine.view().network_generation());
-  if (wants_text(request)) return answer_status(context, request, list, std::move(keys), std::move(respond));
+  auto page = list.wanted.page;
+  const auto kept = std::make_shared<const DeviceList>(std::move(list));
+  if (wants_text(request)) return answer_status(context, request, kept, std::move(keys), std::move(respond));
   static const std::vector<Column> no_columns;
-  answer_list(context, request,
-              {.keys = std::move(keys),
-               .belongs = [&context, list](const std::string& key) { return belongs(context, *list, key); },
-               .render = [&context, list](const std::string& key) { return device_item(context, *list, key); },
-               .text = [&context, list](const std::string& key) { return device_text(context, *list, key); },
-               .columns = no_columns},
-              std::move(page), std::move(respond));
+  Listing listing{.keys = std::move(keys),
+                  .belongs = [&context, kept](const std::string& key) { return belongs(context, *kept, key); },
+                  .render = [&context, kept](const std::string& key) { return device_item(context, *kept, key); },
+                  .columns = no_columns};
+  // What is kept of an item has no override.
+  if (!kept->overrides)
+    listing.text = [&context, kept](const std::string& key) { return device_text(context, *kept, key); };
+  answer_list(context, request, std::move(listing), std::move(page), std::move(respond));
 }
 
-// Names that only a worker can read have no counter.
+void answer_found(Context& context, const Request& request, ListQuery wanted, DeviceSearch search, Respond respond) {
+  auto inventory = context.engine.current();
+  if (!inventory) return respond(problem_of(request, inventory.error()));
+  if (!wanted.wants_overrides())
+    return answer_devices(context, request, {std::move(wanted), std::move(search), std::nullopt}, std::move(respond));
+  std::vector<sysfs::PciAddress> asked;
+  for (const auto& [address, device] : (*inventory)->devices())
+    if (handoff::fits(wanted.filter, device)) asked.push_back(address);
+  context.engine.readers().overrides().read(asked, asker_of(request.requester),
+                                            [&context, request, wanted = std::move(wanted), search = std::move(search),
+                                             respond](const handoff::OverrideAnswers& overrides) {
+                                              answer_devices(context, request, {wanted, search, overrides}, respond);
+                                            });
+}
+
+// What only a worker can read has no counter, so that lists with it are not kept.
 std::string asked_for(const Request& request) {
   std::string asked = wants_text(request) ? "text" : "json";
   for (const auto& [name, value] : request.query) asked += "\n" + name + "=" + value;
@@ -210,7 +216,7 @@ void answer_once(Context& context, const Request& request, ListQuery wanted, Res
   auto maker = context.answers_in_making.wait(asked, version, request, std::move(respond), std::move(ask_again));
   if (!maker) return;
   auto keep = keeping(context, std::move(asked), std::move(version), std::move(maker->respond));
-  answer_devices(context, maker->request, std::move(wanted), {}, std::move(keep));
+  answer_devices(context, maker->request, {std::move(wanted), {}, std::nullopt}, std::move(keep));
 }
 
 }  // namespace
@@ -218,12 +224,16 @@ void answer_once(Context& context, const Request& request, ListQuery wanted, Res
 void list_devices(Context& context, const Request& request, const PathArguments&, Respond respond) {
   auto wanted = read_list_query(request);
   if (!wanted) return respond(std::move(wanted.error()));
-  if (wanted->searched.empty()) return answer_once(context, request, std::move(*wanted), std::move(respond));
+  if (wanted->searched.empty() && !wanted->wants_overrides())
+    return answer_once(context, request, std::move(*wanted), std::move(respond));
+  if (wanted->searched.empty()) return answer_found(context, request, std::move(*wanted), {}, std::move(respond));
   context.engine.readers().find_alternative_names(
       asker_of(request.requester),
       [&context, request, wanted = std::move(*wanted), respond](const sysfs::Result<sysfs::AlternativeNames>& names) {
         if (!names) return respond(problem_of(request, names.error()));
-        answer_devices(context, request, wanted, *names, respond);
+        if (auto inventory = context.engine.current(); !inventory)
+          return respond(problem_of(request, inventory.error()));
+        answer_found(context, request, wanted, DeviceSearch(context, wanted.searched, *names), respond);
       });
 }
 

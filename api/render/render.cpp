@@ -222,18 +222,23 @@ json render_cordon(Context& context, const sysfs::Device& device) {
           {"requested_by", handoff::to_json(cordon->requester)}};
 }
 
+json render_override(const handoff::OverrideAnswer& driver_override) {
+  return {{"driver_override", driver_override ? or_null(*driver_override) : json(nullptr)},
+          {"driver_override_error", driver_override ? json(nullptr) : json(driver_override.error().message)}};
+}
+
 json render_keeping(Context& context, const sysfs::Device& device, const handoff::OverrideAnswer& driver_override) {
   const auto& originals = context.engine.originals().all();
   const auto original = originals.find(device.address);
   const auto* known =
       original != originals.end() && handoff::same_identity(original->second, device) ? &original->second : nullptr;
-  const bool readable = driver_override.has_value();
-  return {{"driver_override", readable ? or_null(*driver_override) : json(nullptr)},
-          {"driver_override_set_by", readable ? override_owner(*driver_override, known) : json(nullptr)},
-          {"driver_override_error", readable ? json(nullptr) : json(driver_override.error().message)},
-          {"incomplete_operation", operation_link(context.engine.originals().left_incomplete_by(device.address))},
-          {"managed_by", render_keepers(context, device)},
-          {"original", known != nullptr ? render_original(*known) : json(nullptr)}};
+  json document = {
+      {"driver_override_set_by", driver_override ? override_owner(*driver_override, known) : json(nullptr)},
+      {"incomplete_operation", operation_link(context.engine.originals().left_incomplete_by(device.address))},
+      {"managed_by", render_keepers(context, device)},
+      {"original", known != nullptr ? render_original(*known) : json(nullptr)}};
+  document.update(render_override(driver_override));
+  return document;
 }
 
 sysfs::Result<json> render_binding(Context& context, const sysfs::Device& device,

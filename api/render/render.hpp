@@ -25,6 +25,9 @@ sysfs::Result<nlohmann::json> render_device(Context& context, const sysfs::Devic
 sysfs::Result<nlohmann::json> render_binding(Context& context, const sysfs::Device& device,
                                              const handoff::OverrideAnswer& driver_override);
 
+/// {"driver_override", "driver_override_error"}: the override, or why it cannot be read.
+nlohmann::json render_override(const handoff::OverrideAnswer& driver_override);
+
 /// The part of it that the device itself does not say: the override and who set it, what a give-back restores, who else
 /// moves the device.
 nlohmann::json render_keeping(Context& context, const sysfs::Device& device,

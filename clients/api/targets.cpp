@@ -23,7 +23,7 @@ bool is_called(const json& detail, const std::string& name) {
   return false;
 }
 
-// Those of the devices whose documents have the name; the list has the first names of interfaces alone.
+// Those of the devices whose documents have the whole name; what a search finds may have it as a part.
 Result<std::vector<std::string>> called(Daemon& daemon, const json& devices, const std::string& name) {
   std::vector<std::string> found;
   for (const auto& device : devices) {
@@ -44,11 +44,6 @@ Result<std::string> address_called(Daemon& daemon, const std::string& name) {
   auto devices = daemon.items("/v1/devices?fields=address,interfaces,category&search=" + escaped(name));
   if (!devices) return std::unexpected(devices.error());
   auto found = called(daemon, *devices, name);
-  if (found && found->empty()) {
-    devices = daemon.items("/v1/devices?fields=address,interfaces,category");
-    if (!devices) return std::unexpected(devices.error());
-    found = called(daemon, *devices, name);
-  }
   if (!found) return std::unexpected(found.error());
   if (found->size() == 1) return found->front();
   if (found->empty())

@@ -10,17 +10,11 @@ namespace {
 
 using nlohmann::json;
 
-// Each device with its override; what the kernel is busy with has none that could be read.
-Result<json> with_overrides(Session& session, const std::string& target) {
-  auto devices = session.daemon.items(target);
-  if (!devices) return devices;
-  for (auto& device : *devices) {
-    auto binding = session.daemon.document("/v1/devices/" + member(device, "address") + "/binding");
-    if (!binding && binding.error().body.contains("device_not_found")) continue;
-    if (!binding) return std::unexpected(binding.error());
-    device["driver_override"] = (*binding)["driver_override"];
-  }
-  return devices;
+// An override that the kernel does not tell is told beside the list, which has the form of driverctl's.
+void tell_unread(const Session& session, const json& devices) {
+  for (const auto& device : devices)
+    if (const auto reason = member(device, "driver_override_error"); !reason.empty())
+      session.output.tell(member(device, "address") + ": " + printable(reason) + "\n");
 }
 
 std::string name_behind(const Session& session, const json& device) {
@@ -30,9 +24,9 @@ std::string name_behind(const Session& session, const json& device) {
 }  // namespace
 
 Outcome list_devices(Session& session) {
-  std::string target = "/v1/devices";
-  if (!session.options.targets.empty()) target += "?category=" + escaped(session.options.targets.front());
-  auto devices = with_overrides(session, target);
+  std::string target = "/v1/devices?fields=address,driver,device_name,driver_override,driver_override_error";
+  if (!session.options.targets.empty()) target += "&category=" + escaped(session.options.targets.front());
+  auto devices = session.daemon.items(target);
   if (!devices) return std::unexpected(devices.error());
   for (const auto& device : *devices) {
     const auto driver = member(device, "driver");
@@ -40,16 +34,18 @@ Outcome list_devices(Session& session) {
                          (member(device, "driver_override").empty() ? "" : " [*]") + name_behind(session, device) +
                          "\n");
   }
+  tell_unread(session, *devices);
   return done();
 }
 
 Outcome list_overrides(Session& session) {
-  auto devices = with_overrides(session, "/v1/devices");
+  auto devices = session.daemon.items("/v1/devices?driver_override=any");
   if (!devices) return std::unexpected(devices.error());
   for (const auto& device : *devices)
     if (!member(device, "driver_override").empty())
       session.output.write(member(device, "address") + " " + member(device, "driver_override") +
                            name_behind(session, device) + "\n");
+  tell_unread(session, *devices);
   return done();
 }
 

@@ -10,6 +10,7 @@ namespace devbindd::sysfs {
 namespace {
 
 constexpr std::size_t most_children = 256;
+constexpr std::size_t most_of_a_kind = 65'536;
 
 // What a person looks for. Buses in between (virtio, scsi, usb) are walked through.
 constexpr std::array<std::string_view, 20> kinds = {
@@ -23,6 +24,12 @@ constexpr std::array<std::string_view, 4> parents = {"nvme", "scsi_host", "mmc_h
 bool is_kind(const std::string& name) { return std::ranges::find(kinds, name) != kinds.end(); }
 bool is_parent(const std::string& name) { return std::ranges::find(parents, name) != parents.end(); }
 
+// "../../devices/pci0000:00/0000:00:1f.2/..." from /sys/class/block, "../../../devices/..." from a bus.
+std::string directory_of(const std::string& target) {
+  const auto at = target.find("devices/");
+  return at == std::string::npos ? std::string{} : "/sys/" + target.substr(at);
+}
+
 }  // namespace
 
 std::vector<Child> children_of(const Tree& tree, const std::string& device_path) {
@@ -35,6 +42,19 @@ std::vector<Child> children_of(const Tree& tree, const std::string& device_path)
     found.push_back({descendant.subsystem, descendant.name, descendant.path.substr(device_path.size() + 1)});
     closed = is_parent(descendant.subsystem) ? std::string{} : descendant.path + "/";
   }
+  return found;
+}
+
+std::vector<std::string> directories_of_named(const Tree& tree,
+                                              const std::function<bool(const std::string& name)>& is_wanted) {
+  std::vector<std::string> found;
+  for (const auto kind : kinds)
+    for (const auto& place : {"sys/class/" + std::string(kind), "sys/bus/" + std::string(kind) + "/devices"}) {
+      const auto links = tree.links(place, most_of_a_kind);
+      if (!links) continue;  // the host has none of that kind
+      for (const auto& link : *links)
+        if (is_wanted(link.name)) found.push_back(directory_of(link.target));
+    }
   return found;
 }
 

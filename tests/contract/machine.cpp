@@ -78,8 +78,12 @@ void add_vfio_devices(FakeKernel& kernel) {
 }
 
 void add_others(FakeKernel& kernel) {
-  kernel.add_device(
-      {.address = "0000:12:00.0", .device = 0x0953, .class_code = 0x010802, .group = 12, .driver = "nvme"});
+  kernel.add_device({.address = "0000:12:00.0",
+                     .device = 0x0953,
+                     .class_code = 0x010802,
+                     .group = 12,
+                     .driver = "nvme",
+                     .class_devices = {{"nvme", "nvme/nvme0"}, {"block", "nvme/nvme0/nvme0n1"}}});
   kernel.add_device({.address = "0000:13:00.0", .device = 0x10c9, .group = 13});
   kernel.add_device({.address = "0000:14:00.0", .device = 0x10c9, .driver = "igb"});
   kernel.add_device(

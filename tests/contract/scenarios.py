@@ -86,14 +86,42 @@ def filters(client, _):
     expect(matching("vendor=1234") == [], "vendor")
     expect(matching("search=uplink-to") == matching("search=ETH1") == matching("search=enp6s0,nowhere") == ["0000:06:00.0"], "search by interface")
     expect(matching("search=8086:0953") == matching("device=0953") and "0000:06:00.0" in matching("search=06:00"), "search by ID and address")
+    expect(matching("search=NVME0") == matching("search=nvme0n1") == ["0000:12:00.0"], "search by what the kernel made of it")
+    expect(matching("search=nvme1") == [], "search by a name that nothing has")
     expect(matching("search=ethernet&driver=nvme") == [] and len(matching("search=intel")) > 1, "search beside a filter, and by vendor")
     shown = client.ask("GET", "/v1/devices/0000:06:00.0", 200)
     expect(shown["interface_details"] == [{"name": "eth1", "alternative_names": ["enp6s0", "Uplink-to-the-2nd-floor"]}], shown["interface_details"])
-    for query in ("driver=a/b", "driver=", "vendor=808", "vendor=none", "class=1", "category=net", "iommu_group=-1", "iommu_group=x",
+    for query in ("driver=a/b", "driver=", "driver_override=", "driver_override=a/b", "vendor=808", "vendor=none", "class=1", "category=net", "iommu_group=-1", "iommu_group=x",
                   "numa_node=", "search=", "search=" + "x" * 129, "page_size=0", "page_size=1001", "page_size=x", "page_token=0000:99:00.0"):
         client.ask("GET", "/v1/devices?" + query, 400, code="invalid_value")
     client.ask("GET", "/v1/devices?drivr=nvme", 400, code="unknown_parameter")
     client.ask("GET", "/v1/devices?page_size=1&page_size=2", 400, code="repeated_parameter")
+
+
+def overrides_in_the_list(client, daemon):
+    def listed(query):
+        return client.ask("GET", "/v1/devices?" + query, 200)["items"]
+    def matching(query):
+        return [item["address"] for item in listed(query)]
+    everything = matching("")
+    expect("driver_override" not in listed("")[0], "an override that nobody asked for")
+    expect(matching("driver_override=any") == matching("driver_override=vfio-pci") == ["0000:16:00.0", "0000:17:00.0"], "any, by name")
+    expect(matching("driver_override=none,vfio-pci") == everything, "none, or the name")
+    expect(matching("driver_override=none") == [each for each in everything if each[:7] not in ("0000:16", "0000:17")], "none")
+    expect(matching("driver_override=nvme") == [] and matching("driver_override=any&search=17:00") == ["0000:17:00.0"], "beside a search")
+    one = listed("driver_override=any&page_size=1")[0]
+    expect(one["driver_override"] == "vfio-pci" and one["driver_override_error"] is None, one)
+    # Named as a field: of each device, without a filter; and a page of them.
+    shown = listed("fields=address,driver_override")
+    expect([each["address"] for each in shown] == everything and all(len(each) == 2 for each in shown), shown)
+    expect(shown[0]["driver_override"] is None, shown[0])
+    # As it is now, whatever was answered before; and one that cannot be read is not left out.
+    client.ask("PUT", BINDING.format("0000:20:00.0"), 200, VFIO)
+    expect("0000:20:00.0" in matching("driver_override=vfio-pci"), "the override that was just set")
+    daemon.control("block sys/bus/pci/devices/0000:21:00.0/driver_override")
+    unread = [each for each in listed("driver_override=any") if each["driver_override_error"]]
+    expect([each["address"] for each in unread] == ["0000:21:00.0"] and unread[0]["driver_override"] is None, unread)
+    daemon.control("unblock sys/bus/pci/devices/0000:21:00.0/driver_override")
 
 
 def pages(client, _):
@@ -1240,5 +1268,5 @@ def stopping(client, daemon):
     client.ask("GET", "/v1/devices", 200)
 
 
-ALL = (service, read_only_sysfs, devices, filters, pages, text, bytes_of_others, groups, host, drivers, reads_change_nothing, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_without_waiting, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, incomplete_operation, virtual_functions, cordons, refusals, expectations, audit, usage, failures, blocked,
+ALL = (service, read_only_sysfs, devices, filters, overrides_in_the_list, pages, text, bytes_of_others, groups, host, drivers, reads_change_nothing, bind_and_give_back, other_tools, other_changes, whole_groups, transactions, claims, claims_without_waiting, claims_by_selector, locked_memory, descriptors, wrong_claims, policies, incomplete_operation, virtual_functions, cordons, refusals, expectations, audit, usage, failures, blocked,
        busy_kernel, not_waiting, ids, operations, wrong_bodies, absent_devices, callers, regions, failing_kernel, a_bug, finished_bodies, group_owners, damaged_rows, long_texts, stopping)

@@ -107,4 +107,22 @@ TEST_CASE("A very deep tree is given up") {
   CHECK(machine.children().size() == 1);
 }
 
+TEST_CASE("Class devices are found by name, of whatever device, by their classes and buses") {
+  Machine machine;
+  const auto disk = device + "/nvme/nvme0/nvme0n1";
+  machine.files.add_directory(disk);
+  machine.files.add_link("sys/class/block/nvme0n1",
+                         "../../devices/pci0000:00/0000:00:1c.0/0000:05:00.0/nvme/nvme0/nvme0n1");
+  machine.files.add_link("sys/class/block/sda", "../../devices/pci0000:00/0000:00:1f.2/ata1/sda");
+  machine.files.add_link("sys/bus/vdpa/devices/vdpa0", "../../../devices/pci0000:00/0000:00:03.0/vdpa0");
+  machine.files.add_link("sys/class/hwmon/nvme0-hot", "../../devices/platform/hwmon/nvme0-hot");
+  const auto found = [&machine](const std::string& part) {
+    return sysfs::directories_of_named(machine, [&part](const std::string& name) { return name.contains(part); });
+  };
+  CHECK(found("nvme0") == std::vector<std::string>{"/" + disk});
+  CHECK(found("sda") == std::vector<std::string>{"/sys/devices/pci0000:00/0000:00:1f.2/ata1/sda"});
+  CHECK(found("vdpa") == std::vector<std::string>{"/sys/devices/pci0000:00/0000:00:03.0/vdpa0"});
+  CHECK(found("sdb").empty());
+}
+
 }  // namespace devbindd::children_test
