@@ -91,6 +91,20 @@ std::optional<std::uint64_t> size_of(std::string_view text) {
   return times(number_of<std::uint64_t>(text.substr(0, text.size() - 1), 10), std::uint64_t{1} << (10 * (unit + 1)));
 }
 
+std::vector<std::string> pairs_in(std::string_view text) {
+  std::vector<std::string> pairs;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const auto end = std::min(text.find(',', begin), text.size());
+    const auto part = std::string(text.substr(begin, end - begin));
+    if (pairs.empty() || part.contains('='))
+      pairs.push_back(part);
+    else
+      pairs.back() += "," + part;
+    begin = end + 1;
+  }
+  return pairs;
+}
+
 bool fits_pattern(const std::string& name, const std::string& pattern) {
   return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace devbindd::clients {
 
@@ -24,6 +25,10 @@ std::optional<std::uint64_t> seconds_of(std::string_view text);
 
 /// Bytes of 4096, 4K, 512M, 8G, 1T, with or without a B or iB behind it.
 std::optional<std::uint64_t> size_of(std::string_view text);
+
+/// The pairs of "vendor=8086,device=10d3". A part without "=" belongs to the value before it: "driver=nvme,vfio-pci" is
+/// one pair.
+std::vector<std::string> pairs_in(std::string_view text);
 
 /// Whether a name fits a pattern of a shell.
 bool fits_pattern(const std::string& name, const std::string& pattern);

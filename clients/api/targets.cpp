@@ -56,21 +56,28 @@ Result<std::string> address_called(Daemon& daemon, const std::string& name) {
   return fail("Several devices are called " + name + ": " + all + ". Give the address.");
 }
 
+// `kind`: "claim" or "operation".
+Result<std::string> whole_id(Daemon& daemon, const std::string& word, const std::string& kind) {
+  const auto has_them = "`devbindctl " + kind + "s` has them.";
+  const auto id = claim_id(word.substr(word.rfind('/') + 1));
+  if (!id) return fail(word + " is no " + kind + ": give its id, or the first eight characters of it. " + has_them);
+  if (id->size() == 36) return *id;
+  auto all = daemon.items("/v1/" + kind + "s?fields=id");
+  if (!all) return std::unexpected(all.error());
+  std::vector<std::string> found;
+  for (const auto& one : *all)
+    if (one.value("id", "").starts_with(*id)) found.push_back(one["id"]);
+  if (found.size() == 1) return found.front();
+  return fail((found.empty() ? "There is no " + kind + " " : "Several " + kind + "s begin with ") + *id + "; " +
+              has_them);
+}
+
 }  // namespace
 
-Result<std::string> whole_claim_id(Daemon& daemon, const std::string& word) {
-  const auto id = claim_id(word);
-  if (!id)
-    return fail(word + " is no claim: give its id, or the first eight characters of it. `devbindctl claims` has them.");
-  if (id->size() == 36) return *id;
-  auto claims = daemon.items("/v1/claims?fields=id");
-  if (!claims) return std::unexpected(claims.error());
-  std::vector<std::string> found;
-  for (const auto& claim : *claims)
-    if (claim.value("id", "").starts_with(*id)) found.push_back(claim["id"]);
-  if (found.size() == 1) return found.front();
-  return fail((found.empty() ? "There is no claim " : "Several claims begin with ") + *id +
-              "; `devbindctl claims` has them.");
+Result<std::string> whole_claim_id(Daemon& daemon, const std::string& word) { return whole_id(daemon, word, "claim"); }
+
+Result<std::string> whole_operation_id(Daemon& daemon, const std::string& word) {
+  return whole_id(daemon, word, "operation");
 }
 
 Result<Target> target_of(Daemon& daemon, const std::string& word) {

@@ -29,8 +29,9 @@ Result<Target> target_of(Daemon& daemon, const std::string& word);
 /// As target_of, for a device alone.
 Result<std::string> address_of(Daemon& daemon, const std::string& word);
 
-/// The id of a claim, of which the first characters are enough.
+/// The id of a claim or an operation: the whole of it, its path, or the first eight characters.
 Result<std::string> whole_claim_id(Daemon& daemon, const std::string& word);
+Result<std::string> whole_operation_id(Daemon& daemon, const std::string& word);
 
 /// The addresses that fit a pattern of a shell (0000:05:*, 05:00.*), as dpdk-devbind.py takes them.
 Result<std::vector<std::string>> addresses_fitting(Daemon& daemon, const std::string& pattern);

@@ -35,11 +35,12 @@ std::string plan_text(const json& preview, const Terminal& terminal) {
   if (!preview["steps"].empty())
     out += would == "refuse" ? "Without these reasons this would be done:\n" : "This would be done:\n";
   for (const auto& step : preview["steps"]) out += "  " + printable(step_text(step)) + "\n";
+  std::string warnings;
   for (const auto& reason : preview["evidence"]) {
     const auto& by = preview["refused_by"];
-    if (std::find(by.begin(), by.end(), reason) == by.end()) out += evidence_text(reason, terminal);
+    if (std::find(by.begin(), by.end(), reason) == by.end()) warnings += evidence_text(reason, terminal);
   }
-  return out;
+  return out + (warnings.empty() ? "" : "Warnings:\n" + warnings);
 }
 
 Outcome dry_run(Session& session, const Change& change) {

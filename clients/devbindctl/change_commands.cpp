@@ -153,7 +153,11 @@ Outcome sriov(Session& session) {
   if (*there > 0 && static_cast<std::uint64_t>(*there) != *options.count && !options.dry_run)
     change.danger = "The " + std::to_string(*there) + " virtual functions of " + *address +
                     " go first: a kernel changes their number through 0 alone.";
-  change.show = [&output = session.output](const json& answer) { show_bindings(output, answer); };
+  change.show = [&output = session.output](const json& answer) {
+    if (output.for_person() && answer.contains("vfs") && answer["vfs"].is_array())
+      output.tell(member(answer, "address") + " has " + std::to_string(answer["vfs"].size()) + " virtual functions.\n");
+    show_bindings(output, answer);
+  };
   return perform(session, change);
 }
 

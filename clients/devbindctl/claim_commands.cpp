@@ -12,10 +12,11 @@ using nlohmann::json;
 void show_claim_made(const Output& output, const json& claim) {
   if (output.format() == Format::Name) return output.write(member(claim, "id") + "\n");
   const auto expires = member(claim, "expires_at");
-  output.write("Claim " + member(claim, "id") + " is " + member(claim, "state") +
-               (expires.empty() ? "; it ends with: devbindctl release " + member(claim, "id").substr(0, 8)
-                                : " until " + expires) +
-               ".\n");
+  const auto line = "Claim " + member(claim, "id") + " is " + member(claim, "state") +
+                    (expires.empty() ? "; it ends with: devbindctl release " + member(claim, "id").substr(0, 8)
+                                     : " until " + expires) +
+                    ".";
+  output.write(wrapped(line, output.terminal().width) + "\n");
   show_bindings(output, claim);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "clients/api/names.hpp"
 #include "clients/api/targets.hpp"
 
 namespace devbindd::clients {
@@ -11,19 +12,25 @@ namespace {
 
 using nlohmann::json;
 
-// Adds name=value; a name that comes again has several values.
-Result<void> add_pair(json& object, const std::string& pair, bool several) {
-  const auto at = pair.find('=');
-  if (at == std::string::npos || at == 0) return fail("NAME=VALUE is wanted, and not " + pair + ".");
-  const auto name = pair.substr(0, at);
-  const auto value = pair.substr(at + 1);
-  if (!several || !object.contains(name)) {
+struct Pair {
+  std::string name;
+  std::string value;
+};
+
+Result<Pair> pair_of(const std::string& word) {
+  const auto at = word.find('=');
+  if (at == std::string::npos || at == 0) return fail("NAME=VALUE is wanted, and not " + word + ".");
+  return Pair{word.substr(0, at), word.substr(at + 1)};
+}
+
+// A name that comes again has several values.
+void add_value(json& object, const std::string& name, const std::string& value) {
+  if (!object.contains(name)) {
     object[name] = value;
-    return {};
+    return;
   }
   if (!object[name].is_array()) object[name] = json::array({object[name]});
   object[name].push_back(value);
-  return {};
 }
 
 // A number where it is one: users may be given by name or number.
@@ -33,10 +40,29 @@ json name_or_number(const std::string& text) {
   return error == std::errc() && end == text.data() + text.size() ? json(number) : json(text);
 }
 
-Result<json> pairs(const std::vector<std::string>& words, bool several) {
+Result<json> labels_from(const std::vector<std::string>& words) {
+  json object = json::object();
+  for (const auto& word : words) {
+    auto pair = pair_of(word);
+    if (!pair) return std::unexpected(pair.error());
+    object[pair->name] = pair->value;
+  }
+  return object;
+}
+
+// "vendor=8086,10de,driver=igb": two members, one with two values.
+Result<json> selector_from(const std::vector<std::string>& words) {
   json object = json::object();
   for (const auto& word : words)
-    if (auto added = add_pair(object, word, several); !added) return std::unexpected(added.error());
+    for (const auto& part : pairs_in(word)) {
+      auto pair = pair_of(part);
+      if (!pair) return std::unexpected(pair.error());
+      for (std::size_t at = 0; at <= pair->value.size();) {
+        const auto end = std::min(pair->value.find(',', at), pair->value.size());
+        add_value(object, pair->name, pair->value.substr(at, end - at));
+        at = end + 1;
+      }
+    }
   return object;
 }
 
@@ -52,10 +78,10 @@ Result<void> add_devices(Session& session, json& body) {
 
 Result<void> add_selector(Session& session, json& body) {
   const auto& options = session.options;
-  auto selector = pairs(options.selector, true);
+  auto selector = selector_from(options.selector);
   if (!selector) return std::unexpected(selector.error());
   if (!options.match_labels.empty()) {
-    auto labels = pairs(options.match_labels, false);
+    auto labels = labels_from(options.match_labels);
     if (!labels) return std::unexpected(labels.error());
     (*selector)["labels"] = *labels;
   }
@@ -89,7 +115,7 @@ Result<json> claim_request(Session& session) {
   if (options.pid) body["pid"] = *options.pid;
   if (!options.reset.empty()) body["reset"] = options.reset;
   if (options.keep) body["restore"] = false;
-  auto labels = pairs(options.labels, false);
+  auto labels = labels_from(options.labels);
   if (!labels) return std::unexpected(labels.error());
   if (!labels->empty()) body["labels"] = *labels;
   return body;

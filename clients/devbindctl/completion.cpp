@@ -90,9 +90,10 @@ Words values_of(Session& session, const std::string& option) {
 
 Words names_for(Session& session, const std::string& command) {
   Words words;
-  if (is_one_of(command, {"show", "release", "renew", "handover", "events"}))
+  if (is_one_of(command, {"show", "release", "renew", "handover", "events", "acknowledge"}))
     append_members(session, words, "/v1/claims?fields=id&state=preparing,active,releasing,quarantined", "id");
-  if (is_one_of(command, {"renew", "handover", "doctor", "policy", "whoami", "claims", "driverctl list-overrides"}))
+  if (is_one_of(command, {"renew", "handover", "acknowledge", "doctor", "policy", "whoami", "claims",
+                          "driverctl list-overrides"}))
     return words;
   if (command == "completion") return {"bash", "zsh", "fish"};
   if (command == "operations") {

@@ -2,6 +2,7 @@
 // status, claims, operations, audit and policy: lists.
 #include <nlohmann/json.hpp>
 
+#include "clients/api/names.hpp"
 #include "clients/api/targets.hpp"
 #include "clients/devbindctl/session.hpp"
 
@@ -13,11 +14,13 @@ using nlohmann::json;
 // The parameters that the options name, as a query.
 Result<std::string> with_filters(const Session& session, const std::string& path) {
   std::string target = path;
-  for (const auto& filter : session.options.filters) {
-    const auto at = filter.find('=');
-    if (at == std::string::npos) return fail("NAME=VALUE is wanted, and not " + filter + ".");
-    target += (target.contains('?') ? "&" : "?") + escaped(filter.substr(0, at)) + "=" + escaped(filter.substr(at + 1));
-  }
+  for (const auto& word : session.options.filters)
+    for (const auto& filter : pairs_in(word)) {
+      const auto at = filter.find('=');
+      if (at == std::string::npos) return fail("NAME=VALUE is wanted, and not " + filter + ".");
+      target +=
+          (target.contains('?') ? "&" : "?") + escaped(filter.substr(0, at)) + "=" + escaped(filter.substr(at + 1));
+    }
   return target;
 }
 
@@ -89,6 +92,21 @@ std::string owner_of(const json& claim) {
   return users + (users.empty() || groups.empty() ? "" : " ") + (groups.empty() ? "" : "%" + groups);
 }
 
+// To the second: who wants the rest asks for JSON.
+Column time_column(const std::string& heading, const std::string& name) {
+  return {heading,
+          [name](const json& item) {
+            const auto time = member(item, name);
+            const auto fraction = time.find('.');
+            return fraction == std::string::npos ? time : time.substr(0, fraction) + "Z";
+          },
+          {}};
+}
+
+Column short_id_column(const std::string& heading) {
+  return {heading, [](const json& item) { return member(item, "id").substr(0, 8); }, {}};
+}
+
 std::string labels_of(const json& object) {
   std::string text;
   if (object.contains("labels"))
@@ -140,10 +158,10 @@ Outcome claims(Session& session) {
   auto target = with_filters(session, "/v1/claims");
   if (!target) return std::unexpected(target.error());
   const Output::Layout layout{
-      .columns = {{"CLAIM", [](const json& item) { return member(item, "id").substr(0, 8); }, {}},
+      .columns = {short_id_column("CLAIM"),
                   {"STATE", [](const json& item) { return member(item, "state"); }, tone_of_operation},
                   {"OWNER", owner_of, {}},
-                  member_column("EXPIRES", "expires_at"),
+                  time_column("EXPIRES", "expires_at"),
                   {"DEVICES", [](const json& item) { return addresses(item["devices"]); }, {}}},
       .wide = {member_column("ID", "id"),
                member_column("TOKEN", "fencing_token"),
@@ -158,12 +176,13 @@ Outcome operations(Session& session) {
   auto target = with_filters(session, "/v1/operations");
   if (!target) return std::unexpected(target.error());
   const Output::Layout layout{
-      .columns = {member_column("ID", "id"),
+      .columns = {short_id_column("ID"),
                   member_column("KIND", "kind"),
                   {"STATE", [](const json& item) { return member(item, "state"); }, tone_of_operation},
-                  member_column("BEGAN", "created_at"),
+                  time_column("BEGAN", "created_at"),
                   {"WHAT", result_of, {}}},
-      .wide = {member_column("ENDED", "finished_at"),
+      .wide = {member_column("WHOLE ID", "id"),
+               time_column("ENDED", "finished_at"),
                member_column("UID", "requested_by.uid"),
                {"DEVICES", [](const json& item) { return addresses(item["devices"]); }, {}}},
       .name = "id"};
@@ -178,7 +197,7 @@ Outcome audit(Session& session) {
     target += "?device=" + escaped(*address);
   }
   const Output::Layout layout{
-      .columns = {member_column("AT", "at"),
+      .columns = {time_column("AT", "at"),
                   member_column("UID", "requested_by.uid"),
                   member_column("EVENT", "event"),
                   member_column("KIND", "kind"),

@@ -47,12 +47,18 @@ std::string titled(const json& device) {
          member(device, "device") + "]";
 }
 
+std::string listed(const json& device, const char* name) {
+  std::string text;
+  for (const auto& item : device.value(name, json::array())) text += (text.empty() ? "" : ", ") + plain(item);
+  return text;
+}
+
 std::string driver_line(const json& device) {
   auto text = or_none(member(device, "driver"));
   if (!member(device, "driver_override").empty())
     text += ", driver_override " + member(device, "driver_override") + " (set by " +
             member(device, "driver_override_set_by") + ")";
-  if (!member(device, "candidates").empty()) text += "; fits: " + member(device, "candidates");
+  if (const auto candidates = listed(device, "candidates"); !candidates.empty()) text += "; fits: " + candidates;
   return text;
 }
 
@@ -76,7 +82,7 @@ void show_device(const Output& output, const json& device, const json& usage) {
   sheet.title(titled(device));
   sheet.line("Driver", driver_line(device), device.value("vfio_bound", false) ? Tone::Good : Tone::Plain);
   sheet.line("IOMMU group", or_none(member(device, "iommu_group")));
-  sheet.line("Interfaces", member(device, "interfaces"));
+  sheet.line("Interfaces", listed(device, "interfaces"));
   std::string children;
   for (const auto& child : device.value("children", json::array()))
     children += (children.empty() ? "" : ", ") + member(child, "name");
@@ -97,7 +103,7 @@ void show_device(const Output& output, const json& device, const json& usage) {
                         ? ""
                         : std::to_string(device["virtfns"].size()) + " of " + member(device, "sriov_totalvfs"));
   sheet.line("VF of", member(device, "physfn"));
-  sheet.line("Resets", member(device, "reset_methods"));
+  sheet.line("Resets", listed(device, "reset_methods"));
   show_use(output, usage);
 }
 
@@ -190,10 +196,15 @@ Outcome show_device_path(Session& session, const std::string& address) {
   return done();
 }
 
+Outcome show_operation_named(Session& session, const std::string& word) {
+  auto id = whole_operation_id(session.daemon, word);
+  if (!id) return std::unexpected(id.error());
+  return show_path(session, "/v1/operations/" + *id, "id", show_operation);
+}
+
 Outcome show_word(Session& session, const std::string& word) {
   const bool is_operation = session.options.command == "operations" || word.starts_with("/v1/operations/");
-  if (is_operation)
-    return show_path(session, "/v1/operations/" + escaped(word.substr(word.rfind('/') + 1)), "id", show_operation);
+  if (is_operation) return show_operation_named(session, word);
   auto target = target_of(session.daemon, word);
   if (!target) return std::unexpected(target.error());
   if (const auto* group = std::get_if<GroupTarget>(&*target))

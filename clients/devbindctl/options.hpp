@@ -24,6 +24,7 @@ struct Options {
   bool dry_run = false;
   std::vector<std::string> accept;  ///< codes of risks
   bool whole_group = false;
+  std::string reason;  ///< of a cordon
   std::string driver;
 
   // Of status and of lists.

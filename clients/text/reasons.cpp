@@ -2,6 +2,7 @@
 #include "clients/text/reasons.hpp"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "clients/text/table.hpp"
@@ -21,13 +22,33 @@ std::string paragraph(const std::string& before, const std::string& text, const 
   return before + wrapped(printable(text), terminal.width, before.size(), before.size()) + "\n";
 }
 
+// What a sentence of the daemon may begin with. Any other word may be the name of a disk or a driver, which stays as it
+// is.
+constexpr std::array<std::string_view, 24> first_words = {
+    "the", "a",    "an",      "its",  "it",    "this", "no",   "not",  "nothing", "none", "only", "what",
+    "one", "each", "another", "some", "there", "if",   "when", "with", "without", "at",   "of",   "for"};
+
 // A sentence begins with a capital letter and ends with a full stop, whoever wrote it.
 std::string sentence(std::string text) {
   if (text.empty()) return text;
-  const bool is_word = text.find(' ') < text.find_first_of("_/:.-");
-  if (is_word && text[0] >= 'a' && text[0] <= 'z' && !text.starts_with("devbindd"))
+  if (std::ranges::find(first_words, std::string_view(text).substr(0, text.find(' '))) != first_words.end())
     text[0] = static_cast<char>(text[0] - 'a' + 'A');
   if (!std::string_view(".!?:").contains(text.back())) text += '.';
+  return text;
+}
+
+// What the daemon says to whoever writes requests, in the words of the command line.
+std::string in_own_words(std::string text) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> phrases = {
+      {{"Ask with \"scope\":\"group\"", "Name the IOMMU group instead of the device"},
+       {"ask for one device with \"scope\":\"device\"", "name one device instead of the group"},
+       {"DELETE /v1/claims/", "devbindctl release "},
+       {"POST /v1/claims/", "devbindctl acknowledge "},
+       {"end that: DELETE /v1/devices/", "end that: devbindctl uncordon "}}};
+  for (const auto& [phrase, own] : phrases)
+    if (const auto at = text.find(phrase); at != std::string::npos) text.replace(at, phrase.size(), own);
+  for (const std::string_view path_end : {"/acknowledge", "/cordon"})
+    if (const auto at = text.find(path_end); at != std::string::npos) text.erase(at, path_end.size());
   return text;
 }
 
@@ -101,7 +122,7 @@ std::string evidence_text(const json& evidence, const Terminal& terminal) {
   const auto processes = holders_text(list_of(evidence, "processes"));
   if (!processes.empty()) out += paragraph("      By: ", processes, terminal);
   const auto next = member(evidence, "next_step");
-  if (!next.empty()) out += paragraph("      -> ", sentence(next), terminal);
+  if (!next.empty()) out += paragraph("      -> ", sentence(in_own_words(next)), terminal);
   return out;
 }
 
@@ -121,7 +142,7 @@ std::string problem_text(const json& problem, const Terminal& terminal) {
   if (!processes.empty()) out += paragraph("  Open by: ", processes, terminal);
   out += selection_text(problem, terminal) + failure_facts(problem, terminal);
   const auto next = member(problem, "next_step");
-  if (!next.empty()) out += paragraph("  -> ", sentence(next), terminal);
+  if (!next.empty()) out += paragraph("  -> ", sentence(in_own_words(next)), terminal);
   const auto accepting = accepting_text(blockers);
   if (!accepting.empty()) out += wrapped(accepting, terminal.width) + "\n";
   return out;

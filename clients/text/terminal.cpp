@@ -38,10 +38,10 @@ std::size_t bytes_of(std::string_view text, std::size_t count) {
 }  // namespace
 
 Terminal terminal_of(int descriptor) {
-  if (::isatty(descriptor) == 0) return {};
-  Terminal found{.width = 80, .colour = true};
+  const bool is_terminal = ::isatty(descriptor) != 0;
+  auto found = is_terminal ? Terminal{.width = 80, .colour = true} : Terminal{};
   winsize size{};
-  if (::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) found.width = size.ws_col;
+  if (is_terminal && ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) found.width = size.ws_col;
   if (const char* columns = std::getenv("COLUMNS")) {
     const auto number = std::strtoul(columns, nullptr, 10);
     if (number > 0) found.width = number;

@@ -35,6 +35,14 @@ TEST_CASE("A claim is named by its id or the beginning of it") {
     CHECK_FALSE(claim_id(text).has_value());
 }
 
+TEST_CASE("Pairs may stand in one word, and values with commas stay whole") {
+  using Pairs = std::vector<std::string>;
+  CHECK(pairs_in("vendor=8086,device=10d3") == Pairs{"vendor=8086", "device=10d3"});
+  CHECK(pairs_in("driver=nvme,vfio-pci,category=storage") == Pairs{"driver=nvme,vfio-pci", "category=storage"});
+  CHECK(pairs_in("driver=") == Pairs{"driver="});
+  CHECK(pairs_in("nonsense") == Pairs{"nonsense"});
+}
+
 TEST_CASE("Times and sizes have units") {
   CHECK(seconds_of("90") == 90U);
   CHECK(seconds_of("90s") == 90U);

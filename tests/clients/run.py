@@ -228,6 +228,10 @@ def blocked(ctl):
     has(ctl.ends(REFUSED, "bind", "24:0").err, "operation_in_progress")
     wait_until(lambda: "blocked" in ctl.api("GET", f"/v1/operations/{identifier}"))
     has(ctl.ends(DONE, "operations", identifier).out, "blocked", "The kernel waits for")
+    has(ctl.ends(DONE, "operations", identifier[:8]).out, "blocked", "The kernel waits for")
+    has(ctl.ends(DONE, "operations").out, identifier[:8])
+    has(ctl.ends(ERROR, "operations", "frobnicate").err, "frobnicate is no operation: give its id")
+    has(ctl.ends(ERROR, "operations", "deadbeef").err, "There is no operation deadbeef")
     ctl.daemon.control(f"unblock {UNBIND} 0000:24:00.0")
     ctl.daemon.control(f"block {UNBIND} 0000:25:00.0")
     process = ctl.start("bind", "25:0", "--progress")
@@ -244,7 +248,7 @@ def virtual_functions(ctl):
     has(ctl.ends(REFUSED, "sriov", "15:0", "3").err, "nobody can be asked", "The 2 virtual functions of 0000:15:00.0 go first")
     _, rows = table_of(ctl.ends(DONE, "sriov", "15:0", "3", "-d", "vfio-pci", "-y").out)
     expect(len(rows) == 3 and all(row[1] == "vfio-pci" for row in rows), rows)
-    ctl.ends(DONE, "sriov", "15:0", "0", "--yes")
+    has(ctl.ends(DONE, "sriov", "15:0", "0", "--yes").err, "0000:15:00.0 has 0 virtual functions.")
     has(ctl.ends(DONE, "sriov", "15:0").out, "has 0 of 7")
     has(ctl.ends(ERROR, "sriov", "15:0", "many").err, "COUNT")
 
@@ -269,10 +273,28 @@ def claims(ctl):
     expect(ctl.daemon.control("binding 0000:21:00.0").startswith("e1000e"), "given back")
 
 
+def service(ctl):
+    has(ctl.ends(DONE, "cordon", "20:0", "21:0", "--reason", "to be replaced").out, "0000:20:00.0 is cordoned", "0000:21:00.0 is cordoned")
+    has(ctl.ends(DONE, "show", "21:0").out, "Cordon        to be replaced")
+    has(ctl.ends(REFUSED, "claim", "20:0").err, "device.cordoned", "to be replaced", "devbindctl uncordon 0000:20:00.0")
+    expect(ctl.ends(DONE, "uncordon", "20:0", "-o", "name").out == "0000:20:00.0\n", "its name")
+    made = ctl.ends(DONE, "claim", "20:0").out
+    identifier = re.match(r"Claim ([0-9a-f-]{36})", made).group(1)
+    has(ctl.ends(ERROR, "acknowledge", identifier).err, "claim_not_active")
+    ctl.daemon.control("file sys/devices/pci0000:00/0000:20:00.0/config not-its-vendor")
+    has(ctl.ends(DONE, "release", identifier).out, "is quarantined")
+    has(ctl.ends(REFUSED, "claim", "20:0").err, "devbindctl acknowledge " + identifier)
+    has(ctl.ends(DONE, "acknowledge", identifier[:8]).out, "is released: its devices are free.")
+    has(ctl.ends(ERROR, "uncordon", "99:0").err, "device_not_found")
+    expect(json.loads(ctl.ends(DONE, "cordon", "22:0", "-o", "json").out)["cordon"]["reason"] is None, "without a reason")
+
+
 def claims_by_selector(ctl):
     made = json.loads(ctl.ends(DONE, "claim", "-s", "vendor=8086", "-s", "driver=e1000e", "-s", "driver=igb", "-c", "2", "-o", "json").out)
     expect(len([device for device in made["devices"] if not device["companion"]]) == 2, made)
     expect(made["request"]["selector"]["driver"] == ["e1000e", "igb"] and made["request"]["driver"] == "auto", made)
+    both = json.loads(ctl.ends(DONE, "claim", "-s", "vendor=8086,10de,driver=e1000e", "-o", "json").out)
+    expect(both["request"]["selector"] == made["request"]["selector"] | {"vendor": ["8086", "10de"], "driver": "e1000e", "count": 1}, both)
     few = ctl.ends(REFUSED, "claim", "-s", "vendor=1af4")
     has(few.err, "not_enough_devices", "Devices that fit: 0")
     has(ctl.ends(ERROR, "claim").err, "Name the devices, or select them")
@@ -418,7 +440,7 @@ def pages_use_options_that_there_are(ctl):
 
 def on_terminals(ctl):
     for columns in (80, 200):
-        for words in (("status",), ("show", "5:0"), ("show", "eth1"), ("doctor",), ("bind", "16:0", "-d", "e1000e"), ("policy",), ("claims",)):
+        for words in (("status",), ("show", "5:0"), ("show", "eth1"), ("doctor",), ("bind", "16:0", "-d", "e1000e"), ("policy",), ("claim", "20:0", "--ttl", "5m"), ("claims",), ("operations",), ("audit",)):
             _, shown = ctl.on_terminal(columns, *words, typed="n\n")
             widths = [len(ESCAPE.sub("", line)) for line in shown.splitlines()]
             expect(widths and max(widths) <= columns, f"{words} at {columns}: {max(widths)}\n{shown}")
@@ -428,6 +450,8 @@ def on_terminals(ctl):
     for variables in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         expect(not ESCAPE.search(ctl.on_terminal(80, "doctor", **variables)[1]), f"colour with {variables}")
     expect(not ESCAPE.search(ctl.ends(DONE, "doctor").out), "colour without a terminal")
+    narrow = ctl.ends(DONE, "doctor", before=("env", "COLUMNS=60")).out
+    expect(max(map(len, narrow.splitlines())) <= 60 and not ESCAPE.search(narrow), "COLUMNS where there is no terminal")
 
 
 def asks_on_a_terminal(ctl):
@@ -448,7 +472,7 @@ def hostile_names(ctl):
 
 
 SCENARIOS = (json_is_the_api_s, lists_of_several_pages, tables, a_fit_host_or_not, names, alternative_names, follows_events, binds_and_gives_back,
-             several_at_once, a_plan_changes_nothing, refusals_and_risks, failures, progress, blocked, virtual_functions, claims, claims_by_selector,
+             several_at_once, a_plan_changes_nothing, refusals_and_risks, failures, progress, blocked, virtual_functions, claims, service, claims_by_selector,
              runs_a_command, runs_with_locked_memory, as_devbind, as_driverctl, helps, says_who_one_is, completes, without_a_daemon, pages_use_options_that_there_are, on_terminals, asks_on_a_terminal,
              hostile_names)
 

@@ -84,6 +84,27 @@ TEST_CASE("A refusal names each reason with what to do, and what could be accept
   CHECK_THAT(problem_text(mixed, {}), has_text("None of this can be accepted as a risk"));
 }
 
+TEST_CASE(
+    "The name of a disk stays as it is where a sentence begins with it, and advice is in words of the command line") {
+  const json mounted{{"code", "block.mounted"}, {"severity", "block"}, {"detail", "sda is mounted at /"}};
+  CHECK_THAT(evidence_text(mounted, {}), has_text("      sda is mounted at /.\n"));
+  const json group{{"code", "group.not_viable"},
+                   {"severity", "warning"},
+                   {"detail", "the group is not viable"},
+                   {"next_step", "Ask with \"scope\":\"group\", or move or unbind that device."}};
+  const json held{
+      {"code", "claim.held"},
+      {"severity", "block"},
+      {"detail", "It is held."},
+      {"next_step",
+       "End it: DELETE /v1/claims/5; where it is quarantined, acknowledge that: POST /v1/claims/5/acknowledge."}};
+  CHECK_THAT(
+      evidence_text(held, {}),
+      has_text("End it: devbindctl release 5; where it is quarantined, acknowledge that: devbindctl acknowledge 5."));
+  CHECK_THAT(evidence_text(group, {}), has_text("      The group is not viable.\n"));
+  CHECK_THAT(evidence_text(group, {}), has_text("-> Name the IOMMU group instead of the device, or move"));
+}
+
 TEST_CASE("A failure has errno, meaning, the kernel's lines and what is not back") {
   const json problem{{"code", "bind_failed"},
                      {"detail", "the driver refused it"},

@@ -13,16 +13,18 @@ import unittest
 import api
 import situations
 
-PAGES = [pathlib.Path("/mnt/src") / name for name in ("README.md", "docs/recipes.md")]
+PAGES = [pathlib.Path("/mnt/src") / name for name in ("README.md", "docs/recipes.md", "docs/devbindctl.md")]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.M | re.S)
+SHORT_ID = re.compile(r"\b[0-9a-f]{8}\b(?!-)")  # as devbindctl shows and takes them
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 CHANGING = (
     (UUID, "<id>"),
+    (re.compile(r"^[0-9a-f]{8}  ", re.M), "<id>  "),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*Z"), "<time>"),
     (re.compile(r'(pid |pid":)\d+'), r"\1<pid>"),
     (re.compile(r'(fencing_token":)\d+'), r"\1<number>"),
 )
-SETUP = re.compile(r"^\$ (dbd\(\) .*|API=.*)$", re.M)
+SETUP = re.compile(r"^\$ (dbd\(\) .*|API=.*|export .*)$", re.M)
 
 
 class Command:
@@ -52,23 +54,33 @@ def normal(text):
 class Transcript:
     """Runs commands as one reader would, who copies the identifiers that he gets."""
 
-    def __init__(self, readme, folder):
-        self._setup = "\n".join(SETUP.findall(readme)) + "\n"
+    def __init__(self, folder):
+        self._setup = ""
         self._folder = folder
         self._identifiers = {}  # README's -> those of this run
 
+    def begin(self, page):
+        """What a page sets is so until the end."""
+        self._setup += "".join(f"{line}\n" for line in SETUP.findall(page))
+
     def run(self, command):
         """Its output, with README's identifiers. What it leaves in the background goes on."""
-        text = UUID.sub(lambda match: self._identifiers.get(match.group(), match.group()), command.text)
+        text = self._exchanged(command.text, self._identifiers)
         with open(self._folder / "output", "w+", encoding="utf-8") as output:
             done = subprocess.run(["bash", "-c", self._setup + text], cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output,
                                   stderr=output, timeout=90 * api.PACE)
             output.seek(0)
             said = output.read().strip("\n")
         self._identifiers.update(zip(UUID.findall(command.shown), UUID.findall(said)))
-        back = {here: shown for shown, here in self._identifiers.items()}
-        said = UUID.sub(lambda match: back.get(match.group(), match.group()), said)
+        said = self._exchanged(said, {here: shown for shown, here in self._identifiers.items()})
         return said if done.returncode == 0 else f"{said}\nexit {done.returncode}"
+
+
+    @staticmethod
+    def _exchanged(text, others):
+        short = {one[:8]: other[:8] for one, other in others.items()}
+        text = UUID.sub(lambda match: others.get(match.group(), match.group()), text)
+        return SHORT_ID.sub(lambda match: short.get(match.group(), match.group()), text)
 
 
 class Readme(unittest.TestCase):
@@ -78,10 +90,11 @@ class Readme(unittest.TestCase):
         folder.mkdir()
         situations.with_file_system()
         pages = {path: path.read_text(encoding="utf-8") for path in PAGES}
-        transcript = Transcript("".join(pages.values()), folder)
+        transcript = Transcript(folder)
         wrong = []
         try:
             for path, page in pages.items():
+                transcript.begin(page)
                 count = self.check(page, transcript, folder, wrong, pathlib.Path("/mnt/results") / path.name)
                 self.assertGreater(count, 10, path)
         finally:
