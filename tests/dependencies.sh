@@ -19,6 +19,7 @@ tests=(
     make libelf1
     qemu-utils podman fdisk lvm2 mdadm cryptsetup-bin btrfs-progs openvswitch-switch nftables
     python3-jsonschema
+    slowhttptest
     clang-14 libclang-rt-14-dev clang-format shellcheck pyflakes3 mold
 )
 

@@ -3,7 +3,10 @@
 import collections
 import json
 import os
+import re
+import select
 import socket
+import subprocess
 import sys
 import time
 
@@ -18,6 +21,8 @@ ODDITIES = 100  # a second
 PIPELINED = 100
 DRIBBLE = 0.05  # seconds between two bytes
 LEAVING = 150  # a second, of each process
+SLOW_CONNECTIONS = 1000
+SLOW_START = 40.0  # seconds in which they are all to be tried
 QUEUED = 4000  # connections that a flood keeps
 
 
@@ -289,3 +294,29 @@ def connecting_and_closing(place):
             counts["queue full" if error else "connected"] += 1
         return counts
     return work
+
+
+def slowly(mode, port, path):
+    """slowhttptest with that mode ("-H": heads, "-B": bodies, "-X": reads): what it has counted of its 1,000 connections."""
+    def work(stop):
+        test = ["slowhttptest", mode, "-c", str(SLOW_CONNECTIONS), "-r", str(SLOW_CONNECTIONS), "-i", "1", "-l", "600", "-v", "1",
+                "-u", f"http://127.0.0.1:{port}{path}"]
+        counts = collections.Counter()
+        with subprocess.Popen(test, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as running:
+            text, begun = b"", time.monotonic()
+            while slow_counts(text)["opened"] < SLOW_CONNECTIONS * 9 // 10 and time.monotonic() < begun + SLOW_START:
+                if select.select([running.stdout], [], [], 1)[0]:
+                    text += os.read(running.stdout.fileno(), 65536)
+            stop.ready()
+            stop.wait(3600)
+            running.terminate()
+            counts += slow_counts(text + running.stdout.read())
+        return counts
+    return work
+
+
+def slow_counts(text):
+    """The most that slowhttptest has said so far."""
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text.decode(errors="replace"))
+    found = {name: [int(number) for number in re.findall(rf"^{name}: +(\d+)$", plain, re.M)] for name in ("connected", "closed")}
+    return {"opened": max(map(sum, zip(found["connected"], found["closed"])), default=0)} | {name: max(numbers, default=0) for name, numbers in found.items()}

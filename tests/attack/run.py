@@ -178,6 +178,7 @@ def by_questions(daemon, form):
     yield Attack("64 readers of IOMMU groups, one a page and whole lists",
                  tuple((attacks.asking((32, daemon.path, one), (28, daemon.path, groups), (4, daemon.port, groups)), uid, None)
                        for uid in several), answered(50))
+    yield Attack("1 reader of the largest list without a pause", ((attacks.asking((1, daemon.port, attacks.get("/v1/devices"))), NOBODY, None),), answered(10))
     for name in ("doctor", "iommus"):
         yield Attack(f"32 readers of {name}", ((attacks.asking((32, daemon.path, attacks.get(f"/v1/{name}"))), NOBODY, None),),
                      at_least(connected=32, _200=1), times=2)
@@ -195,6 +196,9 @@ def by_connections(daemon, form):
                  at_least(unread=200))
     yield Attack("heads and bodies byte by byte", ((attacks.dribbling(60, daemon.path, daemon.port), NOBODY, None),),
                  at_least(dribbled=1000))
+    slow = (("reads", "-X"), ("heads", "-H"), ("bodies", "-B"))
+    for what, mode in slow if form.users > 1 else slow[:1]:
+        yield Attack(f"slowhttptest: 1,000 slow {what}", ((attacks.slowly(mode, daemon.port, "/v1/devices"), NOBODY, None),), at_least(opened=900))
     yield Attack("connects and closes without a pause", ((attacks.connecting_and_closing(daemon.path), NOBODY, None),
                                                          (attacks.connecting_and_closing(daemon.port), NOBODY, None)),
                  at_least(connected=1000))
