@@ -5,7 +5,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/uuid/random_generator.hpp>
 #include <boost/uuid/uuid_io.hpp>
 #include <csignal>
@@ -17,11 +16,12 @@
 #include "api/handlers/route.hpp"
 #include "api/http/server.hpp"
 #include "api/render/cdi_files.hpp"
-#include "api/render/render_claim.hpp"
 #include "api/render/render_event.hpp"
 #include "daemon/aside_thread.hpp"
 #include "daemon/audit_log.hpp"
 #include "daemon/build_info.hpp"
+#include "daemon/claim_files.hpp"
+#include "daemon/departure.hpp"
 #include "daemon/doors.hpp"
 #include "daemon/keeper_process.hpp"
 #include "daemon/kernel_watch.hpp"
@@ -82,13 +82,11 @@ class Service {
   void watch_signals();
   void reload();
   void stop();
-  void leave_when_quiet(std::chrono::steady_clock::time_point deadline);
   api::ServiceUse use() const;
   void fill_context();
   void look_soon();
   std::string what_goes_on() const;
   void show_soon();
-  void publish(const handoff::Claim& claim, Privileged::Done done);
   void start_claims();
   void log_audit(const handoff::AuditRow& row);
   void look_at_policies(const handoff::Claim& claim);
@@ -121,7 +119,7 @@ class Service {
   std::unique_ptr<api::Server> server_;
   asio::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
   Supervisor supervisor_{io_};
-  asio::steady_timer leaving_{io_};
+  Departure departure_{io_};
   AsideThread aside_{io_};  ///< for reads of the whole host; it ends first
 };
 
@@ -272,39 +270,23 @@ void Service::log_audit(const handoff::AuditRow& row) {
   if (log_.admit(kind_of(row))) send_to_journal(journal_fields(row));
 }
 
-void Service::publish(const handoff::Claim& claim, Privileged::Done done) {
-  auto handover = api::handover_of(*engine_, claim);
-  if (!handover) return done(std::unexpected(handover.error()));
-  const auto backend = api::chosen_backend(*handover, api::HandoverFormat::Cdi, std::nullopt);
-  if (!backend) return done(std::unexpected(backend.error()));
-  handover->backend = *backend;
-  const auto text = api::cdi_text(*handover);
-  if (text.empty()) return done({});
-  privileged_.put_cdi_file(claim.id, text, std::move(done));
-}
-
 void Service::start_claims() {
   claims_ = std::make_unique<handoff::Claims>(
       *engine_,
       handoff::Claims::Hooks{
           .watch_process = [this](std::int32_t pid,
                                   std::function<void()> on_end) { return watch_process(io_, pid, std::move(on_end)); },
-          .publish = [this](const handoff::Claim& claim, Privileged::Done done) { publish(claim, std::move(done)); },
+          .publish = [this](const handoff::Claim& claim,
+                            Privileged::Done done) { publish_claim(*engine_, privileged_, claim, std::move(done)); },
           .withdraw = [this](const handoff::Claim& claim,
-                             Privileged::Done done) { privileged_.put_cdi_file(claim.id, "", std::move(done)); },
+                             Privileged::Done done) { withdraw_claim(privileged_, claim, std::move(done)); },
           .freed = [this](const handoff::Claim& claim) { look_at_policies(claim); },
           .labels_of =
               [this](const sysfs::Device& device) {
                 return policies_ ? policies_->labels_of(device) : handoff::Labels{};
               }});
   claims_->start();
-  std::set<std::string> held;
-  for (const auto* claim : claims_->all()) {
-    if (handoff::holds_devices(*claim)) held.insert(claim->id);
-  }
-  privileged_.keep_cdi_files(held, [](const sysfs::Result<>& done) {
-    if (!done) spdlog::error("{}: no claim can be made until that is mended", done.error().message);
-  });
+  keep_files_of(*claims_, privileged_);
 }
 
 sysfs::Result<> Service::start_parts() {
@@ -375,18 +357,8 @@ void Service::stop() {
   supervisor_.stopping();
   engine_->stop_accepting();
   server_->stop();
-  leave_when_quiet(std::chrono::steady_clock::now() + configuration_.shutdown_wait);
-}
-
-// Operations that move are let go to their end; a blocked one cannot be waited for, and the journal knows it.
-void Service::leave_when_quiet(std::chrono::steady_clock::time_point deadline) {
-  if (!engine_->operations().is_busy() || std::chrono::steady_clock::now() >= deadline) {
-    leaving_.expires_after(std::chrono::milliseconds(100));  // the last answers leave
-    leaving_.async_wait([this](error_code) { io_.stop(); });
-    return;
-  }
-  leaving_.expires_after(std::chrono::milliseconds(20));
-  leaving_.async_wait([this, deadline](error_code) { leave_when_quiet(deadline); });
+  departure_.begin([this] { return engine_->operations().is_busy(); },
+                   std::chrono::steady_clock::now() + configuration_.shutdown_wait);
 }
 
 int Service::run() {
